@@ -1,0 +1,131 @@
+//! A refusal: its reason for the operator, and its one answer for the client.
+//!
+//! ```
+//! use http::{Request, StatusCode};
+//! use metrics_guard_core::{Guard, Key, Reason};
+//! # let secret = "7d1f0c5b9a3e48f2b6a0d4c8e1f75392";
+//!
+//! let guard = Guard::new(Key::new(secret)?);
+//!
+//! let scrape = Request::get("/metrics").header("Authorization", format!("Bearer {secret}")).body(())?;
+//! assert!(guard.check(&scrape).is_ok());
+//!
+//! let stranger = Request::get("/metrics").header("Authorization", "Bearer guess").body(())?;
+//! let denied = guard.check(&stranger).unwrap_err();
+//! assert_eq!(denied.reason(), Reason::Wrong);
+//! assert_eq!(denied.into_response::<String>().status(), StatusCode::UNAUTHORIZED);
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+
+use std::fmt;
+
+use http::{
+    HeaderValue, Response, StatusCode,
+    header::{CACHE_CONTROL, WWW_AUTHENTICATE},
+};
+
+/// Why a request was refused. For logs and counters: the client is never told.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum Reason {
+    /// No source presented a key.
+    Missing,
+    /// Credentials that cannot be read: a repeated `Authorization` field, `Bearer` without a token, bad base64.
+    Malformed,
+    /// A key was presented, and it is not an accepted one.
+    Wrong,
+}
+
+impl Reason {
+    /// The reason in one lower-case word, as a log field or a metric label.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Reason::Missing => "missing",
+            Reason::Malformed => "malformed",
+            Reason::Wrong => "wrong",
+        }
+    }
+}
+
+impl fmt::Display for Reason {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+/// The refusal of a request. It holds nothing that the request presented.
+///
+/// The answer does not depend on the reason: who tries keys learns only that this was not one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[must_use = "a refused request must be answered with the refusal"]
+pub struct Denied {
+    reason: Reason,
+}
+
+impl Denied {
+    pub(crate) const MISSING: Denied = Denied { reason: Reason::Missing };
+    pub(crate) const MALFORMED: Denied = Denied { reason: Reason::Malformed };
+    pub(crate) const WRONG: Denied = Denied { reason: Reason::Wrong };
+
+    /// Why the request was refused.
+    #[must_use]
+    pub const fn reason(&self) -> Reason {
+        self.reason
+    }
+
+    /// The status of the answer: 401 (RFC 9110, section 15.5.2).
+    #[must_use]
+    pub const fn status(&self) -> StatusCode {
+        StatusCode::UNAUTHORIZED
+    }
+
+    /// The value of `WWW-Authenticate`, which a 401 must have (RFC 9110, section 11.6.1).
+    ///
+    /// It names `Bearer` alone, though `Basic` is accepted too: at a `Basic` challenge a browser asks its user for a
+    /// password and then keeps it. No `error` parameter (RFC 6750, section 3.1) says what was wrong.
+    #[must_use]
+    pub const fn challenge(&self) -> HeaderValue {
+        HeaderValue::from_static("Bearer realm=\"metrics\"")
+    }
+
+    /// The text that an adapter sends as the body, for a person at a terminal. The same for every reason.
+    #[must_use]
+    pub const fn body(&self) -> &'static str {
+        "Unauthorized\n"
+    }
+
+    /// The answer, with an empty body: status, challenge, and `Cache-Control: no-store`.
+    #[must_use]
+    pub fn into_response<B: Default>(self) -> Response<B> {
+        let mut response = Response::new(B::default());
+        *response.status_mut() = self.status();
+        response.headers_mut().insert(WWW_AUTHENTICATE, self.challenge());
+        response.headers_mut().insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
+        response
+    }
+}
+
+impl fmt::Display for Denied {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self.reason {
+            Reason::Missing => "no key was presented",
+            Reason::Malformed => "the credentials are malformed",
+            Reason::Wrong => "the presented key is not an accepted one",
+        })
+    }
+}
+
+impl std::error::Error for Denied {}
+
+#[cfg(test)]
+mod tests {
+    use super::Denied;
+
+    #[test]
+    fn every_reason_has_the_same_answer() {
+        let answer = |denied: Denied| format!("{:?} {:?}", denied.into_response::<()>(), denied.body());
+        assert_eq!(answer(Denied::MISSING), answer(Denied::WRONG));
+        assert_eq!(answer(Denied::MISSING), answer(Denied::MALFORMED));
+    }
+}

@@ -1,0 +1,194 @@
+//! From settings to a guard, or to an error that names the place and never the value: the configuration cases of the
+//! attack catalogue, by their numbers.
+
+#![allow(clippy::unwrap_used)] // in tests; clippy.toml does not reach their helper functions
+
+use std::{fs, path::PathBuf};
+
+use http::Request;
+use metrics_guard_core::{ConfigError, Guard, Place, Problem, Setting, Settings, Warning};
+
+const KEY: &str = "9c2f1e7ab5d84036f1c0a7e3b6925d48";
+const OTHER: &str = "1f83b6d05ae94c27801d7e6a3c5f9b42";
+
+fn from(variables: &[(&str, &str)]) -> Result<Guard, ConfigError> {
+    let mut settings = Settings::default();
+    for (variable, value) in variables {
+        let setting = Setting::ALL.into_iter().find(|setting| setting.variable() == *variable).unwrap();
+        settings.set(setting, Place::Variable(setting.variable()), value.into()).unwrap();
+    }
+    settings.guard()
+}
+
+fn problem(variables: &[(&str, &str)]) -> Problem {
+    let error = from(variables).unwrap_err();
+    for (variable, value) in variables {
+        let text = format!("{error} {error:?}");
+        let is_path = variable.ends_with("FILE") && fs::exists(value).unwrap();
+        assert!(value.trim().is_empty() || is_path || !text.contains(value), "{variable} shows in: {text}");
+    }
+    error.problem().clone()
+}
+
+fn file(content: &[u8]) -> (tempfile::TempDir, PathBuf) {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("metrics_key");
+    fs::write(&path, content).unwrap();
+    (folder, path)
+}
+
+fn from_file(content: &[u8]) -> Result<Guard, ConfigError> {
+    let (_folder, path) = file(content);
+    from(&[("METRICS_VERIFICATION_KEY_FILE", path.to_str().unwrap())])
+}
+
+fn label(guard: &Guard, key: &str) -> Option<&'static str> {
+    guard.check(&Request::get("/").header("X-Metrics-Key", key).body(()).unwrap()).ok()?.key()
+}
+
+#[test]
+fn case_36_no_key_and_blank_keys() {
+    assert_eq!(problem(&[]), Problem::NoKey);
+    for blank in ["", " ", "\t \n"] {
+        assert_eq!(problem(&[("METRICS_VERIFICATION_KEY", blank)]), Problem::Blank, "{blank:?}");
+        assert_eq!(from_file(blank.as_bytes()).unwrap_err().problem(), &Problem::Blank, "{blank:?}");
+    }
+    assert_eq!(problem(&[("METRICS_VERIFICATION_DISABLED", "false")]), Problem::NoKey);
+}
+
+#[test]
+fn case_37_line_ends_of_a_key_file() {
+    for end in ["", "\n", "\r\n"] {
+        let guard = from_file(format!("{KEY}{end}").as_bytes()).unwrap();
+        assert_eq!(label(&guard, KEY), Some("current"), "{end:?}");
+    }
+    let guard = from_file(format!("\n{KEY}\r\n  \n{OTHER}\n\n").as_bytes()).unwrap();
+    assert_eq!((label(&guard, KEY), label(&guard, OTHER)), (Some("current"), Some("previous")));
+}
+
+#[test]
+fn case_38_unsendable_bytes() {
+    for bad in [&b"\xef\xbb\xbf"[..], b"\0", b"\xe9", b" ", b"\t", b"\x7f", b"\r"] {
+        for content in [[bad, KEY.as_bytes()].concat(), [&KEY.as_bytes()[..9], bad, &KEY.as_bytes()[9..]].concat()] {
+            let error = from_file(&content).unwrap_err();
+            assert_eq!(error.problem(), &Problem::Unsendable, "{bad:?}");
+            assert!(matches!(error.place(), Place::Line(_, 1)), "{error}");
+        }
+    }
+    assert_eq!(problem(&[("METRICS_VERIFICATION_KEY", &format!("{KEY}\n"))]), Problem::Unsendable);
+}
+
+#[test]
+fn case_39_short_and_sample_keys() {
+    assert_eq!(problem(&[("METRICS_VERIFICATION_KEY", &KEY[..15])]), Problem::TooShort);
+    for sample in ["some-super-secret-key", "Some-Super-Secret-Key", "changeme"] {
+        assert_eq!(problem(&[("METRICS_VERIFICATION_KEY", sample)]), Problem::Sample);
+    }
+    let short = from(&[("METRICS_VERIFICATION_KEY", &KEY[..31])]).unwrap();
+    assert_eq!(short.warnings(), [Warning::ShortKey(Place::Variable("METRICS_VERIFICATION_KEY"))]);
+    assert_eq!(from(&[("METRICS_VERIFICATION_KEY", KEY)]).unwrap().warnings(), []);
+}
+
+#[test]
+fn case_40_long_keys_and_files_that_have_no_end() {
+    assert!(from(&[("METRICS_VERIFICATION_KEY", &"k".repeat(256))]).is_ok());
+    assert_eq!(problem(&[("METRICS_VERIFICATION_KEY", &"k".repeat(257))]), Problem::TooLong);
+    assert_eq!(from_file(&[b'k'; 2048]).unwrap_err().problem(), &Problem::TooLong);
+    assert_eq!(from_file(&[b'k'; 2049]).unwrap_err().problem(), &Problem::FileTooLarge);
+    #[cfg(unix)]
+    {
+        assert_eq!(problem(&[("METRICS_VERIFICATION_KEY_FILE", "/dev/zero")]), Problem::NotAFile);
+        let folder = tempfile::tempdir().unwrap();
+        let pipe = folder.path().join("pipe");
+        assert!(std::process::Command::new("mkfifo").arg(&pipe).status().unwrap().success());
+        assert_eq!(problem(&[("METRICS_VERIFICATION_KEY_FILE", pipe.to_str().unwrap())]), Problem::NotAFile);
+    }
+}
+
+#[test]
+fn case_41_many_keys() {
+    let (_folder, path) = file(format!("{KEY}\n{KEY}\n{OTHER}\n").as_bytes());
+    let guard = from(&[("METRICS_VERIFICATION_KEY_FILE", path.to_str().unwrap())]).unwrap();
+    assert_eq!((label(&guard, KEY), label(&guard, OTHER)), (Some("current"), Some("previous")));
+    assert!(guard.warnings().contains(&Warning::SameKey(Place::Line(path, 2))), "{:?}", guard.warnings());
+
+    let error = from_file(format!("{KEY}\n{OTHER}\nshort\n").as_bytes()).unwrap_err();
+    assert_eq!(error.problem(), &Problem::TooShort);
+    assert!(matches!(error.place(), Place::Line(_, 3)), "{error}");
+
+    let keys = ["a", "b", "c", "d", "e"].map(|first| format!("{first}{KEY}"));
+    assert_eq!(from_file(keys.join("\n").as_bytes()).unwrap_err().problem(), &Problem::TooManyKeys);
+    assert!(from_file(keys[..4].join("\n").as_bytes()).is_ok());
+}
+
+#[test]
+fn case_42_files_that_cannot_be_read() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().to_str().unwrap();
+    assert_eq!(problem(&[("METRICS_VERIFICATION_KEY_FILE", path)]), Problem::NotAFile);
+
+    let missing = folder.path().join("missing");
+    let error = from(&[("METRICS_VERIFICATION_KEY_FILE", missing.to_str().unwrap())]).unwrap_err();
+    assert_eq!(error.problem(), &Problem::Unreadable(std::io::ErrorKind::NotFound));
+    assert_eq!(error.place(), &Place::File(missing));
+
+    // The key where its path belongs: with and without what looks like a folder.
+    for key in [KEY, "q9Zk/7yH2mVx0Lr4TtBw8sEc+Nd1JfUa"] {
+        let unreadable = Problem::Unreadable(std::io::ErrorKind::NotFound);
+        assert_eq!(problem(&[("METRICS_VERIFICATION_KEY_FILE", key)]), unreadable);
+    }
+}
+
+#[test]
+fn case_46_two_places() {
+    let (_folder, path) = file(KEY.as_bytes());
+    let both = [("METRICS_VERIFICATION_KEY", OTHER), ("METRICS_VERIFICATION_KEY_FILE", path.to_str().unwrap())];
+    assert_eq!(problem(&both), Problem::GivenTwice(Place::Variable("METRICS_VERIFICATION_KEY_FILE")));
+
+    let mut settings = Settings::default();
+    settings.set(Setting::Query, Place::Variable("METRICS_VERIFICATION_QUERY"), "key".into()).unwrap();
+    let error = settings.set(Setting::Query, Place::Field("query".into()), "key".into()).unwrap_err();
+    assert_eq!(error.problem(), &Problem::GivenTwice(Place::Variable("METRICS_VERIFICATION_QUERY")));
+}
+
+#[cfg(unix)]
+#[test]
+fn case_47_file_that_all_can_read() {
+    use std::os::unix::fs::PermissionsExt;
+    for (mode, warns) in [(0o644, true), (0o640, false)] {
+        let (_folder, path) = file(KEY.as_bytes());
+        fs::set_permissions(&path, fs::Permissions::from_mode(mode)).unwrap();
+        let guard = from(&[("METRICS_VERIFICATION_KEY_FILE", path.to_str().unwrap())]).unwrap();
+        assert_eq!(guard.warnings().contains(&Warning::ReadableByAll(path)), warns, "{mode:o}");
+    }
+}
+
+#[test]
+fn the_other_settings() {
+    let with = |variable, value| from(&[("METRICS_VERIFICATION_KEY", KEY), (variable, value)]);
+    let guard = with("METRICS_VERIFICATION_HEADER", "x-SCRAPE-key").unwrap();
+    assert_eq!(label(&guard, KEY), None);
+    assert!(guard.check(&Request::get("/").header("X-Scrape-Key", KEY).body(()).unwrap()).is_ok());
+    let guard = with("METRICS_VERIFICATION_QUERY", "metrics_key").unwrap();
+    assert!(guard.check(&Request::get(format!("/?metrics_key={KEY}")).body(()).unwrap()).is_ok());
+
+    for (variable, value, expected) in [
+        ("METRICS_VERIFICATION_HEADER", "", Problem::FieldName),
+        ("METRICS_VERIFICATION_HEADER", "X Key", Problem::FieldName),
+        ("METRICS_VERIFICATION_HEADER", "authorization", Problem::FieldName),
+        ("METRICS_VERIFICATION_QUERY", "", Problem::ParameterName),
+        ("METRICS_VERIFICATION_QUERY", "a b", Problem::ParameterName),
+        ("METRICS_VERIFICATION_QUERY", "k&y", Problem::ParameterName),
+        ("METRICS_VERIFICATION_DISABLED", "", Problem::NotTrueOrFalse),
+        ("METRICS_VERIFICATION_DISABLED", "yes", Problem::NotTrueOrFalse),
+    ] {
+        assert_eq!(problem(&[("METRICS_VERIFICATION_KEY", KEY), (variable, value)]), expected, "{variable}={value}");
+    }
+}
+
+#[test]
+fn disabled_by_its_explicit_name_alone() {
+    let guard = from(&[("METRICS_VERIFICATION_DISABLED", "true")]).unwrap();
+    assert_eq!(guard.warnings(), [Warning::Disabled]);
+    assert_eq!(guard.check(&Request::get("/").body(()).unwrap()).unwrap().key(), None);
+}
