@@ -306,6 +306,8 @@ pub enum Problem {
     NotTrueOrFalse,
     /// Not a string, in a configuration file that knows other types.
     NotAString,
+    /// Not a table, in a configuration file where one is expected.
+    NotATable,
     /// A field that means nothing here.
     UnknownField,
     /// A file that could not be read.
@@ -373,6 +375,7 @@ impl fmt::Display for Problem {
             }
             Problem::NotTrueOrFalse => f.write_str("must be `true` or `false`"),
             Problem::NotAString => f.write_str("must be a string; put it in quotes"),
+            Problem::NotATable => f.write_str("must be a table with fields such as `key_file`"),
             Problem::UnknownField => f.write_str("is not known here; remove it, or correct its name"),
             Problem::Unreadable(kind) => {
                 write!(f, "the key file cannot be read ({kind}); check that it is there and that this process may read it")

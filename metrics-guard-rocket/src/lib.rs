@@ -1,1 +1,15 @@
+#![doc = include_str!("../README.md")]
+#![forbid(unsafe_code)]
 
+mod config;
+mod fairing;
+mod guard;
+mod mount;
+mod redact;
+
+pub use fairing::MetricsGuard;
+pub use guard::{Authorized, Refusal};
+pub use metrics_guard_core::{
+    ConfigError, Denied, Guard, GuardBuilder, Key, KeyRing, Place, Problem, Reason, Setting, Settings, Warning,
+};
+pub use metrics_guard_macros::guard_metrics_rocket as guard_metrics;

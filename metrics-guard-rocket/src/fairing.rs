@@ -1,0 +1,166 @@
+//! The fairing: configures the guard at ignition, and writes its answers.
+//!
+//! ```
+//! use metrics_guard_rocket::{MetricsGuard, guard_metrics};
+//! use rocket::{error::ErrorKind, get, http::{Header, Status}, local::blocking::Client, routes};
+//!
+//! #[guard_metrics]
+//! #[get("/metrics")]
+//! fn metrics() -> &'static str {
+//!     "up 1\n"
+//! }
+//!
+//! # let secret = "7d1f0c5b9a3e48f2b6a0d4c8e1f75392";
+//! # let config = rocket::Config { log_level: rocket::config::LogLevel::Off, ..rocket::Config::debug_default() };
+//! # let quiet = rocket::Config::figment().merge(config);
+//! // As `[default.metrics_guard]` in Rocket.toml would have it.
+//! let figment = quiet.clone().merge(("metrics_guard.key", secret));
+//! let client = Client::untracked(rocket::custom(figment).mount("/", routes![metrics]).attach(MetricsGuard::fairing()))?;
+//!
+//! let scrape = client.get("/metrics").header(Header::new("X-Metrics-Key", secret)).dispatch();
+//! assert_eq!(scrape.into_string().as_deref(), Some("up 1\n"));
+//!
+//! let stranger = client.get("/metrics").dispatch();
+//! assert_eq!(stranger.status(), Status::Unauthorized);
+//! assert_eq!(stranger.headers().get_one("WWW-Authenticate"), Some("Bearer realm=\"metrics\""));
+//!
+//! // Without a key there is no launch.
+//! let refused = Client::untracked(rocket::custom(quiet).mount("/", routes![metrics]).attach(MetricsGuard::fairing()));
+//! assert!(matches!(refused.err().unwrap().kind(), ErrorKind::FailedFairings(_)));
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+
+use std::io::Cursor;
+
+use http::header::CACHE_CONTROL;
+use metrics_guard_core::{ConfigError, Denied, Guard};
+use rocket::{
+    Build, Request, Response, Rocket, Route, error,
+    fairing::{self, Fairing, Info, Kind},
+    figment::Figment,
+    http::{ContentType, Status},
+    warn,
+};
+
+use crate::{
+    config,
+    guard::{Managed, Verdict},
+    mount::guarded,
+    redact::Redact,
+};
+
+/// Attaches a [`Guard`] to a Rocket: `rocket::build().attach(MetricsGuard::fairing())`.
+///
+/// Attach one. Of several, Rocket keeps the last, and routes mounted through another one do not exist.
+#[derive(Debug, Clone)]
+#[must_use = "a guard does nothing until it is attached"]
+pub struct MetricsGuard {
+    // None: what Rocket's configuration says.
+    guard: Option<Guard>,
+    mounts: Vec<(String, Vec<Route>)>,
+}
+
+impl MetricsGuard {
+    /// A guard as the environment and Rocket's configuration describe it.
+    ///
+    /// The variables are those of [`Guard::from_env`]. In Rocket.toml, or in `ROCKET_METRICS_GUARD={key_file="..."}`:
+    ///
+    /// ```toml
+    /// [default.metrics_guard]
+    /// key_file = "metrics_key"  # relative to this file; or `key`, the key itself
+    /// header = "X-Scrape-Key"   # instead of X-Metrics-Key
+    /// query = "metrics_key"     # the query parameter that may present the key
+    /// disabled = false
+    /// ```
+    ///
+    /// A setting that stands in both is an error. Without a usable key, the launch fails and the log says why.
+    pub fn fairing() -> MetricsGuard {
+        MetricsGuard { guard: None, mounts: Vec::new() }
+    }
+
+    /// A guard made by hand. Neither the environment nor Rocket's configuration is read.
+    pub fn with(guard: Guard) -> MetricsGuard {
+        MetricsGuard { guard: Some(guard), mounts: Vec::new() }
+    }
+
+    /// The guard that [`fairing`](MetricsGuard::fairing) would make of `figment`, to see before the launch whether it
+    /// can.
+    ///
+    /// # Errors
+    ///
+    /// What would fail the launch: see [`Problem`](crate::Problem).
+    pub fn from_figment(figment: &Figment) -> Result<MetricsGuard, ConfigError> {
+        config::guard(figment).map(MetricsGuard::with)
+    }
+
+    /// Mounts `routes` at `base`, guarded: for handlers that have no function to put `#[guard_metrics]` on.
+    ///
+    /// ```
+    /// # use metrics_guard_rocket::MetricsGuard;
+    /// use rocket_prometheus::PrometheusMetrics;
+    ///
+    /// let prometheus = PrometheusMetrics::new();
+    /// let app = rocket::build()
+    ///     .attach(prometheus.clone())
+    ///     .attach(MetricsGuard::fairing().mount("/metrics", prometheus));
+    /// ```
+    ///
+    /// Do not mount them on the Rocket as well. `base` must be valid for [`Rocket::mount`], or ignition panics there.
+    pub fn mount(mut self, base: impl Into<String>, routes: impl Into<Vec<Route>>) -> MetricsGuard {
+        let routes = routes.into().into_iter().map(guarded).collect();
+        self.mounts.push((base.into(), routes));
+        self
+    }
+}
+
+#[rocket::async_trait]
+impl Fairing for MetricsGuard {
+    fn info(&self) -> Info {
+        Info { name: "Metrics Guard", kind: Kind::Ignite | Kind::Response | Kind::Singleton }
+    }
+
+    async fn on_ignite(&self, mut rocket: Rocket<Build>) -> fairing::Result {
+        let guard = match self.guard.clone().map_or_else(|| config::guard(rocket.figment()), Ok) {
+            Ok(guard) => guard,
+            Err(error) => {
+                error!("metrics-guard: {error}");
+                return Err(rocket);
+            }
+        };
+        for warning in guard.warnings() {
+            warn!("metrics-guard: {warning}");
+        }
+        if guard.query_parameter().is_some() {
+            rocket = rocket.attach(Redact(guard.clone()));
+        }
+        for (base, routes) in &self.mounts {
+            rocket = rocket.mount(base.as_str(), routes.clone());
+        }
+        Ok(rocket.manage(Managed(guard)))
+    }
+
+    async fn on_response<'r>(&self, request: &'r Request<'_>, response: &mut Response<'r>) {
+        match Verdict::take(request) {
+            None => {}
+            // A shared cache may store what a field of its own opened: only `Authorization` forbids that by itself
+            // (RFC 9111, section 3.5).
+            Some(Ok(())) if response.headers().contains(CACHE_CONTROL.as_str()) => {}
+            Some(Ok(())) => {
+                response.set_raw_header(CACHE_CONTROL.as_str(), "no-store");
+            }
+            Some(Err(denied)) => refuse(response, denied),
+        }
+    }
+}
+
+/// Makes `response` the refusal, whatever it was: Rocket's default catcher sends no challenge, and a catcher of the
+/// user's may send anything. Headers that are not the refusal's stay, such as those of Rocket's shield.
+fn refuse(response: &mut Response<'_>, denied: Denied) {
+    let (head, body) = denied.into_response::<()>().map(|()| denied.body()).into_parts();
+    response.set_status(Status::new(head.status.as_u16()));
+    for (name, value) in &head.headers {
+        response.set_raw_header(name.as_str().to_owned(), String::from_utf8_lossy(value.as_bytes()).into_owned());
+    }
+    response.set_header(ContentType::Plain);
+    response.set_sized_body(body.len(), Cursor::new(body));
+}

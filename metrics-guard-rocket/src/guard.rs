@@ -1,0 +1,161 @@
+//! The request guard: a Rocket request -> the core's check -> the proof, or an error.
+//!
+//! ```
+//! use metrics_guard_rocket::{Authorized, Guard, Key, MetricsGuard};
+//! use rocket::{get, http::{Header, Status}, local::blocking::Client, routes};
+//!
+//! // By hand, what `#[guard_metrics]` writes; here to see which key was used.
+//! #[get("/metrics")]
+//! fn metrics(authorized: Authorized) -> &'static str {
+//!     authorized.key().unwrap_or("none")
+//! }
+//!
+//! # let secret = "7d1f0c5b9a3e48f2b6a0d4c8e1f75392";
+//! # let config = rocket::Config { log_level: rocket::config::LogLevel::Off, ..rocket::Config::debug_default() };
+//! let guard = Guard::new(Key::new(secret)?.labelled("autumn"));
+//! let app = rocket::custom(config).mount("/", routes![metrics]).attach(MetricsGuard::with(guard));
+//! let client = Client::untracked(app)?;
+//!
+//! let scrape = client.get("/metrics").header(Header::new("Authorization", format!("Bearer {secret}"))).dispatch();
+//! assert_eq!(scrape.into_string().as_deref(), Some("autumn"));
+//!
+//! let stranger = client.get("/metrics").header(Header::new("Authorization", "Bearer guess")).dispatch();
+//! assert_eq!(stranger.status(), Status::Unauthorized);
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+
+use std::{
+    fmt,
+    sync::{Mutex, MutexGuard, PoisonError},
+};
+
+use http::HeaderName;
+use metrics_guard_core::{Denied, Guard, RequestHead};
+use rocket::{
+    Ignite, Rocket, Sentinel, error, error_,
+    http::Status,
+    request::{FromRequest, Outcome, Request},
+};
+
+use zeroize::Zeroizing;
+
+use crate::redact::Received;
+
+/// The proof that a request was let pass, as a request guard.
+///
+/// `#[guard_metrics]` adds it to a handler. Ask for it by hand to read [`key`](Authorized::key).
+///
+/// It has no other constructor, and implements [`Sentinel`]: a route that asks for it does not launch without the
+/// [`MetricsGuard`](crate::MetricsGuard) fairing.
+///
+/// A refusal is final: it is an error and never a forward, and the fairing answers it whatever a catcher, or a handler
+/// that asked for an `Option<Authorized>`, said in the meantime. To let a request pass for another reason than a key,
+/// keep a clone of the [`Guard`] and ask it.
+#[derive(Debug)]
+pub struct Authorized(metrics_guard_core::Authorized);
+
+impl Authorized {
+    /// The label of the key that the request presented; none if the guard is [disabled](Guard::disabled).
+    #[must_use]
+    pub fn key(&self) -> Option<&'static str> {
+        self.0.key()
+    }
+}
+
+/// Why there is no proof. Rocket logs it with every refusal.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Refusal {
+    /// The guard refused the request.
+    Denied(Denied),
+    /// There is no guard, since no [`MetricsGuard`](crate::MetricsGuard) is attached. The answer is a 500.
+    ///
+    /// Rocket finds this out at launch, except for routes that somebody wrapped in a handler of their own.
+    NoFairing,
+}
+
+impl fmt::Display for Refusal {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Refusal::Denied(denied) => denied.fmt(f),
+            Refusal::NoFairing => f.write_str("no `MetricsGuard` is attached"),
+        }
+    }
+}
+
+impl std::error::Error for Refusal {}
+
+/// The guard in Rocket's managed state. Private to the crate, so that only the fairing can put one there.
+pub(crate) struct Managed(pub(crate) Guard);
+
+/// What the guard said of a request, for the fairing to act on once the response is there.
+///
+/// Taken, not kept: clones of one local request share their cache, and no response may follow an earlier verdict.
+#[derive(Default)]
+pub(crate) struct Verdict(Mutex<Option<Result<(), Denied>>>);
+
+impl Verdict {
+    pub(crate) fn take(request: &Request<'_>) -> Option<Result<(), Denied>> {
+        Verdict::of(request).0.lock().unwrap_or_else(PoisonError::into_inner).take()
+    }
+
+    fn set(request: &Request<'_>, verdict: Result<(), Denied>) {
+        *Verdict::of(request).0.lock().unwrap_or_else(PoisonError::into_inner) = Some(verdict);
+    }
+
+    fn of<'r>(request: &'r Request<'_>) -> &'r Verdict {
+        request.local_cache(Verdict::default)
+    }
+}
+
+#[rocket::async_trait]
+impl<'r> FromRequest<'r> for Authorized {
+    type Error = Refusal;
+
+    async fn from_request(request: &'r Request<'_>) -> Outcome<Self, Self::Error> {
+        let Some(Managed(guard)) = request.rocket().state() else {
+            return Outcome::Error((Status::InternalServerError, Refusal::NoFairing));
+        };
+        let received = guard.query_parameter().map(|_| Received::of(request));
+        let checked = guard.check(&Head { request, received });
+        Verdict::set(request, checked.as_ref().map(|_| ()).map_err(|denied| *denied));
+        match checked {
+            Ok(authorized) => Outcome::Success(Authorized(authorized)),
+            // An error and not a forward, which would let the next matching route answer.
+            Err(denied) => Outcome::Error((Status::Unauthorized, Refusal::Denied(denied))),
+        }
+    }
+}
+
+/// A Rocket request, as the core sees one.
+///
+/// Rocket drops field values that are not UTF-8 before anyone can see them. Such a line is absent here: it is refused
+/// alone, and beside a good one the good one is the first.
+struct Head<'r> {
+    request: &'r Request<'r>,
+    received: Option<MutexGuard<'r, Option<Zeroizing<String>>>>,
+}
+
+impl RequestHead for Head<'_> {
+    fn field_values<'h>(&'h self, name: &'h HeaderName) -> impl Iterator<Item = &'h [u8]> {
+        self.request.headers().get(name.as_str()).map(str::as_bytes)
+    }
+
+    fn query(&self) -> Option<&[u8]> {
+        match self.received.as_deref() {
+            Some(Some(received)) => Some(received.as_bytes()),
+            _ => self.request.uri().query().map(|query| query.as_str().as_bytes()),
+        }
+    }
+}
+
+impl Sentinel for Authorized {
+    fn abort(rocket: &Rocket<Ignite>) -> bool {
+        let is_unguarded = rocket.state::<Managed>().is_none();
+        if is_unguarded {
+            error!("A route has `#[guard_metrics]`, but no guard is attached.");
+            error_!("Attach one: `rocket::build().attach(MetricsGuard::fairing())`.");
+        }
+        is_unguarded
+    }
+}

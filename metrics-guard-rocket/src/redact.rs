@@ -1,0 +1,100 @@
+//! Keeps a key in the query out of Rocket's log.
+//!
+//! Rocket logs the URI of every request, in release at least for each HEAD and each 404. Before it does, this fairing
+//! takes the key's parameter out of the URI and lays the query aside for the guard.
+//!
+//! ```
+//! use metrics_guard_rocket::{Guard, Key, MetricsGuard, guard_metrics};
+//! use rocket::{get, http::{Status, uri::Origin}, local::blocking::Client, routes};
+//!
+//! #[guard_metrics]
+//! #[get("/metrics")]
+//! fn metrics(uri: &Origin<'_>) -> String {
+//!     uri.to_string()
+//! }
+//!
+//! # let secret = "7d1f0c5b9a3e48f2b6a0d4c8e1f75392";
+//! # let config = rocket::Config { log_level: rocket::config::LogLevel::Off, ..rocket::Config::debug_default() };
+//! let guard = Guard::builder(Key::new(secret)?).query("key")?.build();
+//! let app = rocket::custom(config).mount("/", routes![metrics]).attach(MetricsGuard::with(guard));
+//! let client = Client::untracked(app)?;
+//!
+//! let scrape = client.get(format!("/metrics?key={secret}&format=text")).dispatch();
+//! assert_eq!(scrape.into_string().as_deref(), Some("/metrics?format=text"));
+//!
+//! let stranger = client.get("/metrics?key=guess&format=text").dispatch();
+//! assert_eq!(stranger.status(), Status::Unauthorized);
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+
+use std::{
+    borrow::Cow,
+    sync::{Mutex, MutexGuard, PoisonError},
+};
+
+use metrics_guard_core::Guard;
+use rocket::{
+    Data, Orbit, Request, Rocket,
+    fairing::{Fairing, Info, Kind},
+    http::uri::Origin,
+    warn, warn_,
+};
+use zeroize::Zeroizing;
+
+/// Attached where the guard takes a key from the query, and nowhere else.
+pub(crate) struct Redact(pub(crate) Guard);
+
+#[rocket::async_trait]
+impl Fairing for Redact {
+    fn info(&self) -> Info {
+        Info { name: "Metrics Guard: no key in the log", kind: Kind::Liftoff | Kind::Request }
+    }
+
+    async fn on_liftoff(&self, rocket: &Rocket<Orbit>) {
+        let Some(parameter) = self.0.query_parameter() else { return };
+        for route in rocket.routes().filter(|route| reads(route.uri.query(), parameter)) {
+            warn!("metrics-guard: the route {route} reads the query parameter `{parameter}`, and will never see it.");
+            warn_!("It may hold a key, and is kept from the log. Give the guard a parameter name of its own.");
+        }
+    }
+
+    async fn on_request(&self, request: &mut Request<'_>, _: &mut Data<'_>) {
+        let (received, uri) = match request.uri().query().map(|query| (query, self.0.redacted_query(query.as_str()))) {
+            Some((query, Cow::Owned(rest))) => {
+                (Some(Zeroizing::new(query.as_str().to_owned())), Some(with_query(request.uri(), &rest)))
+            }
+            _ => (None, None),
+        };
+        // Also where there is none: a clone of a local request still has what the first one received.
+        *Received::of(request) = received;
+        if let Some(uri) = uri {
+            request.set_uri(uri);
+        }
+    }
+}
+
+/// Whether a route with this `query` declares `parameter`, as `<parameter>` or as `parameter=value`.
+fn reads(query: Option<&str>, parameter: &str) -> bool {
+    let name = |part: &str| part.split('=').next().is_some_and(|name| name.trim_matches(['<', '>']) == parameter);
+    query.is_some_and(|query| query.split('&').any(name))
+}
+
+fn with_query<'u>(uri: &Origin<'u>, query: &str) -> Origin<'u> {
+    let mut bare = uri.clone();
+    bare.clear_query();
+    if query.is_empty() {
+        return bare;
+    }
+    // hyper lets characters through that Rocket's parser does not: rather no query than one with the key in it.
+    Origin::parse_owned(format!("{}?{query}", bare.path())).unwrap_or(bare)
+}
+
+/// The query as it was received, if it is not in the URI any more.
+#[derive(Default)]
+pub(crate) struct Received(Mutex<Option<Zeroizing<String>>>);
+
+impl Received {
+    pub(crate) fn of<'r>(request: &'r Request<'_>) -> MutexGuard<'r, Option<Zeroizing<String>>> {
+        request.local_cache(Received::default).0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
