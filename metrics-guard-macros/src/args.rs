@@ -15,19 +15,22 @@ pub(crate) struct Args {
     pub(crate) route_attr: Option<Ident>,
 }
 
+const EXPECTED: &str = "expected `crate = path` or `route_attr = name`";
+
 impl Parse for Args {
     fn parse(input: ParseStream<'_>) -> syn::Result<Args> {
         let mut args = Args::default();
         while !input.is_empty() {
             let name = input.call(Ident::parse_any)?;
-            input.parse::<Token![=]>()?;
+            if input.parse::<Option<Token![=]>>()?.is_none() {
+                return Err(Error::new(name.span(), format!("`{name}` needs a value: {EXPECTED}")));
+            }
             if name == "crate" {
                 set(&mut args.adapter, &name, input.call(Path::parse_mod_style)?)?;
             } else if name == "route_attr" {
                 set(&mut args.route_attr, &name, input.parse()?)?;
             } else {
-                let message = format!("unknown argument `{name}`: expected `crate = path` or `route_attr = name`");
-                return Err(Error::new(name.span(), message));
+                return Err(Error::new(name.span(), format!("unknown argument `{name}`: {EXPECTED}")));
             }
             if !input.is_empty() {
                 input.parse::<Token![,]>()?;

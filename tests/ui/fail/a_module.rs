@@ -1,0 +1,10 @@
+use metrics_guard_rocket::guard_metrics;
+use rocket::get;
+
+#[guard_metrics]
+mod metrics {
+    #[rocket::get("/metrics")]
+    fn metrics() {}
+}
+
+fn main() {}

@@ -1,0 +1,8 @@
+use metrics_guard_rocket::guard_metrics;
+use rocket::get;
+
+#[get("/metrics")]
+#[guard_metrics]
+fn metrics() {}
+
+fn main() {}

@@ -1,0 +1,12 @@
+use metrics_guard_rocket::guard_metrics;
+use rocket::get;
+
+#[guard_metrics]
+#[get("/metrics")]
+fn metrics() {}
+
+fn test() {
+    metrics();
+}
+
+fn main() {}

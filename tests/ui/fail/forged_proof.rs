@@ -1,0 +1,8 @@
+use metrics_guard_rocket::Authorized;
+
+fn main() {
+    let _ = Authorized::default();
+    let _ = Authorized(todo!());
+    let copied: Authorized = todo!();
+    let _ = copied.clone();
+}

@@ -1,0 +1,7 @@
+use metrics_guard_rocket::guard_metrics;
+use rocket::get;
+
+#[guard_metrics]
+fn metrics() {}
+
+fn main() {}

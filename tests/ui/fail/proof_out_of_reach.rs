@@ -1,0 +1,10 @@
+use metrics_guard_rocket::guard_metrics;
+use rocket::get;
+
+#[guard_metrics]
+#[get("/metrics")]
+fn metrics() {
+    let _ = __metrics_guard_authorized;
+}
+
+fn main() {}

@@ -1,0 +1,8 @@
+use metrics_guard_rocket::guard_metrics;
+use rocket::get;
+
+#[guard_metrics]
+#[get("/metrics/<__metrics_guard_authorized>")]
+fn metrics(__metrics_guard_authorized: u8) {}
+
+fn main() {}

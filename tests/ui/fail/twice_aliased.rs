@@ -1,0 +1,11 @@
+use metrics_guard_rocket::guard_metrics;
+use rocket::get;
+
+use guard_metrics as closed;
+
+#[guard_metrics]
+#[closed]
+#[get("/metrics")]
+fn metrics() {}
+
+fn main() {}

@@ -1,0 +1,9 @@
+use metrics_guard_rocket::guard_metrics;
+use rocket::get;
+
+#[guard_metrics]
+#[get("/metrics")]
+#[guard_metrics]
+fn metrics() {}
+
+fn main() {}

@@ -1,0 +1,10 @@
+use metrics_guard_rocket::guard_metrics;
+use rocket::get;
+
+use get as fetch;
+
+#[guard_metrics]
+#[fetch("/metrics")]
+fn metrics() {}
+
+fn main() {}

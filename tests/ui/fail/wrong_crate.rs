@@ -1,0 +1,8 @@
+use metrics_guard_rocket::guard_metrics;
+use rocket::get;
+
+#[guard_metrics(crate = ::renamed)]
+#[get("/metrics")]
+fn metrics() {}
+
+fn main() {}
