@@ -11,7 +11,7 @@
 use std::{error::Error, time::Instant};
 
 use metrics_guard_rocket::{Guard, Key, MetricsGuard, Problem, guard_metrics};
-use prometheus::{HistogramOpts, HistogramVec, IntCounterVec, Opts, Registry, TextEncoder};
+use prometheus::{HistogramOpts, HistogramVec, IntCounter, IntCounterVec, Opts, Registry, TextEncoder};
 use rocket::{
     Build, Data, Request, Response, Rocket, State,
     fairing::{AdHoc, Fairing, Info, Kind},
@@ -34,6 +34,7 @@ fn fibonacci(n: u8) -> String {
 #[guard_metrics]
 #[get("/metrics")]
 fn metrics(instruments: &State<Instruments>) -> Result<(ContentType, String), String> {
+    instruments.scrapes.inc();
     // Prometheus 3 refuses a scrape without a content type that it knows.
     let text = ContentType::new("text", "plain").with_params([("version", "0.0.4"), ("charset", "utf-8")]);
     let body = TextEncoder::new().encode_to_string(&instruments.registry.gather());
@@ -100,6 +101,7 @@ struct Instruments {
     registry: Registry,
     requests: IntCounterVec,
     durations: HistogramVec,
+    scrapes: IntCounter,
 }
 
 impl Instruments {
@@ -114,9 +116,11 @@ impl Instruments {
                 HistogramOpts::new("http_request_duration_seconds", "Time from a request's arrival to its response."),
                 &["method", "route"],
             )?,
+            scrapes: IntCounter::new("metrics_scrapes_total", "Scrapes that the guard let pass.")?,
         };
         instruments.registry.register(Box::new(instruments.requests.clone()))?;
         instruments.registry.register(Box::new(instruments.durations.clone()))?;
+        instruments.registry.register(Box::new(instruments.scrapes.clone()))?;
         #[cfg(target_os = "linux")]
         {
             let process = prometheus::process_collector::ProcessCollector::for_self();

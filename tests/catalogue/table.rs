@@ -1,0 +1,424 @@
+//! The attack catalogue: what is sent, under which configuration, and what must come back.
+//!
+//! The numbers are those of the threat model. Not here are the cases that are no request: 36 to 47 (configuration) are
+//! metrics-guard-core/tests/config.rs; 67 to 69 (Rocket's outcomes) are metrics-guard-rocket/tests; 73 to 75 (the
+//! attribute) are tests/ui.
+
+use base64ct::{Base64, Encoding};
+use metrics_guard_tests::{KEY, SYMBOLS, WRONG, server::Server, wire::request};
+
+/// How the server under test is configured. The accepted keys are [`KEY`] and [`SYMBOLS`] in each.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Config {
+    /// No setting but the keys.
+    Default,
+    /// The same, for requests that put a key where nobody looks for one: who does that finds it in the server's log.
+    Stray,
+    /// The query parameter `key` may present one.
+    Query,
+    /// The field is called `X-Scrape-Key`.
+    Named,
+}
+
+impl Config {
+    pub(crate) const ALL: [Config; 4] = [Config::Default, Config::Stray, Config::Query, Config::Named];
+
+    pub(crate) fn environment(self) -> &'static [(&'static str, &'static str)] {
+        match self {
+            Config::Default | Config::Stray => &[],
+            Config::Query => &[("METRICS_VERIFICATION_QUERY", "key")],
+            Config::Named => &[("METRICS_VERIFICATION_HEADER", "X-Scrape-Key")],
+        }
+    }
+
+    /// The field that presents a key.
+    pub(crate) fn field(self) -> &'static str {
+        match self {
+            Config::Named => "X-Scrape-Key",
+            _ => "X-Metrics-Key",
+        }
+    }
+}
+
+/// What must come back.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Expect {
+    /// The metrics.
+    Pass,
+    /// The refusal, and the handler did not run.
+    Refuse,
+    /// Neither: an error of the HTTP server's or the router's own, with one of these statuses.
+    Elsewhere(&'static [u16]),
+}
+
+/// Why a server may answer a case differently, and how it then must.
+pub(crate) type Difference = (Server, Expect, &'static str);
+
+pub(crate) struct Case {
+    pub(crate) name: String,
+    pub(crate) config: Config,
+    pub(crate) request: Vec<u8>,
+    pub(crate) expect: Expect,
+    pub(crate) differences: Vec<Difference>,
+}
+
+impl Case {
+    fn new(name: impl Into<String>, config: Config, request: Vec<u8>, expect: Expect) -> Case {
+        Case { name: name.into(), config, request, expect, differences: Vec::new() }
+    }
+
+    fn but(mut self, server: Server, expect: Expect, why: &'static str) -> Case {
+        self.differences.push((server, expect, why));
+        self
+    }
+}
+
+pub(crate) fn cases() -> Vec<Case> {
+    let mut cases = extraction();
+    cases.extend(query());
+    cases.extend(scheme());
+    cases.extend(precedence());
+    cases.extend(response());
+    cases.extend(framework());
+    cases.extend(families());
+    cases
+}
+
+use Config::{Default, Named, Query, Stray};
+use Expect::{Elsewhere, Pass, Refuse};
+
+/// What hyper says of a request that is not HTTP.
+const BAD_REQUEST: Expect = Elsewhere(&[400]);
+
+/// `GET /metrics` with these field lines.
+fn get(lines: &[&[u8]]) -> Vec<u8> {
+    request("GET", "/metrics", lines)
+}
+
+fn get_query(query: &str) -> Vec<u8> {
+    request("GET", &format!("/metrics?{query}"), &[])
+}
+
+fn bytes(parts: &[&[u8]]) -> Vec<u8> {
+    parts.concat()
+}
+
+/// A field line `X-Metrics-Key` with this value.
+fn metrics_key(value: impl AsRef<[u8]>) -> Vec<u8> {
+    bytes(&[b"X-Metrics-Key: ", value.as_ref()])
+}
+
+fn authorization(value: impl AsRef<[u8]>) -> Vec<u8> {
+    bytes(&[b"Authorization: ", value.as_ref()])
+}
+
+fn basic(user_and_password: impl AsRef<[u8]>) -> Vec<u8> {
+    authorization(format!("Basic {}", Base64::encode_string(user_and_password.as_ref())))
+}
+
+fn percent_encoded(text: &str) -> String {
+    text.bytes().map(|byte| format!("%{byte:02X}")).collect::<Vec<_>>().concat()
+}
+
+fn extraction() -> Vec<Case> {
+    let one = |name, value: &[u8], expect| Case::new(name, Default, get(&[&metrics_key(value)]), expect);
+    let (key, wrong) = (KEY.as_bytes(), WRONG.as_bytes());
+    let (key_line, wrong_line) = (metrics_key(key), metrics_key(wrong));
+    let many = |first: &[u8]| {
+        let mut lines = vec![first];
+        lines.resize(95, &wrong_line);
+        get(&lines)
+    };
+    vec![
+        one("1 right key", key, Pass),
+        one("1 the other key", SYMBOLS.as_bytes(), Pass),
+        Case::new("1 lower case", Default, get(&[&bytes(&[b"x-metrics-key: ", key])]), Pass),
+        Case::new("1 upper case", Default, get(&[&bytes(&[b"X-METRICS-KEY: ", key])]), Pass),
+        Case::new("1 no key", Default, get(&[]), Refuse),
+        Case::new("1 the name that is not configured", Named, get(&[&key_line]), Refuse),
+        Case::new("1 the name that is", Named, get(&[&bytes(&[b"x-scrape-key: ", key])]), Pass),
+        one("2 wrong key", wrong, Refuse),
+        Case::new("2 wrong, then right", Default, get(&[&wrong_line, &key_line]), Refuse),
+        Case::new("2 right, then wrong", Default, get(&[&key_line, &wrong_line]), Pass),
+        one("3 a list with the key last", &bytes(&[wrong, b", ", key]), Refuse),
+        one("3 a list of the key twice", &bytes(&[key, b",", key]), Refuse),
+        one("4 empty", b"", Refuse),
+        one("4 blank", b" \t ", Refuse),
+        Case::new("4 empty, then right", Default, get(&[b"X-Metrics-Key:", &key_line]), Refuse),
+        one("5 white space around", &bytes(&[b" \t ", key, b"\t "]), Pass),
+        one("6 no-break space before", &bytes(&[b"\xc2\xa0", key]), Refuse),
+        one("6 Latin-1 no-break space after", &bytes(&[key, b"\xa0"]), Refuse),
+        one("6 space inside", &bytes(&[&key[..9], b" ", &key[9..]]), Refuse),
+        one("6 tab inside", &bytes(&[&key[..9], b"\t", &key[9..]]), Refuse),
+        one("6 vertical tab after", &bytes(&[key, b"\x0b"]), BAD_REQUEST),
+        Case::new("7 folded line", Default, get(&[b"X-Metrics-Key:", &bytes(&[b" ", key])]), BAD_REQUEST),
+        Case::new("7 folded second line", Default, get(&[&wrong_line, &bytes(&[b"\t", key])]), BAD_REQUEST),
+        Case::new("7 space before the colon", Default, get(&[&bytes(&[b"X-Metrics-Key : ", key])]), BAD_REQUEST),
+        one("7 NUL after", &bytes(&[key, b"\0"]), BAD_REQUEST),
+        one("7 bare CR after", &bytes(&[key, b"\r "]), BAD_REQUEST),
+        one("8 not UTF-8", b"\xff", Refuse),
+        one("8 not UTF-8 before the key", &bytes(&[b"\xff", key]), Refuse),
+        one("8 UTF-8 before the key", &bytes(&["\u{e9}".as_bytes(), key]), Refuse),
+        Case::new("9 not UTF-8, then right", Default, get(&[&metrics_key(b"\xff"), &key_line]), Refuse).but(
+            Server::Rocket,
+            Pass,
+            "Rocket drops lines that are not UTF-8 before anyone sees them",
+        ),
+        one("10 64 KiB", &vec![b'k'; 65_536], Refuse),
+        one("10 the key and 64 KiB more", &bytes(&[key, &vec![b'k'; 65_536]]), Refuse),
+        Case::new("11 95 lines, all wrong", Default, many(&wrong_line), Refuse),
+        Case::new("11 95 lines, the first right", Default, many(&key_line), Pass),
+    ]
+}
+
+fn query() -> Vec<Case> {
+    let one = |name, query: &str, expect| Case::new(name, Query, get_query(query), expect);
+    let symbols = percent_encoded(SYMBOLS);
+    vec![
+        one("12 right key", &format!("key={KEY}"), Pass),
+        Case::new("12 right key, not asked for", Stray, get_query(&format!("key={KEY}")), Refuse),
+        one("12 among others", &format!("a=1&key={KEY}&b"), Pass),
+        one("12 encoded key", &format!("key={}", percent_encoded(KEY)), Pass),
+        one("12 encoded name", &format!("%6Bey={KEY}"), Pass),
+        one("13 wrong, then right", &format!("key={WRONG}&key={KEY}"), Refuse),
+        one("13 empty, then right", &format!("key=&key={KEY}"), Refuse),
+        one("13 no value, then right", &format!("key&key={KEY}"), Refuse),
+        one("13 right, then wrong", &format!("key={KEY}&key={WRONG}"), Pass),
+        one("14 symbols encoded", &format!("key={symbols}"), Pass),
+        one("14 plus as it is", &format!("key={}", symbols.replace("%2B", "+")), Refuse),
+        one("14 plus in lower-case hexadecimal", &format!("key={}", symbols.replace("%2B", "%2b")), Pass),
+        one("15 bad escape, then right", &format!("key=%zz&key={KEY}"), Pass),
+        one("15 right with a bad escape, then wrong", &format!("key={KEY}%zz&key={WRONG}"), Refuse),
+        one("15 bad escape in the name", &format!("key%=1&key={KEY}"), Pass),
+        one("16 percent at the end", &format!("key={KEY}%"), Refuse),
+        one("16 half an escape at the end", &format!("key={KEY}%4"), Refuse),
+        one("17 semicolon before", &format!("x=1;key={KEY}"), Refuse),
+        one("17 semicolon after", &format!("key={KEY};x=1"), Refuse),
+        one("17 semicolon pair, then right", &format!("x=1;key={WRONG}&key={KEY}"), Pass),
+        one("18 no value", "key", Refuse),
+        one("18 empty value", "key=", Refuse),
+        Case::new("18 upper-case name", Stray, get_query(&format!("KEY={KEY}")), Refuse),
+        Case::new("18 bracketed name", Stray, get_query(&format!("key[]={KEY}")), Refuse),
+        Case::new("18 longer name", Stray, get_query(&format!("keys={KEY}")), Refuse),
+        one("19 not UTF-8", "key=%ff", Refuse),
+        one("19 replacement character", "key=%EF%BF%BD", Refuse),
+        one("19 not UTF-8 before the key", &format!("key=%ff{KEY}"), Refuse),
+        one("20 NUL before", &format!("key=%00{KEY}"), Refuse),
+        one("20 NUL after", &format!("key={KEY}%00"), Refuse),
+        one("20 encoded twice", &format!("key={}", percent_encoded(&percent_encoded(KEY))), Refuse),
+        // Go would see "K#f". A client that keeps to RFC 3986 never sends a fragment.
+        one("21 a fragment after", &format!("key={KEY}#f"), Pass),
+        one("22 target over 64 KiB", &format!("key={}", "k".repeat(65_600)), Elsewhere(&[414])),
+        one("22 target of a megabyte", &format!("key={}", "k".repeat(1_000_000)), Elsewhere(&[414, 431])),
+        one("22 many pairs before", &format!("{}key={KEY}", "a&".repeat(20_000)), Pass),
+        one("22 a long value", &format!("key={KEY}{}", "%41".repeat(10_000)), Refuse),
+    ]
+}
+
+fn scheme() -> Vec<Case> {
+    let one = |name, value: &str, expect| Case::new(name, Default, get(&[&authorization(value)]), expect);
+    let basic_of = |name, credentials: &str, expect| Case::new(name, Default, get(&[&basic(credentials)]), expect);
+    let key_line = authorization(format!("Bearer {KEY}"));
+    let encoded = Base64::encode_string(format!("u:{KEY}").as_bytes());
+    // 34 bytes: the last group has two characters and two bits that must be zero, "==" after it.
+    let unpadded = encoded.trim_end_matches('=');
+    let noncanonical = {
+        let mut text = unpadded.to_owned().into_bytes();
+        if let Some(last) = text.last_mut() {
+            *last += 1;
+        }
+        String::from_utf8_lossy(&text).into_owned() + &"=".repeat(encoded.len() - unpadded.len())
+    };
+    vec![
+        one("23 Bearer", &format!("Bearer {KEY}"), Pass),
+        one("23 bearer", &format!("bearer {KEY}"), Pass),
+        one("23 BEARER", &format!("BEARER {KEY}"), Pass),
+        one("23 wrong key", &format!("Bearer {WRONG}"), Refuse),
+        one("24 two spaces", &format!("Bearer  {KEY}"), Pass),
+        one("24 a tab", &format!("Bearer\t{KEY}"), Refuse),
+        one("24 a space and a tab", &format!("Bearer \t{KEY}"), Refuse),
+        one("25 scheme alone", "Bearer", Refuse),
+        one("25 scheme and space", "Bearer ", Refuse),
+        one("25 no space", &format!("Bearer{KEY}"), Refuse),
+        one("25 a colon for the space", &format!("Bearer:{KEY}"), Refuse),
+        one("26 something after", &format!("Bearer {KEY} x"), Refuse),
+        one("26 a list", &format!("Bearer {KEY},{KEY}"), Refuse),
+        one("26 quoted", &format!("Bearer \"{KEY}\""), Refuse),
+        one("26 as a parameter", &format!("Bearer token={KEY}"), Refuse),
+        Case::new("27 two lines", Default, get(&[&key_line, &key_line]), Refuse),
+        Case::new("27 two lines, one foreign", Default, get(&[&key_line, &authorization("Digest x")]), Refuse),
+        Case::new("27 two lines, one empty", Default, get(&[&key_line, b"Authorization:"]), Refuse),
+        basic_of("28 Basic", &format!("u:{KEY}"), Pass),
+        one("28 basic", &format!("basic {encoded}"), Pass),
+        basic_of("28 no user", &format!(":{KEY}"), Pass),
+        basic_of("28 a long user", &format!("{}:{KEY}", "u".repeat(200)), Pass),
+        basic_of("28 a user as long as a page", &format!("{}:{KEY}", "u".repeat(5_000)), Refuse),
+        basic_of("28 a password with colons", &format!("u:{SYMBOLS}"), Pass),
+        basic_of("28 after the second colon", &format!("u:a:{KEY}"), Refuse),
+        basic_of("28 key as user", &format!("{KEY}:"), Refuse),
+        basic_of("28 key as user and password", &format!("{KEY}:{KEY}"), Pass),
+        basic_of("29 no colon", KEY, Refuse),
+        basic_of("29 empty password", "u:", Refuse),
+        one("29 scheme alone", "Basic", Refuse),
+        one("29 not base64", &format!("Basic u:{KEY}"), Refuse),
+        one("29 a bad character", &format!("Basic {}", encoded.replacen('d', "!", 1)), Refuse),
+        one("29 URL-safe alphabet", "Basic dTp_-_8_", Refuse),
+        one("29 no padding", &format!("Basic {unpadded}"), Refuse),
+        one("29 too much padding", &format!("Basic {encoded}="), Refuse),
+        one("29 padding inside", &format!("Basic {}={}", &encoded[..8], &encoded[8..]), Refuse),
+        one("29 trailing bits", &format!("Basic {noncanonical}"), Refuse),
+        one("29 space inside", &format!("Basic {} {}", &encoded[..8], &encoded[8..]), Refuse),
+        one("29 one character", "Basic A", Refuse),
+        one("29 64 KiB", &format!("Basic {}", "A".repeat(65_536)), Refuse),
+        one("30 Token", &format!("Token {KEY}"), Refuse),
+        one("30 Digest", &format!("Digest {KEY}"), Refuse),
+        one("30 no scheme", KEY, Refuse),
+        one("30 no scheme, and no token", SYMBOLS, Refuse),
+        one("31 symbols", &format!("Bearer {SYMBOLS}"), Pass),
+    ]
+}
+
+fn precedence() -> Vec<Case> {
+    let (key, wrong) = (metrics_key(KEY), metrics_key(WRONG));
+    let (bearer, wrong_bearer) = (authorization(format!("Bearer {KEY}")), authorization(format!("Bearer {WRONG}")));
+    let with_query = |name, lines: &[&[u8]], query: &str, expect| {
+        Case::new(name, Query, request("GET", &format!("/metrics?key={query}"), lines), expect)
+    };
+    let mut body = request("GET", "/metrics", &[format!("Content-Length: {}", KEY.len()).as_bytes()]);
+    body.extend_from_slice(KEY.as_bytes());
+    vec![
+        Case::new("32 wrong field, right Bearer", Default, get(&[&wrong, &bearer]), Refuse),
+        Case::new("32 right field, wrong Bearer", Default, get(&[&wrong_bearer, &key]), Pass),
+        with_query("32 wrong field, right query", &[&wrong], KEY, Refuse),
+        with_query("32 right field, wrong query", &[&key], WRONG, Pass),
+        with_query("32 wrong Bearer, right query", &[&wrong_bearer], KEY, Refuse),
+        with_query("33 empty field, right query", &[b"X-Metrics-Key:"], KEY, Pass),
+        with_query("33 blank field, right query", &[b"X-Metrics-Key:   "], KEY, Pass),
+        with_query("33 empty Authorization, right query", &[b"Authorization:"], KEY, Pass),
+        Case::new("33 empty field, right Bearer", Default, get(&[b"X-Metrics-Key:", &bearer]), Pass),
+        with_query("34 Bearer without a key, right query", &[&authorization("Bearer ")], KEY, Refuse),
+        with_query("34 Bearer and a tab, right query", &[&authorization("Bearer\tx")], KEY, Refuse),
+        with_query("34 Basic of no base64, right query", &[&authorization("Basic !")], KEY, Refuse),
+        with_query("34 two Authorization lines, right query", &[&bearer, &bearer], KEY, Refuse),
+        with_query("34 foreign scheme, right query", &[&authorization("Negotiate abc=")], KEY, Pass),
+        Case::new(
+            "35 in a cookie",
+            Stray,
+            get(&[format!("Cookie: key={KEY}; X-Metrics-Key={KEY}").as_bytes()]),
+            Refuse,
+        ),
+        Case::new("35 in a body", Stray, body, Refuse),
+        Case::new("35 in the path", Stray, request("GET", &format!("/metrics/{KEY}"), &[]), Elsewhere(&[404])),
+        Case::new("35 in another field", Stray, get(&[format!("X-Api-Key: {KEY}").as_bytes()]), Refuse),
+        Case::new("35 in Proxy-Authorization", Stray, get(&[&bytes(&[b"Proxy-", &bearer])]), Refuse),
+    ]
+}
+
+fn response() -> Vec<Case> {
+    let key = metrics_key(KEY);
+    let form = |lines: &[&[u8]]| {
+        let mut lines = lines.to_vec();
+        lines.extend([&b"Content-Type: application/x-www-form-urlencoded"[..], b"Content-Length: 11"]);
+        bytes(&[&request("POST", "/metrics", &lines), b"_method=get"])
+    };
+    // 61 to 63 are looked at in every answer.
+    vec![
+        Case::new("64 HEAD without a key", Default, request("HEAD", "/metrics", &[]), Refuse),
+        Case::new("64 HEAD with the key", Default, request("HEAD", "/metrics", &[&key]), Pass),
+        Case::new(
+            "64 a method that does not exist",
+            Default,
+            request("SCRAPE", "/metrics", &[]),
+            Elsewhere(&[400, 404, 405]),
+        ),
+        Case::new("65 POST that says it is a GET", Default, form(&[]), Elsewhere(&[404, 405])).but(
+            Server::Rocket,
+            Refuse,
+            "Rocket takes a form's `_method` for the method",
+        ),
+        Case::new("65 the same with the key", Default, form(&[&key]), Elsewhere(&[404, 405])).but(
+            Server::Rocket,
+            Pass,
+            "Rocket takes a form's `_method` for the method",
+        ),
+    ]
+}
+
+fn framework() -> Vec<Case> {
+    let targets = ["/metrics/", "//metrics", "/%6detrics", "/./metrics", "/metrics;a=1", "/metrics%2f", "/METRICS"];
+    let mut cases = Vec::new();
+    for target in targets {
+        // Rocket takes the first three for the same path.
+        let is_the_path_in_rocket = ["/metrics/", "//metrics", "/%6detrics"].contains(&target);
+        for (with, lines, in_rocket) in [("without", vec![], Refuse), ("with", vec![metrics_key(KEY)], Pass)] {
+            let lines: Vec<&[u8]> = lines.iter().map(Vec::as_slice).collect();
+            let mut case = Case::new(
+                format!("66 {target} {with} a key"),
+                Default,
+                request("GET", target, &lines),
+                Elsewhere(&[404]),
+            );
+            if is_the_path_in_rocket {
+                case =
+                    case.but(Server::Rocket, in_rocket, "Rocket compares paths when they are decoded and normalized");
+            }
+            cases.push(case);
+        }
+    }
+    let absolute = |lines: &[&[u8]]| request("GET", "http://localhost/metrics", lines);
+    cases.push(Case::new("66 absolute form without a key", Default, absolute(&[]), Refuse));
+    cases.push(Case::new("66 absolute form with the key", Default, absolute(&[&metrics_key(KEY)]), Pass));
+    cases
+}
+
+/// Every source, with every kind of presented key, by every method.
+fn families() -> Vec<Case> {
+    let longer = format!("{KEY}0");
+    let upper = KEY.to_ascii_uppercase();
+    let variants: [(&str, &str); 8] = [
+        ("right", KEY),
+        ("the other", SYMBOLS),
+        ("wrong", WRONG),
+        ("a prefix", &KEY[..31]),
+        ("a suffix", &KEY[1..]),
+        ("longer", &longer),
+        ("upper-case", &upper),
+        ("empty", ""),
+    ];
+    let mut cases = Vec::new();
+    for method in ["GET", "HEAD", "POST", "PUT", "DELETE", "PATCH", "OPTIONS", "TRACE"] {
+        let is_served = ["GET", "HEAD"].contains(&method);
+        let mut add = |name: String, config, target: &str, lines: &[Vec<u8>], passes: bool| {
+            let lines: Vec<&[u8]> = lines.iter().map(Vec::as_slice).collect();
+            let expect = match (is_served, passes) {
+                (true, true) => Pass,
+                (true, false) => Refuse,
+                (false, _) => Elsewhere(&[404, 405]),
+            };
+            cases.push(Case::new(format!("{method} {name}"), config, request(method, target, &lines), expect));
+        };
+        for (kind, value) in variants {
+            let passes = [KEY, SYMBOLS].contains(&value);
+            let bearer = authorization(format!("Bearer {value}"));
+            let basic = basic(format!("prometheus:{value}"));
+            let target = format!("/metrics?key={}", percent_encoded(value));
+            add(format!("field {kind}"), Default, "/metrics", &[metrics_key(value)], passes);
+            add(format!("Bearer {kind}"), Default, "/metrics", &[bearer], passes);
+            add(format!("Basic {kind}"), Default, "/metrics", &[basic], passes);
+            add(format!("query {kind}"), Query, &target, &[], passes);
+        }
+        let (field, bearer) = (metrics_key(KEY), authorization(format!("Bearer {KEY}")));
+        let basic_line = basic(format!("u:{KEY}"));
+        let twice = format!("/metrics?key={KEY}&key={KEY}");
+        add("field repeated".into(), Default, "/metrics", &[field.clone(), field], true);
+        add("Bearer repeated".into(), Default, "/metrics", &[bearer.clone(), bearer], false);
+        add("Basic repeated".into(), Default, "/metrics", &[basic_line.clone(), basic_line.clone()], false);
+        add("query repeated".into(), Query, &twice, &[], true);
+        let basic_padded = bytes(&[&basic_line, b" \t"]);
+        add("field padded".into(), Default, "/metrics", &[metrics_key(format!("\t{KEY} "))], true);
+        add("Bearer padded".into(), Default, "/metrics", &[authorization(format!("  Bearer   {KEY}\t"))], true);
+        add("Basic padded".into(), Default, "/metrics", &[basic_padded], true);
+        add("query padded".into(), Query, &format!("/metrics?key=+{KEY}+"), &[], false);
+    }
+    cases
+}

@@ -1,0 +1,138 @@
+//! Real Prometheus servers, from Debian's packages.
+
+use std::{
+    fmt::Write as _,
+    fs, io,
+    net::SocketAddr,
+    path::{Path, PathBuf},
+    process::Command,
+    thread,
+    time::{Duration, Instant},
+};
+
+use serde_json::Value;
+
+use crate::{process::Process, wire::exchange};
+
+/// A version that can be had.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Version {
+    /// 2.42, of Debian 12.
+    Bookworm,
+    /// 2.53, of Debian 13.
+    Trixie,
+    /// 3.5 or later, of Debian's testing.
+    Forky,
+}
+
+impl Version {
+    /// All of them.
+    pub const ALL: [Version; 3] = [Version::Bookworm, Version::Trixie, Version::Forky];
+
+    /// Its slot in get-prometheus.sh.
+    #[must_use]
+    pub const fn slot(self) -> &'static str {
+        match self {
+            Version::Bookworm => "bookworm",
+            Version::Trixie => "trixie",
+            Version::Forky => "forky",
+        }
+    }
+
+    /// The program, out of `cache`, where the script puts it if it is not there. None if it cannot be had.
+    ///
+    /// # Errors
+    ///
+    /// If the script cannot be run.
+    pub fn fetch(self, cache: &Path) -> io::Result<Option<PathBuf>> {
+        let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("get-prometheus.sh");
+        let status = Command::new(script).arg(cache).arg(self.slot()).status()?;
+        if !status.success() {
+            return Err(io::Error::other(format!("get-prometheus.sh ended with {status}")));
+        }
+        let program = cache.join(self.slot()).join("prometheus");
+        Ok(program.exists().then_some(program))
+    }
+}
+
+/// A Prometheus that is up.
+pub struct Prometheus {
+    address: SocketAddr,
+    process: Process,
+}
+
+impl Prometheus {
+    /// Starts `program` with this configuration; the data go into `folder` too.
+    ///
+    /// # Errors
+    ///
+    /// If it refuses the configuration, or does not come up.
+    pub fn start(program: &Path, folder: &Path, config: &str) -> io::Result<Prometheus> {
+        let config_file = folder.join("prometheus.yml");
+        fs::write(&config_file, config)?;
+        let mut command = Command::new(program);
+        command
+            .arg(format!("--config.file={}", config_file.display()))
+            .arg(format!("--storage.tsdb.path={}", folder.join("data").display()))
+            .args(["--web.listen-address=127.0.0.1:0", "--log.level=debug"]);
+        let mut process = Process::start(&mut command)?;
+        // "Start listening" comes before it, with the port that was asked for.
+        let address = process.wait_for(|line| {
+            let listening = line.contains("\"Listening on\"");
+            listening.then(|| line.split_once("address=")?.1.split(' ').next()?.parse().ok())?
+        })?;
+        Ok(Prometheus { address, process })
+    }
+
+    /// The value of the one sample that `query` finds now.
+    ///
+    /// # Errors
+    ///
+    /// If Prometheus does not answer, or does not know the query.
+    pub fn sample(&self, query: &str) -> io::Result<Option<f64>> {
+        let mut encoded = String::new();
+        for byte in query.bytes() {
+            let _ = write!(encoded, "%{byte:02X}"); // writing to a string cannot fail
+        }
+        let answer = self.api(&format!("query?query={encoded}"))?;
+        let value = answer.pointer("/data/result/0/value/1").and_then(Value::as_str);
+        Ok(value.and_then(|value| value.parse().ok()))
+    }
+
+    /// Asks until `query` finds `expected`, for half a minute at most.
+    ///
+    /// # Errors
+    ///
+    /// With what it found last, if that is another value.
+    pub fn wait_for_sample(&self, query: &str, expected: impl Fn(f64) -> bool) -> io::Result<()> {
+        let deadline = Instant::now() + Duration::from_secs(30);
+        loop {
+            let found = self.sample(query)?;
+            if found.is_some_and(&expected) {
+                return Ok(());
+            }
+            if Instant::now() > deadline {
+                return Err(io::Error::other(format!("`{query}` is {found:?}; log:\n{}", self.log())));
+            }
+            thread::sleep(Duration::from_millis(250));
+        }
+    }
+
+    /// What the API answers at `/api/v1/` and `path`.
+    ///
+    /// # Errors
+    ///
+    /// If it does not answer, or not with JSON.
+    pub fn api(&self, path: &str) -> io::Result<Value> {
+        // HTTP/1.0, since the answers may be long, and would come in chunks.
+        let request = format!("GET /api/v1/{path} HTTP/1.0\r\nHost: prometheus\r\n\r\n");
+        let response = exchange(self.address, request.as_bytes())?;
+        serde_json::from_slice(&response.body).map_err(io::Error::other)
+    }
+
+    /// All that it has logged, at level debug.
+    #[must_use]
+    pub fn log(&self) -> String {
+        self.process.output()
+    }
+}
