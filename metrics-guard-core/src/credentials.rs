@@ -169,3 +169,53 @@ impl Drop for Scratch {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use http::{HeaderValue, Request};
+
+    use super::{Scratch, Sources};
+    use crate::Denied;
+
+    /// What is presented by a request with these field lines, as it comes over HTTP/2: with its white space.
+    fn presented(lines: &[(&'static str, &[u8])], query: &str) -> Result<Vec<u8>, Denied> {
+        let sources = Sources { field: "x-metrics-key".parse().unwrap(), parameter: Some("key".into()) };
+        let mut request = Request::get(format!("/metrics{query}")).body(()).unwrap();
+        for (name, value) in lines {
+            request.headers_mut().append(*name, HeaderValue::from_bytes(value).unwrap());
+        }
+        let mut scratch = Scratch::new();
+        sources.presented(&request, &mut scratch).map(<[u8]>::to_vec)
+    }
+
+    #[test]
+    fn white_space_is_space_and_tab() {
+        for value in [&b"k"[..], b" k", b"k\t", b"\t \tk \t"] {
+            assert_eq!(presented(&[("x-metrics-key", value)], ""), Ok(b"k".to_vec()), "{value:?}");
+        }
+        assert_eq!(presented(&[("x-metrics-key", b"\xa0k")], ""), Ok(b"\xa0k".to_vec()));
+        assert_eq!(presented(&[("authorization", b" Bearer k ")], ""), Ok(b"k".to_vec()));
+        assert_eq!(presented(&[("x-metrics-key", b"\t")], ""), Err(Denied::MISSING));
+    }
+
+    #[test]
+    fn each_refusal_has_its_reason() {
+        assert_eq!(presented(&[], ""), Err(Denied::MISSING));
+        assert_eq!(presented(&[], "?key="), Err(Denied::MISSING));
+        assert_eq!(presented(&[("authorization", b"Digest k")], ""), Err(Denied::MISSING));
+        assert_eq!(presented(&[("authorization", b"")], ""), Err(Denied::MISSING));
+        for malformed in
+            [&b"Bearer"[..], b"Bearer  ", b"Basic ", b"Basic !", b"Basic dQ==", b"Bearer\tk", b"\"k\"", b"\xff"]
+        {
+            assert_eq!(presented(&[("authorization", malformed)], "?key=k"), Err(Denied::MALFORMED), "{malformed:?}");
+        }
+        let twice = [("authorization", &b"Bearer k"[..]), ("authorization", b"Bearer k")];
+        assert_eq!(presented(&twice, ""), Err(Denied::MALFORMED));
+        assert_eq!(presented(&[("authorization", b"Basic dTo=")], "?key=k"), Ok(Vec::new()));
+    }
+
+    #[test]
+    fn what_does_not_fit_is_cut_and_stays_longer_than_any_key() {
+        assert_eq!(presented(&[], &format!("?key={}", "%6b".repeat(1000))).map(|key| key.len()), Ok(512));
+    }
+}

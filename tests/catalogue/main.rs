@@ -142,11 +142,7 @@ impl Refusals {
             response.body = b"Unauthorized\n".to_vec();
         }
         let first = self.0.get_or_insert_with(|| response.clone());
-        if *first == response {
-            Ok(())
-        } else {
-            Err(format!("a refusal unlike the first: {response:?}, {first:?}"))
-        }
+        if *first == response { Ok(()) } else { Err(format!("a refusal unlike the first: {response:?}, {first:?}")) }
     }
 }
 

@@ -1,0 +1,68 @@
+//! With the query switched on, no key comes into Rocket's own log: read from the output of the example as it is
+//! deployed, and as it is developed.
+
+#![allow(clippy::unwrap_used)] // in tests; clippy.toml does not reach their helper functions
+
+use metrics_guard_tests::{
+    KEY, WRONG,
+    server::{Profile, Running, Server},
+    wire::{exchange, request},
+};
+
+fn start(profile: Profile) -> Running {
+    let example = Server::Rocket.build(profile).unwrap();
+    let environment = [("METRICS_VERIFICATION_KEY", KEY), ("METRICS_VERIFICATION_QUERY", "key")];
+    // The default of the profile: in release, Rocket logs what is an error or a warning.
+    Server::Rocket.start(&example, &environment).unwrap()
+}
+
+fn status(server: &Running, method: &str, target: &str) -> u16 {
+    exchange(server.address, &request(method, target, &[])).unwrap().status
+}
+
+fn no_key_is_logged(profile: Profile) {
+    let server = start(profile);
+    assert_eq!(status(&server, "GET", &format!("/metrics?key={KEY}")), 200);
+    assert_eq!(status(&server, "HEAD", &format!("/metrics?key={KEY}&seen=head")), 200);
+    assert_eq!(status(&server, "GET", &format!("/metrics?key={WRONG}&seen=get")), 401);
+    assert_eq!(status(&server, "HEAD", &format!("/metrics?key={WRONG}")), 401);
+    for target in ["/no-such-path", "/no-such-path/metrics", "/%6detricz"] {
+        assert_eq!(status(&server, "GET", &format!("{target}?key={KEY}&seen=here")), 404);
+    }
+    // Malformed pairs hold the key just as well; so do later ones, and escaped names.
+    for query in ["key=K%", "key=K;a=1", "a=1;key=K", "key=wrong&key=K", "%6bey=%zz&k%65y=K", "key=K#f", "key=K|"] {
+        let target = format!("/no-such-path?{}", query.replace('K', KEY));
+        assert_eq!(status(&server, "GET", &target), 404, "{query}");
+    }
+    for method in ["POST", "OPTIONS", "TRACE", "PATCH"] {
+        assert_eq!(status(&server, method, &format!("/metrics?key={KEY}")), 404);
+    }
+
+    let output = server.process.output();
+    // The log does show URIs, in either profile: with the rest of the query.
+    assert!(output.contains("No matching routes for HEAD /metrics?seen=head"), "{output}");
+    assert!(output.contains("No matching routes for GET /no-such-path?seen=here"), "{output}");
+    for key in [KEY, WRONG] {
+        assert!(!output.contains(key), "{output}");
+    }
+}
+
+#[test]
+fn no_key_is_logged_in_release() {
+    no_key_is_logged(Profile::Release);
+}
+
+#[test]
+fn no_key_is_logged_in_debug() {
+    no_key_is_logged(Profile::Debug);
+}
+
+/// The documented limit. If this fails, Rocket has mended it, and the documentation can drop it.
+#[test]
+fn rocket_logs_requests_with_unknown_methods_before_any_fairing_runs() {
+    let server = start(Profile::Release);
+    assert_eq!(status(&server, "SCRAPE", &format!("/metrics?key={KEY}")), 400);
+    assert!(
+        server.process.output().contains(&format!("Dispatching salvaged request to catcher: GET /metrics?key={KEY}"))
+    );
+}
