@@ -16,3 +16,8 @@ pub const SYMBOLS: &str = r#"s+y%6Db&o=l;s:i/n?a#k"e,y'<>{}\|^`~"#;
 
 /// A key of the right form that nobody accepts.
 pub const WRONG: &str = "0e8a6c4f2d1b3957ec0f8a7d6b5c4e3f";
+
+/// Compiles and runs the README's Rust.
+#[cfg(doctest)]
+#[doc = include_str!("../../README.md")]
+struct Readme;

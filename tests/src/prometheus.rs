@@ -12,7 +12,13 @@ use std::{
 
 use serde_json::Value;
 
-use crate::{process::Process, wire::exchange};
+use crate::{
+    process::Process,
+    wire::{Response, exchange},
+};
+
+/// How long anything may take. Much less is usual.
+const PATIENCE: Duration = Duration::from_secs(30);
 
 /// A version that can be had.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -62,7 +68,7 @@ pub struct Prometheus {
 }
 
 impl Prometheus {
-    /// Starts `program` with this configuration; the data go into `folder` too.
+    /// Starts `program` with this configuration, and waits until it answers. The data go into `folder` too.
     ///
     /// # Errors
     ///
@@ -81,7 +87,16 @@ impl Prometheus {
             let listening = line.contains("\"Listening on\"");
             listening.then(|| line.split_once("address=")?.1.split(' ').next()?.parse().ok())?
         })?;
-        Ok(Prometheus { address, process })
+        let prometheus = Prometheus { address, process };
+        // It listens before it has read its storage, and answers 503 meanwhile.
+        let deadline = Instant::now() + PATIENCE;
+        while prometheus.get("/-/ready")?.status != 200 {
+            if Instant::now() > deadline {
+                return Err(io::Error::other(format!("Prometheus does not get ready:\n{}", prometheus.log())));
+            }
+            thread::sleep(Duration::from_millis(100));
+        }
+        Ok(prometheus)
     }
 
     /// The value of the one sample that `query` finds now.
@@ -105,7 +120,7 @@ impl Prometheus {
     ///
     /// With what it found last, if that is another value.
     pub fn wait_for_sample(&self, query: &str, expected: impl Fn(f64) -> bool) -> io::Result<()> {
-        let deadline = Instant::now() + Duration::from_secs(30);
+        let deadline = Instant::now() + PATIENCE;
         loop {
             let found = self.sample(query)?;
             if found.is_some_and(&expected) {
@@ -124,10 +139,13 @@ impl Prometheus {
     ///
     /// If it does not answer, or not with JSON.
     pub fn api(&self, path: &str) -> io::Result<Value> {
+        let response = self.get(&format!("/api/v1/{path}"))?;
+        serde_json::from_slice(&response.body).map_err(|_| io::Error::other(format!("no JSON: {response:?}")))
+    }
+
+    fn get(&self, path: &str) -> io::Result<Response> {
         // HTTP/1.0, since the answers may be long, and would come in chunks.
-        let request = format!("GET /api/v1/{path} HTTP/1.0\r\nHost: prometheus\r\n\r\n");
-        let response = exchange(self.address, request.as_bytes())?;
-        serde_json::from_slice(&response.body).map_err(io::Error::other)
+        exchange(self.address, format!("GET {path} HTTP/1.0\r\nHost: prometheus\r\n\r\n").as_bytes())
     }
 
     /// All that it has logged, at level debug.
