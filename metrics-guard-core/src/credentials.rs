@@ -215,6 +215,13 @@ mod tests {
     }
 
     #[test]
+    fn a_parameter_is_decoded_where_it_needs_to_be() {
+        for (query, key) in [("?key=a-b", "a-b"), ("?key=a+b", "a b"), ("?key=a%2Bb", "a+b"), ("?key=a%2fb", "a/b")] {
+            assert_eq!(presented(&[], query), Ok(key.as_bytes().to_vec()), "{query}");
+        }
+    }
+
+    #[test]
     fn what_does_not_fit_is_cut_and_stays_longer_than_any_key() {
         assert_eq!(presented(&[], &format!("?key={}", "%6b".repeat(1000))).map(|key| key.len()), Ok(512));
     }

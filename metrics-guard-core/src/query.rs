@@ -115,6 +115,7 @@ mod tests {
             ("key=v%&key=w", Some("w")),
             ("k%zy=a&key=w", Some("w")),
             ("key%=v&key=w", Some("w")),
+            ("key%zz=v&key=w", Some("w")),
             ("x=1;key=v", None),
             ("key=v;x=1", None),
             ("key=v;&key=w", Some("w")),

@@ -8,12 +8,16 @@
 //! `ROCKET_ADDRESS`) and takes its key as every service with `MetricsGuard::fairing()` does. Only where none is
 //! configured, and only since this is an example, it makes one for the run and prints what uses it.
 
-use std::{error::Error, time::Instant};
+use std::{
+    error::Error,
+    net::{Ipv4Addr, SocketAddr},
+    time::Instant,
+};
 
 use metrics_guard_rocket::{Guard, Key, MetricsGuard, Problem, guard_metrics};
 use prometheus::{HistogramOpts, HistogramVec, IntCounter, IntCounterVec, Opts, Registry, TextEncoder};
 use rocket::{
-    Build, Data, Request, Response, Rocket, State,
+    Build, Config, Data, Request, Response, Rocket, State,
     fairing::{AdHoc, Fairing, Info, Kind},
     get,
     http::ContentType,
@@ -60,7 +64,7 @@ fn attach_guard_for_this_run(rocket: Rocket<Build>) -> Result<Rocket<Build>, Box
     let key = format!("{:032x}{:032x}", random()?, random()?);
     let guard = MetricsGuard::with(Guard::new(Key::new(&key)?));
     Ok(rocket.attach(guard).attach(AdHoc::on_liftoff("A key for this run", |rocket| {
-        Box::pin(async move { print_how_to_use(&key, rocket.config().port) })
+        Box::pin(async move { print_how_to_use(&key, rocket.config()) })
     })))
 }
 
@@ -70,14 +74,16 @@ fn random() -> Result<u128, getrandom::Error> {
     Ok(u128::from_ne_bytes(bytes))
 }
 
-fn print_how_to_use(key: &str, port: u16) {
+fn print_how_to_use(key: &str, config: &Config) {
+    let reachable = if config.address.is_unspecified() { Ipv4Addr::LOCALHOST.into() } else { config.address };
+    let address = SocketAddr::new(reachable, config.port);
     println!(
         r#"
 No key is configured, so this example made one, for this run alone.
 
 A scrape by hand, in another terminal:
 
-    curl -H 'X-Metrics-Key: {key}' http://127.0.0.1:{port}/metrics
+    curl -H 'X-Metrics-Key: {key}' http://{address}/metrics
 
 By Prometheus, with the key in a file:
 
@@ -88,7 +94,7 @@ By Prometheus, with the key in a file:
         authorization:
           credentials_file: metrics_key
         static_configs:
-          - targets: ["127.0.0.1:{port}"]
+          - targets: ["{address}"]
 
 To keep a key, set METRICS_VERIFICATION_KEY_FILE to the path of its file before the start.
 "#

@@ -63,10 +63,19 @@ fn assert_refused(response: LocalResponse<'_>) {
 }
 
 #[test]
-fn case_67_no_other_route_answers() {
-    let client = client(routes![metrics, metrics_of_old, anything]);
+fn case_67_no_other_route_answers_or_runs() {
+    #[get("/<_..>", rank = 40)]
+    fn counted(_expensive: Expensive) -> &'static str {
+        "up 1\n"
+    }
+    let rocket = rocket().manage(AtomicUsize::new(0)).attach(guard());
+    let client = Client::untracked(rocket.mount("/", routes![metrics, counted, metrics_of_old, anything])).unwrap();
+    let runs = || client.rocket().state::<AtomicUsize>().unwrap().load(Relaxed);
     assert_refused(client.get("/metrics").dispatch());
-    assert_eq!(client.get("/metricss").dispatch().into_string().as_deref(), Some("anything"));
+    assert_eq!(client.head("/metrics").dispatch().status(), Status::Unauthorized);
+    assert_eq!(runs(), 0);
+    assert_eq!(client.get("/metricss").dispatch().into_string().as_deref(), Some("up 1\n"));
+    assert_eq!(runs(), 1);
 }
 
 #[test]
@@ -209,7 +218,13 @@ fn the_key_is_gone_from_the_uri_and_nothing_else_is() {
     fn uri(a: &str, b: std::collections::HashMap<&str, &str>, uri: &rocket::http::uri::Origin<'_>) -> String {
         format!("{a} {} {uri}", b.len())
     }
-    let client = client(routes![uri]);
+    #[guard_metrics]
+    #[get("/bare")]
+    fn bare(uri: &rocket::http::uri::Origin<'_>) -> String {
+        uri.to_string()
+    }
+    let client = client(routes![uri, bare]);
+    assert_eq!(client.get(format!("/bare?key={KEY}")).dispatch().into_string().as_deref(), Some("/bare"));
     let ask = |query: &str| client.get(format!("/uri?{query}")).dispatch().into_string().unwrap();
     assert_eq!(ask(&format!("a=1&key={KEY}&x=%20y")), "1 1 /uri?a=1&x=%20y");
     assert_eq!(ask(&format!("a=1&key={KEY}")), "1 0 /uri?a=1");
