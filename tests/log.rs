@@ -9,9 +9,12 @@ use metrics_guard_tests::{
     wire::{exchange, request},
 };
 
-fn start(profile: Profile) -> Running {
+const ENABLED: (&str, &str) = ("METRICS_VERIFICATION_DISABLED", "false");
+const DISABLED: (&str, &str) = ("METRICS_VERIFICATION_DISABLED", "true");
+
+fn start(profile: Profile, setting: (&str, &str)) -> Running {
     let example = Server::Rocket.build(profile).unwrap();
-    let environment = [("METRICS_VERIFICATION_KEY", KEY), ("METRICS_VERIFICATION_QUERY", "key")];
+    let environment = [("METRICS_VERIFICATION_KEY", KEY), ("METRICS_VERIFICATION_QUERY", "key"), setting];
     // The default of the profile: in release, Rocket logs what is an error or a warning.
     Server::Rocket.start(&example, &environment).unwrap()
 }
@@ -21,7 +24,7 @@ fn status(server: &Running, method: &str, target: &str) -> u16 {
 }
 
 fn no_key_is_logged(profile: Profile) {
-    let server = start(profile);
+    let server = start(profile, ENABLED);
     assert_eq!(status(&server, "GET", &format!("/metrics?key={KEY}")), 200);
     assert_eq!(status(&server, "HEAD", &format!("/metrics?key={KEY}&seen=head")), 200);
     assert_eq!(status(&server, "GET", &format!("/metrics?key={WRONG}&seen=get")), 401);
@@ -57,10 +60,21 @@ fn no_key_is_logged_in_debug() {
     no_key_is_logged(Profile::Debug);
 }
 
+/// Scrapers go on sending the key to a guard that was disabled.
+#[test]
+fn no_key_is_logged_by_a_disabled_guard() {
+    let server = start(Profile::Debug, DISABLED);
+    assert_eq!(status(&server, "GET", "/metrics"), 200);
+    assert_eq!(status(&server, "HEAD", &format!("/metrics?key={KEY}&seen=head")), 200);
+    let output = server.process.output();
+    assert!(output.contains("No matching routes for HEAD /metrics?seen=head"), "{output}");
+    assert!(!output.contains(KEY), "{output}");
+}
+
 /// The documented limit. If this fails, Rocket has mended it, and the documentation can drop it.
 #[test]
 fn rocket_logs_requests_with_unknown_methods_before_any_fairing_runs() {
-    let server = start(Profile::Release);
+    let server = start(Profile::Release, ENABLED);
     assert_eq!(status(&server, "SCRAPE", &format!("/metrics?key={KEY}")), 400);
     assert!(
         server.process.output().contains(&format!("Dispatching salvaged request to catcher: GET /metrics?key={KEY}"))

@@ -4,8 +4,9 @@
 //! made good by a right one in a later source.
 //!
 //! 1. The field `X-Metrics-Key`, or another name: its first line, unless that is empty.
-//! 2. `Authorization` (RFC 9110, section 11.6.2) with the scheme `Bearer` (RFC 6750) or `Basic` (RFC 7617, any user,
-//!    the key as password). Other schemes are none of ours and count as absent; a second line is malformed.
+//! 2. `Authorization` (RFC 9110, section 11.6.2) with the scheme `Bearer` (RFC 6750) or `Basic` (RFC 7617, the key as
+//!    password of any user, whose name and colon have 256 bytes beside the longest key). Other schemes are none of ours
+//!    and count as absent; a second line is malformed.
 //! 3. The first query parameter of a given name, where that is switched on.
 //!
 //! ```
@@ -37,6 +38,12 @@ use crate::{denied::Denied, key::MAX_LEN, query, request::RequestHead};
 pub(crate) struct Sources {
     pub(crate) field: HeaderName,
     pub(crate) parameter: Option<Box<str>>,
+}
+
+impl Default for Sources {
+    fn default() -> Sources {
+        Sources { field: HeaderName::from_static("x-metrics-key"), parameter: None }
+    }
 }
 
 /// A presented key, as it stands in the request.

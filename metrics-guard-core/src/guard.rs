@@ -26,9 +26,10 @@ use std::{borrow::Cow, sync::Arc};
 use http::{HeaderName, header::AUTHORIZATION};
 
 use crate::{
-    config::{ConfigError, Place, Problem, Settings, Warning},
+    config::Settings,
     credentials::{Scratch, Sources},
     denied::Denied,
+    error::{ConfigError, Place, Problem, Warning},
     key::{KeyRing, MAX_KEYS},
     query,
     request::RequestHead,
@@ -59,7 +60,7 @@ impl Guard {
 
     /// A guard to be adjusted.
     pub fn builder(keys: impl Into<KeyRing>) -> GuardBuilder {
-        GuardBuilder::with(Some(keys.into()))
+        GuardBuilder::with(keys.into())
     }
 
     /// A guard as the environment describes it.
@@ -85,7 +86,7 @@ impl Guard {
     /// A guard that lets everyone pass: the open mode of the reference middleware, under a name that says so.
     #[must_use]
     pub fn disabled() -> Guard {
-        GuardBuilder::with(None).build()
+        GuardBuilder::disabled().build()
     }
 
     /// Decides on a request: the key that it presents against the keys that are accepted.
@@ -136,11 +137,7 @@ impl Guard {
 /// Adjusts where a [`Guard`] looks for a key. From [`Guard::builder`].
 #[derive(Debug)]
 #[must_use = "a builder does nothing until `build` is called"]
-pub struct GuardBuilder {
-    keys: Option<KeyRing>,
-    sources: Sources,
-    warnings: Vec<Warning>,
-}
+pub struct GuardBuilder(Policy);
 
 impl GuardBuilder {
     /// Reads the key from the field `name` instead of `X-Metrics-Key`. `Authorization` is read besides.
@@ -156,6 +153,8 @@ impl GuardBuilder {
     ///
     /// A key in a query shows in scrapers' status pages, in access logs and in proxies. Prefer a field.
     ///
+    /// The query ends at a `#`, which [`http::Uri`] cuts off with what follows: `?key=K#x` presents `K`.
+    ///
     /// # Errors
     ///
     /// [`Problem::ParameterName`] if `name` is empty or has other characters than `A-Z a-z 0-9 - . _ ~`.
@@ -164,22 +163,22 @@ impl GuardBuilder {
     }
 
     /// The guard.
-    pub fn build(mut self) -> Guard {
-        self.warnings.extend(self.keys.as_mut().map(KeyRing::take_warnings).unwrap_or_default());
-        if self.keys.is_none() {
-            self.warnings.push(Warning::Disabled);
-        }
-        Guard(Arc::new(Policy { keys: self.keys, sources: self.sources, warnings: self.warnings }))
+    pub fn build(self) -> Guard {
+        Guard(Arc::new(self.0))
     }
 
-    pub(crate) fn with(keys: Option<KeyRing>) -> GuardBuilder {
-        let sources = Sources { field: HeaderName::from_static("x-metrics-key"), parameter: None };
-        GuardBuilder { keys, sources, warnings: Vec::new() }
+    pub(crate) fn with(mut keys: KeyRing) -> GuardBuilder {
+        let warnings = keys.take_warnings();
+        GuardBuilder(Policy { keys: Some(keys), sources: Sources::default(), warnings })
+    }
+
+    pub(crate) fn disabled() -> GuardBuilder {
+        GuardBuilder(Policy { keys: None, sources: Sources::default(), warnings: vec![Warning::Disabled] })
     }
 
     pub(crate) fn header_found_at(mut self, place: Place, name: &str) -> Result<GuardBuilder, ConfigError> {
         match HeaderName::from_bytes(name.as_bytes()) {
-            Ok(field) if field != AUTHORIZATION => self.sources.field = field,
+            Ok(field) if field != AUTHORIZATION => self.0.sources.field = field,
             _ => return Err(ConfigError::new(place, Problem::FieldName)),
         }
         Ok(self)
@@ -190,12 +189,12 @@ impl GuardBuilder {
         if name.is_empty() || !name.bytes().all(is_unreserved) {
             return Err(ConfigError::new(place, Problem::ParameterName));
         }
-        self.sources.parameter = Some(name.into());
+        self.0.sources.parameter = Some(name.into());
         Ok(self)
     }
 
     pub(crate) fn warn(&mut self, warning: Warning) {
-        self.warnings.push(warning);
+        self.0.warnings.push(warning);
     }
 }
 

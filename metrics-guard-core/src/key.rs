@@ -20,7 +20,7 @@ use std::{fmt, hint::black_box};
 use subtle::Choice;
 use zeroize::{Zeroize, Zeroizing};
 
-use crate::config::{ConfigError, Place, Problem, Warning};
+use crate::error::{ConfigError, Place, Problem, Warning};
 
 /// The keys that a [`KeyRing`] holds at most.
 pub(crate) const MAX_KEYS: usize = 4;
@@ -48,7 +48,7 @@ impl Key {
     ///
     /// - [`Problem::Blank`] if there is nothing but white space
     /// - [`Problem::Unsendable`] if a byte is not visible ASCII
-    /// - [`Problem::Sample`] if it is a key that documents show
+    /// - [`Problem::Sample`] if it is a key that documents show, `${A_PLACEHOLDER}`, or one character over and over
     /// - [`Problem::TooShort`] and [`Problem::TooLong`] for other than 16 to 256 bytes
     pub fn new(bytes: impl AsRef<[u8]>) -> Result<Key, ConfigError> {
         Key::found_at(Place::Argument("Key::new"), bytes.as_ref())
@@ -77,7 +77,7 @@ fn unacceptable(bytes: &[u8]) -> Option<Problem> {
         Some(Problem::Blank)
     } else if !bytes.iter().all(u8::is_ascii_graphic) {
         Some(Problem::Unsendable)
-    } else if SAMPLES.iter().any(|sample| bytes.eq_ignore_ascii_case(sample.as_bytes())) {
+    } else if is_sample(bytes) {
         Some(Problem::Sample)
     } else if bytes.len() < MIN_LEN {
         Some(Problem::TooShort)
@@ -88,15 +88,30 @@ fn unacceptable(bytes: &[u8]) -> Option<Problem> {
     }
 }
 
-/// Keys that documents and defaults show, and that are therefore tried first by whoever guesses.
+/// Whether `key` is one that documents and defaults show, and that is therefore tried first by whoever guesses.
+fn is_sample(key: &[u8]) -> bool {
+    let letter = |byte: &u8| if *byte == b'_' { b'-' } else { byte.to_ascii_lowercase() };
+    let is_known = SAMPLES.iter().any(|sample| key.iter().map(letter).eq(sample.bytes()));
+    // What is left of a `${VARIABLE}` that nobody expanded: the scraper may have been left the same.
+    let is_placeholder = match key {
+        [b'$', b'{', name @ .., b'}'] | [b'$', name @ ..] => {
+            name.iter().all(|&byte| byte.is_ascii_alphanumeric() || byte == b'_')
+        }
+        _ => false,
+    };
+    let is_one_character = key.iter().all(|byte| Some(byte) == key.first());
+    is_known || is_placeholder || is_one_character
+}
+
+/// In lower case, and with `-` for `_`.
 const SAMPLES: &[&str] = &[
     "some-super-secret-key", // the document that describes the reference middleware
     "0123456789abcdef",
     "0123456789abcdef0123456789abcdef",
     "1234567890123456",
-    "change_me_to_a_complex_random_secret",
     "change-me",
     "change-me-please",
+    "change-me-to-a-complex-random-secret",
     "changeme",
     "changemechangeme",
     "metrics-verification-key",
@@ -165,37 +180,38 @@ impl KeyRing {
     }
 
     pub(crate) fn found_at(place: &Place, keys: impl IntoIterator<Item = Key>) -> Result<KeyRing, ConfigError> {
+        let mut ring = KeyRing::empty();
         let mut kept: Vec<Key> = Vec::with_capacity(MAX_KEYS);
-        let mut warnings = Vec::new();
         for key in keys {
             if kept.iter().any(|other| other.bytes == key.bytes) {
-                warnings.push(Warning::SameKey(key.place));
+                ring.warnings.push(Warning::SameKey(key.place));
             } else if kept.len() == MAX_KEYS {
-                return Err(ConfigError::new(key.place, Problem::TooManyKeys));
+                return Err(ConfigError::new(place.clone(), Problem::TooManyKeys));
             } else {
+                ring.put(kept.len(), &key);
                 kept.push(key);
             }
         }
-        if kept.is_empty() {
+        let labels = &ring.labels[..kept.len()];
+        if labels.is_empty() {
             return Err(ConfigError::new(place.clone(), Problem::NoKey));
         }
-
-        let mut ring = KeyRing { slots: Slots::empty(), labels: POSITIONS, warnings };
-        for (index, key) in kept.into_iter().enumerate() {
-            let label = key.label.unwrap_or(POSITIONS[index]);
-            if ring.labels[..index].contains(&label) {
-                return Err(ConfigError::new(key.place, Problem::SameLabel(label)));
-            }
-            ring.put(index, key);
+        match labels.iter().enumerate().find(|(index, label)| labels[..*index].contains(label)) {
+            Some((_, label)) => Err(ConfigError::new(place.clone(), Problem::SameLabel(label))),
+            None => Ok(ring),
         }
-        Ok(ring)
     }
 
-    fn put(&mut self, index: usize, key: Key) {
+    fn empty() -> KeyRing {
+        let slots = Box::new(Slots { rows: [[0; MAX_KEYS]; MAX_LEN / 8], lengths: [0; MAX_KEYS] });
+        KeyRing { slots, labels: POSITIONS, warnings: Vec::new() }
+    }
+
+    fn put(&mut self, index: usize, key: &Key) {
         self.slots.fill(index, &key.bytes);
         self.labels[index] = key.label.unwrap_or(POSITIONS[index]);
         if key.bytes.len() < ADVISED_LEN {
-            self.warnings.push(Warning::ShortKey(key.place));
+            self.warnings.push(Warning::ShortKey(key.place.clone()));
         }
     }
 
@@ -227,10 +243,6 @@ impl KeyRing {
 }
 
 impl Slots {
-    fn empty() -> Box<Slots> {
-        Box::new(Slots { rows: [[0; MAX_KEYS]; MAX_LEN / 8], lengths: [0; MAX_KEYS] })
-    }
-
     fn fill(&mut self, index: usize, key: &[u8]) {
         for (row, bytes) in self.rows.iter_mut().zip(key.chunks(8)) {
             row[index] = padded_word(bytes);
@@ -270,8 +282,8 @@ fn is_zero(word: u64) -> u8 {
 
 impl From<Key> for KeyRing {
     fn from(key: Key) -> KeyRing {
-        let mut ring = KeyRing { slots: Slots::empty(), labels: POSITIONS, warnings: Vec::new() };
-        ring.put(0, key);
+        let mut ring = KeyRing::empty();
+        ring.put(0, &key);
         ring
     }
 }
@@ -292,7 +304,7 @@ impl fmt::Debug for KeyRing {
 #[cfg(test)]
 mod tests {
     use super::{Key, KeyRing, MAX_LEN, MIN_LEN};
-    use crate::config::Problem;
+    use crate::error::Problem;
 
     /// A key of visible characters, in which no eight bytes occur twice.
     fn sample(len: usize) -> Vec<u8> {

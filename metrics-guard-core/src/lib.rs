@@ -4,13 +4,15 @@
 mod config;
 mod credentials;
 mod denied;
+mod error;
 mod guard;
 mod key;
 mod query;
 mod request;
 
-pub use config::{ConfigError, Place, Problem, Setting, Settings, Warning};
+pub use config::{Setting, Settings};
 pub use denied::{Denied, Reason};
+pub use error::{ConfigError, Place, Problem, Warning};
 pub use guard::{Authorized, Guard, GuardBuilder};
 pub use key::{Key, KeyRing};
-pub use request::RequestHead;
+pub use request::{Peer, RequestHead};

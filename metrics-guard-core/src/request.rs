@@ -15,12 +15,15 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 
-use http::{HeaderMap, HeaderName, Request, Uri, request::Parts};
+use std::net::SocketAddr;
 
-/// The head of a request, as far as a check may look: field values and the query.
+use http::{Extensions, HeaderMap, HeaderName, Request, Uri, request::Parts};
+
+/// The head of a request, as far as a check may look: field values, the query, and the other end.
 ///
-/// Implemented for [`http::request::Parts`] and [`http::Request`]. A server with a request type of its own implements
-/// it for a view of that type, borrowing: a check copies nothing to the heap, and its implementation should not either.
+/// Implemented for [`http::request::Parts`] and [`http::Request`], which tell the other end by a [`Peer`] among their
+/// extensions. A server with a request type of its own implements it for a view of that type, borrowing: a check
+/// copies nothing to the heap, and its implementation should not either.
 pub trait RequestHead {
     /// The value of each field line named `name`, in the order received (RFC 9110, section 5.3).
     ///
@@ -30,6 +33,42 @@ pub trait RequestHead {
 
     /// The query of the request target, without its `?` and as received, that is, not percent-decoded.
     fn query(&self) -> Option<&[u8]>;
+
+    /// The other end of the connection, if the server knows it.
+    fn peer(&self) -> Option<&Peer>;
+}
+
+/// The other end of a connection, as the server that holds the socket knows it.
+///
+/// What a request says of itself (`X-Forwarded-For` and its like) has no place here: anyone can write it. Put one
+/// among a request's extensions when the connection is accepted:
+///
+/// ```
+/// use metrics_guard_core::{Peer, RequestHead};
+/// # let address = std::net::SocketAddr::from(([127, 0, 0, 1], 9090));
+///
+/// let mut request = http::Request::get("/metrics").body(())?;
+/// request.extensions_mut().insert(Peer::at(address));
+/// assert_eq!(request.peer().map(Peer::address), Some(address));
+/// # Ok::<(), http::Error>(())
+/// ```
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Peer {
+    address: SocketAddr,
+}
+
+impl Peer {
+    /// The peer at `address`, as `accept` gave it.
+    #[must_use]
+    pub const fn at(address: SocketAddr) -> Peer {
+        Peer { address }
+    }
+
+    /// The socket address.
+    #[must_use]
+    pub const fn address(&self) -> SocketAddr {
+        self.address
+    }
 }
 
 impl RequestHead for Parts {
@@ -39,6 +78,10 @@ impl RequestHead for Parts {
 
     fn query(&self) -> Option<&[u8]> {
         query_of(&self.uri)
+    }
+
+    fn peer(&self) -> Option<&Peer> {
+        peer_in(&self.extensions)
     }
 }
 
@@ -50,6 +93,10 @@ impl<B> RequestHead for Request<B> {
     fn query(&self) -> Option<&[u8]> {
         query_of(self.uri())
     }
+
+    fn peer(&self) -> Option<&Peer> {
+        peer_in(self.extensions())
+    }
 }
 
 fn values_in<'h>(fields: &'h HeaderMap, name: &HeaderName) -> impl Iterator<Item = &'h [u8]> {
@@ -58,4 +105,8 @@ fn values_in<'h>(fields: &'h HeaderMap, name: &HeaderName) -> impl Iterator<Item
 
 fn query_of(uri: &Uri) -> Option<&[u8]> {
     uri.query().map(str::as_bytes)
+}
+
+fn peer_in(extensions: &Extensions) -> Option<&Peer> {
+    extensions.get()
 }

@@ -1,43 +1,66 @@
-//! The arguments of the attribute: `crate = path` and `route_attr = name`.
+//! The arguments of the attribute: what stands in the parentheses of `#[guard_metrics(..)]`.
 
+use proc_macro2::TokenStream;
 use syn::{
-    Error, Ident, Path, Token,
+    Error, Expr, Ident, Path, Token,
     ext::IdentExt,
-    parse::{Parse, ParseStream},
+    parse::{ParseStream, Parser},
 };
 
-/// What stands in the parentheses of `#[guard_metrics(..)]`.
+/// All that may be given. Each framework takes a few of them.
 #[derive(Default)]
 pub(crate) struct Args {
-    /// Where the adapter crate is, if not at its own name.
-    pub(crate) adapter: Option<Path>,
-    /// Another name of a route attribute.
+    /// `crate`: where the crate is whose items the expansion names, if not at its own name.
+    pub(crate) krate: Option<Path>,
+    /// `route_attr`: another name of a Rocket route attribute.
     pub(crate) route_attr: Option<Ident>,
+    /// `guard`: what holds the guard.
+    pub(crate) guard: Option<Expr>,
+    /// `request`: the name of the parameter that is the request.
+    pub(crate) request: Option<Ident>,
+    /// `denied`: a function that makes the return type of a refusal.
+    pub(crate) denied: Option<Path>,
 }
 
-const EXPECTED: &str = "expected `crate = path` or `route_attr = name`";
-
-impl Parse for Args {
-    fn parse(input: ParseStream<'_>) -> syn::Result<Args> {
-        let mut args = Args::default();
-        while !input.is_empty() {
-            let name = input.call(Ident::parse_any)?;
-            if input.parse::<Option<Token![=]>>()?.is_none() {
-                return Err(Error::new(name.span(), format!("`{name}` needs a value: {EXPECTED}")));
+impl Args {
+    /// Parses `tokens`, in which the arguments named in `known` may stand; `expected` lists those for the user.
+    pub(crate) fn parse(tokens: TokenStream, known: &[&str], expected: &str) -> syn::Result<Args> {
+        let parser = |input: ParseStream<'_>| {
+            let mut args = Args::default();
+            while !input.is_empty() {
+                args.parse_one(input, known, expected)?;
+                if !input.is_empty() {
+                    input.parse::<Token![,]>().map_err(|error| other_than(expected, &error))?;
+                }
             }
-            if name == "crate" {
-                set(&mut args.adapter, &name, input.call(Path::parse_mod_style)?)?;
-            } else if name == "route_attr" {
-                set(&mut args.route_attr, &name, input.parse()?)?;
-            } else {
-                return Err(Error::new(name.span(), format!("unknown argument `{name}`: {EXPECTED}")));
-            }
-            if !input.is_empty() {
-                input.parse::<Token![,]>()?;
-            }
-        }
-        Ok(args)
+            Ok(args)
+        };
+        parser.parse2(tokens)
     }
+
+    fn parse_one(&mut self, input: ParseStream<'_>, known: &[&str], expected: &str) -> syn::Result<()> {
+        let or_expected = |error: Error| other_than(expected, &error);
+        let name = input.call(Ident::parse_any).map_err(or_expected)?;
+        let text = name.to_string();
+        if !known.contains(&text.as_str()) {
+            return Err(Error::new(name.span(), format!("unknown argument `{name}`: expected {expected}")));
+        }
+        if input.parse::<Option<Token![=]>>()?.is_none() {
+            return Err(Error::new(name.span(), format!("`{name}` needs a value: expected {expected}")));
+        }
+        match text.as_str() {
+            "crate" => set(&mut self.krate, &name, input.call(Path::parse_mod_style).map_err(or_expected)?),
+            "route_attr" => set(&mut self.route_attr, &name, input.parse().map_err(or_expected)?),
+            "guard" => set(&mut self.guard, &name, input.parse()?),
+            "request" => set(&mut self.request, &name, input.parse().map_err(or_expected)?),
+            _ => set(&mut self.denied, &name, input.call(Path::parse_mod_style).map_err(or_expected)?),
+        }
+    }
+}
+
+/// `error`, in words that help who reads it.
+fn other_than(expected: &str, error: &Error) -> Error {
+    Error::new(error.span(), format!("expected {expected}"))
 }
 
 fn set<T>(argument: &mut Option<T>, name: &Ident, value: T) -> syn::Result<()> {

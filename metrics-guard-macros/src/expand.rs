@@ -1,75 +1,37 @@
-//! The guarded handler, or the error and the handler as it was.
+//! What the expansions for all frameworks share: a guarded handler, or one error.
 
-use proc_macro2::{Delimiter, Group, Ident, Span, TokenStream, TokenTree};
-use quote::{ToTokens, quote};
-use syn::{Attribute, Error, parse_quote, parse_quote_spanned};
+use proc_macro2::TokenStream;
+use quote::quote;
+use syn::Attribute;
 
 use crate::{
     args::Args,
-    handler::{Handler, Item, PROOF},
+    handler::{Item, is_guard},
 };
 
-/// `clippy::too_many_arguments` allows so many.
-const CLIPPY_MAX_PARAMETERS: usize = 7;
-
-/// The expansion for Rocket.
-pub(crate) fn rocket(args: TokenStream, item: TokenStream) -> TokenStream {
-    try_rocket(args, item).unwrap_or_else(|(error, remains)| {
-        let error = error.to_compile_error();
-        quote!(#error #remains)
-    })
-}
-
-fn try_rocket(args: TokenStream, item: TokenStream) -> Result<TokenStream, (Error, Option<Item>)> {
-    let item: Item = syn::parse2(item).map_err(|error| (error, None))?;
-    let (args, error) = match syn::parse2(args) {
-        Ok(args) => (args, None),
-        Err(error) => (Args::default(), Some(error)),
-    };
-    let handler = error.map_or_else(|| item.handler(&args), Err);
-    match handler {
-        Ok(handler) => Ok(guarded(args, &item.attrs, handler)),
-        Err(error) => Err((error, Some(item.into_remains(&args)))),
-    }
-}
-
-/// The handler with the proof as its first parameter: Rocket runs request guards in the order of the parameters.
-fn guarded(args: Args, attrs: &[Attribute], handler: Handler) -> TokenStream {
-    let adapter = args.adapter.unwrap_or_else(|| parse_quote!(::metrics_guard_rocket));
-    let Handler { vis, mut signature, body } = handler;
-
-    // The user wrote no more parameters than clippy allows, and is not to hear of one more.
-    let allow = (signature.inputs.len() == CLIPPY_MAX_PARAMETERS).then(|| quote!(#[allow(clippy::too_many_arguments)]));
-    // Mixed-site: code in the body can neither name the proof nor be shadowed by it.
-    let span = Span::mixed_site().located_at(Span::call_site());
-    let name = Ident::new(PROOF, span);
-    signature.inputs.insert(0, parse_quote_spanned!(span=> #name: #adapter::Authorized));
-
-    let signature = without_invisible_groups(signature.into_token_stream());
-    quote!(#allow #(#attrs)* #vis #signature #body)
-}
-
-/// `tokens`, with each invisible group replaced by what is in it.
+/// The item that `guard` makes of `item`; or its error, and the item as it was less the attributes that would fail on
+/// it in their turn: those that `fails_too` knows, and a second guard.
 ///
-/// A `$type:ty` of a `macro_rules!` comes in such a group, whose span is that of the macro's own tokens. The compiler
-/// drops the group when it reads what we return, and Rocket, which names its variables by the span of a type's first
-/// token, would then not find them: so that token takes over the span of the group.
-fn without_invisible_groups(tokens: TokenStream) -> TokenStream {
-    let dissolve = |token| match token {
-        TokenTree::Group(group) if group.delimiter() == Delimiter::None => {
-            let mut inner = without_invisible_groups(group.stream()).into_iter();
-            let first = inner.next().map(|mut first| {
-                first.set_span(group.span().located_at(first.span()));
-                first
-            });
-            first.into_iter().chain(inner).collect()
-        }
-        TokenTree::Group(group) => {
-            let mut visible = Group::new(group.delimiter(), without_invisible_groups(group.stream()));
-            visible.set_span(group.span());
-            TokenTree::Group(visible).into()
-        }
-        token => TokenStream::from(token),
+/// The item is kept so that one mistake gives one error, and not one more for each use of what is missing.
+pub(crate) fn guarded_or_error(
+    args: syn::Result<Args>,
+    item: TokenStream,
+    guard: impl Fn(&Args, &Item) -> syn::Result<TokenStream>,
+    fails_too: impl Fn(&Args, &Item, &Attribute) -> bool,
+) -> TokenStream {
+    let mut item: Item = match syn::parse2(item) {
+        Ok(item) => item,
+        Err(error) => return error.to_compile_error(),
     };
-    tokens.into_iter().flat_map(dissolve).collect()
+    let (args, error) = match args {
+        Ok(args) => match guard(&args, &item) {
+            Ok(guarded) => return guarded,
+            Err(error) => (args, error),
+        },
+        Err(error) => (Args::default(), error),
+    };
+    let attrs = std::mem::take(&mut item.attrs).into_iter();
+    item.attrs = attrs.filter(|attr| !is_guard(attr) && !fails_too(&args, &item, attr)).collect();
+    let error = error.to_compile_error();
+    quote!(#error #item)
 }

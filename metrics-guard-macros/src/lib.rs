@@ -3,13 +3,14 @@
 //! Use it through an adapter: each re-exports its own entry of this crate as `guard_metrics`, and so fixes the
 //! framework and the path of the types that the expansion names.
 //!
-//! The modules are the steps of one expansion: `args` and `handler` parse, `handler` validates, `expand` writes.
+//! `args` and `handler` parse; then a module for each framework validates and writes; `expand` holds what they share.
 
 #![forbid(unsafe_code)]
 
 mod args;
 mod expand;
 mod handler;
+mod rocket;
 
 use proc_macro::TokenStream;
 
@@ -68,5 +69,5 @@ use proc_macro::TokenStream;
 ///   `rocket::local`.
 #[proc_macro_attribute]
 pub fn guard_metrics_rocket(args: TokenStream, item: TokenStream) -> TokenStream {
-    expand::rocket(args.into(), item.into()).into()
+    rocket::expand(args.into(), item.into()).into()
 }

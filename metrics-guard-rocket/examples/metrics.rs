@@ -14,10 +14,10 @@ use std::{
     time::Instant,
 };
 
-use metrics_guard_rocket::{Guard, Key, MetricsGuard, Problem, guard_metrics};
+use metrics_guard_rocket::{MetricsGuard, Problem, guard_metrics};
 use prometheus::{HistogramOpts, HistogramVec, IntCounter, IntCounterVec, Opts, Registry, TextEncoder};
 use rocket::{
-    Build, Config, Data, Request, Response, Rocket, State,
+    Config, Data, Request, Response, State,
     fairing::{AdHoc, Fairing, Info, Kind},
     get,
     http::ContentType,
@@ -48,24 +48,29 @@ fn metrics(instruments: &State<Instruments>) -> Result<(ContentType, String), St
 #[rocket::main]
 async fn main() -> Result<(), Box<dyn Error>> {
     let instruments = Instruments::new()?;
-    let rocket =
-        rocket::build().manage(instruments.clone()).attach(instruments).mount("/", routes![index, fibonacci, metrics]);
+    let mut figment = Config::figment();
+    let mut key_for_this_run = None;
+    // Whatever else is wrong with the configuration, the fairing says so and refuses the launch.
+    if MetricsGuard::from_figment(&figment).is_err_and(|error| *error.problem() == Problem::NoKey) {
+        let key = format!("{:032x}{:032x}", random()?, random()?);
+        figment = figment.merge(("metrics_guard.key", &key));
+        key_for_this_run = Some(key);
+    }
 
-    let rocket = match MetricsGuard::from_figment(rocket.figment()) {
-        Err(error) if *error.problem() == Problem::NoKey => attach_guard_for_this_run(rocket)?,
-        // Whatever else is wrong with the configuration, the fairing says so and refuses the launch.
-        _ => rocket.attach(MetricsGuard::fairing()),
-    };
+    let rocket = rocket::custom(figment)
+        .manage(instruments.clone())
+        .attach(instruments)
+        .mount("/", routes![index, fibonacci, metrics])
+        .attach(MetricsGuard::fairing())
+        .attach(AdHoc::on_liftoff("How to use", |rocket| {
+            Box::pin(async move {
+                if let Some(key) = key_for_this_run {
+                    print_how_to_use(&key, rocket.config());
+                }
+            })
+        }));
     rocket.launch().await?;
     Ok(())
-}
-
-fn attach_guard_for_this_run(rocket: Rocket<Build>) -> Result<Rocket<Build>, Box<dyn Error>> {
-    let key = format!("{:032x}{:032x}", random()?, random()?);
-    let guard = MetricsGuard::with(Guard::new(Key::new(&key)?));
-    Ok(rocket.attach(guard).attach(AdHoc::on_liftoff("A key for this run", |rocket| {
-        Box::pin(async move { print_how_to_use(&key, rocket.config()) })
-    })))
 }
 
 fn random() -> Result<u128, getrandom::Error> {

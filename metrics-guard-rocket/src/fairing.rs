@@ -33,9 +33,9 @@
 use std::io::Cursor;
 
 use http::header::CACHE_CONTROL;
-use metrics_guard_core::{ConfigError, Denied, Guard};
+use metrics_guard_core::{ConfigError, Denied, Guard, Problem};
 use rocket::{
-    Build, Request, Response, Rocket, Route, error,
+    Build, Request, Response, Rocket, Route, error, error_,
     fairing::{self, Fairing, Info, Kind},
     figment::Figment,
     http::{ContentType, Status},
@@ -116,7 +116,7 @@ impl MetricsGuard {
 #[rocket::async_trait]
 impl Fairing for MetricsGuard {
     fn info(&self) -> Info {
-        Info { name: "Metrics Guard", kind: Kind::Ignite | Kind::Response | Kind::Singleton }
+        Info { name: "Metrics Guard", kind: Kind::Ignite | Kind::Singleton }
     }
 
     async fn on_ignite(&self, mut rocket: Rocket<Build>) -> fairing::Result {
@@ -124,6 +124,9 @@ impl Fairing for MetricsGuard {
             Ok(guard) => guard,
             Err(error) => {
                 error!("metrics-guard: {error}");
+                if *error.problem() == Problem::NoKey {
+                    error_!("Or set `key_file` in the table [default.metrics_guard] of Rocket.toml.");
+                }
                 return Err(rocket);
             }
         };
@@ -136,7 +139,18 @@ impl Fairing for MetricsGuard {
         for (base, routes) in &self.mounts {
             rocket = rocket.mount(base.as_str(), routes.clone());
         }
-        Ok(rocket.manage(Managed(guard)))
+        Ok(rocket.attach(Answer).manage(Managed(guard)))
+    }
+}
+
+/// Writes the answers. Attached at ignition, and so run after the response fairings that the user attached: what they
+/// made of a refusal does not count.
+struct Answer;
+
+#[rocket::async_trait]
+impl Fairing for Answer {
+    fn info(&self) -> Info {
+        Info { name: "Metrics Guard: answers", kind: Kind::Response }
     }
 
     async fn on_response<'r>(&self, request: &'r Request<'_>, response: &mut Response<'r>) {
@@ -148,19 +162,19 @@ impl Fairing for MetricsGuard {
             Some(Ok(())) => {
                 response.set_raw_header(CACHE_CONTROL.as_str(), "no-store");
             }
-            Some(Err(denied)) => refuse(response, denied),
+            // Nothing is kept of what is there: it may be a catcher's redirect, or come from a handler that made the
+            // proof optional, down to the headers, and to a connection about to be upgraded.
+            Some(Err(denied)) => *response = refusal(denied),
         }
     }
 }
 
-/// Makes `response` the refusal, whatever it was: Rocket's default catcher sends no challenge, and a catcher of the
-/// user's may send anything. Headers that are not the refusal's stay, such as those of Rocket's shield.
-fn refuse(response: &mut Response<'_>, denied: Denied) {
+fn refusal(denied: Denied) -> Response<'static> {
     let (head, body) = denied.into_response::<()>().map(|()| denied.body()).into_parts();
-    response.set_status(Status::new(head.status.as_u16()));
+    let mut response = Response::build();
+    response.status(Status::new(head.status.as_u16())).header(ContentType::Plain);
     for (name, value) in &head.headers {
-        response.set_raw_header(name.as_str().to_owned(), String::from_utf8_lossy(value.as_bytes()).into_owned());
+        response.raw_header(name.as_str().to_owned(), String::from_utf8_lossy(value.as_bytes()).into_owned());
     }
-    response.set_header(ContentType::Plain);
-    response.set_sized_body(body.len(), Cursor::new(body));
+    response.sized_body(body.len(), Cursor::new(body)).finalize()
 }

@@ -30,7 +30,7 @@ use std::{
 };
 
 use http::HeaderName;
-use metrics_guard_core::{Denied, Guard, RequestHead};
+use metrics_guard_core::{Denied, Guard, Peer, RequestHead};
 use rocket::{
     Ignite, Rocket, Sentinel, error, error_,
     http::Status,
@@ -49,8 +49,10 @@ use crate::redact::Received;
 /// [`MetricsGuard`](crate::MetricsGuard) fairing.
 ///
 /// A refusal is final: it is an error and never a forward, and the fairing answers it whatever a catcher, or a handler
-/// that asked for an `Option<Authorized>`, said in the meantime. To let a request pass for another reason than a key,
-/// keep a clone of the [`Guard`] and ask it.
+/// that asked for an `Option<Authorized>`, said in the meantime. That handler does run, though. To let a request pass
+/// for another reason than a key, keep a clone of the [`Guard`] and ask it.
+///
+/// Where it is missing, Rocket's launch error lists the guard once for each route that asks for it.
 #[derive(Debug)]
 pub struct Authorized(metrics_guard_core::Authorized);
 
@@ -117,7 +119,8 @@ impl<'r> FromRequest<'r> for Authorized {
             return Outcome::Error((Status::InternalServerError, Refusal::NoFairing));
         };
         let received = guard.query_parameter().map(|_| Received::of(request));
-        let checked = guard.check(&Head { request, received });
+        let peer = request.remote().map(Peer::at);
+        let checked = guard.check(&Head { request, received, peer });
         Verdict::set(request, checked.as_ref().map(|_| ()).map_err(|denied| *denied));
         match checked {
             Ok(authorized) => Outcome::Success(Authorized(authorized)),
@@ -134,6 +137,8 @@ impl<'r> FromRequest<'r> for Authorized {
 struct Head<'r> {
     request: &'r Request<'r>,
     received: Option<MutexGuard<'r, Option<Zeroizing<String>>>>,
+    // From the socket, by `remote`: `client_ip` believes a header that anyone can send.
+    peer: Option<Peer>,
 }
 
 impl RequestHead for Head<'_> {
@@ -146,6 +151,10 @@ impl RequestHead for Head<'_> {
             Some(Some(received)) => Some(received.as_bytes()),
             _ => self.request.uri().query().map(|query| query.as_str().as_bytes()),
         }
+    }
+
+    fn peer(&self) -> Option<&Peer> {
+        self.peer.as_ref()
     }
 }
 

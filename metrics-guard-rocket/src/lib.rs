@@ -10,6 +10,6 @@ mod redact;
 pub use fairing::MetricsGuard;
 pub use guard::{Authorized, Refusal};
 pub use metrics_guard_core::{
-    ConfigError, Denied, Guard, GuardBuilder, Key, KeyRing, Place, Problem, Reason, Setting, Settings, Warning,
+    ConfigError, Denied, Guard, GuardBuilder, Key, KeyRing, Peer, Place, Problem, Reason, Setting, Settings, Warning,
 };
 pub use metrics_guard_macros::guard_metrics_rocket as guard_metrics;

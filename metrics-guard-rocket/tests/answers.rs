@@ -3,17 +3,22 @@
 // clippy.toml does not reach the helper functions of tests, and Rocket wants what it passes by value taken so.
 #![allow(clippy::needless_pass_by_value, clippy::panic, clippy::unwrap_used)]
 
-use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
+use std::{
+    io::{Read, Write},
+    net::TcpStream,
+    sync::atomic::{AtomicUsize, Ordering::Relaxed},
+};
 
 use metrics_guard_rocket::{Authorized, Guard, Key, MetricsGuard, Refusal, guard_metrics};
 use rocket::{
     Data, Request, Response, Route, State, catch, catchers,
     config::{Config, LogLevel},
+    fairing::AdHoc,
     get, head,
     http::{Header, Method, Status},
     local::blocking::{Client, LocalRequest, LocalResponse},
     request::{FromRequest, Outcome},
-    response::Redirect,
+    response::{Redirect, Responder},
     route::{self, Handler},
     routes,
 };
@@ -56,9 +61,17 @@ fn with_key(request: LocalRequest<'_>) -> LocalRequest<'_> {
 #[track_caller]
 fn assert_refused(response: LocalResponse<'_>) {
     assert_eq!(response.status(), Status::Unauthorized);
-    assert_eq!(response.headers().get_one("WWW-Authenticate"), Some("Bearer realm=\"metrics\""));
-    assert_eq!(response.headers().get_one("Cache-Control"), Some("no-store"));
-    assert_eq!(response.headers().get_one("Content-Type"), Some("text/plain; charset=utf-8"));
+    let mut headers: Vec<_> = response.headers().iter().map(|header| header.to_string()).collect();
+    headers.sort();
+    // These, and nothing of a handler's, a catcher's or a fairing's.
+    assert_eq!(
+        headers,
+        [
+            "Content-Type: text/plain; charset=utf-8",
+            "cache-control: no-store",
+            "www-authenticate: Bearer realm=\"metrics\""
+        ]
+    );
     assert_eq!(response.into_string().as_deref(), Some("Unauthorized\n"));
 }
 
@@ -279,14 +292,61 @@ fn a_wrapped_route_without_the_fairing_stays_closed() {
 }
 
 #[test]
-fn headers_of_other_fairings_stay_on_a_refusal() {
-    let stamp = rocket::fairing::AdHoc::on_response("stamp", |_, response: &mut Response<'_>| {
-        Box::pin(async move {
-            response.set_raw_header("X-Served-By", "a");
+fn no_other_fairing_answers() {
+    let generous = || {
+        AdHoc::on_response("generous", |_, response| {
+            Box::pin(async move {
+                response.set_status(Status::Ok);
+                response.set_raw_header("X-Requests-Total", "4711");
+                response.set_sized_body(None, std::io::Cursor::new("up 1\n"));
+            })
         })
+    };
+    let rocket = rocket().attach(generous()).mount("/", routes![metrics]).attach(guard()).attach(generous());
+    assert_refused(Client::untracked(rocket).unwrap().get("/metrics").dispatch());
+}
+
+/// What a handler that made the proof optional might do: say it all in headers, or upgrade the connection.
+struct Upgrade;
+
+#[rocket::async_trait]
+impl rocket::data::IoHandler for Upgrade {
+    async fn io(self: std::pin::Pin<Box<Self>>, mut io: rocket::data::IoStream) -> std::io::Result<()> {
+        rocket::tokio::io::AsyncWriteExt::write_all(&mut io, b"up 1\n").await
+    }
+}
+
+impl<'r> Responder<'r, 'static> for Upgrade {
+    fn respond_to(self, _: &'r Request<'_>) -> rocket::response::Result<'static> {
+        Response::build().raw_header("X-Requests-Total", "4711").upgrade("websocket", self).ok()
+    }
+}
+
+#[test]
+fn case_68_an_optional_proof_upgrades_nothing() {
+    #[get("/upgrade")]
+    fn upgrade(_authorized: Option<Authorized>) -> Upgrade {
+        Upgrade
+    }
+    // Over a socket, since a local request is never upgraded.
+    let config = Config { port: 0, log_level: LogLevel::Off, ..Config::debug_default() };
+    let (up, port) = std::sync::mpsc::channel();
+    let liftoff = AdHoc::on_liftoff("port", move |rocket| {
+        Box::pin(async move { drop(up.send((rocket.config().port, rocket.shutdown()))) })
     });
-    let client = Client::untracked(rocket().attach(stamp).mount("/", routes![metrics]).attach(guard())).unwrap();
-    let refused = client.get("/metrics").dispatch();
-    assert_eq!(refused.headers().get_one("X-Served-By"), Some("a"));
-    assert_eq!(refused.headers().get_one("X-Content-Type-Options"), Some("nosniff"));
+    let rocket = rocket::custom(config).mount("/", routes![upgrade]).attach(guard()).attach(liftoff);
+    let server = std::thread::spawn(|| rocket::execute(rocket.launch()).map(drop).map_err(Box::new));
+    let (port, shutdown) = port.recv().unwrap();
+
+    let mut stream = TcpStream::connect(("127.0.0.1", port)).unwrap();
+    let request =
+        "GET /upgrade HTTP/1.1\r\nHost: localhost\r\nConnection: upgrade, close\r\nUpgrade: websocket\r\n\r\n";
+    stream.write_all(request.as_bytes()).unwrap();
+    let mut answer = vec![0; 4096];
+    let length = stream.read(&mut answer).unwrap();
+    let answer = String::from_utf8_lossy(&answer[..length]);
+    assert!(answer.starts_with("HTTP/1.1 401") && !answer.contains("4711"), "{answer}");
+    drop(stream);
+    shutdown.notify();
+    server.join().unwrap().unwrap();
 }

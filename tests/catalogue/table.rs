@@ -1,12 +1,8 @@
 //! The attack catalogue: what is sent, under which configuration, and what must come back.
 //!
-//! The numbers are those of the threat model. Not here are the cases that are no request: 36 to 42, 46 and 47
+//! The numbers are those of CASES.md. Not here are the cases that are no request: 36 to 42, 46 and 47
 //! (configuration) are metrics-guard-core/tests/config.rs; 67 to 69 (Rocket's outcomes) are
 //! metrics-guard-rocket/tests/answers.rs; 73 to 75 (the attribute) are tests/ui.
-//!
-//! Where a case is settled otherwise than the threat model first had it: several lines of a key file are several keys
-//! (37); the limit of a key is 256 bytes, not 1024 (40); 43 to 45 are about keys that change while the server runs, which
-//! there are none of yet.
 
 use base64ct::{Base64, Encoding};
 use metrics_guard_tests::{KEY, SYMBOLS, WRONG, server::Server, wire::request};
@@ -116,11 +112,15 @@ fn authorization(value: impl AsRef<[u8]>) -> Vec<u8> {
     bytes(&[b"Authorization: ", value.as_ref()])
 }
 
-fn basic(user_and_password: impl AsRef<[u8]>) -> Vec<u8> {
-    authorization(format!("Basic {}", Base64::encode_string(user_and_password.as_ref())))
+fn basic(user_and_password: impl AsRef<str>) -> Vec<u8> {
+    authorization(format!("Basic {}", basic_credentials(user_and_password.as_ref())))
 }
 
-fn percent_encoded(text: &str) -> String {
+pub(crate) fn basic_credentials(user_and_password: &str) -> String {
+    Base64::encode_string(user_and_password.as_bytes())
+}
+
+pub(crate) fn percent_encoded(text: &str) -> String {
     text.bytes().map(|byte| format!("%{byte:02X}")).collect::<Vec<_>>().concat()
 }
 
@@ -168,6 +168,13 @@ fn extraction() -> Vec<Case> {
             Pass,
             "Rocket drops lines that are not UTF-8 before anyone sees them",
         ),
+        Case::new(
+            "9 not UTF-8 alone, and a right query",
+            Query,
+            request("GET", &format!("/metrics?key={KEY}"), &[&metrics_key(b"\xff")]),
+            Refuse,
+        )
+        .but(Server::Rocket, Pass, "Rocket drops lines that are not UTF-8 before anyone sees them"),
         one("10 64 KiB", &vec![b'k'; 65_536], Refuse),
         one("10 the key and 64 KiB more", &bytes(&[key, &vec![b'k'; 65_536]]), Refuse),
         Case::new("11 95 lines, all wrong", Default, many(&wrong_line), Refuse),
@@ -223,7 +230,7 @@ fn scheme() -> Vec<Case> {
     let one = |name, value: &str, expect| Case::new(name, Default, get(&[&authorization(value)]), expect);
     let basic_of = |name, credentials: &str, expect| Case::new(name, Default, get(&[&basic(credentials)]), expect);
     let key_line = authorization(format!("Bearer {KEY}"));
-    let encoded = Base64::encode_string(format!("u:{KEY}").as_bytes());
+    let encoded = basic_credentials(&format!("u:{KEY}"));
     // 34 bytes: the last group has two characters and two bits that must be zero, "==" after it.
     let unpadded = encoded.trim_end_matches('=');
     let noncanonical = {
@@ -404,7 +411,7 @@ fn families() -> Vec<Case> {
         for (kind, value) in variants {
             let passes = [KEY, SYMBOLS].contains(&value);
             let bearer = authorization(format!("Bearer {value}"));
-            let basic = basic(format!("prometheus:{value}"));
+            let basic = basic(format!("u:{value}"));
             let target = format!("/metrics?key={}", percent_encoded(value));
             add(format!("field {kind}"), Default, "/metrics", &[metrics_key(value)], passes);
             add(format!("Bearer {kind}"), Default, "/metrics", &[bearer], passes);

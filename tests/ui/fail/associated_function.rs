@@ -1,3 +1,4 @@
+// Case 75: no method to be seen, and no place for a route: the errors are Rocket's.
 use metrics_guard_rocket::guard_metrics;
 use rocket::get;
 

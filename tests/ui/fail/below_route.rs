@@ -1,3 +1,4 @@
+// Case 73: in the wrong order.
 use metrics_guard_rocket::guard_metrics;
 use rocket::get;
 

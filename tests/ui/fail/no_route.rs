@@ -1,3 +1,4 @@
+// Case 73: no route at all.
 use metrics_guard_rocket::guard_metrics;
 use rocket::get;
 

@@ -1,3 +1,4 @@
+// Case 75: not a function.
 use metrics_guard_rocket::guard_metrics;
 use rocket::get;
 

@@ -1,3 +1,4 @@
+// Case 74: twice, under another name.
 use metrics_guard_rocket::guard_metrics;
 use rocket::get;
 

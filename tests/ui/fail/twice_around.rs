@@ -1,3 +1,4 @@
+// Case 74: twice, and once in the wrong place.
 use metrics_guard_rocket::guard_metrics;
 use rocket::get;
 

@@ -194,6 +194,44 @@ macro_rules! guarded {
 }
 guarded!(from_macro, "/macro", &State<String> => &str);
 
+/// Whole items, and every fragment that a route can be put together from.
+macro_rules! item {
+    ($item:item) => {
+        #[guard_metrics]
+        $item
+    };
+}
+item! {
+    #[get("/item")]
+    const fn from_item() -> &'static str {
+        "ran"
+    }
+}
+
+macro_rules! tokens {
+    ($($token:tt)*) => {
+        #[guard_metrics]
+        $($token)*
+    };
+}
+tokens! {
+    #[post("/tokens", data = "<_data>")]
+    const fn from_tokens(_data: Unread) -> &'static str {
+        "ran"
+    }
+}
+
+macro_rules! fragments {
+    ($krate:path, $meta:meta, $vis:vis $name:ident($parameter:ident: $guard:ty) -> $type:ty, $body:block) => {
+        #[guard_metrics(crate = $krate)]
+        #[$meta]
+        $vis fn $name($parameter: $guard) -> $type $body
+    };
+}
+fragments!(::metrics_guard_rocket, get("/fragments"), pub(crate) from_fragments(state: &State<String>) -> &str, {
+    state.as_str()
+});
+
 /// Names of the user's that look like ours.
 #[guard_metrics]
 #[get("/shadow/<authorized>")]
@@ -239,6 +277,9 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         crate_path,
         both_arguments,
         from_macro,
+        from_item,
+        from_tokens,
+        from_fragments,
         shadow,
         nested::metrics,
     ];
@@ -269,6 +310,9 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         (Method::Get, "/crate-path"),
         (Method::Get, "/both"),
         (Method::Get, "/macro"),
+        (Method::Get, "/item"),
+        (Method::Post, "/tokens"),
+        (Method::Get, "/fragments"),
         (Method::Get, "/shadow/ran"),
         (Method::Get, "/nested"),
     ];

@@ -1,0 +1,210 @@
+//! Why a guard could not be built, and what an operator should know of one that was.
+//!
+//! ```
+//! use http::Request;
+//! use metrics_guard_core::{Guard, Key, Problem};
+//! # let secret = "7d1f0c5b9a3e48f2b6a0d4c8e1f75392";
+//!
+//! let error = Key::new("some-super-secret-key").unwrap_err();
+//! assert_eq!(*error.problem(), Problem::Sample);
+//! assert!(!error.to_string().contains("some-super-secret-key"));
+//!
+//! let guard = Guard::new(Key::new(&secret[..16])?);
+//! assert!(guard.warnings()[0].to_string().contains("fewer than 32 characters"));
+//! assert!(guard.check(&Request::get("/").header("X-Metrics-Key", &secret[..16]).body(())?).is_ok());
+//! assert!(guard.check(&Request::get("/").body(())?).is_err());
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+
+use std::{borrow::Cow, fmt, io, path::PathBuf};
+
+use crate::{config::Setting, key::MAX_KEYS};
+
+/// Where a setting was found.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Place {
+    /// The argument of a function of this crate.
+    Argument(&'static str),
+    /// An environment variable.
+    Variable(&'static str),
+    /// A field of a configuration file, described so that its user finds it.
+    Field(Cow<'static, str>),
+    /// A file.
+    File(PathBuf),
+    /// A line of a file, the first being 1.
+    Line(PathBuf, usize),
+}
+
+impl fmt::Display for Place {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Place::Argument(function) => write!(f, "argument of {function}"),
+            Place::Variable(name) => f.write_str(name),
+            Place::Field(name) => f.write_str(name),
+            Place::File(path) => write!(f, "{}", path.display()),
+            Place::Line(path, line) => write!(f, "{}, line {line}", path.display()),
+        }
+    }
+}
+
+/// Why a guard could not be built: what is wrong, and where. It never holds a value, since that may be a key.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ConfigError {
+    place: Place,
+    problem: Problem,
+}
+
+/// What is wrong with a setting. As text, it says what to do about it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Problem {
+    /// There is no key at all.
+    NoKey,
+    /// A key, or a key file, with nothing but white space.
+    Blank,
+    /// A key with a byte that is not visible ASCII: scrapers could not send it.
+    Unsendable,
+    /// A key that documents show, or a placeholder that nobody has filled in.
+    Sample,
+    /// A key that is the path of a file.
+    PathAsKey,
+    /// A key of fewer than 16 bytes.
+    TooShort,
+    /// A key of more than 256 bytes.
+    TooLong,
+    /// More than four keys.
+    TooManyKeys,
+    /// Two keys with this label.
+    SameLabel(&'static str),
+    /// The same thing is set here and there.
+    GivenTwice(Place),
+    /// Not a field name, or one that is read anyway.
+    FieldName,
+    /// Not a parameter name that needs no escaping.
+    ParameterName,
+    /// Neither `true` nor `false`.
+    NotTrueOrFalse,
+    /// Not a string, in a configuration file that knows other types.
+    NotAString,
+    /// Not a table, in a configuration file where one is expected.
+    NotATable,
+    /// A field that means nothing here.
+    UnknownField,
+    /// A file that could not be read.
+    Unreadable(io::ErrorKind),
+    /// A directory, a pipe or a device where a file is expected.
+    NotAFile,
+    /// A file too large to be a key file.
+    FileTooLarge,
+}
+
+impl ConfigError {
+    /// An error of an adapter's own, about a setting that it could not hand on.
+    #[must_use]
+    pub fn new(place: Place, problem: Problem) -> ConfigError {
+        ConfigError { place, problem }
+    }
+
+    /// Where the setting was found.
+    #[must_use]
+    pub fn place(&self) -> &Place {
+        &self.place
+    }
+
+    /// What is wrong with it.
+    #[must_use]
+    pub fn problem(&self) -> &Problem {
+        &self.problem
+    }
+}
+
+impl fmt::Display for ConfigError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: {}", self.place, self.problem)
+    }
+}
+
+impl std::error::Error for ConfigError {}
+
+impl fmt::Display for Problem {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        const MAKE_ONE: &str = "make one with `openssl rand -hex 32`";
+        match self {
+            Problem::NoKey => write!(
+                f,
+                "no key is configured; {MAKE_ONE}, and set this variable to it, or {} to the path of a file that holds it",
+                Setting::KeyFile.variable()
+            ),
+            Problem::Blank => write!(f, "the key is blank; {MAKE_ONE}"),
+            Problem::Unsendable => write!(
+                f,
+                "the key has a space, a line break, a byte-order mark or another character that is not visible ASCII, \
+                 and that scrapers cannot send; {MAKE_ONE}"
+            ),
+            Problem::Sample => write!(f, "the key is a known sample or a placeholder, and tried first by whoever guesses; {MAKE_ONE}"),
+            Problem::PathAsKey => write!(f, "the key is the path of a file; set {} to it", Setting::KeyFile.variable()),
+            Problem::TooShort => write!(f, "the key has fewer than 16 characters; {MAKE_ONE}"),
+            Problem::TooLong => write!(f, "the key has more than 256 characters; {MAKE_ONE}"),
+            Problem::TooManyKeys => write!(f, "more than {MAX_KEYS} keys; remove those that no scraper sends any more"),
+            Problem::SameLabel(label) => write!(f, "two keys have the label `{label}`; give each its own"),
+            Problem::GivenTwice(other) => write!(f, "set here and in {other}; remove one of the two"),
+            Problem::FieldName => {
+                f.write_str("not the name of a header field, or `Authorization`, which is read anyway; unset it for `X-Metrics-Key`")
+            }
+            Problem::ParameterName => {
+                f.write_str("not a parameter name of letters, digits and `-._~`; unset it if the query may not hold the key")
+            }
+            Problem::NotTrueOrFalse => f.write_str("must be `true` or `false`"),
+            Problem::NotAString => f.write_str("must be a string; put it in quotes"),
+            Problem::NotATable => f.write_str("must be a table with fields such as `key_file`"),
+            Problem::UnknownField => f.write_str("is not known here; remove it, or correct its name"),
+            Problem::Unreadable(kind) => {
+                write!(f, "the key file cannot be read ({kind}); check that it is there and that this process may read it")
+            }
+            Problem::NotAFile => f.write_str("a directory, a pipe or a device; the key file must be a regular file"),
+            Problem::FileTooLarge => write!(
+                f,
+                "too large; the key file must hold one to {MAX_KEYS} keys and nothing else"
+            ),
+        }
+    }
+}
+
+/// What a guard puts up with, and an operator should know.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Warning {
+    /// The guard lets everyone pass.
+    Disabled,
+    /// The key found here has fewer than 32 bytes.
+    ShortKey(Place),
+    /// The key found here is the same as an earlier one.
+    SameKey(Place),
+    /// The key file can be read by every user of the machine.
+    ReadableByAll(PathBuf),
+}
+
+impl fmt::Display for Warning {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Warning::Disabled => {
+                write!(
+                    f,
+                    "the guard is disabled: EVERYONE can read the metrics; remove {} or what else disables it",
+                    Setting::Disabled.variable()
+                )
+            }
+            Warning::ShortKey(place) => {
+                write!(f, "{place}: the key has fewer than 32 characters; `openssl rand -hex 32` makes a longer one")
+            }
+            Warning::SameKey(place) => write!(f, "{place}: the same key as an earlier one; it counts once"),
+            Warning::ReadableByAll(path) => write!(
+                f,
+                "{}: every user of this machine can read the key file; take that right away (`chmod o-r`; in Kubernetes, \
+                 `defaultMode: 0440`)",
+                path.display()
+            ),
+        }
+    }
+}

@@ -1,0 +1,146 @@
+//! Rocket: the handler below a route attribute, with the proof as its first parameter.
+
+use proc_macro2::{Delimiter, Group, Ident, Span, TokenStream, TokenTree};
+use quote::{ToTokens, quote, quote_spanned};
+use syn::{Attribute, Error, GenericParam, parse_quote, spanned::Spanned};
+
+use crate::{
+    args::Args,
+    expand::guarded_or_error,
+    handler::{Handler, Item, last_is},
+};
+
+/// The name of the parameter that holds the proof. Rocket tells parameters apart by their text, so that a user's own
+/// must not have it, hygiene or not.
+const PROOF: &str = "__metrics_guard_authorized";
+
+const ROUTE_ATTRIBUTES: [&str; 8] = ["get", "put", "post", "delete", "head", "options", "patch", "route"];
+
+/// `clippy::too_many_arguments` allows so many.
+const CLIPPY_MAX_PARAMETERS: usize = 7;
+
+pub(crate) fn expand(args: TokenStream, item: TokenStream) -> TokenStream {
+    let args = Args::parse(args, &["crate", "route_attr"], "`crate = path` or `route_attr = name`");
+    let fails_too =
+        |args: &Args, item: &Item, attr: &Attribute| is_route(attr, args) && (!can_be_route(item) || names_proof(attr));
+    guarded_or_error(
+        args,
+        item,
+        |args, item| validate(args, item).map(|handler| guarded(args, item, handler)),
+        fails_too,
+    )
+}
+
+fn can_be_route(item: &Item) -> bool {
+    item.handler("").is_ok_and(|handler| {
+        handler.signature.receiver().is_none() && handler.signature.generics.params.iter().all(is_lifetime)
+    })
+}
+
+fn is_lifetime(parameter: &GenericParam) -> bool {
+    matches!(parameter, GenericParam::Lifetime(_))
+}
+
+/// Refuses what would not be guarded, or would fail further on with a message that does not say why.
+fn validate(args: &Args, item: &Item) -> syn::Result<Handler> {
+    let handler = item.handler("a function with a Rocket route attribute")?;
+    if let Some(receiver) = handler.signature.receiver() {
+        return Err(Error::new(
+            receiver.span(),
+            "`#[guard_metrics]` guards Rocket routes, and a method cannot be one; use a free function",
+        ));
+    }
+    if let Some(parameter) = handler.signature.generics.params.iter().find(|parameter| !is_lifetime(parameter)) {
+        return Err(Error::new(
+            parameter.span(),
+            "a Rocket route can be generic over lifetimes alone: Rocket, which calls it, has nothing to choose this by",
+        ));
+    }
+    let Some(route) = item.attrs.iter().find(|attr| is_route(attr, args)) else {
+        return Err(Error::new(
+            Span::call_site(),
+            "`#[guard_metrics]` must stand above the Rocket route attribute (`#[get(..)]`, `#[route(..)]`, ..): \
+             there is none below it, so the route would not be guarded. If it goes by another name here, say \
+             `#[guard_metrics(route_attr = name)]`",
+        ));
+    };
+    let in_route = names_proof(route).then(|| route.path().span());
+    match in_route.or_else(|| find_ident(handler.signature.inputs.to_token_stream(), PROOF)) {
+        Some(span) => Err(Error::new(
+            span,
+            format!(
+                "the name `{PROOF}` is reserved by `#[guard_metrics]`; choose another, or remove a second attribute"
+            ),
+        )),
+        None => Ok(handler),
+    }
+}
+
+/// Rocket runs request guards in the order of the parameters: the proof comes first.
+fn guarded(args: &Args, item: &Item, handler: Handler) -> TokenStream {
+    let Handler { vis, mut signature, body } = handler;
+    let attrs = &item.attrs;
+
+    // The user wrote no more parameters than clippy allows, and is not to hear of one more.
+    let allow = (signature.inputs.len() == CLIPPY_MAX_PARAMETERS).then(|| quote!(#[allow(clippy::too_many_arguments)]));
+    // Mixed-site: code in the body can neither name the proof nor be shadowed by it.
+    let span = Span::mixed_site().located_at(Span::call_site());
+    let name = Ident::new(PROOF, span);
+    // Rocket names its variables by the span of a parameter's type: it must be one of the function's own, which may
+    // stand in a `macro_rules!` while `#[guard_metrics]` does not, or the other way round.
+    let function = signature.fn_token.span;
+    let adapter = args.krate.as_ref().map(|path| respanned(path.to_token_stream(), function));
+    let adapter = adapter.unwrap_or_else(|| quote_spanned!(function=> ::metrics_guard_rocket));
+    signature.inputs.insert(0, parse_quote!(#name: #adapter::Authorized));
+
+    let signature = without_invisible_groups(signature.into_token_stream());
+    quote!(#allow #(#attrs)* #vis #signature #body)
+}
+
+fn is_route(attr: &Attribute, args: &Args) -> bool {
+    let path = attr.path();
+    let is_alias = path.segments.last().is_some_and(|segment| Some(&segment.ident) == args.route_attr.as_ref());
+    is_alias || ROUTE_ATTRIBUTES.iter().any(|name| last_is(path, name))
+}
+
+fn names_proof(route: &Attribute) -> bool {
+    route.to_token_stream().to_string().contains(PROOF)
+}
+
+fn find_ident(tokens: TokenStream, name: &str) -> Option<Span> {
+    tokens.into_iter().find_map(|token| match token {
+        TokenTree::Ident(ident) if ident == name => Some(ident.span()),
+        TokenTree::Group(group) => find_ident(group.stream(), name),
+        _ => None,
+    })
+}
+
+/// `tokens`, with each invisible group replaced by what is in it.
+///
+/// A `$type:ty` of a `macro_rules!` comes in such a group, whose span is that of the macro's own tokens. The compiler
+/// drops the group when it reads what we return, and Rocket, which names its variables by the span of a type's first
+/// token, would then not find them: so that token takes over the span of the group.
+fn without_invisible_groups(tokens: TokenStream) -> TokenStream {
+    let dissolve = |token| match token {
+        TokenTree::Group(group) if group.delimiter() == Delimiter::None => {
+            respanned(without_invisible_groups(group.stream()), group.span())
+        }
+        TokenTree::Group(group) => {
+            let mut visible = Group::new(group.delimiter(), without_invisible_groups(group.stream()));
+            visible.set_span(group.span());
+            TokenTree::Group(visible).into()
+        }
+        token => TokenStream::from(token),
+    };
+    tokens.into_iter().flat_map(dissolve).collect()
+}
+
+/// `tokens`, the first of which is where it was, and resolved as `span` is.
+fn respanned(tokens: TokenStream, span: Span) -> TokenStream {
+    let mut tokens = tokens.into_iter();
+    let first = tokens.next().map(|mut first| {
+        first.set_span(span.located_at(first.span()));
+        first
+    });
+    first.into_iter().chain(tokens).collect()
+}

@@ -1,0 +1,8 @@
+use metrics_guard_rocket::guard_metrics;
+use rocket::get;
+
+#[guard_metrics("::metrics_guard_rocket")]
+#[get("/metrics")]
+fn metrics() {}
+
+fn main() {}
