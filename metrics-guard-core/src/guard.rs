@@ -7,7 +7,11 @@
 //!
 //! fn metrics(guard: &Guard, request: &Request<()>) -> Response<String> {
 //!     match guard.check(request) {
-//!         Ok(_authorized) => Response::new("up 1\n".to_owned()),
+//!         Ok(authorized) => {
+//!             let mut response = Response::new("up 1\n".to_owned());
+//!             authorized.forbid_storing(response.headers_mut());
+//!             response
+//!         }
 //!         Err(denied) => denied.into_response(),
 //!     }
 //! }
@@ -23,7 +27,10 @@
 
 use std::{borrow::Cow, sync::Arc};
 
-use http::{HeaderName, header::AUTHORIZATION};
+use http::{
+    HeaderMap, HeaderName, HeaderValue,
+    header::{AUTHORIZATION, CACHE_CONTROL},
+};
 
 use crate::{
     config::Settings,
@@ -114,6 +121,12 @@ impl Guard {
     #[must_use]
     pub fn warnings(&self) -> &[Warning] {
         &self.0.warnings
+    }
+
+    /// The name of the field that presents a key, beside `Authorization`.
+    #[must_use]
+    pub fn header_name(&self) -> &HeaderName {
+        &self.0.sources.field
     }
 
     /// The query parameter that may present a key, if one may.
@@ -221,5 +234,15 @@ impl Authorized {
     #[must_use]
     pub fn key(&self) -> Option<&'static str> {
         self.labels.get(usize::from(self.index)).copied()
+    }
+
+    /// Adds `Cache-Control: no-store` to the `fields` of the answer, unless they have a `Cache-Control`.
+    ///
+    /// A shared cache may store what a field such as `X-Metrics-Key` opened, and hand it to anyone: only
+    /// `Authorization` forbids that by itself (RFC 9111, section 3.5).
+    pub fn forbid_storing(&self, fields: &mut HeaderMap) {
+        if !fields.contains_key(CACHE_CONTROL) {
+            fields.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
+        }
     }
 }

@@ -1,6 +1,8 @@
 #![doc = include_str!("../README.md")]
 #![forbid(unsafe_code)]
 
+#[cfg(feature = "macros")]
+mod answer;
 mod config;
 mod credentials;
 mod denied;
@@ -10,9 +12,13 @@ mod key;
 mod query;
 mod request;
 
+#[cfg(feature = "macros")]
+pub use answer::Answer;
 pub use config::{Setting, Settings};
 pub use denied::{Denied, Reason};
 pub use error::{ConfigError, Place, Problem, Warning};
 pub use guard::{Authorized, Guard, GuardBuilder};
 pub use key::{Key, KeyRing};
+#[cfg(feature = "macros")]
+pub use metrics_guard_macros::guard_metrics_request as guard_metrics;
 pub use request::{Peer, RequestHead};

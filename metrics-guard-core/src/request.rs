@@ -71,6 +71,34 @@ impl Peer {
     }
 }
 
+impl<T: RequestHead + ?Sized> RequestHead for &T {
+    fn field_values<'h>(&'h self, name: &'h HeaderName) -> impl Iterator<Item = &'h [u8]> {
+        (**self).field_values(name)
+    }
+
+    fn query(&self) -> Option<&[u8]> {
+        (**self).query()
+    }
+
+    fn peer(&self) -> Option<&Peer> {
+        (**self).peer()
+    }
+}
+
+impl<T: RequestHead + ?Sized> RequestHead for &mut T {
+    fn field_values<'h>(&'h self, name: &'h HeaderName) -> impl Iterator<Item = &'h [u8]> {
+        (**self).field_values(name)
+    }
+
+    fn query(&self) -> Option<&[u8]> {
+        (**self).query()
+    }
+
+    fn peer(&self) -> Option<&Peer> {
+        (**self).peer()
+    }
+}
+
 impl RequestHead for Parts {
     fn field_values<'h>(&'h self, name: &'h HeaderName) -> impl Iterator<Item = &'h [u8]> {
         values_in(&self.headers, name)

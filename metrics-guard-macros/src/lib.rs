@@ -10,7 +10,9 @@
 mod args;
 mod expand;
 mod handler;
+mod request;
 mod rocket;
+mod warp;
 
 use proc_macro::TokenStream;
 
@@ -59,6 +61,7 @@ use proc_macro::TokenStream;
 ///
 /// # Limits
 ///
+/// - An associated function without `self` gets Rocket's own errors: a route cannot stand in an `impl`.
 /// - Behind a condition (`#[cfg_attr(feature = "x", guard_metrics)]`) it guards when the condition holds, and only
 ///   then. Write it unconditionally.
 /// - A handler that asks for `Option<Authorized>` or `Result<Authorized, _>` itself, without this attribute, decides
@@ -70,4 +73,98 @@ use proc_macro::TokenStream;
 #[proc_macro_attribute]
 pub fn guard_metrics_rocket(args: TokenStream, item: TokenStream) -> TokenStream {
     rocket::expand(args.into(), item.into()).into()
+}
+
+/// Guards a function that takes a request: one without an accepted key is answered 401, and the body does not run.
+///
+/// The function may be a method, and may be `async`. It returns a `Response<B>` whose body has a default, a `Result` of
+/// one, or another type that [`Answer`](trait.Answer.html) is implemented for. An answer to an accepted key gets
+/// `Cache-Control: no-store`, unless it has a `Cache-Control`.
+///
+/// ```
+/// use http::{Request, Response, StatusCode};
+/// use metrics_guard_core::{Guard, Key, guard_metrics};
+///
+/// struct Service {
+///     guard: Guard,
+/// }
+///
+/// impl Service {
+///     #[guard_metrics(guard = self.guard)]
+///     fn metrics<B>(&self, request: Request<B>) -> Response<String> {
+///         Response::new("up 1\n".to_owned())
+///     }
+/// }
+///
+/// # let secret = "7d1f0c5b9a3e48f2b6a0d4c8e1f75392";
+/// let service = Service { guard: Guard::new(Key::new(secret)?) };
+///
+/// let scrape = Request::get("/metrics").header("X-Metrics-Key", secret).body(())?;
+/// assert_eq!(service.metrics(scrape).body(), "up 1\n");
+///
+/// let stranger = Request::get("/metrics").body(())?;
+/// assert_eq!(service.metrics(stranger).status(), StatusCode::UNAUTHORIZED);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+///
+/// # Arguments
+///
+/// - `guard = expression`, always: a `Guard`, or what dereferences to one. It may name `self` and the parameters.
+/// - `request = name`: the parameter that is the request, if its type is called neither `Request` nor `Parts`.
+/// - `denied = path`: a function from `Denied` to the return type, if a refusal cannot be made of that otherwise. The
+///   answers to accepted keys are then the function's own, and get no `Cache-Control` from here.
+/// - `crate = path`: where `metrics_guard_core` is, if the dependency is renamed or re-exported.
+///
+/// # Limits
+///
+/// - It guards this function. A server that reaches the same metrics by another one has another way in.
+/// - Parameters are made before the check: a body that was read to make one has been read.
+/// - The return type must have a name, unless `denied` is given: of an `impl Trait` no refusal can be made.
+#[proc_macro_attribute]
+pub fn guard_metrics_request(args: TokenStream, item: TokenStream) -> TokenStream {
+    request::expand(args.into(), item.into()).into()
+}
+
+/// Locks a Warp handler: it does nothing until a guard unlocks it, and a route that forgets the guard does not compile.
+///
+/// Write the handler as without the attribute, `async` or not, with the parameters that its filters extract, returning
+/// a `Reply` or a `Result<_, Rejection>`, and hand it to `MetricsGuard::protect`.
+///
+/// ```
+/// use metrics_guard_warp::{Guard, Key, MetricsGuard, guard_metrics};
+/// use warp::{Filter, Reply, http::StatusCode};
+///
+/// #[guard_metrics]
+/// async fn metrics(format: String) -> impl Reply {
+///     format!("up 1 as {format}\n")
+/// }
+///
+/// # let secret = "7d1f0c5b9a3e48f2b6a0d4c8e1f75392";
+/// # tokio::runtime::Runtime::new()?.block_on(async {
+/// let guard = MetricsGuard::with(Guard::new(Key::new(secret)?));
+/// let handler = warp::get().and(warp::path::param()).map(metrics);
+/// let routes = guard.protect(warp::path("metrics"), handler);
+///
+/// let scrape = warp::test::request().path("/metrics/text").header("X-Metrics-Key", secret).reply(&routes).await;
+/// assert_eq!(scrape.body(), "up 1 as text\n");
+///
+/// let stranger = warp::test::request().path("/metrics/text").reply(&routes).await;
+/// assert_eq!(stranger.status(), StatusCode::UNAUTHORIZED);
+/// # Ok::<(), metrics_guard_warp::ConfigError>(())
+/// # })?;
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+///
+/// # Arguments
+///
+/// - `crate = path`: where `metrics_guard_warp` is, if the dependency is renamed or re-exported.
+///
+/// # Limits
+///
+/// - Behind a condition (`#[cfg_attr(feature = "x", guard_metrics)]`) the handler is locked when the condition holds,
+///   and only then. Write it unconditionally.
+/// - The handler's future must be `Send`, as Warp asks of all.
+#[proc_macro_attribute]
+pub fn guard_metrics_warp(args: TokenStream, item: TokenStream) -> TokenStream {
+    warp::expand(args.into(), item.into()).into()
 }

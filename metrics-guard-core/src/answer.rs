@@ -1,0 +1,66 @@
+//! What a function under `#[guard_metrics(guard = ..)]` may return.
+//!
+//! ```
+//! use std::sync::LazyLock;
+//! use http::{Request, Response, StatusCode};
+//! use metrics_guard_core::{Guard, Key, guard_metrics};
+//!
+//! const SECRET: &str = "7d1f0c5b9a3e48f2b6a0d4c8e1f75392"; // in production: Guard::from_env
+//! static GUARD: LazyLock<Guard> = LazyLock::new(|| Guard::new(Key::new(SECRET).unwrap()));
+//!
+//! #[guard_metrics(guard = GUARD)]
+//! fn metrics(request: &Request<()>) -> Result<Response<String>, std::fmt::Error> {
+//!     Ok(Response::new("up 1\n".to_owned()))
+//! }
+//!
+//! let scrape = Request::get("/metrics").header("X-Metrics-Key", SECRET).body(())?;
+//! assert_eq!(metrics(&scrape)?.headers()["Cache-Control"], "no-store");
+//!
+//! let stranger = Request::get("/metrics").body(())?;
+//! assert_eq!(metrics(&stranger)?.status(), StatusCode::UNAUTHORIZED);
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+
+use http::Response;
+
+use crate::{denied::Denied, guard::Authorized};
+
+/// A type that a refusal can be made of, and that an allowed answer can be kept from caches in.
+///
+/// Implemented for `Response<B>` with a body that has a default, and for a `Result` of such a thing. Implement it for a
+/// response type of your own, or name a function: `#[guard_metrics(guard = .., denied = function)]`.
+#[diagnostic::on_unimplemented(
+    message = "`#[guard_metrics]` cannot make a refusal of `{Self}`",
+    label = "not a response that can be made here",
+    note = "return `Response<B>` where `B: Default`, or a `Result` of it",
+    note = "or say how: `#[guard_metrics(guard = .., denied = function)]`, with a function from `Denied` to this type"
+)]
+pub trait Answer {
+    /// The refusal.
+    fn refusal(denied: Denied) -> Self;
+
+    /// This answer to an authorized request, which caches shall not store. See [`Authorized::forbid_storing`].
+    #[must_use]
+    fn unstored(self, authorized: &Authorized) -> Self;
+}
+
+impl<B: Default> Answer for Response<B> {
+    fn refusal(denied: Denied) -> Response<B> {
+        denied.into_response()
+    }
+
+    fn unstored(mut self, authorized: &Authorized) -> Response<B> {
+        authorized.forbid_storing(self.headers_mut());
+        self
+    }
+}
+
+impl<A: Answer, E> Answer for Result<A, E> {
+    fn refusal(denied: Denied) -> Result<A, E> {
+        Ok(A::refusal(denied))
+    }
+
+    fn unstored(self, authorized: &Authorized) -> Result<A, E> {
+        self.map(|answer| answer.unstored(authorized))
+    }
+}

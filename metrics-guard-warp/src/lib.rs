@@ -1,0 +1,13 @@
+#![doc = include_str!("../README.md")]
+#![forbid(unsafe_code)]
+
+mod locked;
+mod probe;
+mod protect;
+
+pub use locked::Locked;
+pub use metrics_guard_core::{
+    ConfigError, Denied, Guard, GuardBuilder, Key, KeyRing, Peer, Place, Problem, Reason, Setting, Settings, Warning,
+};
+pub use metrics_guard_macros::guard_metrics_warp as guard_metrics;
+pub use protect::{MetricsGuard, Outcome, Rest};

@@ -1,0 +1,89 @@
+//! A handler under lock: neither a reply nor a future, so that no route without a guard can use it.
+//!
+//! ```
+//! use metrics_guard_warp::{Guard, Key, MetricsGuard, guard_metrics};
+//! use warp::{Filter, http::StatusCode};
+//!
+//! #[guard_metrics]
+//! fn metrics() -> &'static str {
+//!     "up 1\n"
+//! }
+//!
+//! # let secret = "7d1f0c5b9a3e48f2b6a0d4c8e1f75392";
+//! # tokio::runtime::Runtime::new()?.block_on(async {
+//! let guard = MetricsGuard::with(Guard::new(Key::new(secret)?));
+//! let routes = guard.protect(warp::path!("metrics"), warp::get().map(metrics));
+//!
+//! let scrape = warp::test::request().path("/metrics").header("X-Metrics-Key", secret).reply(&routes).await;
+//! assert_eq!(scrape.body(), "up 1\n");
+//!
+//! let stranger = warp::test::request().path("/metrics").reply(&routes).await;
+//! assert_eq!(stranger.status(), StatusCode::UNAUTHORIZED);
+//! # Ok::<(), metrics_guard_warp::ConfigError>(())
+//! # })?;
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+
+use std::{
+    fmt,
+    future::Future,
+    pin::Pin,
+    task::{Context, Poll},
+};
+
+use metrics_guard_core::Authorized;
+use warp::{Reply, http::StatusCode, reply::Response};
+
+/// What a handler under `#[guard_metrics]` returns: its body, not yet run, which only a guard can run.
+#[must_use = "a guarded handler does nothing until a guard unlocks it"]
+pub struct Locked<F>(F);
+
+impl<F: Future> Locked<F> {
+    /// Locks `body`. Called by what `#[guard_metrics]` writes.
+    #[doc(hidden)]
+    pub fn new(body: F) -> Locked<F> {
+        Locked(body)
+    }
+
+    pub(crate) fn unlock(self, _proof: &Authorized) -> F {
+        self.0
+    }
+}
+
+impl<F> fmt::Debug for Locked<F> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Locked")
+    }
+}
+
+mod sealed {
+    /// No type has it. It is here so that the compiler says what is missing, where a route wants a reply or a future.
+    #[diagnostic::on_unimplemented(
+        message = "this `#[guard_metrics]` handler is not behind a guard",
+        label = "an unguarded metrics handler in this route",
+        note = "hand it to a guard: `guard.protect(warp::path!(\"metrics\"), warp::get().map(handler))`"
+    )]
+    pub trait BehindAGuard {}
+}
+
+// Neither of these can be used: their bound is never met. Should it be by mistake, they answer and tell nothing.
+
+impl<F: Send> Reply for Locked<F>
+where
+    Locked<F>: sealed::BehindAGuard,
+{
+    fn into_response(self) -> Response {
+        StatusCode::UNAUTHORIZED.into_response()
+    }
+}
+
+impl<F> Future for Locked<F>
+where
+    Locked<F>: sealed::BehindAGuard,
+{
+    type Output = StatusCode;
+
+    fn poll(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<StatusCode> {
+        Poll::Ready(StatusCode::UNAUTHORIZED)
+    }
+}

@@ -1,0 +1,230 @@
+//! The guard as filters: around a route of one's own, or in front of somebody else's.
+//!
+//! ```
+//! use metrics_guard_warp::{Guard, Key, MetricsGuard, guard_metrics};
+//! use warp::{Filter, http::StatusCode};
+//!
+//! #[guard_metrics]
+//! fn metrics() -> &'static str {
+//!     "up 1\n"
+//! }
+//!
+//! # let secret = "7d1f0c5b9a3e48f2b6a0d4c8e1f75392";
+//! # tokio::runtime::Runtime::new()?.block_on(async {
+//! let guard = MetricsGuard::with(Guard::new(Key::new(secret)?));
+//! let routes = guard
+//!     .protect(warp::path!("metrics"), warp::get().map(metrics))
+//!     .or(warp::path::param().map(|page: String| format!("the page {page}\n")));
+//!
+//! let scrape = warp::test::request().path("/metrics").header("X-Metrics-Key", secret).reply(&routes).await;
+//! assert_eq!(scrape.body(), "up 1\n");
+//!
+//! // The refusal is a reply: what stands behind `or` does not get to answer.
+//! let stranger = warp::test::request().path("/metrics").reply(&routes).await;
+//! assert_eq!(stranger.status(), StatusCode::UNAUTHORIZED);
+//! assert_eq!(stranger.body(), "Unauthorized\n");
+//! # Ok::<(), metrics_guard_warp::ConfigError>(())
+//! # })?;
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+
+use std::{
+    convert::Infallible,
+    fmt,
+    future::{Future, ready},
+};
+
+use metrics_guard_core::{Authorized, ConfigError, Denied, Guard};
+use warp::{
+    Filter, Rejection, Reply,
+    http::{HeaderValue, header::CONTENT_TYPE},
+    reject::{self, Reject},
+    reply::Response,
+};
+
+use crate::{
+    locked::Locked,
+    probe::{Head, head},
+};
+
+/// A [`Guard`] as Warp filters. Cheap to clone.
+///
+/// What it lends itself to is [`protect`](MetricsGuard::protect). There is deliberately no filter that rejects: in
+/// Warp, a rejection lets the next route of an `or` answer.
+#[derive(Debug, Clone)]
+pub struct MetricsGuard(Guard);
+
+impl MetricsGuard {
+    /// A guard as the environment describes it: see [`Guard::from_env`].
+    ///
+    /// # Errors
+    ///
+    /// Without a usable key, and for settings that cannot be used: see [`Problem`](crate::Problem). Do not serve then.
+    pub fn from_env() -> Result<MetricsGuard, ConfigError> {
+        Guard::from_env().map(MetricsGuard)
+    }
+
+    /// A guard made by hand.
+    #[must_use]
+    pub fn with(guard: Guard) -> MetricsGuard {
+        MetricsGuard(guard)
+    }
+
+    /// The guard: for its warnings, and for checks elsewhere.
+    #[must_use]
+    pub fn guard(&self) -> &Guard {
+        &self.0
+    }
+
+    /// A route in two parts: `path` decides whether the guard runs, and `rest` runs only if it lets the request pass.
+    ///
+    /// `path` holds the filters that say which requests this is about, which is those of `warp::path` and no other: a
+    /// request that one of them rejects was not guarded, and can be answered by another route. `rest` holds the method,
+    /// extractors and a handler with [`#[guard_metrics]`](crate::guard_metrics). Path parameters are extracted in `rest`.
+    ///
+    /// The refusal is a reply and not a rejection, so that no `or` behind it can answer instead. Rejections of `path` and
+    /// of `rest` pass on as they are.
+    pub fn protect<P, R, E, F, O>(
+        &self,
+        path: P,
+        rest: R,
+    ) -> impl Filter<Extract = (Response,), Error = Rejection> + Clone + Send + Sync + 'static + use<P, R, E, F, O>
+    where
+        P: Filter<Extract = (), Error = Rejection> + Clone + Send + Sync + 'static,
+        R: Rest<E, F>,
+        E: 'static,
+        F: Future + Send + 'static,
+        F::Output: Outcome<O>,
+        O: 'static,
+    {
+        let guard = self.0.clone();
+        let check = head(&guard)
+            .and_then(move |head: Head| ready(guard.check(&head).map_err(|denied| reject::custom(Refused(denied)))));
+        path.and(check)
+            .and(rest.into_rest())
+            .and_then(|authorized: Authorized, handler: Locked<F>| async move {
+                let mut response = handler.unlock(&authorized).await.into_result()?;
+                authorized.forbid_storing(response.headers_mut());
+                Ok::<_, Rejection>(response)
+            })
+            .recover(|rejection: Rejection| {
+                ready(match rejection.find() {
+                    Some(Refused(denied)) => Ok(refusal(*denied)),
+                    None => Err(rejection),
+                })
+            })
+            .unify()
+    }
+
+    /// A gate in front of routes that have no handler of yours: the refusal if `path` matches and the guard refuses, else
+    /// not found, so that what stands behind an `or` answers.
+    ///
+    /// It must come first, and `path` must match all that the routes behind it serve:
+    ///
+    /// ```
+    /// # use metrics_guard_warp::{Guard, Key, MetricsGuard};
+    /// # use warp::{Filter, Reply, Rejection};
+    /// # fn vendored() -> impl Filter<Extract = (impl Reply,), Error = Rejection> + Clone {
+    /// #     warp::path!("metrics").map(|| "up 1\n")
+    /// # }
+    /// # let guard = MetricsGuard::with(Guard::new(Key::new("7d1f0c5b9a3e48f2b6a0d4c8e1f75392")?));
+    /// let routes = guard.gate(warp::path("metrics")).or(vendored());
+    /// # Ok::<(), metrics_guard_warp::ConfigError>(())
+    /// ```
+    ///
+    /// The answers of those routes are theirs, and get no `Cache-Control` from here.
+    pub fn gate<P>(
+        &self,
+        path: P,
+    ) -> impl Filter<Extract = (Response,), Error = Rejection> + Clone + Send + Sync + 'static + use<P>
+    where
+        P: Filter<Extract = (), Error = Rejection> + Clone + Send + Sync + 'static,
+    {
+        let guard = self.0.clone();
+        path.and(head(&guard)).and_then(move |head: Head| {
+            ready(match guard.check(&head) {
+                Ok(_) => Err(reject::not_found()),
+                Err(denied) => Ok(refusal(denied)),
+            })
+        })
+    }
+}
+
+/// A refusal on its way through the filters of one `protect`, which it does not leave.
+struct Refused(Denied);
+
+impl Reject for Refused {}
+
+impl fmt::Debug for Refused {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Refused")
+    }
+}
+
+fn refusal(denied: Denied) -> Response {
+    let mut response = denied.into_response::<()>().map(|()| denied.body().into());
+    response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("text/plain; charset=utf-8"));
+    response
+}
+
+/// What may follow the guard in [`protect`](MetricsGuard::protect): a filter that ends in a handler under lock.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` does not end in a `#[guard_metrics]` handler",
+    note = "write `guard.protect(warp::path!(\"metrics\"), warp::get().map(handler))`, with `#[guard_metrics]` on `handler`"
+)]
+pub trait Rest<E, F> {
+    /// The filter, with the one error that filters of a route have.
+    #[doc(hidden)]
+    fn into_rest(self) -> impl Filter<Extract = (Locked<F>,), Error = Rejection> + Clone + Send + Sync + 'static;
+}
+
+// E tells the two apart: a filter has one error. `any()`, which a `rest` may begin with, has `Infallible`.
+
+impl<R, F> Rest<Rejection, F> for R
+where
+    R: Filter<Extract = (Locked<F>,), Error = Rejection> + Clone + Send + Sync + 'static,
+    F: Send + 'static,
+{
+    fn into_rest(self) -> impl Filter<Extract = (Locked<F>,), Error = Rejection> + Clone + Send + Sync + 'static {
+        self
+    }
+}
+
+impl<R, F> Rest<Infallible, F> for R
+where
+    R: Filter<Extract = (Locked<F>,), Error = Infallible> + Clone + Send + Sync + 'static,
+    F: Send + 'static,
+{
+    fn into_rest(self) -> impl Filter<Extract = (Locked<F>,), Error = Rejection> + Clone + Send + Sync + 'static {
+        warp::any().and_then(|| ready(Ok::<(), Rejection>(()))).untuple_one().and(self)
+    }
+}
+
+/// What a handler may return: a [`Reply`], or a `Result` of one with a [`Rejection`].
+#[diagnostic::on_unimplemented(
+    message = "a `#[guard_metrics]` handler cannot return `{Self}`",
+    note = "return `impl Reply`, or `Result<impl Reply, Rejection>`"
+)]
+pub trait Outcome<O> {
+    /// The response, or the rejection.
+    ///
+    /// # Errors
+    ///
+    /// The handler's rejection.
+    #[doc(hidden)]
+    fn into_result(self) -> Result<Response, Rejection>;
+}
+
+// O tells the two apart: Warp might make a reply of a rejection some day.
+
+impl<R: Reply> Outcome<Infallible> for R {
+    fn into_result(self) -> Result<Response, Rejection> {
+        Ok(self.into_response())
+    }
+}
+
+impl<R: Reply> Outcome<Rejection> for Result<R, Rejection> {
+    fn into_result(self) -> Result<Response, Rejection> {
+        self.map(Reply::into_response)
+    }
+}
