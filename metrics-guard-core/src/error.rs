@@ -49,7 +49,7 @@ impl fmt::Display for Place {
 }
 
 /// Why a guard could not be built: what is wrong, and where. It never holds a value, since that may be a key.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
 pub struct ConfigError {
     place: Place,
     problem: Problem,
@@ -122,6 +122,14 @@ impl ConfigError {
 impl fmt::Display for ConfigError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}: {}", self.place, self.problem)
+    }
+}
+
+/// As [`Display`](fmt::Display): a `main` that returns the error, or an `unwrap`, prints it in this form, and the operator
+/// is to know what to do then too.
+impl fmt::Debug for ConfigError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
     }
 }
 

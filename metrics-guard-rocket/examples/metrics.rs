@@ -15,34 +15,36 @@ use std::{
 };
 
 use metrics_guard_rocket::{MetricsGuard, Problem, guard_metrics};
-use prometheus::{HistogramOpts, HistogramVec, IntCounter, IntCounterVec, Opts, Registry, TextEncoder};
 use rocket::{
     Config, Data, Request, Response, State,
     fairing::{AdHoc, Fairing, Info, Kind},
     get,
-    http::ContentType,
+    http::Header,
     routes,
 };
+use service::Instruments;
+
+#[path = "../../tests/service.rs"]
+mod service;
 
 #[get("/")]
 fn index() -> &'static str {
-    "Hello. My metrics are none of your business.\n"
+    service::INDEX
 }
 
 #[get("/fibonacci/<n>")]
 fn fibonacci(n: u8) -> String {
-    let (last, _) = (0..n).fold((0_u128, 1_u128), |(a, b), _| (b, a.wrapping_add(b)));
-    format!("{last}\n")
+    service::fibonacci(n)
 }
+
+#[derive(rocket::Responder)]
+struct Metrics(String, Header<'static>);
 
 #[guard_metrics]
 #[get("/metrics")]
-fn metrics(instruments: &State<Instruments>) -> Result<(ContentType, String), String> {
-    instruments.scrapes.inc();
-    // Prometheus 3 refuses a scrape without a content type that it knows.
-    let text = ContentType::new("text", "plain").with_params([("version", "0.0.4"), ("charset", "utf-8")]);
-    let body = TextEncoder::new().encode_to_string(&instruments.registry.gather());
-    body.map(|body| (text, body)).map_err(|error| error.to_string())
+fn metrics(instruments: &State<Instruments>) -> Result<Metrics, String> {
+    let body = instruments.scrape().map_err(|error| error.to_string())?;
+    Ok(Metrics(body, Header::new("Content-Type", service::METRICS_TYPE)))
 }
 
 #[rocket::main]
@@ -52,7 +54,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
     let mut key_for_this_run = None;
     // Whatever else is wrong with the configuration, the fairing says so and refuses the launch.
     if MetricsGuard::from_figment(&figment).is_err_and(|error| *error.problem() == Problem::NoKey) {
-        let key = format!("{:032x}{:032x}", random()?, random()?);
+        let key = service::key_for_this_run()?;
         figment = figment.merge(("metrics_guard.key", &key));
         key_for_this_run = Some(key);
     }
@@ -65,7 +67,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
         .attach(AdHoc::on_liftoff("How to use", |rocket| {
             Box::pin(async move {
                 if let Some(key) = key_for_this_run {
-                    print_how_to_use(&key, rocket.config());
+                    service::print_how_to_use(&key, reachable(rocket.config()));
                 }
             })
         }));
@@ -73,72 +75,9 @@ async fn main() -> Result<(), Box<dyn Error>> {
     Ok(())
 }
 
-fn random() -> Result<u128, getrandom::Error> {
-    let mut bytes = [0; 16];
-    getrandom::fill(&mut bytes)?;
-    Ok(u128::from_ne_bytes(bytes))
-}
-
-fn print_how_to_use(key: &str, config: &Config) {
-    let reachable = if config.address.is_unspecified() { Ipv4Addr::LOCALHOST.into() } else { config.address };
-    let address = SocketAddr::new(reachable, config.port);
-    println!(
-        r#"
-No key is configured, so this example made one, for this run alone.
-
-A scrape by hand, in another terminal:
-
-    curl -H 'X-Metrics-Key: {key}' http://{address}/metrics
-
-By Prometheus, with the key in a file:
-
-    (umask 077; echo {key} > metrics_key)
-
-    scrape_configs:
-      - job_name: example
-        authorization:
-          credentials_file: metrics_key
-        static_configs:
-          - targets: ["{address}"]
-
-To keep a key, set METRICS_VERIFICATION_KEY_FILE to the path of its file before the start.
-"#
-    );
-}
-
-/// What the service counts of itself.
-#[derive(Clone)]
-struct Instruments {
-    registry: Registry,
-    requests: IntCounterVec,
-    durations: HistogramVec,
-    scrapes: IntCounter,
-}
-
-impl Instruments {
-    fn new() -> prometheus::Result<Instruments> {
-        let instruments = Instruments {
-            registry: Registry::new(),
-            requests: IntCounterVec::new(
-                Opts::new("http_requests_total", "Requests by route and status."),
-                &["method", "route", "status"],
-            )?,
-            durations: HistogramVec::new(
-                HistogramOpts::new("http_request_duration_seconds", "Time from a request's arrival to its response."),
-                &["method", "route"],
-            )?,
-            scrapes: IntCounter::new("metrics_scrapes_total", "Scrapes that the guard let pass.")?,
-        };
-        instruments.registry.register(Box::new(instruments.requests.clone()))?;
-        instruments.registry.register(Box::new(instruments.durations.clone()))?;
-        instruments.registry.register(Box::new(instruments.scrapes.clone()))?;
-        #[cfg(target_os = "linux")]
-        {
-            let process = prometheus::process_collector::ProcessCollector::for_self();
-            instruments.registry.register(Box::new(process))?;
-        }
-        Ok(instruments)
-    }
+fn reachable(config: &Config) -> SocketAddr {
+    let address = if config.address.is_unspecified() { Ipv4Addr::LOCALHOST.into() } else { config.address };
+    SocketAddr::new(address, config.port)
 }
 
 struct Arrival(Instant);
@@ -155,10 +94,7 @@ impl Fairing for Instruments {
 
     async fn on_response<'r>(&self, request: &'r Request<'_>, response: &mut Response<'r>) {
         let Arrival(arrival) = request.local_cache(|| Arrival(Instant::now()));
-        let method = request.method().as_str();
-        // The route and not the path: who asks for ever new paths must not fill the memory.
         let route = request.route().map_or("none", |route| route.uri.as_str());
-        self.durations.with_label_values(&[method, route]).observe(arrival.elapsed().as_secs_f64());
-        self.requests.with_label_values(&[method, route, &response.status().code.to_string()]).inc();
+        self.observe(request.method().as_str(), route, response.status().code, arrival.elapsed());
     }
 }

@@ -37,7 +37,7 @@
 
 use std::{convert::Infallible, fmt, future::ready, net::SocketAddr, str::FromStr};
 
-use http::{HeaderName, header::AUTHORIZATION};
+use http::{HeaderName, Method, header::AUTHORIZATION};
 use metrics_guard_core::{Guard, Peer, RequestHead};
 use serde::de::{Deserialize, DeserializeSeed, Deserializer, MapAccess, Visitor};
 use warp::{Filter, Rejection};
@@ -45,6 +45,8 @@ use zeroize::Zeroize;
 
 /// The head of a request, as far as the probes tell it.
 pub(crate) struct Head {
+    /// Not for the check, but for its answer.
+    pub(crate) method: Method,
     name: HeaderName,
     field: Option<Text<FIELD_LEN>>,
     authorization: Option<Text<AUTHORIZATION_LEN>>,
@@ -94,12 +96,14 @@ pub(crate) fn head(
         .map(|QueryText(text)| Some(text))
         .or_else(|_| ready(Ok::<_, Rejection>((None,))));
 
-    value(static_name)
+    warp::method()
+        .and(value(static_name))
         .and(value(AUTHORIZATION_NAME))
         .and(query)
         .and(warp::ext::optional::<Peer>())
         .and(warp::addr::remote())
-        .map(move |field, authorization, query, peer: Option<Peer>, address: Option<SocketAddr>| Head {
+        .map(move |method, field, authorization, query, peer: Option<Peer>, address: Option<SocketAddr>| Head {
+            method,
             name: name.clone(),
             field,
             authorization,

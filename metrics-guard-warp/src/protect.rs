@@ -34,10 +34,14 @@ use std::{
     future::{Future, ready},
 };
 
+use http_body::Body;
 use metrics_guard_core::{Authorized, ConfigError, Denied, Guard};
 use warp::{
     Filter, Rejection, Reply,
-    http::{HeaderValue, header::CONTENT_TYPE},
+    http::{
+        HeaderValue, Method,
+        header::{CONTENT_LENGTH, CONTENT_TYPE},
+    },
     reject::{self, Reject},
     reply::Response,
 };
@@ -99,17 +103,23 @@ impl MetricsGuard {
     {
         let guard = self.0.clone();
         let check = head(&guard)
-            .and_then(move |head: Head| ready(guard.check(&head).map_err(|denied| reject::custom(Refused(denied)))));
+            .and_then(move |head: Head| {
+                ready(match guard.check(&head) {
+                    Ok(authorized) => Ok((authorized, head.method)),
+                    Err(denied) => Err(reject::custom(Refused(denied, head.method))),
+                })
+            })
+            .untuple_one();
         path.and(check)
             .and(rest.into_rest())
-            .and_then(|authorized: Authorized, handler: Locked<F>| async move {
+            .and_then(|authorized: Authorized, method: Method, handler: Locked<F>| async move {
                 let mut response = handler.unlock(&authorized).await.into_result()?;
                 authorized.forbid_storing(response.headers_mut());
-                Ok::<_, Rejection>(response)
+                Ok::<_, Rejection>(answer(response, &method))
             })
             .recover(|rejection: Rejection| {
                 ready(match rejection.find() {
-                    Some(Refused(denied)) => Ok(refusal(*denied)),
+                    Some(Refused(denied, method)) => Ok(refusal(*denied, method)),
                     None => Err(rejection),
                 })
             })
@@ -144,14 +154,14 @@ impl MetricsGuard {
         path.and(head(&guard)).and_then(move |head: Head| {
             ready(match guard.check(&head) {
                 Ok(_) => Err(reject::not_found()),
-                Err(denied) => Ok(refusal(denied)),
+                Err(denied) => Ok(refusal(denied, &head.method)),
             })
         })
     }
 }
 
 /// A refusal on its way through the filters of one `protect`, which it does not leave.
-struct Refused(Denied);
+struct Refused(Denied, Method);
 
 impl Reject for Refused {}
 
@@ -161,9 +171,22 @@ impl fmt::Debug for Refused {
     }
 }
 
-fn refusal(denied: Denied) -> Response {
-    let mut response = denied.into_response::<()>().map(|()| denied.body().into());
+fn refusal(denied: Denied, method: &Method) -> Response {
+    let mut response: Response = denied.into_response();
+    *response.body_mut() = denied.body().into_response().into_body();
     response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("text/plain; charset=utf-8"));
+    answer(response, method)
+}
+
+/// `response`, without its body in answer to a HEAD: over HTTP/2, hyper would send it, and the client take that for an
+/// error.
+fn answer(mut response: Response, method: &Method) -> Response {
+    if *method == Method::HEAD {
+        let body = std::mem::take(response.body_mut());
+        if let Some(length) = body.size_hint().exact() {
+            response.headers_mut().entry(CONTENT_LENGTH).or_insert(length.into());
+        }
+    }
     response
 }
 

@@ -12,7 +12,7 @@ use libtest_mimic::{Arguments, Failed, Trial};
 use metrics_guard_tests::{
     KEY, SYMBOLS, WRONG,
     server::{Profile, Running, Server},
-    wire::{Response, exchange, request},
+    wire::{Response, exchange, exchange_h2, request},
 };
 use table::{Case, Config, Expect, basic_credentials, cases, percent_encoded};
 
@@ -29,46 +29,63 @@ fn run(server: Server) -> Result<(), Failed> {
     let key_file = key_file.to_str().ok_or("a temporary folder that is not UTF-8")?;
 
     let cases = cases();
-    let mut differences = 0;
+    let (mut differences, mut over_h2) = (0, 0);
     let (mut failures, mut leaks) = (Vec::new(), Vec::new());
     for config in Config::ALL {
         let mut environment = vec![("METRICS_VERIFICATION_KEY_FILE", key_file)];
         environment.extend(config.environment());
         let running = server.start(&program, &environment)?;
-        let mut subject = Subject { address: running.address, config, scrapes: 0 };
+        let refusals = [Refusals::default(), Refusals::default()];
+        let mut subject = Subject { server, address: running.address, config, scrapes: 0, refusals };
         subject.scrapes = subject.count_scrapes()?;
-        let mut refusals = Refusals::default();
         for case in cases.iter().filter(|case| case.config == config) {
             let difference = case.differences.iter().find(|(other, ..)| *other == server);
             differences += usize::from(difference.is_some());
             let expect = difference.map_or(case.expect, |(_, expect, _)| *expect);
-            if let Err(problem) = subject.ask(case, expect, &mut refusals) {
-                failures.push(format!("{config:?}: {}: {problem}", case.name));
+            match subject.ask(case, expect) {
+                Ok(is_both) => over_h2 += usize::from(is_both),
+                Err(problem) => failures.push(format!("{config:?}: {}: {problem}", case.name)),
             }
         }
         leaks.extend(leaked(&running, config));
     }
 
     let passed = cases.len() - failures.len();
-    println!("{}: {} cases, {passed} passed, {differences} differences explained", server.name(), cases.len());
+    println!(
+        "{}: {} cases, {passed} passed, {over_h2} of them over HTTP/2 too, {differences} differences explained",
+        server.name(),
+        cases.len(),
+    );
     failures.extend(leaks);
     if failures.is_empty() { Ok(()) } else { Err(failures.join("\n").into()) }
 }
 
 /// A server, and how often its metrics have been read so far.
 struct Subject {
+    server: Server,
     address: SocketAddr,
     config: Config,
     scrapes: u64,
+    // One for each protocol: HTTP/2 has fields less.
+    refusals: [Refusals; 2],
 }
 
 impl Subject {
-    fn ask(&mut self, case: &Case, expect: Expect, refusals: &mut Refusals) -> Result<(), String> {
-        let is_head = case.request.starts_with(b"HEAD ");
+    /// Sends a case over HTTP/1.1, and over HTTP/2 if that can say it; whether it can.
+    fn ask(&mut self, case: &Case, expect: Expect) -> Result<bool, String> {
         let response = exchange(self.address, &case.request).map_err(|error| error.to_string())?;
-        look_at(&response, expect, is_head)?;
+        self.look(case, expect, 0, &response)?;
+        let Some(response) = exchange_h2(self.address, &case.request) else { return Ok(false) };
+        let response = response.map_err(|error| format!("HTTP/2: {error}"))?;
+        self.look(case, expect, 1, &response).map_err(|problem| format!("HTTP/2: {problem}"))?;
+        Ok(true)
+    }
+
+    fn look(&mut self, case: &Case, expect: Expect, protocol: usize, response: &Response) -> Result<(), String> {
+        let is_head = case.request.starts_with(b"HEAD ");
+        look_at(response, expect, is_head, self.server.refusal())?;
         if expect == Expect::Refuse {
-            refusals.compare(&response, is_head)?;
+            self.refusals[protocol].compare(response, is_head)?;
         }
         // The count goes up for the look at it, and for nothing else that was refused.
         let expected = self.scrapes + 1 + u64::from(expect == Expect::Pass);
@@ -87,7 +104,7 @@ impl Subject {
     }
 }
 
-fn look_at(response: &Response, expect: Expect, is_head: bool) -> Result<(), String> {
+fn look_at(response: &Response, expect: Expect, is_head: bool, refusal: &str) -> Result<(), String> {
     let fail = |what: &str| Err(format!("{what}: {response:?}"));
     let all = format!("{response:?}");
     if [KEY, SYMBOLS, WRONG].iter().any(|key| all.contains(key)) {
@@ -109,7 +126,7 @@ fn look_at(response: &Response, expect: Expect, is_head: bool) -> Result<(), Str
             if response.status != 401 {
                 return fail("not refused");
             }
-            if response.body != if is_head { &b""[..] } else { b"Unauthorized\n" } {
+            if response.text() != if is_head { "" } else { refusal } {
                 return fail("not the fixed body");
             }
             if response.field("www-authenticate") != Some("Bearer realm=\"metrics\"") {
@@ -131,7 +148,8 @@ fn look_at(response: &Response, expect: Expect, is_head: bool) -> Result<(), Str
     Ok(())
 }
 
-/// All refusals of a running server are one: the same head, lines and order, and but for HEAD the same body.
+/// All refusals of a running server are one, byte by byte but for the date. That of a HEAD has the same fields in any
+/// order, and no body; a length of none it need not say.
 #[derive(Default)]
 struct Refusals(Option<Response>);
 
@@ -139,11 +157,14 @@ impl Refusals {
     fn compare(&mut self, response: &Response, is_head: bool) -> Result<(), String> {
         let mut response = response.clone();
         response.fields.retain(|(name, _)| name != "date");
+        let mut first = self.0.get_or_insert_with(|| response.clone()).clone();
         if is_head {
-            response.body = b"Unauthorized\n".to_vec();
+            first.body.clear();
+            first.fields.retain(|field| field != &("content-length".to_owned(), "0".to_owned()));
+            first.fields.sort();
+            response.fields.sort();
         }
-        let first = self.0.get_or_insert_with(|| response.clone());
-        if *first == response { Ok(()) } else { Err(format!("a refusal unlike the first: {response:?}, {first:?}")) }
+        if first == response { Ok(()) } else { Err(format!("a refusal unlike the first: {response:?}, {first:?}")) }
     }
 }
 

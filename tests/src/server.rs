@@ -7,6 +7,8 @@ use std::{
     process::Command,
 };
 
+use escargot::CargoBuild;
+
 use crate::process::Process;
 
 /// A server under test. Adding one is adding an entry here.
@@ -14,23 +16,32 @@ use crate::process::Process;
 pub enum Server {
     /// `metrics-guard-rocket/examples/metrics.rs`
     Rocket,
+    /// `metrics-guard-warp/examples/metrics.rs`
+    Warp,
+    /// `metrics-guard-core/examples/hyper.rs`
+    Hyper,
 }
 
 impl Server {
     /// All of them.
-    pub const ALL: [Server; 1] = [Server::Rocket];
+    pub const ALL: [Server; 3] = [Server::Rocket, Server::Warp, Server::Hyper];
 
     /// Its name in reports.
     #[must_use]
     pub const fn name(self) -> &'static str {
         match self {
             Server::Rocket => "rocket",
+            Server::Warp => "warp",
+            Server::Hyper => "hyper",
         }
     }
 
-    const fn package(self) -> &'static str {
+    /// The body of its refusals: that of `Denied::body`, or none where a response is made of nothing but a default.
+    #[must_use]
+    pub const fn refusal(self) -> &'static str {
         match self {
-            Server::Rocket => "metrics-guard-rocket",
+            Server::Rocket | Server::Warp => "Unauthorized\n",
+            Server::Hyper => "",
         }
     }
 
@@ -40,7 +51,11 @@ impl Server {
     ///
     /// If it does not compile.
     pub fn build(self, profile: Profile) -> io::Result<PathBuf> {
-        let cargo = escargot::CargoBuild::new().package(self.package()).example("metrics");
+        let cargo = match self {
+            Server::Rocket => CargoBuild::new().package("metrics-guard-rocket").example("metrics"),
+            Server::Warp => CargoBuild::new().package("metrics-guard-warp").example("warp"),
+            Server::Hyper => CargoBuild::new().package("metrics-guard-core").example("hyper").features("macros"),
+        };
         let cargo = match profile {
             Profile::Debug => cargo,
             Profile::Release => cargo.release(),
@@ -55,8 +70,12 @@ impl Server {
     ///
     /// If it does not come up.
     pub fn start(self, program: &Path, environment: &[(&str, &str)]) -> io::Result<Running> {
+        let announcement = match self {
+            Server::Rocket => "launched from http://",
+            Server::Warp | Server::Hyper => "listening on http://",
+        };
         let mut process = Process::start(&mut self.command(program, environment))?;
-        let address = process.wait_for(|line| line.split_once("launched from http://")?.1.trim().parse().ok())?;
+        let address = process.wait_for(|line| line.split_once(announcement)?.1.trim().parse().ok())?;
         Ok(Running { address, process })
     }
 
@@ -64,7 +83,12 @@ impl Server {
     #[must_use]
     pub fn command(self, program: &Path, environment: &[(&str, &str)]) -> Command {
         let mut command = Command::new(program);
-        command.env_clear().env("ROCKET_PORT", "0").env("ROCKET_CLI_COLORS", "false").envs(environment.iter().copied());
+        command.env_clear();
+        match self {
+            Server::Rocket => command.env("ROCKET_PORT", "0").env("ROCKET_CLI_COLORS", "false"),
+            Server::Warp | Server::Hyper => command.env("PORT", "0"),
+        };
+        command.envs(environment.iter().copied());
         command
     }
 }

@@ -1,6 +1,8 @@
-//! HTTP/1.1 as bytes: what is sent is what was written, well-formed or not.
+//! HTTP/1.1 as bytes: what is sent is what was written, well-formed or not. And the same requests in HTTP/2, as far as
+//! that can say them.
 
 use std::{
+    error::Error,
     fmt,
     io::{self, Read, Write},
     net::{SocketAddr, TcpStream},
@@ -69,6 +71,74 @@ pub fn exchange(server: SocketAddr, request: &[u8]) -> io::Result<Response> {
         read?;
     }
     parse(&received)
+}
+
+/// Sends `request`, which is written as for [`exchange`], over HTTP/2 without TLS. None if HTTP/2 cannot say it.
+///
+/// White space around a value is sent as it is written, but for the one space after the colon: HTTP/1.1 would not count
+/// it as part of the value.
+///
+/// # Errors
+///
+/// If the server cannot be reached, or does not answer within ten seconds.
+#[must_use]
+pub fn exchange_h2(server: SocketAddr, request: &[u8]) -> Option<io::Result<Response>> {
+    let (request, body) = to_h2(request)?;
+    let runtime = match tokio::runtime::Builder::new_current_thread().enable_all().build() {
+        Ok(runtime) => runtime,
+        Err(error) => return Some(Err(error)),
+    };
+    Some(runtime.block_on(async {
+        let answer = tokio::time::timeout(Duration::from_secs(10), send_h2(server, request, body)).await;
+        answer.map_err(|_| io::Error::from(io::ErrorKind::TimedOut))?.map_err(io::Error::other)
+    }))
+}
+
+/// Servers take header lists of 16 KiB by default.
+const MAX_H2_HEAD: usize = 12 * 1024;
+
+fn to_h2(request: &[u8]) -> Option<(http::Request<()>, Vec<u8>)> {
+    let end = request.windows(4).position(|bytes| bytes == b"\r\n\r\n").filter(|end| *end < MAX_H2_HEAD)?;
+    let (head, body) = (&request[..end], request[end + 4..].to_vec());
+    let mut lines = head.split(|byte| *byte == b'\n').map(|line| line.strip_suffix(b"\r").unwrap_or(line));
+    let start = std::str::from_utf8(lines.next()?).ok()?;
+    let (method, target) = start.strip_suffix(" HTTP/1.1")?.split_once(' ')?;
+    let path = target.strip_prefix("http://localhost").unwrap_or(target);
+    let mut request = http::Request::builder().method(method).uri(format!("http://localhost{path}")).body(()).ok()?;
+    for line in lines {
+        let colon = line.iter().position(|byte| *byte == b':')?;
+        let name = http::HeaderName::from_bytes(&line[..colon]).ok()?;
+        let value = &line[colon + 1..];
+        let value = http::HeaderValue::from_bytes(value.strip_prefix(b" ").unwrap_or(value)).ok()?;
+        if name != http::header::HOST && name != http::header::CONNECTION && name != http::header::CONTENT_LENGTH {
+            request.headers_mut().append(name, value);
+        }
+    }
+    Some((request, body))
+}
+
+async fn send_h2(
+    server: SocketAddr,
+    request: http::Request<()>,
+    body: Vec<u8>,
+) -> Result<Response, Box<dyn Error + Send + Sync>> {
+    let stream = tokio::net::TcpStream::connect(server).await?;
+    let (client, connection) = h2::client::handshake(stream).await?;
+    tokio::spawn(connection);
+    let (response, mut sender) = client.ready().await?.send_request(request, body.is_empty())?;
+    if !body.is_empty() {
+        sender.send_data(body.into(), true)?;
+    }
+    let (head, mut stream) = response.await?.into_parts();
+    let mut body = Vec::new();
+    while let Some(data) = stream.data().await.transpose()? {
+        stream.flow_control().release_capacity(data.len())?;
+        body.extend_from_slice(&data);
+    }
+    let field = |(name, value): (&http::HeaderName, &http::HeaderValue)| {
+        (name.to_string(), String::from_utf8_lossy(value.as_bytes()).into_owned())
+    };
+    Ok(Response { status: head.status.as_u16(), fields: head.headers.iter().map(field).collect(), body })
 }
 
 fn parse(bytes: &[u8]) -> io::Result<Response> {

@@ -1,0 +1,132 @@
+//! A small service on plain hyper, whose `/metrics` is closed to everyone but the holder of the key.
+//!
+//! ```text
+//! cargo run -p metrics-guard-core --features macros --example hyper
+//! ```
+//!
+//! `GET /` and `GET /fibonacci/<n>` are public, `GET /metrics` is guarded. It listens on 127.0.0.1, at `PORT`, and takes
+//! its key from the environment. Only where none is configured, and only since this is an example, it makes one for the
+//! run and prints what uses it.
+
+use std::{convert::Infallible, error::Error, net::Ipv4Addr, time::Instant};
+
+use http::{
+    HeaderValue, Method, Request, Response, StatusCode,
+    header::{CONTENT_LENGTH, CONTENT_TYPE},
+};
+use http_body_util::Full;
+use hyper::{
+    body::{Body, Bytes},
+    service::service_fn,
+};
+use hyper_util::{
+    rt::{TokioExecutor, TokioIo},
+    server::conn::auto::Builder,
+};
+use metrics_guard_core::{Guard, Peer, Place, Problem, Setting, Settings, guard_metrics};
+use service::Instruments;
+use tokio::net::TcpListener;
+
+#[path = "../../tests/service.rs"]
+mod service;
+
+type Answer = Response<Full<Bytes>>;
+
+#[derive(Clone)]
+struct Service {
+    guard: Guard,
+    instruments: Instruments,
+}
+
+impl Service {
+    fn answer<B>(&self, request: &Request<B>) -> Answer {
+        let arrival = Instant::now();
+        let path = request.uri().path();
+        let fibonacci = path.strip_prefix("/fibonacci/").and_then(|n| n.parse().ok());
+        let (route, answer) = match (path, fibonacci) {
+            ("/metrics", _) => ("/metrics", self.metrics(request)),
+            ("/", _) => ("/", get(request, || Response::new(service::INDEX.into()))),
+            (_, Some(n)) => ("/fibonacci/<n>", get(request, || Response::new(service::fibonacci(n).into()))),
+            _ => ("none", status(StatusCode::NOT_FOUND)),
+        };
+        self.instruments.observe(request.method().as_str(), route, answer.status().as_u16(), arrival.elapsed());
+        answer
+    }
+
+    #[guard_metrics(guard = self.guard)]
+    fn metrics<B>(&self, request: &Request<B>) -> Answer {
+        get(request, || match self.instruments.scrape() {
+            Ok(metrics) => {
+                let mut answer = Response::new(metrics.into());
+                answer.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static(service::METRICS_TYPE));
+                answer
+            }
+            Err(_) => status(StatusCode::INTERNAL_SERVER_ERROR),
+        })
+    }
+}
+
+fn get<B>(request: &Request<B>, answer: impl FnOnce() -> Answer) -> Answer {
+    match *request.method() {
+        Method::GET => answer(),
+        Method::HEAD => head_of(answer()),
+        _ => status(StatusCode::METHOD_NOT_ALLOWED),
+    }
+}
+
+/// The answer to a HEAD: over HTTP/2, hyper would send its body.
+fn head_of(answer: Answer) -> Answer {
+    let (mut head, body) = answer.into_parts();
+    head.headers.insert(CONTENT_LENGTH, body.size_hint().lower().into());
+    Response::from_parts(head, Full::default())
+}
+
+fn status(status: StatusCode) -> Answer {
+    let mut answer = Answer::default();
+    *answer.status_mut() = status;
+    answer
+}
+
+#[tokio::main]
+async fn main() -> Result<(), Box<dyn Error>> {
+    let port = std::env::var("PORT").map_or(Ok(8000), |port| port.parse())?;
+    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, port)).await?;
+    let address = listener.local_addr()?;
+
+    let mut key_for_this_run = None;
+    let guard = match Guard::from_env() {
+        Err(error) if *error.problem() == Problem::NoKey => {
+            let key = service::key_for_this_run()?;
+            let mut settings = Settings::from_env();
+            settings.set(Setting::Key, Place::Field("the key for this run".into()), key.clone().into())?;
+            key_for_this_run = Some(key);
+            settings.guard()?
+        }
+        configured => configured?,
+    };
+    for warning in guard.warnings() {
+        eprintln!("warning: {warning}");
+    }
+
+    println!("listening on http://{address}");
+    if let Some(key) = key_for_this_run {
+        service::print_how_to_use(&key, address);
+    }
+    let service = Service { guard, instruments: Instruments::new()? };
+    loop {
+        let (stream, address) = listener.accept().await?;
+        let service = service.clone();
+        tokio::spawn(async move {
+            let answer = service_fn(move |mut request| {
+                // The other end, as the socket knows it, for the guard to see.
+                request.extensions_mut().insert(Peer::at(address));
+                let answer = service.answer(&request);
+                async { Ok::<_, Infallible>(answer) }
+            });
+            if let Err(error) = Builder::new(TokioExecutor::new()).serve_connection(TokioIo::new(stream), answer).await
+            {
+                eprintln!("{address}: {error}");
+            }
+        });
+    }
+}

@@ -1,0 +1,88 @@
+//! A small service whose `/metrics` is closed to everyone but the holder of the key.
+//!
+//! ```text
+//! cargo run -p metrics-guard-warp --example warp
+//! ```
+//!
+//! `GET /` and `GET /fibonacci/<n>` are public, `GET /metrics` is guarded. It listens on 127.0.0.1, at `PORT`, and takes
+//! its key from the environment. Only where none is configured, and only since this is an example, it makes one for the
+//! run and prints what uses it.
+
+use std::{convert::Infallible, error::Error, net::Ipv4Addr};
+
+use metrics_guard_warp::{MetricsGuard, Place, Problem, Setting, Settings, guard_metrics};
+use service::Instruments;
+use tokio::net::TcpListener;
+use warp::{Filter, Rejection, Reply, http::StatusCode};
+
+#[path = "../../tests/service.rs"]
+mod service;
+
+#[guard_metrics]
+#[allow(clippy::needless_pass_by_value)] // Warp's filters hand over what they extract
+fn metrics(instruments: Instruments) -> Result<impl Reply, Rejection> {
+    let body = instruments.scrape().map_err(|_| warp::reject::not_found())?;
+    Ok(warp::reply::with_header(body, "Content-Type", service::METRICS_TYPE))
+}
+
+#[allow(clippy::needless_pass_by_value)] // a reference would be captured by the filter
+fn routes(
+    guard: MetricsGuard,
+    instruments: Instruments,
+) -> impl Filter<Extract = (impl Reply,), Error = Infallible> + Clone + Send + Sync {
+    let counted = instruments.clone();
+    let with_instruments = warp::any().map(move || instruments.clone());
+    guard
+        .protect(warp::path!("metrics"), warp::get().or(warp::head()).unify().and(with_instruments).map(metrics))
+        .or(warp::path::end().and(warp::get()).map(|| service::INDEX))
+        .or(warp::path!("fibonacci" / u8).and(warp::get()).map(service::fibonacci))
+        .recover(not_served)
+        .with(warp::log::custom(move |info| {
+            let route = match info.path() {
+                "/" => "/",
+                "/metrics" => "/metrics",
+                path if path.starts_with("/fibonacci/") => "/fibonacci/<n>",
+                _ => "none",
+            };
+            counted.observe(info.method().as_str(), route, info.status().as_u16(), info.elapsed());
+        }))
+}
+
+/// A method that a path does not have is no other than a path that is not there.
+async fn not_served(rejection: Rejection) -> Result<impl Reply, Infallible> {
+    let status = if rejection.find::<warp::reject::MethodNotAllowed>().is_some() {
+        StatusCode::METHOD_NOT_ALLOWED
+    } else {
+        StatusCode::NOT_FOUND
+    };
+    Ok(status)
+}
+
+#[tokio::main]
+async fn main() -> Result<(), Box<dyn Error>> {
+    let port = std::env::var("PORT").map_or(Ok(8000), |port| port.parse())?;
+    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, port)).await?;
+    let address = listener.local_addr()?;
+
+    let mut key_for_this_run = None;
+    let guard = match MetricsGuard::from_env() {
+        Err(error) if *error.problem() == Problem::NoKey => {
+            let key = service::key_for_this_run()?;
+            let mut settings = Settings::from_env();
+            settings.set(Setting::Key, Place::Field("the key for this run".into()), key.clone().into())?;
+            key_for_this_run = Some(key);
+            MetricsGuard::with(settings.guard()?)
+        }
+        configured => configured?,
+    };
+    for warning in guard.guard().warnings() {
+        eprintln!("warning: {warning}");
+    }
+
+    println!("listening on http://{address}");
+    if let Some(key) = key_for_this_run {
+        service::print_how_to_use(&key, address);
+    }
+    warp::serve(routes(guard, Instruments::new()?)).incoming(listener).run().await;
+    Ok(())
+}

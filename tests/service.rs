@@ -1,0 +1,98 @@
+//! What the examples of all adapters serve, so that they differ in nothing but the server: a module of each, by path.
+
+use std::{error::Error, net::SocketAddr, time::Duration};
+
+use prometheus::{HistogramOpts, HistogramVec, IntCounter, IntCounterVec, Opts, Registry, TextEncoder};
+
+/// The answer to `GET /`.
+pub(crate) const INDEX: &str = "Hello. My metrics are none of your business.\n";
+
+/// The type of the metrics. Prometheus 3 refuses a scrape without a type that it knows.
+pub(crate) const METRICS_TYPE: &str = "text/plain; version=0.0.4; charset=utf-8";
+
+/// The answer to `GET /fibonacci/<n>`.
+pub(crate) fn fibonacci(n: u8) -> String {
+    let (last, _) = (0..n).fold((0_u128, 1_u128), |(a, b), _| (b, a.wrapping_add(b)));
+    format!("{last}\n")
+}
+
+/// What a service counts of itself. Clones count together.
+#[derive(Clone)]
+pub(crate) struct Instruments {
+    registry: Registry,
+    requests: IntCounterVec,
+    durations: HistogramVec,
+    scrapes: IntCounter,
+}
+
+impl Instruments {
+    pub(crate) fn new() -> prometheus::Result<Instruments> {
+        let instruments = Instruments {
+            registry: Registry::new(),
+            requests: IntCounterVec::new(
+                Opts::new("http_requests_total", "Requests by route and status."),
+                &["method", "route", "status"],
+            )?,
+            durations: HistogramVec::new(
+                HistogramOpts::new("http_request_duration_seconds", "Time from a request's arrival to its response."),
+                &["method", "route"],
+            )?,
+            scrapes: IntCounter::new("metrics_scrapes_total", "Scrapes that the guard let pass.")?,
+        };
+        instruments.registry.register(Box::new(instruments.requests.clone()))?;
+        instruments.registry.register(Box::new(instruments.durations.clone()))?;
+        instruments.registry.register(Box::new(instruments.scrapes.clone()))?;
+        #[cfg(target_os = "linux")]
+        {
+            let process = prometheus::process_collector::ProcessCollector::for_self();
+            instruments.registry.register(Box::new(process))?;
+        }
+        Ok(instruments)
+    }
+
+    /// Counts a request. `route` is not its path: who asks for ever new paths must not fill the memory.
+    pub(crate) fn observe(&self, method: &str, route: &str, status: u16, took: Duration) {
+        self.durations.with_label_values(&[method, route]).observe(took.as_secs_f64());
+        self.requests.with_label_values(&[method, route, &status.to_string()]).inc();
+    }
+
+    /// The metrics, as text.
+    pub(crate) fn scrape(&self) -> prometheus::Result<String> {
+        self.scrapes.inc();
+        TextEncoder::new().encode_to_string(&self.registry.gather())
+    }
+}
+
+/// A key for one run of an example that has none configured.
+pub(crate) fn key_for_this_run() -> Result<String, Box<dyn Error>> {
+    let mut bytes = [0; 32];
+    getrandom::fill(&mut bytes)?;
+    let digits = |byte: &u8| [byte >> 4, byte & 0xf].map(|digit| char::from_digit(digit.into(), 16).unwrap_or('0'));
+    Ok(bytes.iter().flat_map(digits).collect())
+}
+
+/// Prints how to scrape the service at `address` with that key.
+pub(crate) fn print_how_to_use(key: &str, address: SocketAddr) {
+    println!(
+        r#"
+No key is configured, so this example made one, for this run alone.
+
+A scrape by hand, in another terminal:
+
+    curl -H 'X-Metrics-Key: {key}' http://{address}/metrics
+
+By Prometheus, with the key in a file:
+
+    (umask 077; echo {key} > metrics_key)
+
+    scrape_configs:
+      - job_name: example
+        authorization:
+          credentials_file: metrics_key
+        static_configs:
+          - targets: ["{address}"]
+
+To keep a key, set METRICS_VERIFICATION_KEY_FILE to the path of its file before the start.
+"#
+    );
+}
