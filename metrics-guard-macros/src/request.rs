@@ -48,11 +48,14 @@ fn guarded(args: &Args, item: &Item) -> syn::Result<TokenStream> {
     // until it is kept from caches.
     let (refusal, answer) = match &args.denied {
         Some(denied) => (quote_spanned!(span=> #denied(denied)), run),
-        None => (
+        None => {
             // Located at the return type, which is what an error here is about.
-            quote_spanned!(span.located_at(output.span())=> <#output as #krate::Answer>::refusal(denied)),
-            quote_spanned!(span=> #krate::Answer::unstored(#run, &authorized)),
-        ),
+            let span = span.located_at(output.span());
+            (
+                quote_spanned!(span=> <#output as #krate::Answer>::refusal(denied)),
+                quote_spanned!(span=> <#output as #krate::Answer>::unstored(#run, &authorized)),
+            )
+        }
     };
     Ok(quote_spanned! {span=>
         #(#attrs)*

@@ -30,12 +30,6 @@ fn guarded(args: &Args, item: &Item) -> syn::Result<TokenStream> {
             "`#[guard_metrics]` guards Warp handlers, which are functions: take what the method needs as parameters",
         ));
     }
-    if let Some(constness) = inner.constness {
-        return Err(Error::new(
-            constness.span(),
-            "`#[guard_metrics]` cannot guard a `const fn`: a future is not constant",
-        ));
-    }
     let krate = args.krate.clone().unwrap_or_else(|| parse_quote!(::metrics_guard_warp));
     let output: Type = match &inner.output {
         ReturnType::Default => parse_quote!(()),
@@ -45,7 +39,7 @@ fn guarded(args: &Args, item: &Item) -> syn::Result<TokenStream> {
     // Mixed-site: no name of ours meets one of the user's.
     let span = Span::mixed_site().located_at(Span::call_site());
     let mut outer = inner.clone();
-    outer.asyncness = None;
+    (outer.asyncness, outer.constness) = (None, None);
     let mut parameters: Vec<Ident> = Vec::new();
     for input in &mut outer.inputs {
         if let FnArg::Typed(parameter) = input {

@@ -5,7 +5,7 @@ mod locked;
 mod probe;
 mod protect;
 
-pub use locked::Locked;
+pub use locked::{Locked, Unguarded};
 pub use metrics_guard_core::{
     ConfigError, Denied, Guard, GuardBuilder, Key, KeyRing, Peer, Place, Problem, Reason, Setting, Settings, Warning,
 };

@@ -1,4 +1,4 @@
-//! A handler under lock: neither a reply nor a future, so that no route without a guard can use it.
+//! A handler under lock: no reply, and as a future one of nothing, so that no route without a guard can use it.
 //!
 //! ```
 //! use metrics_guard_warp::{Guard, Key, MetricsGuard, guard_metrics};
@@ -27,6 +27,7 @@
 use std::{
     fmt,
     future::Future,
+    marker::PhantomData,
     pin::Pin,
     task::{Context, Poll},
 };
@@ -56,8 +57,25 @@ impl<F> fmt::Debug for Locked<F> {
     }
 }
 
+/// What a locked handler gives to a route that takes it for a future, by `then`: nothing, and nothing to reply with.
+pub struct Unguarded<F>(PhantomData<fn() -> F>);
+
+impl<F> Future for Locked<F> {
+    type Output = Unguarded<F>;
+
+    fn poll(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<Unguarded<F>> {
+        Poll::Ready(Unguarded(PhantomData))
+    }
+}
+
+impl<F> fmt::Debug for Unguarded<F> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Unguarded")
+    }
+}
+
 mod sealed {
-    /// No type has it. It is here so that the compiler says what is missing, where a route wants a reply or a future.
+    /// No type has it. It is here so that the compiler says what is missing, where a route wants a reply.
     #[diagnostic::on_unimplemented(
         message = "this `#[guard_metrics]` handler is not behind a guard",
         label = "an unguarded metrics handler in this route",
@@ -66,7 +84,7 @@ mod sealed {
     pub trait BehindAGuard {}
 }
 
-// Neither of these can be used: their bound is never met. Should it be by mistake, they answer and tell nothing.
+// Neither of these can be used: their bound is never met. Should it be by mistake, they tell nothing.
 
 impl<F: Send> Reply for Locked<F>
 where
@@ -77,13 +95,11 @@ where
     }
 }
 
-impl<F> Future for Locked<F>
+impl<F> Reply for Unguarded<F>
 where
-    Locked<F>: sealed::BehindAGuard,
+    Unguarded<F>: sealed::BehindAGuard,
 {
-    type Output = StatusCode;
-
-    fn poll(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<StatusCode> {
-        Poll::Ready(StatusCode::UNAUTHORIZED)
+    fn into_response(self) -> Response {
+        StatusCode::UNAUTHORIZED.into_response()
     }
 }

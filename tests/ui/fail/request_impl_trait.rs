@@ -1,0 +1,15 @@
+// Case 75: an `impl Trait`, and no return type at all.
+use http::{Request, Response};
+use metrics_guard_core::{Guard, guard_metrics};
+
+#[guard_metrics(guard = Guard::disabled())]
+fn metrics(_request: &Request<()>) -> impl Send {
+    Response::new(String::new())
+}
+
+#[guard_metrics(guard = Guard::disabled())]
+fn nothing(_request: &Request<()>) {}
+
+fn main() {
+    let _ = Response::new(());
+}

@@ -1,0 +1,132 @@
+//! What functions of servers of one's own must compile without a warning, and be guarded.
+//!
+//! .ci/run makes every warning here an error, clippy's pedantic and nursery lints included.
+
+#![warn(clippy::all, clippy::pedantic, clippy::nursery)]
+// What clippy says of these functions without `#[guard_metrics]` too.
+#![allow(clippy::needless_pass_by_value, clippy::redundant_pub_crate, clippy::unused_async)]
+
+use std::{error::Error, fmt, sync::LazyLock};
+
+use http::{Request, Response, StatusCode, request::Parts};
+use metrics_guard_core::{Authorized, Denied, Guard, Key, RequestHead, guard_metrics};
+
+const KEY: &str = "7d1f0c5b9a3e48f2b6a0d4c8e1f75392";
+
+static GUARD: LazyLock<Guard> = LazyLock::new(|| Key::new(KEY).map_or_else(|_| Guard::disabled(), Guard::new));
+
+#[guard_metrics(guard = GUARD)]
+fn by_reference(request: &Request<()>) -> Response<String> {
+    Response::new(request.uri().path().to_owned())
+}
+
+#[guard_metrics(guard = GUARD)]
+async fn by_value<B: Send>(mut request: Request<B>) -> Response<String> {
+    *request.uri_mut() = http::Uri::from_static("/metrics");
+    Response::new(request.uri().path().to_owned())
+}
+
+#[guard_metrics(guard = *GUARD)]
+fn of_parts(parts: &mut Parts) -> Response<String> {
+    parts.headers.clear();
+    Response::new(parts.uri.path().to_owned())
+}
+
+#[guard_metrics(guard = guard)]
+async fn fallible(guard: &Guard, request: Request<()>) -> Result<Response<String>, fmt::Error> {
+    let _ = guard;
+    let path = Some(request.uri().path().to_owned()).ok_or(fmt::Error)?;
+    if path.is_empty() {
+        return Err(fmt::Error);
+    }
+    Ok(Response::new(path))
+}
+
+type Head = Request<()>;
+
+#[guard_metrics(guard = GUARD, request = head)]
+fn of_another_type(head: &Head) -> Response<String> {
+    Response::new(head.uri().path().to_owned())
+}
+
+#[derive(Debug, PartialEq)]
+enum Page {
+    Closed(&'static str),
+    Open(String),
+}
+
+const fn closed(denied: Denied) -> Page {
+    Page::Closed(denied.reason().as_str())
+}
+
+#[guard_metrics(guard = GUARD, denied = closed)]
+fn to_another_type(request: &Request<()>) -> Page {
+    Page::Open(request.uri().path().to_owned())
+}
+
+impl metrics_guard_core::Answer for Page {
+    fn refusal(denied: Denied) -> Self {
+        closed(denied)
+    }
+
+    fn unstored(self, _: &Authorized) -> Self {
+        self
+    }
+}
+
+#[guard_metrics(guard = GUARD)]
+fn to_an_answer(request: &Request<()>) -> Page {
+    Page::Open(request.uri().path().to_owned())
+}
+
+struct Service {
+    guard: Guard,
+}
+
+impl Service {
+    /// A method.
+    #[guard_metrics(guard = self.guard, crate = metrics_guard_core)]
+    pub(crate) fn metrics<'r>(&self, request: &'r Request<()>) -> Response<&'r str> {
+        Response::new(request.uri().path())
+    }
+
+    #[guard_metrics(guard = self.guard)]
+    async fn metrics_later(self, request: Request<()>) -> Response<String> {
+        Response::new(request.uri().path().to_owned())
+    }
+
+    #[guard_metrics(guard = guard)]
+    fn associated<H: RequestHead>(guard: &Guard, request: &Request<()>, _head: H) -> Response<String> {
+        let _ = guard;
+        Response::new(request.uri().path().to_owned())
+    }
+}
+
+#[tokio::main(flavor = "current_thread")]
+async fn main() -> Result<(), Box<dyn Error>> {
+    let stranger = || Request::get("/metrics").body(());
+    let scrape = || Request::get("/metrics").header("X-Metrics-Key", KEY).body(());
+    for (request, status) in [(stranger()?, StatusCode::UNAUTHORIZED), (scrape()?, StatusCode::OK)] {
+        let service = Service { guard: GUARD.clone() };
+        let answers = [
+            by_reference(&request),
+            by_value(request.clone()).await,
+            of_parts(&mut request.clone().into_parts().0),
+            fallible(&GUARD, request.clone()).await?,
+            of_another_type(&request),
+            service.metrics(&request).map(str::to_owned),
+            Service::associated(&GUARD, &request, &request),
+            service.metrics_later(request.clone()).await,
+        ];
+        for (index, answer) in answers.iter().enumerate() {
+            assert_eq!(answer.status(), status, "{index}");
+            assert_eq!(answer.headers()["Cache-Control"], "no-store", "{index}");
+            assert_eq!(answer.body(), if status == StatusCode::OK { "/metrics" } else { "" }, "{index}");
+        }
+    }
+    assert_eq!(to_another_type(&stranger()?), Page::Closed("missing"));
+    assert_eq!(to_another_type(&scrape()?), Page::Open("/metrics".to_owned()));
+    assert_eq!(to_an_answer(&stranger()?), Page::Closed("missing"));
+    assert_eq!(to_an_answer(&scrape()?), Page::Open("/metrics".to_owned()));
+    Ok(())
+}

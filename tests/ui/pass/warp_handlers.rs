@@ -1,0 +1,95 @@
+//! What Warp handlers must compile without a warning, and be guarded: each is asked without a key and with one.
+//!
+//! .ci/run makes every warning here an error, clippy's pedantic and nursery lints included.
+
+#![warn(clippy::all, clippy::pedantic, clippy::nursery)]
+// What clippy says of these handlers without `#[guard_metrics]` too.
+#![allow(
+    clippy::many_single_char_names,
+    clippy::needless_pass_by_value,
+    clippy::redundant_pub_crate,
+    clippy::unused_async
+)]
+
+use metrics_guard_warp::{Guard, Key, MetricsGuard, guard_metrics};
+use warp::{Filter, Rejection, Reply, http::StatusCode};
+
+const KEY: &str = "7d1f0c5b9a3e48f2b6a0d4c8e1f75392";
+
+#[guard_metrics]
+async fn asynchronous() -> impl Reply {
+    tokio::task::yield_now().await;
+    "ran"
+}
+
+#[guard_metrics]
+const fn sync() -> &'static str {
+    "ran"
+}
+
+#[guard_metrics]
+async fn rejecting(word: String) -> Result<impl Reply, Rejection> {
+    let word = Some(word).filter(|word| word == "ran").ok_or_else(warp::reject::not_found)?;
+    Ok(word + "")
+}
+
+#[guard_metrics]
+fn failing() -> Result<&'static str, StatusCode> {
+    if KEY.to_owned().is_empty() {
+        return Err(StatusCode::IM_A_TEAPOT);
+    }
+    Ok("ran")
+}
+
+/// A comment above.
+#[guard_metrics]
+/// One between, and names that meet.
+#[must_use]
+pub(crate) fn generic<T, const N: usize>(mut parameter_0: T, (first, _): (u8, [u8; N])) -> String
+where
+    T: Clone + ToString + Send,
+{
+    parameter_0 = parameter_0.clone();
+    let _ = first;
+    parameter_0.to_string()
+}
+
+#[guard_metrics(crate = metrics_guard_warp)]
+fn seven(a: u8, b: u8, c: u8, d: u8, e: u8, f: u8, g: u8) -> String {
+    let _ = (a, b, c, d, e, f, g);
+    "ran".to_owned()
+}
+
+macro_rules! guarded {
+    ($name:ident($parameter:ident: $of:ty) -> $type:ty, $body:expr) => {
+        #[guard_metrics]
+        async fn $name($parameter: $of) -> $type {
+            $body
+        }
+    };
+}
+guarded!(from_macro(word: String) -> Result<String, Rejection>, Ok(word));
+
+#[tokio::main(flavor = "current_thread")]
+async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    let guard = MetricsGuard::with(Guard::new(Key::new(KEY)?));
+    let word = || warp::path::param::<String>();
+    let routes = guard
+        .protect(warp::path!("async"), warp::any().map(asynchronous))
+        .or(guard.protect(warp::path!("sync"), warp::get().map(sync)))
+        .or(guard.protect(warp::path("rejecting"), warp::get().and(word()).map(rejecting)))
+        .or(guard.protect(warp::path!("failing"), warp::get().map(failing)))
+        .or(guard.protect(warp::path("generic"), word().map(|word| generic(word, (1, [2, 3])))))
+        .or(guard.protect(warp::path!("seven"), warp::get().map(|| seven(1, 2, 3, 4, 5, 6, 7))))
+        .or(guard.protect(warp::path("macro"), word().map(from_macro)));
+
+    for path in ["/async", "/sync", "/rejecting/ran", "/failing", "/generic/ran", "/seven", "/macro/ran"] {
+        let refused = warp::test::request().path(path).reply(&routes).await;
+        assert_eq!(refused.status(), StatusCode::UNAUTHORIZED, "{path} without a key");
+        let allowed = warp::test::request().path(path).header("X-Metrics-Key", KEY).reply(&routes).await;
+        assert_eq!((allowed.status(), &allowed.body()[..]), (StatusCode::OK, &b"ran"[..]), "{path} with a key");
+    }
+    let rejected = warp::test::request().path("/rejecting/stood").header("X-Metrics-Key", KEY).reply(&routes).await;
+    assert_eq!(rejected.status(), StatusCode::NOT_FOUND);
+    Ok(())
+}
