@@ -1,11 +1,20 @@
-//! A check allocates nothing: not for any source, not when it refuses, not for what is too long.
+//! A check allocates nothing: not for any source, not when it refuses, not for what is too long. Nor does Warp allocate
+//! more for a route that is guarded.
 
 #![allow(clippy::unwrap_used)] // in tests; clippy.toml does not reach their helper functions
+
+use std::{
+    pin::pin,
+    task::{Context, Poll, Waker},
+};
 
 use base64ct::{Base64, Encoding};
 use http::Request;
 use metrics_guard_core::{Guard, Key, KeyRing};
 use metrics_guard_tests::{KEY, SYMBOLS, WRONG};
+use metrics_guard_warp::{MetricsGuard, guard_metrics};
+use tower_service::Service;
+use warp::{Filter, reply::Response};
 
 fn allocations(run: impl FnMut()) -> u64 {
     allocation_counter::measure(run).count_total
@@ -43,4 +52,56 @@ fn a_check_allocates_nothing() {
     }
     // The counter does count.
     assert_ne!(allocations(|| drop(std::hint::black_box(vec![1]))), 0);
+}
+
+#[test]
+fn warp_allocates_no_more_for_a_guarded_route() {
+    #[guard_metrics]
+    fn guarded() -> &'static str {
+        "up 1\n"
+    }
+    let key = || Key::new(KEY).unwrap();
+    let by_field = MetricsGuard::with(Guard::new(key()));
+    let by_query = MetricsGuard::with(Guard::builder(key()).query("key").unwrap().build());
+    let open = warp::service(warp::path!("metrics").and(warp::get()).map(|| "up 1\n"));
+
+    for (name, guard, field, value, query) in [
+        ("field", &by_field, "x-metrics-key", KEY.to_owned(), ""),
+        ("field and a query that nobody asks for", &by_field, "x-metrics-key", KEY.to_owned(), "?a=%20b"),
+        ("Bearer", &by_field, "authorization", format!("Bearer {KEY}"), ""),
+        (
+            "Basic",
+            &by_field,
+            "authorization",
+            format!("Basic {}", Base64::encode_string(format!("u:{KEY}").as_bytes())),
+            "",
+        ),
+        ("query", &by_query, "accept", "*/*".to_owned(), &format!("?a=1&key={KEY}")),
+        ("field beside a query", &by_query, "x-metrics-key", KEY.to_owned(), "?a=1"),
+        ("field and no query", &by_query, "x-metrics-key", KEY.to_owned(), ""),
+    ] {
+        let request = || Request::get(format!("/metrics{query}")).header(field, &value).body(String::new()).unwrap();
+        let closed = warp::service(guard.protect(warp::path!("metrics"), warp::get().map(guarded)));
+        let (open, closed) = (allocations_of(open, request()), allocations_of(closed, request()));
+        assert_eq!(closed, open, "{name}");
+    }
+}
+
+/// What the answer to `request` allocates, from the call to the response.
+fn allocations_of<S>(mut service: S, request: Request<String>) -> u64
+where
+    S: Service<Request<String>, Response = Response>,
+{
+    let mut request = Some(request);
+    let mut status = None;
+    let count = allocations(|| {
+        let Some(request) = request.take() else { return };
+        let answer = pin!(service.call(request));
+        // Nothing in these routes waits for anything.
+        if let Poll::Ready(Ok(response)) = answer.poll(&mut Context::from_waker(Waker::noop())) {
+            status = Some(response.status());
+        }
+    });
+    assert_eq!(status, Some(http::StatusCode::OK));
+    count
 }

@@ -1,4 +1,4 @@
-//! Real Prometheus servers scrape the Rocket example with the README's configuration, and with a wrong key.
+//! Real Prometheus servers scrape the examples with the README's configuration, and with a wrong key.
 //!
 //! `cargo test -p metrics-guard-tests --test scrape`
 //!
@@ -19,16 +19,18 @@ const README: &str = include_str!("../README.md");
 const REFUSED: &str = "server returned HTTP status 401 Unauthorized";
 
 fn main() {
-    let trials = Version::ALL.map(|version| {
-        Trial::ignorable_test(format!("prometheus_{}", version.slot()), move || run(version).map_err(Failed::from))
-    });
-    libtest_mimic::run(&Arguments::from_args(), trials.into()).exit();
+    let trial = |version: Version, server: Server| {
+        let name = format!("{}_by_prometheus_{}", server.name(), version.slot());
+        Trial::ignorable_test(name, move || run(version, server).map_err(Failed::from))
+    };
+    let trials = Version::ALL.into_iter().flat_map(|version| Server::ALL.map(|server| trial(version, server)));
+    libtest_mimic::run(&Arguments::from_args(), trials.collect()).exit();
 }
 
-fn run(version: Version) -> io::Result<Completion> {
+fn run(version: Version, server: Server) -> io::Result<Completion> {
     let cache = Path::new(env!("CARGO_TARGET_TMPDIR")).join("scrapers");
     if let Some(program) = version.fetch(&cache)? {
-        return scrape(&program).map(|()| Completion::Completed);
+        return scrape(&program, server).map(|()| Completion::Completed);
     }
     let problem = format!("NO PROMETHEUS of {}: see above what get-prometheus.sh says", version.slot());
     eprintln!("{problem}");
@@ -36,7 +38,7 @@ fn run(version: Version) -> io::Result<Completion> {
     if is_ci { Err(io::Error::other(problem)) } else { Ok(Completion::ignored_with(problem)) }
 }
 
-fn scrape(program: &Path) -> io::Result<()> {
+fn scrape(program: &Path, server: Server) -> io::Result<()> {
     let folder = tempfile::tempdir()?;
     let key_file = folder.path().join("metrics_key");
     let wrong_file = folder.path().join("wrong_key");
@@ -44,8 +46,7 @@ fn scrape(program: &Path) -> io::Result<()> {
     fs::write(&wrong_file, format!("{WRONG}\n"))?;
 
     let key_path = key_file.display().to_string();
-    let server = Server::Rocket.build(Profile::Debug)?;
-    let server = Server::Rocket.start(&server, &[("METRICS_VERIFICATION_KEY_FILE", &key_path)])?;
+    let server = server.start(&server.build(Profile::Debug)?, &[("METRICS_VERIFICATION_KEY_FILE", &key_path)])?;
     let target = server.address.to_string();
 
     let right = job("my-service", &key_path, &target)?;

@@ -79,7 +79,7 @@ No key is configured, so this example made one, for this run alone.
 
 A scrape by hand, in another terminal:
 
-    curl -H 'X-Metrics-Key: {key}' http://{address}/metrics
+    curl -H 'Authorization: Bearer {key}' http://{address}/metrics
 
 By Prometheus, with the key in a file:
 

@@ -63,6 +63,16 @@ impl Server {
         cargo.run().map(|run| run.path().to_owned()).map_err(io::Error::other)
     }
 
+    /// Builds Warp's example behind TLS, which is no server under test but one to be tried.
+    ///
+    /// # Errors
+    ///
+    /// If it does not compile.
+    pub fn build_tls() -> io::Result<PathBuf> {
+        let run = CargoBuild::new().package("metrics-guard-warp").example("tls").run();
+        run.map(|run| run.path().to_owned()).map_err(io::Error::other)
+    }
+
     /// Starts what [`build`](Server::build) made, with `environment` and nothing of ours, on a port that the system
     /// gives.
     ///
