@@ -50,8 +50,11 @@ impl Instruments {
         Ok(instruments)
     }
 
-    /// Counts a request. `route` is not its path: who asks for ever new paths must not fill the memory.
+    /// Counts a request. `route` is not its path, and a method that nobody knows is like any other: who asks for ever new
+    /// paths by ever new methods must not fill the memory.
     pub(crate) fn observe(&self, method: &str, route: &str, status: u16, took: Duration) {
+        let known = ["GET", "HEAD", "POST", "PUT", "DELETE", "CONNECT", "OPTIONS", "TRACE", "PATCH"];
+        let method = if known.contains(&method) { method } else { "other" };
         self.durations.with_label_values(&[method, route]).observe(took.as_secs_f64());
         self.requests.with_label_values(&[method, route, &status.to_string()]).inc();
     }

@@ -44,6 +44,13 @@ pub trait Answer {
     fn unstored(self, authorized: &Authorized) -> Self;
 }
 
+/// Runs `body`. Called by what `#[guard_metrics]` writes: a closure that is called where it stands may not hand out what
+/// it took in.
+#[doc(hidden)]
+pub fn run<R>(body: impl FnOnce() -> R) -> R {
+    body()
+}
+
 impl<B: Default> Answer for Response<B> {
     fn refusal(denied: Denied) -> Response<B> {
         denied.into_response()

@@ -13,7 +13,7 @@ mod query;
 mod request;
 
 #[cfg(feature = "macros")]
-pub use answer::Answer;
+pub use answer::{Answer, run};
 pub use config::{Setting, Settings};
 pub use denied::{Denied, Reason};
 pub use error::{ConfigError, Place, Problem, Warning};

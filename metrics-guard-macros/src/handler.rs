@@ -1,6 +1,6 @@
 //! The item below the attribute, taken apart as far as any framework needs.
 
-use proc_macro2::{TokenStream, TokenTree};
+use proc_macro2::{Span, TokenStream, TokenTree};
 use quote::{ToTokens, quote};
 use syn::{
     Attribute, Error, LitStr, Path, Signature, Token, Visibility,
@@ -76,4 +76,13 @@ pub(crate) fn is_guard(attr: &Attribute) -> bool {
 /// Whether `path` ends in `name`.
 pub(crate) fn last_is(path: &Path, name: &str) -> bool {
     path.segments.last().is_some_and(|segment| segment.ident == name)
+}
+
+/// Where `name` first stands among `tokens`, at any depth.
+pub(crate) fn find_ident(tokens: TokenStream, name: &str) -> Option<Span> {
+    tokens.into_iter().find_map(|token| match token {
+        TokenTree::Ident(ident) if ident == name => Some(ident.span()),
+        TokenTree::Group(group) => find_ident(group.stream(), name),
+        _ => None,
+    })
 }

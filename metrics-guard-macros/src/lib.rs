@@ -78,7 +78,7 @@ pub fn guard_metrics_rocket(args: TokenStream, item: TokenStream) -> TokenStream
 /// Guards a function that takes a request: one without an accepted key is answered 401, and the body does not run.
 ///
 /// The function may be a method, and may be `async`. It returns a `Response<B>` whose body has a default, a `Result` of
-/// one, or another type that [`Answer`](trait.Answer.html) is implemented for. An answer to an accepted key gets
+/// one, or another type that `Answer` is implemented for. An answer to an accepted key gets
 /// `Cache-Control: no-store`, unless it has a `Cache-Control`.
 ///
 /// ```
@@ -110,7 +110,8 @@ pub fn guard_metrics_rocket(args: TokenStream, item: TokenStream) -> TokenStream
 /// # Arguments
 ///
 /// - `guard = expression`, always: a `Guard`, or what dereferences to one. It may name `self` and the parameters.
-/// - `request = name`: the parameter that is the request, if its type is called neither `Request` nor `Parts`.
+/// - `request = name`: the parameter that is the request, if its type is called neither `Request` nor `Parts`, or if
+///   there are two such parameters.
 /// - `denied = path`: a function from `Denied` to the return type, if a refusal cannot be made of that otherwise. The
 ///   answers to accepted keys are then the function's own, and get no `Cache-Control` from here.
 /// - `crate = path`: where `metrics_guard_core` is, if the dependency is renamed or re-exported.
@@ -119,7 +120,8 @@ pub fn guard_metrics_rocket(args: TokenStream, item: TokenStream) -> TokenStream
 ///
 /// - It guards this function. A server that reaches the same metrics by another one has another way in.
 /// - Parameters are made before the check: a body that was read to make one has been read.
-/// - The return type must have a name, unless `denied` is given: of an `impl Trait` no refusal can be made.
+/// - The return type must have a name: of an `impl Trait` no refusal can be made.
+/// - What the guard expression borrows is given back before the body runs, but not before the check.
 #[proc_macro_attribute]
 pub fn guard_metrics_request(args: TokenStream, item: TokenStream) -> TokenStream {
     request::expand(args.into(), item.into()).into()
@@ -164,6 +166,8 @@ pub fn guard_metrics_request(args: TokenStream, item: TokenStream) -> TokenStrea
 /// - Behind a condition (`#[cfg_attr(feature = "x", guard_metrics)]`) the handler is locked when the condition holds,
 ///   and only then. Write it unconditionally.
 /// - The handler's future must be `Send`, as Warp asks of all.
+/// - The body stands in a function of its own: in an associated function, it cannot name `Self`.
+/// - It goes into a route by `map`, `async` or not: there is nothing in it for `then` and `and_then`.
 #[proc_macro_attribute]
 pub fn guard_metrics_warp(args: TokenStream, item: TokenStream) -> TokenStream {
     warp::expand(args.into(), item.into()).into()

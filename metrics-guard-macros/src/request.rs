@@ -1,13 +1,18 @@
 //! Servers of one's own: a function that takes a request, checked before its body runs.
 
 use proc_macro2::{Ident, Span, TokenStream};
-use quote::quote_spanned;
-use syn::{Error, FnArg, Pat, PatType, ReturnType, Signature, Type, parse_quote, spanned::Spanned};
+use quote::{ToTokens, quote_spanned};
+use syn::{
+    AttrStyle, Attribute, Error, FnArg, Pat, PatType, ReturnType, Signature, Token, Type, braced,
+    parse::{ParseStream, Parser},
+    parse_quote,
+    spanned::Spanned,
+};
 
 use crate::{
     args::Args,
     expand::guarded_or_error,
-    handler::{Handler, Item, last_is},
+    handler::{Handler, Item, find_ident, last_is},
 };
 
 const EXPECTED: &str = "`guard = expression`, `request = name`, `denied = path` or `crate = path`";
@@ -34,18 +39,29 @@ fn guarded(args: &Args, item: &Item) -> syn::Result<TokenStream> {
     }
     let request = request(&signature, args)?;
     let output = output(&signature)?;
+    let (inner, body) = parse_body.parse2(body)?;
     let krate = args.krate.clone().unwrap_or_else(|| parse_quote!(::metrics_guard_core));
     let attrs = &item.attrs;
 
     // Mixed-site: the body can neither see our names nor be seen by them.
     let span = Span::mixed_site().located_at(Span::call_site());
+    // A `return` or a `?` in the body leaves the body and not the function, whose answer is not ready until it is kept
+    // from caches. A closure, and a block that never returns what it says first, so that the body is checked against the
+    // return type as it would be in a function.
     let run = if signature.asyncness.is_some() {
-        quote_spanned!(span=> (async move || -> #output #body)().await)
+        quote_spanned! {span=>
+            async move {
+                if false {
+                    let never: #output = loop {};
+                    return never;
+                }
+                #body
+            }
+            .await
+        }
     } else {
-        quote_spanned!(span=> (move || -> #output #body)())
+        quote_spanned!(span=> #krate::run(move || -> #output { #body }))
     };
-    // A closure, so that a `return` or a `?` in the body leaves the body and not the function: the answer is not ready
-    // until it is kept from caches.
     let (refusal, answer) = match &args.denied {
         Some(denied) => (quote_spanned!(span=> #denied(denied)), run),
         None => {
@@ -59,14 +75,39 @@ fn guarded(args: &Args, item: &Item) -> syn::Result<TokenStream> {
     };
     Ok(quote_spanned! {span=>
         #(#attrs)*
-        #[allow(clippy::redundant_closure_call, clippy::redundant_async_block)]
+        #(#inner)*
+        #[allow(
+            unreachable_code,
+            clippy::diverging_sub_expression,
+            clippy::empty_loop,
+            clippy::let_unit_value,
+            clippy::redundant_async_block
+        )]
         #vis #signature {
-            match #krate::Guard::check(&#guard, &#request) {
+            // By itself, so that what the guard was borrowed from is given back before the body runs.
+            let verdict = #krate::Guard::check(&#guard, &#request);
+            match verdict {
                 ::core::result::Result::Ok(authorized) => #answer,
                 ::core::result::Result::Err(denied) => #refusal,
             }
         }
     })
+}
+
+/// The inner attributes of a body, made outer ones, and the rest.
+fn parse_body(input: ParseStream<'_>) -> syn::Result<(Vec<Attribute>, TokenStream)> {
+    if input.peek(Token![;]) {
+        return Err(
+            input.error("`#[guard_metrics]` guards a body, and this function has none: put it where the body is")
+        );
+    }
+    let content;
+    braced!(content in input);
+    let mut attrs = content.call(Attribute::parse_inner)?;
+    for attr in &mut attrs {
+        attr.style = AttrStyle::Outer;
+    }
+    Ok((attrs, content.parse()?))
 }
 
 /// The name of the parameter that is the request.
@@ -79,7 +120,14 @@ fn request(signature: &Signature, args: &Args) -> syn::Result<Ident> {
         FnArg::Receiver(_) => None,
     });
     let mut requests = typed.filter(|parameter| is_request(&parameter.ty));
-    let Some(PatType { pat, .. }) = requests.next() else {
+    let first = requests.next();
+    if let Some(second) = requests.next() {
+        return Err(Error::new(
+            second.span(),
+            "`#[guard_metrics]` sees two requests here: say which one is to be checked, `request = name`",
+        ));
+    }
+    let Some(PatType { pat, .. }) = first else {
         return Err(Error::new(
             signature.paren_token.span.join(),
             "`#[guard_metrics]` sees no request here: a parameter of type `Request<..>`, `&Request<..>` or `Parts` is \
@@ -112,12 +160,12 @@ fn output(signature: &Signature) -> syn::Result<&Type> {
             "`#[guard_metrics]` has nothing to refuse with: the function must return a response",
         ));
     };
-    match &**output {
-        Type::ImplTrait(_) => Err(Error::new(
-            output.span(),
+    match find_ident(output.to_token_stream(), "impl") {
+        Some(span) => Err(Error::new(
+            span,
             "`#[guard_metrics]` cannot make an `impl Trait`: name the type, such as `Response<Full<Bytes>>`, or \
              `Result<Response<B>, E>`",
         )),
-        named => Ok(named),
+        None => Ok(output),
     }
 }

@@ -7,7 +7,7 @@ use syn::{Attribute, Error, GenericParam, parse_quote, spanned::Spanned};
 use crate::{
     args::Args,
     expand::guarded_or_error,
-    handler::{Handler, Item, last_is},
+    handler::{Handler, Item, find_ident, last_is},
 };
 
 /// The name of the parameter that holds the proof. Rocket tells parameters apart by their text, so that a user's own
@@ -105,14 +105,6 @@ fn is_route(attr: &Attribute, args: &Args) -> bool {
 
 fn names_proof(route: &Attribute) -> bool {
     route.to_token_stream().to_string().contains(PROOF)
-}
-
-fn find_ident(tokens: TokenStream, name: &str) -> Option<Span> {
-    tokens.into_iter().find_map(|token| match token {
-        TokenTree::Ident(ident) if ident == name => Some(ident.span()),
-        TokenTree::Group(group) => find_ident(group.stream(), name),
-        _ => None,
-    })
 }
 
 /// `tokens`, with each invisible group replaced by what is in it.

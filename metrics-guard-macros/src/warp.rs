@@ -10,10 +10,8 @@ use crate::{
     handler::{Handler, Item},
 };
 
-/// Attributes that are about the function as its callers see it, and not about what it does.
-const OF_THE_OUTSIDE: [&str; 4] = ["cfg", "deprecated", "doc", "must_use"];
-/// Attributes that must be told to both.
-const OF_BOTH: [&str; 3] = ["allow", "deny", "warn"];
+/// Attributes that are about the function as its callers see it, and those that hold for all that stands in it.
+const OF_THE_OUTSIDE: [&str; 9] = ["allow", "cfg", "deny", "deprecated", "doc", "expect", "forbid", "must_use", "warn"];
 
 pub(crate) fn expand(args: TokenStream, item: TokenStream) -> TokenStream {
     let args = Args::parse(args, &["crate"], "`crate = path`");
@@ -43,6 +41,12 @@ fn guarded(args: &Args, item: &Item) -> syn::Result<TokenStream> {
     let mut parameters: Vec<Ident> = Vec::new();
     for input in &mut outer.inputs {
         if let FnArg::Typed(parameter) = input {
+            if let Some(attr) = parameter.attrs.first() {
+                return Err(Error::new(
+                    attr.path().span(),
+                    "`#[guard_metrics]` cannot hand on a parameter with an attribute: put it on the function",
+                ));
+            }
             let name = format_ident!("parameter_{}", parameters.len(), span = span);
             *parameter.pat = parse_quote!(#name);
             parameters.push(name);
@@ -62,9 +66,8 @@ fn guarded(args: &Args, item: &Item) -> syn::Result<TokenStream> {
     let run = quote_spanned!(span=> #name #chosen (#(#parameters),*));
     let run = if inner.asyncness.is_some() { run } else { quote_spanned!(span=> async move { #run }) };
 
-    let named = |attr: &&Attribute, names: &[&str]| names.iter().any(|name| attr.path().is_ident(name));
-    let outside = item.attrs.iter().filter(|attr| named(attr, &OF_THE_OUTSIDE) || named(attr, &OF_BOTH));
-    let inside = item.attrs.iter().filter(|attr| !named(attr, &OF_THE_OUTSIDE));
+    let is_of_the_outside = |attr: &&Attribute| OF_THE_OUTSIDE.iter().any(|name| attr.path().is_ident(name));
+    let (outside, inside): (Vec<_>, Vec<_>) = item.attrs.iter().partition(is_of_the_outside);
     Ok(quote_spanned! {span=>
         #(#outside)*
         #vis #outer {

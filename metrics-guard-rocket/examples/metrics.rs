@@ -33,8 +33,8 @@ fn index() -> &'static str {
 }
 
 #[get("/fibonacci/<n>")]
-fn fibonacci(n: u8) -> String {
-    service::fibonacci(n)
+fn fibonacci(n: Option<u8>) -> Option<String> {
+    n.map(service::fibonacci)
 }
 
 #[derive(rocket::Responder)]

@@ -20,8 +20,8 @@ mod service;
 
 #[guard_metrics]
 #[allow(clippy::needless_pass_by_value)] // Warp's filters hand over what they extract
-fn metrics(instruments: Instruments) -> Result<impl Reply, Rejection> {
-    let body = instruments.scrape().map_err(|_| warp::reject::not_found())?;
+fn metrics(instruments: Instruments) -> Result<impl Reply, StatusCode> {
+    let body = instruments.scrape().map_err(|_| StatusCode::INTERNAL_SERVER_ERROR)?;
     Ok(warp::reply::with_header(body, "Content-Type", service::METRICS_TYPE))
 }
 
@@ -32,10 +32,17 @@ fn routes(
 ) -> impl Filter<Extract = (impl Reply,), Error = Infallible> + Clone + Send + Sync {
     let counted = instruments.clone();
     let with_instruments = warp::any().map(move || instruments.clone());
+    let get_or_head = || warp::get().or(warp::head()).unify();
     guard
-        .protect(warp::path!("metrics"), warp::get().or(warp::head()).unify().and(with_instruments).map(metrics))
+        .protect(warp::path!("metrics"), get_or_head().and(with_instruments).map(metrics))
         .or(warp::path::end().and(warp::get()).map(|| service::INDEX))
         .or(warp::path!("fibonacci" / u8).and(warp::get()).map(service::fibonacci))
+        // Of its own, since over HTTP/2 hyper would send the body of an answer to a HEAD.
+        .or(warp::path::end()
+            .or(warp::path!("fibonacci" / u8).map(drop).untuple_one())
+            .unify()
+            .and(warp::head())
+            .map(|| ""))
         .recover(not_served)
         .with(warp::log::custom(move |info| {
             let route = match info.path() {

@@ -25,6 +25,7 @@
 //! ```
 
 use std::{
+    convert::Infallible,
     fmt,
     future::Future,
     marker::PhantomData,
@@ -57,14 +58,15 @@ impl<F> fmt::Debug for Locked<F> {
     }
 }
 
-/// What a locked handler gives to a route that takes it for a future, by `then`: nothing, and nothing to reply with.
+/// What a locked handler gives to a route that takes it for a future, by `then` or `and_then`: nothing, and nothing to
+/// reply with.
 pub struct Unguarded<F>(PhantomData<fn() -> F>);
 
 impl<F> Future for Locked<F> {
-    type Output = Unguarded<F>;
+    type Output = Result<Unguarded<F>, Infallible>;
 
-    fn poll(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<Unguarded<F>> {
-        Poll::Ready(Unguarded(PhantomData))
+    fn poll(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<Self::Output> {
+        Poll::Ready(Ok(Unguarded(PhantomData)))
     }
 }
 

@@ -1,15 +1,17 @@
 //! What the guard needs of a request, taken from Warp without the heap.
 //!
 //! Warp shows a filter no request, but lends single parts of it: a field value to `FromStr`, the pairs of a query to
-//! `Deserialize`. The probes here copy what they are lent to the stack, as much as a key can be, and for the length of
-//! one check.
+//! `Deserialize`. The probes here copy what they are lent, as much as a key can be, into values that travel with the
+//! request's future, and are overwritten at their last stop.
 //!
-//! That has limits, all of which refuse rather than pass:
+//! That has limits. None of them lets a request pass that does not hold an accepted key:
 //!
-//! - Of several lines of a field Warp shows the first. A second `Authorization` line is not seen, and not malformed.
-//! - Values that are not visible ASCII are not shown. They count as present, and as no key.
-//! - A query is shown in decoded pairs, of which the first kibibyte is read. A pair that has both a good escape and a
-//!   bad one, or a `;` beside an escape, is decoded as if it were well-formed.
+//! - Of several lines of a field Warp shows the first. A second `Authorization` line is not seen, and so not malformed.
+//! - Values that are not visible ASCII are not shown, and values that are too long are not kept. Both count as present,
+//!   and as no key.
+//! - A query is shown in decoded pairs, of which those are kept that fit into a kibibyte. What was wrong with a pair does
+//!   not show when there was something to decode in it besides: it is then taken for the well-formed pair that it looks
+//!   like, where the core would pass over it.
 //!
 //! ```
 //! use metrics_guard_warp::{Guard, Key, MetricsGuard, guard_metrics};
@@ -54,7 +56,7 @@ pub(crate) struct Head {
     peer: Option<Peer>,
 }
 
-/// Longer than any key, and than any Basic credentials that the core reads; what is cut is still too long.
+/// More than any key, and any Basic credentials that the core reads, with white space to spare.
 const FIELD_LEN: usize = 320;
 const AUTHORIZATION_LEN: usize = 768;
 const QUERY_LEN: usize = 1024;
@@ -62,9 +64,9 @@ const QUERY_LEN: usize = 1024;
 impl RequestHead for Head {
     fn field_values<'h>(&'h self, name: &'h HeaderName) -> impl Iterator<Item = &'h [u8]> {
         let value = if *name == self.name {
-            self.field.as_ref().map(Text::as_bytes)
+            self.field.as_ref().map(Text::whole)
         } else if *name == AUTHORIZATION {
-            self.authorization.as_ref().map(Text::as_bytes)
+            self.authorization.as_ref().map(Text::whole)
         } else {
             None
         };
@@ -72,7 +74,7 @@ impl RequestHead for Head {
     }
 
     fn query(&self) -> Option<&[u8]> {
-        self.query.as_ref().map(Text::as_bytes)
+        self.query.as_ref().map(Text::pairs)
     }
 
     fn peer(&self) -> Option<&Peer> {
@@ -121,38 +123,51 @@ fn value<const N: usize>(
     warp::header::optional(name).or_else(|_| ready(Ok::<_, Rejection>((Some(Text::unreadable()),))))
 }
 
-/// At most `N` bytes, overwritten when they are not needed any more.
+/// A byte that is in no key, no credentials and no scheme.
+const UNREADABLE: &[u8] = &[0xff];
+
+/// At most `N` bytes. What does not fit is left out, and all after it.
 struct Text<const N: usize> {
     bytes: [u8; N],
     len: usize,
+    is_cut: bool,
 }
 
 impl<const N: usize> Text<N> {
     const fn empty() -> Text<N> {
-        Text { bytes: [0; N], len: 0 }
+        Text { bytes: [0; N], len: 0, is_cut: false }
     }
 
     fn unreadable() -> Text<N> {
         let mut text = Text::empty();
-        text.push(0xff);
+        text.extend(UNREADABLE);
         text
     }
 
-    fn push(&mut self, byte: u8) {
-        if let Some(next) = self.bytes.get_mut(self.len) {
-            *next = byte;
-            self.len += 1;
+    fn extend(&mut self, bytes: &[u8]) {
+        match self.bytes[self.len..].get_mut(..bytes.len()) {
+            Some(room) if !self.is_cut => {
+                room.copy_from_slice(bytes);
+                self.len += bytes.len();
+            }
+            _ => self.is_cut = true,
         }
     }
 
-    fn extend(&mut self, bytes: &[u8]) {
-        let taken = bytes.len().min(N - self.len);
-        self.bytes[self.len..][..taken].copy_from_slice(&bytes[..taken]);
-        self.len += taken;
+    /// A field value: all of it or nothing, since white space is cut off its ends, and what is left of a value that was
+    /// cut might be a key.
+    fn whole(&self) -> &[u8] {
+        if self.is_cut { UNREADABLE } else { &self.bytes[..self.len] }
     }
 
-    fn as_bytes(&self) -> &[u8] {
-        &self.bytes[..self.len]
+    /// A query: the pairs that are there to their end.
+    fn pairs(&self) -> &[u8] {
+        let text = &self.bytes[..self.len];
+        match text.iter().rposition(|byte| *byte == b'&') {
+            Some(last) if self.is_cut => &text[..last],
+            None if self.is_cut => &[],
+            _ => text,
+        }
     }
 }
 
@@ -194,9 +209,9 @@ impl<'de> Visitor<'de> for Pairs<'_> {
 
     fn visit_map<A: MapAccess<'de>>(self, mut pairs: A) -> Result<(), A::Error> {
         while pairs.next_key_seed(Part(self.0))?.is_some() {
-            self.0.push(b'=');
+            self.0.extend(b"=");
             pairs.next_value_seed(Part(self.0))?;
-            self.0.push(b'&');
+            self.0.extend(b"&");
         }
         Ok(())
     }
@@ -226,13 +241,65 @@ impl Visitor<'_> for Part<'_> {
         Ok(())
     }
 
-    /// Owned: it was decoded, and is encoded again.
+    /// Owned: it was decoded, and is encoded again, as far as it must be.
     fn visit_string<E>(self, mut decoded: String) -> Result<(), E> {
         for byte in decoded.bytes() {
             let digit = |value: u8| b"0123456789ABCDEF"[usize::from(value & 0xf)];
-            self.0.extend(&[b'%', digit(byte >> 4), digit(byte)]);
+            match byte {
+                b'0'..=b'9' | b'A'..=b'Z' | b'a'..=b'z' => self.0.extend(&[byte]),
+                _ => self.0.extend(&[b'%', digit(byte >> 4), digit(byte)]),
+            }
         }
         decoded.zeroize();
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::net::SocketAddr;
+
+    use metrics_guard_core::{Guard, Key, Peer, RequestHead};
+    use warp::test::request;
+
+    use super::head;
+
+    fn guard() -> Guard {
+        Guard::builder(Key::new("c2d94b7e10f3a586d7e9b0c4f1a26853").unwrap()).query("key").unwrap().build()
+    }
+
+    #[tokio::test]
+    async fn the_other_end_is_the_socket_unless_the_server_says_otherwise() {
+        let [socket, told] = [9090, 9091].map(|port| SocketAddr::from(([127, 0, 0, 1], port)));
+        let filter = head(&guard());
+        let nobody = request().filter(&filter).await.unwrap();
+        assert_eq!(nobody.peer(), None);
+        let by_socket = request().remote_addr(socket).filter(&filter).await.unwrap();
+        assert_eq!(by_socket.peer(), Some(&Peer::at(socket)));
+        let by_extension = request().extension(Peer::at(told)).filter(&filter).await.unwrap();
+        assert_eq!(by_extension.peer(), Some(&Peer::at(told)));
+        let by_both = request().remote_addr(socket).extension(Peer::at(told)).filter(&filter).await.unwrap();
+        assert_eq!(by_both.peer(), Some(&Peer::at(told)));
+    }
+
+    #[tokio::test]
+    async fn a_query_is_put_together_as_it_was() {
+        let filter = head(&guard());
+        for (query, seen) in [
+            ("a=1&key=K", "a=1&key=K&"),
+            ("key", "key=&"),
+            ("key=%zz&a=%4", "key=%zz&a=%4&"),
+            ("key=a+b%2Bc%41", "key=a%20b%2BcA&"),
+            ("k%65y=%ff", "key=%EF%BF%BD&"),
+        ] {
+            let seen_by_filter = request().path(&format!("/?{query}")).filter(&filter).await.unwrap();
+            assert_eq!(seen_by_filter.query(), Some(seen.as_bytes()), "{query}");
+        }
+        // Whole pairs, as many as fit.
+        for (first, second, len) in [(1000, 10, 1017), (1000, 20, 1001), (2000, 1, 0)] {
+            let path = format!("/?{}&key={}", "a".repeat(first), "b".repeat(second));
+            let seen = request().path(&path).filter(&filter).await.unwrap();
+            assert_eq!(seen.query().map(<[u8]>::len), Some(len), "{first} {second}");
+        }
     }
 }

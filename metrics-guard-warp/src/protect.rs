@@ -84,7 +84,8 @@ impl MetricsGuard {
     ///
     /// `path` holds the filters that say which requests this is about, which is those of `warp::path` and no other: a
     /// request that one of them rejects was not guarded, and can be answered by another route. `rest` holds the method,
-    /// extractors and a handler with [`#[guard_metrics]`](crate::guard_metrics). Path parameters are extracted in `rest`.
+    /// extractors and a handler with [`#[guard_metrics]`](crate::guard_metrics), put there by `map` also where it is
+    /// `async`. Path parameters are extracted in `rest`.
     ///
     /// The refusal is a reply and not a rejection, so that no `or` behind it can answer instead. Rejections of `path` and
     /// of `rest` pass on as they are.
@@ -142,7 +143,8 @@ impl MetricsGuard {
     /// # Ok::<(), metrics_guard_warp::ConfigError>(())
     /// ```
     ///
-    /// The answers of those routes are theirs, and get no `Cache-Control` from here.
+    /// The answers of those routes are theirs, and get no `Cache-Control` from here. Nor does a gate, or
+    /// [`protect`](MetricsGuard::protect), have a say in what a filter around it, such as `with`, does to its answers.
     pub fn gate<P>(
         &self,
         path: P,

@@ -6,7 +6,7 @@
 
 mod table;
 
-use std::{fs, io, net::SocketAddr};
+use std::{fs, io, net::SocketAddr, thread, time::Duration};
 
 use libtest_mimic::{Arguments, Failed, Trial};
 use metrics_guard_tests::{
@@ -47,7 +47,7 @@ fn run(server: Server) -> Result<(), Failed> {
                 Err(problem) => failures.push(format!("{config:?}: {}: {problem}", case.name)),
             }
         }
-        leaks.extend(leaked(&running, config));
+        leaks.extend(leaked(&running, server, config));
     }
 
     let passed = cases.len() - failures.len();
@@ -57,6 +57,9 @@ fn run(server: Server) -> Result<(), Failed> {
         cases.len(),
     );
     failures.extend(leaks);
+    if failures.is_empty() && over_h2 < cases.len() * 9 / 10 {
+        failures.push(format!("only {over_h2} cases over HTTP/2, which can say most of them"));
+    }
     if failures.is_empty() { Ok(()) } else { Err(failures.join("\n").into()) }
 }
 
@@ -106,8 +109,9 @@ impl Subject {
 
 fn look_at(response: &Response, expect: Expect, is_head: bool, refusal: &str) -> Result<(), String> {
     let fail = |what: &str| Err(format!("{what}: {response:?}"));
-    let all = format!("{response:?}");
-    if [KEY, SYMBOLS, WRONG].iter().any(|key| all.contains(key)) {
+    let fields = response.fields.iter().flat_map(|(name, value)| [name.as_str(), value]);
+    let all = fields.collect::<String>() + &response.text();
+    if shown_keys(&all).next().is_some() {
         return fail("a key in the response");
     }
     match expect {
@@ -168,13 +172,24 @@ impl Refusals {
     }
 }
 
-/// The keys that a server has printed, as they are or as they were sent.
-fn leaked(running: &Running, config: Config) -> Vec<String> {
+/// The keys that a server has printed. Of all servers Rocket alone logs targets, in which the stray ones stand.
+fn leaked(running: &Running, server: Server, config: Config) -> Vec<String> {
+    // What was answered is printed, but may not have been read.
+    thread::sleep(Duration::from_millis(200));
     let output = running.process.output();
+    let is_expected = server == Server::Rocket && config == Config::Stray;
+    let shown = shown_keys(&output).filter(|_| !is_expected);
+    shown.map(|name| format!("{config:?}: {name} stands in the server's output")).collect()
+}
+
+/// The keys that stand in `text`: as they are, as they are sent, and in the variants that the table presents.
+fn shown_keys(text: &str) -> impl Iterator<Item = &'static str> {
     let keys = [("the key", KEY), ("the other key", SYMBOLS), ("a wrong key", WRONG)];
-    let found = keys.into_iter().filter(|(_, key)| {
-        let forms = [(*key).to_owned(), percent_encoded(key), basic_credentials(&format!("u:{key}"))];
-        config != Config::Stray && forms.iter().any(|form| output.contains(form))
-    });
-    found.map(|(name, _)| format!("{config:?}: {name} stands in the server's output")).collect()
+    keys.into_iter().filter_map(|(name, key)| {
+        // Without its ends, so that a prefix, a suffix and something longer are found too.
+        let middle = &key[4..28];
+        let credentials = basic_credentials(&format!("u:{key}"));
+        let forms = [middle, &middle.to_ascii_uppercase(), &percent_encoded(middle), &credentials[8..32]];
+        forms.iter().any(|form| text.contains(form)).then_some(name)
+    })
 }

@@ -2,7 +2,7 @@
 //!
 //! The numbers are those of CASES.md. Not here are the cases that are no request: 36 to 42, 46 and 47
 //! (configuration) are metrics-guard-core/tests/config.rs; 67 to 69 (Rocket's outcomes) are
-//! metrics-guard-rocket/tests/answers.rs; 73 to 75 (the attribute) are tests/ui.
+//! metrics-guard-rocket/tests/answers.rs; 70 (Warp's rejections) is metrics-guard-warp/tests/routes.rs; 73 to 75 (the attribute) are tests/ui.
 
 use base64ct::{Base64, Encoding};
 use metrics_guard_tests::{KEY, SYMBOLS, WRONG, server::Server, wire::request};
@@ -187,6 +187,8 @@ fn extraction() -> Vec<Case> {
         .but(Server::Rocket, Pass, "Rocket drops lines that are not UTF-8 before anyone sees them"),
         one("10 64 KiB", &vec![b'k'; 65_536], Refuse),
         one("10 the key and 64 KiB more", &bytes(&[key, &vec![b'k'; 65_536]]), Refuse),
+        // White space would be cut off, if a server were to keep no more than the key and that.
+        one("10 the key, much white space, and more", &bytes(&[key, &[b' '; 400], b"junk"]), Refuse),
         Case::new("11 95 lines, all wrong", Default, many(&wrong_line), Refuse),
         Case::new("11 95 lines, the first right", Default, many(&key_line), Pass),
     ]
@@ -227,6 +229,12 @@ fn query() -> Vec<Case> {
             Refuse,
             DECODED,
         ),
+        // As the core sees it, this pair does not exist. Who sends it has the key.
+        one("17 semicolon in the key as it is", &format!("key={}", symbols.replace("%3B", ";")), Refuse).but(
+            Server::Warp,
+            Pass,
+            DECODED,
+        ),
         one("17 semicolon pair, then right", &format!("x=1;key={WRONG}&key={KEY}"), Pass),
         one("18 no value", "key", Refuse),
         one("18 empty value", "key=", Refuse),
@@ -248,6 +256,9 @@ fn query() -> Vec<Case> {
             Refuse,
             "of a query that Warp lends, the first kibibyte is read",
         ),
+        one("22 a value that is cut to the key at 1 KiB", &format!("a={}&key={KEY}junk", "b".repeat(985)), Refuse),
+        one("22 a value that ends there", &format!("a={}&key={KEY}", "b".repeat(984)), Pass),
+        one("22 many escapes before", &format!("a={}&key={KEY}", "%41".repeat(300)), Pass),
         one("22 a long value", &format!("key={KEY}{}", "%41".repeat(10_000)), Refuse),
     ]
 }
@@ -280,6 +291,8 @@ fn scheme() -> Vec<Case> {
         one("25 a colon for the space", &format!("Bearer:{KEY}"), Refuse),
         one("26 something after", &format!("Bearer {KEY} x"), Refuse),
         one("26 a list", &format!("Bearer {KEY},{KEY}"), Refuse),
+        one("26 something far after", &format!("Bearer {KEY}{}junk", " ".repeat(800)), Refuse),
+        one("26 something right after, far away", &format!("Bearer{}{KEY}junk", " ".repeat(730)), Refuse),
         one("26 quoted", &format!("Bearer \"{KEY}\""), Refuse),
         one("26 as a parameter", &format!("Bearer token={KEY}"), Refuse),
         Case::new("27 two lines", Default, get(&[&key_line, &key_line]), Refuse).but_warp_shows_one_line(),
@@ -381,6 +394,8 @@ fn response() -> Vec<Case> {
 }
 
 fn framework() -> Vec<Case> {
+    // The routes beside the guarded one are open, to GET and HEAD alike.
+    const OPEN: Expect = Elsewhere(&[200]);
     let targets = ["/metrics/", "//metrics", "/%6detrics", "/./metrics", "/metrics;a=1", "/metrics%2f", "/METRICS"];
     let mut cases = Vec::new();
     for target in targets {
@@ -396,6 +411,11 @@ fn framework() -> Vec<Case> {
                 case = case.but(Server::Warp, when_it_is_the_path, "`warp::path!` takes a slash at the end");
             }
             cases.push(case);
+        }
+    }
+    for method in ["GET", "HEAD"] {
+        for (target, expect) in [("/", OPEN), ("/fibonacci/10", OPEN), ("/fibonacci/300", Elsewhere(&[404]))] {
+            cases.push(Case::new(format!("66 {method} {target}"), Default, request(method, target, &[]), expect));
         }
     }
     let absolute = |lines: &[&[u8]]| request("GET", "http://localhost/metrics", lines);

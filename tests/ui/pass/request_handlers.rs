@@ -6,7 +6,11 @@
 // What clippy says of these functions without `#[guard_metrics]` too.
 #![allow(clippy::needless_pass_by_value, clippy::redundant_pub_crate, clippy::unused_async)]
 
-use std::{error::Error, fmt, sync::LazyLock};
+use std::{
+    error::Error,
+    fmt,
+    sync::{LazyLock, PoisonError, RwLock},
+};
 
 use http::{Request, Response, StatusCode, request::Parts};
 use metrics_guard_core::{Authorized, Denied, Guard, Key, RequestHead, guard_metrics};
@@ -83,6 +87,41 @@ struct Service {
     guard: Guard,
 }
 
+/// What the guard is borrowed from is free again in the body, and not held over an await.
+#[guard_metrics(guard = guard.read().unwrap_or_else(PoisonError::into_inner))]
+async fn behind_a_lock(guard: &RwLock<Guard>, request: Request<()>) -> Response<String> {
+    if let Ok(mut guard) = guard.try_write() {
+        *guard = guard.clone();
+    } else {
+        return Response::new("the guard is still borrowed".to_owned());
+    }
+    tokio::task::yield_now().await;
+    Response::new(request.uri().path().to_owned())
+}
+
+/// The body meets the return type as in any function.
+#[guard_metrics(guard = GUARD)]
+async fn coerced(request: Request<()>) -> Response<Option<Box<dyn ToString + Send>>> {
+    Response::new(Some(Box::new(request.uri().path().to_owned())))
+}
+
+#[guard_metrics(guard = GUARD)]
+fn borrowed<'b>(buffer: &'b mut String, request: &Request<()>) -> Response<&'b str> {
+    #![allow(clippy::single_char_add_str)]
+    buffer.push_str("");
+    buffer.push_str(request.uri().path());
+    Response::new(buffer)
+}
+
+#[guard_metrics(guard = GUARD, request = request)]
+fn one_of_two(_upstream: &Request<()>, request: &Request<()>) -> Response<String> {
+    Response::new(request.uri().path().to_owned())
+}
+
+const fn is_send<T: Send>(future: T) -> T {
+    future
+}
+
 impl Service {
     /// A method.
     #[guard_metrics(guard = self.guard, crate = metrics_guard_core)]
@@ -117,6 +156,10 @@ async fn main() -> Result<(), Box<dyn Error>> {
             service.metrics(&request).map(str::to_owned),
             Service::associated(&GUARD, &request, &request),
             service.metrics_later(request.clone()).await,
+            is_send(behind_a_lock(&RwLock::new(GUARD.clone()), request.clone())).await,
+            coerced(request.clone()).await.map(|body| body.map_or_else(String::new, |body| body.to_string())),
+            borrowed(&mut String::new(), &request).map(str::to_owned),
+            one_of_two(&Request::get("/").header("X-Metrics-Key", KEY).body(())?, &request),
         ];
         for (index, answer) in answers.iter().enumerate() {
             assert_eq!(answer.status(), status, "{index}");

@@ -1,4 +1,4 @@
-// Case 75: an `impl Trait`, and no return type at all.
+// Case 75: an `impl Trait`, at any depth, and no return type at all.
 use http::{Request, Response};
 use metrics_guard_core::{Guard, guard_metrics};
 
@@ -8,8 +8,11 @@ fn metrics(_request: &Request<()>) -> impl Send {
 }
 
 #[guard_metrics(guard = Guard::disabled())]
+async fn nested(_request: &Request<()>) -> Result<Response<impl Default>, ()> {
+    Ok(Response::new(String::new()))
+}
+
+#[guard_metrics(guard = Guard::disabled())]
 fn nothing(_request: &Request<()>) {}
 
-fn main() {
-    let _ = Response::new(());
-}
+fn main() {}

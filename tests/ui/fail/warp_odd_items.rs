@@ -1,4 +1,4 @@
-// Case 75, and arguments of another framework, and case 74.
+// Cases 74 and 75, an argument of another framework, and an attribute on a parameter.
 use metrics_guard_warp::guard_metrics;
 
 #[guard_metrics]
@@ -12,6 +12,11 @@ fn metrics() -> &'static str {
 #[guard_metrics]
 #[guard_metrics]
 fn twice() -> &'static str {
+    "up 1"
+}
+
+#[guard_metrics]
+fn attributed(#[cfg(test)] _word: String) -> &'static str {
     "up 1"
 }
 
