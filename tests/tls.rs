@@ -1,4 +1,4 @@
-//! Warp's example behind TLS: guarded as without, over HTTP/1.1.
+//! Warp's example behind TLS: guarded as without, over HTTP/1.1, and over HTTP/2, which Prometheus prefers.
 
 #![allow(clippy::unwrap_used)] // in tests; clippy.toml does not reach their helper functions
 
@@ -10,9 +10,15 @@ use std::{
     sync::Arc,
 };
 
-use metrics_guard_tests::{KEY, WRONG, process::Process, server::Server, wire::request};
+use metrics_guard_tests::{
+    KEY, WRONG,
+    process::Process,
+    server::Server,
+    wire::{converse_h2, request},
+};
 use rcgen::{CertifiedKey, generate_simple_self_signed};
 use rustls::{ClientConfig, ClientConnection, RootCertStore, StreamOwned, pki_types::ServerName};
+use tokio_rustls::TlsConnector;
 
 #[test]
 fn warp_behind_tls_is_guarded() {
@@ -38,6 +44,22 @@ fn warp_behind_tls_is_guarded() {
     let stranger = ask("/metrics", &format!("Authorization: Bearer {WRONG}"));
     assert!(stranger.starts_with("HTTP/1.1 401") && !stranger.contains("up 1"), "{stranger}");
     assert!(ask("/", "Accept: */*").starts_with("HTTP/1.1 200"));
+
+    let mut client = (*client).clone();
+    client.alpn_protocols = vec![b"h2".to_vec()];
+    let connector = TlsConnector::from(Arc::new(client));
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    for (key, status) in [(KEY, 200), (WRONG, 401)] {
+        let line = format!("Authorization: Bearer {key}");
+        let request = request("GET", "/metrics", &[line.as_bytes()]);
+        let response = runtime.block_on(async {
+            let stream = tokio::net::TcpStream::connect(address).await?;
+            let stream = connector.connect(ServerName::try_from("localhost").unwrap(), stream).await?;
+            assert_eq!(stream.get_ref().1.alpn_protocol(), Some(&b"h2"[..]));
+            converse_h2(stream, &request).await
+        });
+        assert_eq!(response.unwrap().status, status);
+    }
 }
 
 fn exchange(server: SocketAddr, client: &Arc<ClientConfig>, request: &[u8]) -> String {

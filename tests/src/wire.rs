@@ -2,12 +2,13 @@
 //! that can say them.
 
 use std::{
-    error::Error,
     fmt,
     io::{self, Read, Write},
     net::{SocketAddr, TcpStream},
     time::Duration,
 };
+
+use tokio::io::{AsyncRead, AsyncWrite};
 
 /// A response as it was received.
 #[derive(Clone, PartialEq, Eq)]
@@ -83,14 +84,15 @@ pub fn exchange(server: SocketAddr, request: &[u8]) -> io::Result<Response> {
 /// If the server cannot be reached, or does not answer within ten seconds.
 #[must_use]
 pub fn exchange_h2(server: SocketAddr, request: &[u8]) -> Option<io::Result<Response>> {
-    let (request, body) = to_h2(request)?;
+    to_h2(request)?;
     let runtime = match tokio::runtime::Builder::new_current_thread().enable_all().build() {
         Ok(runtime) => runtime,
         Err(error) => return Some(Err(error)),
     };
     Some(runtime.block_on(async {
-        let answer = tokio::time::timeout(Duration::from_secs(10), send_h2(server, request, body)).await;
-        answer.map_err(|_| io::Error::from(io::ErrorKind::TimedOut))?.map_err(io::Error::other)
+        let conversation = async { converse_h2(tokio::net::TcpStream::connect(server).await?, request).await };
+        let answer = tokio::time::timeout(Duration::from_secs(10), conversation).await;
+        answer.map_err(|_| io::Error::from(io::ErrorKind::TimedOut))?
     }))
 }
 
@@ -117,12 +119,23 @@ fn to_h2(request: &[u8]) -> Option<(http::Request<()>, Vec<u8>)> {
     Some((request, body))
 }
 
-async fn send_h2(
-    server: SocketAddr,
-    request: http::Request<()>,
-    body: Vec<u8>,
-) -> Result<Response, Box<dyn Error + Send + Sync>> {
-    let stream = tokio::net::TcpStream::connect(server).await?;
+/// Sends `request` as [`exchange_h2`] does, over a connection that is there already.
+///
+/// # Errors
+///
+/// If HTTP/2 cannot say the request, or the server does not answer it in HTTP/2.
+pub async fn converse_h2<S>(stream: S, request: &[u8]) -> io::Result<Response>
+where
+    S: AsyncRead + AsyncWrite + Send + Unpin + 'static,
+{
+    let (request, body) = to_h2(request).ok_or(io::ErrorKind::InvalidInput)?;
+    send_h2(stream, request, body).await.map_err(io::Error::other)
+}
+
+async fn send_h2<S>(stream: S, request: http::Request<()>, body: Vec<u8>) -> Result<Response, h2::Error>
+where
+    S: AsyncRead + AsyncWrite + Send + Unpin + 'static,
+{
     let (client, connection) = h2::client::handshake(stream).await?;
     tokio::spawn(connection);
     let (response, mut sender) = client.ready().await?.send_request(request, body.is_empty())?;
