@@ -51,6 +51,7 @@ fn guarded(args: &Args, item: &Item) -> syn::Result<TokenStream> {
     let run = if signature.asyncness.is_some() {
         quote_spanned! {span=>
             async move {
+                #[allow(unreachable_code, clippy::diverging_sub_expression, clippy::empty_loop, clippy::let_unit_value)]
                 if false {
                     let never: #output = loop {};
                     return never;
@@ -76,13 +77,6 @@ fn guarded(args: &Args, item: &Item) -> syn::Result<TokenStream> {
     Ok(quote_spanned! {span=>
         #(#attrs)*
         #(#inner)*
-        #[allow(
-            unreachable_code,
-            clippy::diverging_sub_expression,
-            clippy::empty_loop,
-            clippy::let_unit_value,
-            clippy::redundant_async_block
-        )]
         #vis #signature {
             // By itself, so that what the guard was borrowed from is given back before the body runs.
             let verdict = #krate::Guard::check(&#guard, &#request);
