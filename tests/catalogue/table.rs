@@ -342,6 +342,14 @@ fn precedence() -> Vec<Case> {
     vec![
         Case::new("32 wrong field, right Bearer", Default, get(&[&wrong, &bearer]), Refuse),
         Case::new("32 right field, wrong Bearer", Default, get(&[&wrong_bearer, &key]), Pass),
+        // Too long to be kept is not absent.
+        Case::new("32 long field, right Bearer", Default, get(&[&metrics_key("k".repeat(2000)), &bearer]), Refuse),
+        with_query(
+            "32 long Bearer, right query",
+            &[&authorization(format!("Bearer {}", "k".repeat(2000)))],
+            KEY,
+            Refuse,
+        ),
         with_query("32 wrong field, right query", &[&wrong], KEY, Refuse),
         with_query("32 right field, wrong query", &[&key], WRONG, Pass),
         with_query("32 wrong Bearer, right query", &[&wrong_bearer], KEY, Refuse),
