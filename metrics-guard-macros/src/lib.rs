@@ -1,7 +1,7 @@
 //! The `#[guard_metrics]` attribute of metrics-guard.
 //!
-//! Use it through an adapter: each re-exports its own entry of this crate as `guard_metrics`, and so fixes the
-//! framework and the path of the types that the expansion names.
+//! Use it through an adapter, or through the core and its feature `macros`: each re-exports its own entry of this crate
+//! as `guard_metrics`, and so fixes the framework and the path of the types that the expansion names.
 //!
 //! `args` and `handler` parse; then a module for each framework validates and writes; `expand` holds what they share.
 
