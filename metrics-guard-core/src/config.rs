@@ -144,8 +144,8 @@ impl Settings {
     ///
     /// See [`Problem`]. Without a key that can be used there is no guard, unless `disabled` says so.
     pub fn guard(self) -> Result<Guard, ConfigError> {
-        // All that is set is looked at, also what a disabled guard makes no use of: it shall not come as a surprise on
-        // the day that the guard is enabled again.
+        // A disabled guard has no use for keys, but for the rest: scrapers go on sending the parameter that logs must not
+        // show, and a bad name shall not come as a surprise on the day that the guard is enabled again.
         let mut builder = if self.is_disabled()? { GuardBuilder::disabled() } else { self.keys()? };
         if let Some(Found { place, value }) = self.header {
             // What is not text is not a name either.
