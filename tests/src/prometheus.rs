@@ -17,8 +17,9 @@ use crate::{
     wire::{Response, exchange},
 };
 
-/// How long anything may take. Much less is usual.
-const PATIENCE: Duration = Duration::from_secs(30);
+/// How long anything may take. Much less is usual; but after a scrape that a busy machine was too slow for, a minute must
+/// pass before no sample of the last minute tells of it.
+const PATIENCE: Duration = Duration::from_secs(90);
 
 /// A version that can be had.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -114,7 +115,7 @@ impl Prometheus {
         Ok(value.and_then(|value| value.parse().ok()))
     }
 
-    /// Asks until `query` finds `expected`, for half a minute at most.
+    /// Asks until `query` finds what is expected, for a minute and a half at most.
     ///
     /// # Errors
     ///
