@@ -2,6 +2,7 @@
 
 use std::{error::Error, net::SocketAddr, time::Duration};
 
+use metrics_guard_core::{ConfigError, Guard, Place, Problem, Setting, Settings};
 use prometheus::{HistogramOpts, HistogramVec, IntCounter, IntCounterVec, Opts, Registry, TextEncoder};
 
 /// The answer to `GET /`.
@@ -63,6 +64,35 @@ impl Instruments {
     pub(crate) fn scrape(&self) -> prometheus::Result<String> {
         self.scrapes.inc();
         TextEncoder::new().encode_to_string(&self.registry.gather())
+    }
+}
+
+/// The guard that is configured; or, if no key is, one with a key for this run, and that key. Rocket's example configures
+/// itself by Rocket's means.
+#[allow(dead_code)]
+pub(crate) fn or_for_this_run(
+    configured: Result<Guard, ConfigError>,
+) -> Result<(Guard, Option<String>), Box<dyn Error>> {
+    match configured {
+        Err(error) if *error.problem() == Problem::NoKey => {
+            let key = key_for_this_run()?;
+            let mut settings = Settings::from_env();
+            settings.set(Setting::Key, Place::Field("the key for this run".into()), key.clone().into())?;
+            Ok((settings.guard()?, Some(key)))
+        }
+        configured => Ok((configured?, None)),
+    }
+}
+
+/// Says what a service should say when it starts: what its guard puts up with, and where it listens.
+#[allow(dead_code)]
+pub(crate) fn announce(guard: &Guard, key_for_this_run: Option<&str>, address: SocketAddr) {
+    for warning in guard.warnings() {
+        eprintln!("warning: {warning}");
+    }
+    println!("listening on http://{address}");
+    if let Some(key) = key_for_this_run {
+        print_how_to_use(key, address);
     }
 }
 

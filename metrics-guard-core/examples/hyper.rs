@@ -23,7 +23,7 @@ use hyper_util::{
     rt::{TokioExecutor, TokioIo},
     server::conn::auto::Builder,
 };
-use metrics_guard_core::{Guard, Peer, Place, Problem, Setting, Settings, guard_metrics};
+use metrics_guard_core::{Guard, Peer, guard_metrics};
 use service::Instruments;
 use tokio::net::TcpListener;
 
@@ -93,25 +93,8 @@ async fn main() -> Result<(), Box<dyn Error>> {
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, port)).await?;
     let address = listener.local_addr()?;
 
-    let mut key_for_this_run = None;
-    let guard = match Guard::from_env() {
-        Err(error) if *error.problem() == Problem::NoKey => {
-            let key = service::key_for_this_run()?;
-            let mut settings = Settings::from_env();
-            settings.set(Setting::Key, Place::Field("the key for this run".into()), key.clone().into())?;
-            key_for_this_run = Some(key);
-            settings.guard()?
-        }
-        configured => configured?,
-    };
-    for warning in guard.warnings() {
-        eprintln!("warning: {warning}");
-    }
-
-    println!("listening on http://{address}");
-    if let Some(key) = key_for_this_run {
-        service::print_how_to_use(&key, address);
-    }
+    let (guard, key_for_this_run) = service::or_for_this_run(Guard::from_env())?;
+    service::announce(&guard, key_for_this_run.as_deref(), address);
     let service = Service { guard, instruments: Instruments::new()? };
     loop {
         let (stream, address) = listener.accept().await?;

@@ -98,6 +98,27 @@ impl Guard {
 
     /// Decides on a request: the key that it presents against the keys that are accepted.
     ///
+    /// ```
+    /// use http::{Request, Response};
+    /// use metrics_guard_core::{Denied, Guard, Key};
+    ///
+    /// fn metrics(guard: &Guard, parts: &http::request::Parts) -> Result<Response<String>, Denied> {
+    ///     let authorized = guard.check(parts)?;
+    ///     let mut response = Response::new("up 1\n".to_owned());
+    ///     authorized.forbid_storing(response.headers_mut());
+    ///     Ok(response)
+    /// }
+    ///
+    /// # let secret = "7d1f0c5b9a3e48f2b6a0d4c8e1f75392";
+    /// let guard = Guard::new(Key::new(secret)?);
+    /// let (scrape, ()) = Request::get("/metrics").header("X-Metrics-Key", secret).body(())?.into_parts();
+    /// assert!(metrics(&guard, &scrape).is_ok());
+    ///
+    /// let (stranger, ()) = Request::get("/metrics").body(())?.into_parts();
+    /// assert!(metrics(&guard, &stranger).is_err());
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
     /// # Errors
     ///
     /// [`Denied`], whose [`reason`](Denied::reason) is for the operator. Answer with

@@ -98,15 +98,15 @@ pub(crate) struct Verdict(Mutex<Option<Result<(), Denied>>>);
 
 impl Verdict {
     pub(crate) fn take(request: &Request<'_>) -> Option<Result<(), Denied>> {
-        Verdict::of(request).0.lock().unwrap_or_else(PoisonError::into_inner).take()
+        Verdict::of(request).take()
     }
 
     fn set(request: &Request<'_>, verdict: Result<(), Denied>) {
-        *Verdict::of(request).0.lock().unwrap_or_else(PoisonError::into_inner) = Some(verdict);
+        *Verdict::of(request) = Some(verdict);
     }
 
-    fn of<'r>(request: &'r Request<'_>) -> &'r Verdict {
-        request.local_cache(Verdict::default)
+    fn of<'r>(request: &'r Request<'_>) -> MutexGuard<'r, Option<Result<(), Denied>>> {
+        request.local_cache(Verdict::default).0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 

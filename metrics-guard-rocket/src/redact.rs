@@ -98,3 +98,18 @@ impl Received {
         request.local_cache(Received::default).0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::reads;
+
+    #[test]
+    fn a_route_that_declares_the_parameter_is_seen() {
+        for query in ["<key>", "a=b&<key>", "<key>&<rest..>", "key=fixed"] {
+            assert!(reads(Some(query), "key"), "{query}");
+        }
+        for query in [None, Some(""), Some("<keys>"), Some("<form..>"), Some("a=key"), Some("KEY=1")] {
+            assert!(!reads(query, "key"), "{query:?}");
+        }
+    }
+}

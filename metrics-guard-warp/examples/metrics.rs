@@ -10,7 +10,7 @@
 
 use std::{convert::Infallible, error::Error, net::Ipv4Addr};
 
-use metrics_guard_warp::{MetricsGuard, Place, Problem, Setting, Settings, guard_metrics};
+use metrics_guard_warp::{Guard, MetricsGuard, guard_metrics};
 use service::Instruments;
 use tokio::net::TcpListener;
 use warp::{Filter, Rejection, Reply, http::StatusCode};
@@ -71,25 +71,9 @@ async fn main() -> Result<(), Box<dyn Error>> {
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, port)).await?;
     let address = listener.local_addr()?;
 
-    let mut key_for_this_run = None;
-    let guard = match MetricsGuard::from_env() {
-        Err(error) if *error.problem() == Problem::NoKey => {
-            let key = service::key_for_this_run()?;
-            let mut settings = Settings::from_env();
-            settings.set(Setting::Key, Place::Field("the key for this run".into()), key.clone().into())?;
-            key_for_this_run = Some(key);
-            MetricsGuard::with(settings.guard()?)
-        }
-        configured => configured?,
-    };
-    for warning in guard.guard().warnings() {
-        eprintln!("warning: {warning}");
-    }
-
-    println!("listening on http://{address}");
-    if let Some(key) = key_for_this_run {
-        service::print_how_to_use(&key, address);
-    }
-    warp::serve(routes(guard, Instruments::new()?)).incoming(listener).run().await;
+    let (guard, key_for_this_run) = service::or_for_this_run(Guard::from_env())?;
+    service::announce(&guard, key_for_this_run.as_deref(), address);
+    let routes = routes(MetricsGuard::with(guard), Instruments::new()?);
+    warp::serve(routes).incoming(listener).run().await;
     Ok(())
 }

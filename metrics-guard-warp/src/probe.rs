@@ -49,7 +49,7 @@ use zeroize::Zeroize;
 pub(crate) struct Head {
     /// Not for the check, but for its answer.
     pub(crate) method: Method,
-    name: HeaderName,
+    name: &'static str,
     field: Option<Text<FIELD_LEN>>,
     authorization: Option<Text<AUTHORIZATION_LEN>>,
     query: Option<Text<QUERY_LEN>>,
@@ -63,7 +63,7 @@ const QUERY_LEN: usize = 1024;
 
 impl RequestHead for Head {
     fn field_values<'h>(&'h self, name: &'h HeaderName) -> impl Iterator<Item = &'h [u8]> {
-        let value = if *name == self.name {
+        let value = if name == self.name {
             self.field.as_ref().map(Text::whole)
         } else if *name == AUTHORIZATION {
             self.authorization.as_ref().map(Text::whole)
@@ -86,9 +86,11 @@ impl RequestHead for Head {
 pub(crate) fn head(
     guard: &Guard,
 ) -> impl Filter<Extract = (Head,), Error = Rejection> + Clone + Send + Sync + 'static + use<> {
-    let name = guard.header_name().clone();
     // Warp wants a static name: the usual one is, and another is leaked, once for each route that is built.
-    let static_name = if name == "x-metrics-key" { "x-metrics-key" } else { String::leak(name.to_string()) };
+    let name = match guard.header_name().as_str() {
+        "x-metrics-key" => "x-metrics-key",
+        other => String::leak(other.to_owned()),
+    };
     let wants_query = guard.query_parameter().is_some();
 
     let query = warp::any()
@@ -99,14 +101,14 @@ pub(crate) fn head(
         .or_else(|_| ready(Ok::<_, Rejection>((None,))));
 
     warp::method()
-        .and(value(static_name))
+        .and(value(name))
         .and(value(AUTHORIZATION_NAME))
         .and(query)
         .and(warp::ext::optional::<Peer>())
         .and(warp::addr::remote())
         .map(move |method, field, authorization, query, peer: Option<Peer>, address: Option<SocketAddr>| Head {
             method,
-            name: name.clone(),
+            name,
             field,
             authorization,
             query,

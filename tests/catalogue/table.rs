@@ -74,7 +74,7 @@ impl Case {
 
     /// As `but`, for a server that cannot see a second line.
     fn but_warp_shows_one_line(self) -> Case {
-        self.but(Server::Warp, Pass, "Warp shows a filter the first line of a field")
+        self.but(Server::Warp, Pass, ONE_LINE)
     }
 
     fn but(mut self, server: Server, expect: Expect, why: &'static str) -> Case {
@@ -176,7 +176,7 @@ fn extraction() -> Vec<Case> {
         Case::new("9 not UTF-8, then right", Default, get(&[&metrics_key(b"\xff"), &key_line]), Refuse).but(
             Server::Rocket,
             Pass,
-            "Rocket drops lines that are not UTF-8 before anyone sees them",
+            DROPPED,
         ),
         Case::new(
             "9 not UTF-8 alone, and a right query",
@@ -184,7 +184,7 @@ fn extraction() -> Vec<Case> {
             request("GET", &format!("/metrics?key={KEY}"), &[&metrics_key(b"\xff")]),
             Refuse,
         )
-        .but(Server::Rocket, Pass, "Rocket drops lines that are not UTF-8 before anyone sees them"),
+        .but(Server::Rocket, Pass, DROPPED),
         one("10 64 KiB", &vec![b'k'; 65_536], Refuse),
         one("10 the key and 64 KiB more", &bytes(&[key, &vec![b'k'; 65_536]]), Refuse),
         // White space would be cut off, if a server were to keep no more than the key and that.
@@ -194,6 +194,9 @@ fn extraction() -> Vec<Case> {
     ]
 }
 
+// Why a server may answer differently, where more than one case needs it.
+const DROPPED: &str = "Rocket drops lines that are not UTF-8 before anyone sees them";
+const ONE_LINE: &str = "Warp shows a filter the first line of a field";
 const DECODED: &str = "Warp lends a query in decoded pairs, which do not tell what was wrong with them";
 
 fn query() -> Vec<Case> {
@@ -462,7 +465,7 @@ fn families() -> Vec<Case> {
             }
             if ["Bearer repeated", "Basic repeated"].contains(&name.as_str()) {
                 let in_warp = if is_served { Pass } else { Elsewhere(&[405]) };
-                case = case.but(Server::Warp, in_warp, "Warp shows a filter the first line of a field");
+                case = case.but(Server::Warp, in_warp, ONE_LINE);
             }
             cases.push(case);
         };
