@@ -22,18 +22,16 @@
 //! ```
 
 use std::{
-    ffi::OsString,
-    fs::{self, File},
-    io::{self, Read},
+    ffi::{OsStr, OsString},
     path::{Component, Path, PathBuf},
 };
 
 use zeroize::Zeroizing;
 
 use crate::{
-    error::{ConfigError, Place, Problem, Warning},
+    error::{ConfigError, Place, Problem},
     guard::{Guard, GuardBuilder},
-    key::{Key, KeyRing, MAX_KEYS, MAX_LEN},
+    key::Key,
 };
 
 /// What can be set from outside the program.
@@ -42,19 +40,32 @@ use crate::{
 pub enum Setting {
     /// The one accepted key.
     Key,
-    /// The path of a file with the accepted keys, one a line. Blank lines do not count.
+    /// The path of a file with the accepted keys, one a line. Blank lines do not count. The guard follows it.
     KeyFile,
     /// The name of the field that presents a key, instead of `X-Metrics-Key`.
     Header,
     /// The name of the query parameter that may present a key.
     Query,
+    /// The networks that may ask, with commas between them. Not set: all may.
+    Networks,
+    /// The names of which a client certificate must have one, with commas between them. Not set: no certificate is asked
+    /// for.
+    ClientNames,
     /// `true`: everyone passes. `false`: as if not set.
     Disabled,
 }
 
 impl Setting {
     /// All settings.
-    pub const ALL: [Setting; 5] = [Setting::Key, Setting::KeyFile, Setting::Header, Setting::Query, Setting::Disabled];
+    pub const ALL: [Setting; 7] = [
+        Setting::Key,
+        Setting::KeyFile,
+        Setting::Header,
+        Setting::Query,
+        Setting::Networks,
+        Setting::ClientNames,
+        Setting::Disabled,
+    ];
 
     /// The environment variable that sets it.
     #[must_use]
@@ -64,6 +75,8 @@ impl Setting {
             Setting::KeyFile => "METRICS_VERIFICATION_KEY_FILE",
             Setting::Header => "METRICS_VERIFICATION_HEADER",
             Setting::Query => "METRICS_VERIFICATION_QUERY",
+            Setting::Networks => "METRICS_VERIFICATION_NETWORKS",
+            Setting::ClientNames => "METRICS_VERIFICATION_CLIENT_NAMES",
             Setting::Disabled => "METRICS_VERIFICATION_DISABLED",
         }
     }
@@ -76,6 +89,8 @@ impl Setting {
             Setting::KeyFile => "key_file",
             Setting::Header => "header",
             Setting::Query => "query",
+            Setting::Networks => "networks",
+            Setting::ClientNames => "client_names",
             Setting::Disabled => "disabled",
         }
     }
@@ -88,6 +103,8 @@ pub struct Settings {
     key_file: Option<Found<PathBuf>>,
     header: Option<Found<OsString>>,
     query: Option<Found<OsString>>,
+    networks: Option<Found<OsString>>,
+    client_names: Option<Found<OsString>>,
     disabled: Option<Found<OsString>>,
 }
 
@@ -134,6 +151,8 @@ impl Settings {
             }
             Setting::Header => self.header.replace(Found { place, value }).map(|former| former.place),
             Setting::Query => self.query.replace(Found { place, value }).map(|former| former.place),
+            Setting::Networks => self.networks.replace(Found { place, value }).map(|former| former.place),
+            Setting::ClientNames => self.client_names.replace(Found { place, value }).map(|former| former.place),
             Setting::Disabled => self.disabled.replace(Found { place, value }).map(|former| former.place),
         }
     }
@@ -144,6 +163,15 @@ impl Settings {
     ///
     /// See [`Problem`]. Without a key that can be used there is no guard, unless `disabled` says so.
     pub fn guard(self) -> Result<Guard, ConfigError> {
+        self.builder().map(GuardBuilder::build)
+    }
+
+    /// The guard that the settings describe, still to be adjusted.
+    ///
+    /// # Errors
+    ///
+    /// As for [`guard`](Settings::guard).
+    pub fn builder(self) -> Result<GuardBuilder, ConfigError> {
         // A disabled guard has no use for keys, but for the rest: scrapers go on sending the parameter that logs must not
         // show, and a bad name shall not come as a surprise on the day that the guard is enabled again.
         let mut builder = if self.is_disabled()? { GuardBuilder::disabled() } else { self.keys()? };
@@ -154,7 +182,13 @@ impl Settings {
         if let Some(Found { place, value }) = self.query {
             builder = builder.query_found_at(place, value.to_str().unwrap_or_default())?;
         }
-        Ok(builder.build())
+        if let Some(Found { place, value }) = self.networks {
+            builder = builder.networks_found_at(place, entries(&value))?;
+        }
+        if let Some(Found { place, value }) = self.client_names {
+            builder = builder.client_names_found_at(place, entries(&value))?;
+        }
+        Ok(builder)
     }
 
     fn keys(&self) -> Result<GuardBuilder, ConfigError> {
@@ -163,8 +197,11 @@ impl Settings {
                 Err(ConfigError::new(key.place.clone(), Problem::GivenTwice(file.place.clone())))
             }
             (Some(key), None) if is_path(&key.value) => Err(ConfigError::new(key.place.clone(), Problem::PathAsKey)),
-            (Some(key), None) => Ok(GuardBuilder::with(Key::found_at(key.place.clone(), &key.value)?.into())),
-            (None, Some(file)) => read_key_file(file),
+            (Some(key), None) => Ok(Guard::builder(Key::found_at(key.place.clone(), &key.value)?)),
+            (None, Some(Found { place, value: path })) => Guard::builder_from_file(path).map_err(|error| {
+                // Whoever sets the path to the key itself must not find it in the log.
+                if is_plainly_a_path(path) { error } else { ConfigError::new(place.clone(), error.problem().clone()) }
+            }),
             (None, None) => Err(ConfigError::new(Place::Variable(Setting::Key.variable()), Problem::NoKey)),
         }
     }
@@ -179,51 +216,10 @@ impl Settings {
     }
 }
 
-/// Four keys of 256 bytes, with room for line ends and blank lines.
-const MAX_FILE_LEN: usize = 2 * MAX_KEYS * MAX_LEN;
-
-fn read_key_file(Found { place, value: path }: &Found<PathBuf>) -> Result<GuardBuilder, ConfigError> {
-    let file = Place::File(path.clone());
-    let (text, is_readable_by_all) = read_bounded(path).map_err(|problem| {
-        // Whoever sets the path to the key itself must not find it in the log.
-        let place = if is_plainly_a_path(path) { &file } else { place };
-        ConfigError::new(place.clone(), problem)
-    })?;
-
-    let mut keys = Vec::with_capacity(MAX_KEYS);
-    for (index, line) in text.split(|&byte| byte == b'\n').enumerate() {
-        let line = line.strip_suffix(b"\r").unwrap_or(line);
-        if !line.trim_ascii().is_empty() {
-            keys.push(Key::found_at(Place::Line(path.clone(), index + 1), line)?);
-        }
-    }
-    if keys.is_empty() {
-        return Err(ConfigError::new(file, Problem::Blank));
-    }
-    let mut builder = GuardBuilder::with(KeyRing::found_at(&file, keys)?);
-    if is_readable_by_all {
-        builder.warn(Warning::ReadableByAll(path.clone()));
-    }
-    Ok(builder)
-}
-
-/// The content of the file at `path`, and whether all users of the machine can read it. A regular file alone is read,
-/// since a pipe or a device could keep us waiting.
-fn read_bounded(path: &Path) -> Result<(Zeroizing<Vec<u8>>, bool), Problem> {
-    let unreadable = |error: io::Error| Problem::Unreadable(error.kind());
-    // Looked at before it is opened, for opening a pipe waits too; and again when nobody can change it any more.
-    let is_file = |metadata: fs::Metadata| if metadata.is_file() { Ok(metadata) } else { Err(Problem::NotAFile) };
-    is_file(fs::metadata(path).map_err(unreadable)?)?;
-    let file = File::open(path).map_err(unreadable)?;
-    let metadata = is_file(file.metadata().map_err(unreadable)?)?;
-
-    // Room for more than is kept, so that the buffer does not move and leave a copy behind.
-    let mut text = Zeroizing::new(Vec::with_capacity(2 * MAX_FILE_LEN));
-    file.take(MAX_FILE_LEN as u64 + 1).read_to_end(&mut text).map_err(unreadable)?;
-    if text.len() > MAX_FILE_LEN {
-        return Err(Problem::FileTooLarge);
-    }
-    Ok((text, is_readable_by_all(&metadata)))
+/// The entries of a list with commas. A blank list has none; what is not text becomes an entry that nothing accepts.
+fn entries(list: &OsStr) -> Vec<String> {
+    let list = list.to_string_lossy();
+    if list.trim().is_empty() { Vec::new() } else { list.split(',').map(str::to_owned).collect() }
 }
 
 /// Whether a key is rather the path of a file that holds it.
@@ -236,15 +232,4 @@ fn is_path(key: &[u8]) -> bool {
 fn is_plainly_a_path(path: &Path) -> bool {
     let is_named = |folder: &Path| folder.components().any(|part| matches!(part, Component::Normal(_)));
     path.exists() || path.parent().is_some_and(|folder| is_named(folder) && folder.is_dir())
-}
-
-#[cfg(unix)]
-fn is_readable_by_all(metadata: &fs::Metadata) -> bool {
-    use std::os::unix::fs::PermissionsExt;
-    metadata.permissions().mode() & 0o004 != 0
-}
-
-#[cfg(not(unix))]
-fn is_readable_by_all(_: &fs::Metadata) -> bool {
-    false
 }

@@ -34,6 +34,10 @@ pub enum Reason {
     Malformed,
     /// A key was presented, and it is not an accepted one.
     Wrong,
+    /// The peer's address is in no network that may ask, or is not known.
+    Address,
+    /// The peer has no client certificate with a name that may ask.
+    Certificate,
 }
 
 impl Reason {
@@ -44,6 +48,8 @@ impl Reason {
             Reason::Missing => "missing",
             Reason::Malformed => "malformed",
             Reason::Wrong => "wrong",
+            Reason::Address => "address",
+            Reason::Certificate => "certificate",
         }
     }
 }
@@ -56,7 +62,8 @@ impl fmt::Display for Reason {
 
 /// The refusal of a request. It holds nothing that the request presented.
 ///
-/// The answer does not depend on the reason: who tries keys learns only that this was not one.
+/// There are two answers. Who may not ask is told so (403), whatever key is presented. Who may ask and presents no accepted
+/// key is asked for one (401), in the same words for each reason: who tries keys learns only that this was not one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[must_use = "a refused request must be answered with the refusal"]
 pub struct Denied {
@@ -67,6 +74,8 @@ impl Denied {
     pub(crate) const MISSING: Denied = Denied { reason: Reason::Missing };
     pub(crate) const MALFORMED: Denied = Denied { reason: Reason::Malformed };
     pub(crate) const WRONG: Denied = Denied { reason: Reason::Wrong };
+    pub(crate) const ADDRESS: Denied = Denied { reason: Reason::Address };
+    pub(crate) const CERTIFICATE: Denied = Denied { reason: Reason::Certificate };
 
     /// Why the request was refused.
     #[must_use]
@@ -74,25 +83,30 @@ impl Denied {
         self.reason
     }
 
-    /// The status of the answer: 401 (RFC 9110, section 15.5.2).
+    /// The status of the answer: 401 (RFC 9110, section 15.5.2) where another key would help, 403 (section 15.5.4) where
+    /// none does.
     #[must_use]
     pub const fn status(&self) -> StatusCode {
-        StatusCode::UNAUTHORIZED
+        match self.reason {
+            Reason::Missing | Reason::Malformed | Reason::Wrong => StatusCode::UNAUTHORIZED,
+            Reason::Address | Reason::Certificate => StatusCode::FORBIDDEN,
+        }
     }
 
-    /// The value of `WWW-Authenticate`, which a 401 must have (RFC 9110, section 11.6.1).
+    /// The value of `WWW-Authenticate`, which a 401 must have (RFC 9110, section 11.6.1), and a 403 has no use for.
     ///
     /// It names `Bearer` alone, though `Basic` is accepted too: at a `Basic` challenge a browser asks its user for a
     /// password and then keeps it. No `error` parameter (RFC 6750, section 3.1) says what was wrong.
     #[must_use]
-    pub const fn challenge(&self) -> HeaderValue {
-        HeaderValue::from_static("Bearer realm=\"metrics\"")
+    pub fn challenge(&self) -> Option<HeaderValue> {
+        let is_challenged = self.status() == StatusCode::UNAUTHORIZED;
+        is_challenged.then_some(HeaderValue::from_static("Bearer realm=\"metrics\""))
     }
 
-    /// The text that an adapter sends as the body, for a person at a terminal. The same for every reason.
+    /// The text that an adapter sends as the body, for a person at a terminal. It says no more than the status.
     #[must_use]
-    pub const fn body(&self) -> &'static str {
-        "Unauthorized\n"
+    pub fn body(&self) -> &'static str {
+        if self.status() == StatusCode::UNAUTHORIZED { "Unauthorized\n" } else { "Forbidden\n" }
     }
 
     /// The answer, with an empty body: status, challenge, and `Cache-Control: no-store`.
@@ -100,7 +114,9 @@ impl Denied {
     pub fn into_response<B: Default>(self) -> Response<B> {
         let mut response = Response::new(B::default());
         *response.status_mut() = self.status();
-        response.headers_mut().insert(WWW_AUTHENTICATE, self.challenge());
+        if let Some(challenge) = self.challenge() {
+            response.headers_mut().insert(WWW_AUTHENTICATE, challenge);
+        }
         response.headers_mut().insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
         response
     }
@@ -112,6 +128,8 @@ impl fmt::Display for Denied {
             Reason::Missing => "no key was presented",
             Reason::Malformed => "the credentials are malformed",
             Reason::Wrong => "the presented key is not an accepted one",
+            Reason::Address => "the peer's address may not ask",
+            Reason::Certificate => "the peer has no client certificate that may ask",
         })
     }
 }
@@ -123,9 +141,12 @@ mod tests {
     use super::Denied;
 
     #[test]
-    fn every_reason_has_the_same_answer() {
+    fn there_are_two_answers() {
         let answer = |denied: Denied| format!("{:?} {:?}", denied.into_response::<()>(), denied.body());
         assert_eq!(answer(Denied::MISSING), answer(Denied::WRONG));
         assert_eq!(answer(Denied::MISSING), answer(Denied::MALFORMED));
+        assert_eq!(answer(Denied::ADDRESS), answer(Denied::CERTIFICATE));
+        assert!(answer(Denied::ADDRESS).contains("status: 403"), "{}", answer(Denied::ADDRESS));
+        assert_eq!(Denied::ADDRESS.challenge(), None);
     }
 }

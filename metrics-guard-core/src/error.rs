@@ -83,6 +83,22 @@ pub enum Problem {
     FieldName,
     /// Not a parameter name that needs no escaping.
     ParameterName,
+    /// A list of networks without a network.
+    NoNetwork,
+    /// The entry with this number, the first being 1, is no network.
+    NotANetwork(usize),
+    /// The entry with this number is an address within a network, which is this one.
+    HostBits(usize, String),
+    /// The entry with this number is an IPv4-mapped network that reaches beyond the mapped addresses.
+    MappedNetwork(usize),
+    /// A list of client names without a name, or no names where a certificate is to do instead of a key.
+    NoClientName,
+    /// The entry with this number, the first being 1, is neither a DNS name nor a URI.
+    NotAClientName(usize),
+    /// Keys for a guard that asks for none.
+    NoUseForKeys,
+    /// A guard whose keys are not from a file, and cannot be read again.
+    NoKeyFile,
     /// Neither `true` nor `false`.
     NotTrueOrFalse,
     /// Not a string, in a configuration file that knows other types.
@@ -97,6 +113,10 @@ pub enum Problem {
     NotAFile,
     /// A file too large to be a key file.
     FileTooLarge,
+    /// A file that is never twice the same.
+    Changing,
+    /// A key file that changed, and has now the beginning of a key that it had.
+    CutOff,
 }
 
 impl ConfigError {
@@ -163,6 +183,29 @@ impl fmt::Display for Problem {
             Problem::ParameterName => {
                 f.write_str("not a parameter name of letters, digits and `-._~`; unset it if the query may not hold the key")
             }
+            Problem::NoNetwork => f.write_str("no network is listed; add one such as 10.0.0.0/8, or unset it if every address may ask"),
+            Problem::NotANetwork(entry) => write!(
+                f,
+                "entry {entry} is not a network such as 10.0.0.0/8 or fd00::/8, or one address; write it without leading \
+                 zeros, port or zone, and put commas between entries"
+            ),
+            Problem::HostBits(entry, network) => {
+                write!(f, "entry {entry} is an address in a network; write {network} for the network, or the address without `/`")
+            }
+            Problem::MappedNetwork(entry) => write!(
+                f,
+                "entry {entry} reaches beyond the IPv4 addresses that it maps; write it as an IPv4 network such as 10.0.0.0/8"
+            ),
+            Problem::NoClientName => {
+                f.write_str("no client name is listed; add the DNS name or URI in the scraper's certificate, or unset it if none is asked for")
+            }
+            Problem::NotAClientName(entry) => write!(
+                f,
+                "entry {entry} is not a DNS name such as prometheus.example or a URI such as spiffe://example.org/prometheus; \
+                 names are compared whole, without wildcards; put commas between entries"
+            ),
+            Problem::NoUseForKeys => f.write_str("this guard asks for no key; build another that does"),
+            Problem::NoKeyFile => f.write_str("the keys of this guard are not from a file; put others in force with `Guard::replace`"),
             Problem::NotTrueOrFalse => f.write_str("must be `true` or `false`"),
             Problem::NotAString => f.write_str("must be a string; put it in quotes"),
             Problem::NotATable => f.write_str("must be a table with fields such as `key_file`"),
@@ -174,6 +217,11 @@ impl fmt::Display for Problem {
             Problem::FileTooLarge => write!(
                 f,
                 "too large; the key file must hold one to {MAX_KEYS} keys and nothing else"
+            ),
+            Problem::Changing => f.write_str("it is being written to all the time; the key file must stay as it is between changes"),
+            Problem::CutOff => f.write_str(
+                "a key in it is the beginning of one that was there, as if the file had been cut off; write the file anew under \
+                 another name and rename it, or restart the service if it is meant so",
             ),
         }
     }
@@ -191,6 +239,12 @@ pub enum Warning {
     SameKey(Place),
     /// The key file can be read by every user of the machine.
     ReadableByAll(PathBuf),
+    /// The key file has become unusable, and the keys that it held before stay in force.
+    Stale(ConfigError),
+    /// The key file is not followed, since no thread could be started.
+    NotFollowed(PathBuf, io::ErrorKind),
+    /// The list of networks found here has one that holds every address of its family.
+    AllAddresses(Place),
 }
 
 impl fmt::Display for Warning {
@@ -213,6 +267,20 @@ impl fmt::Display for Warning {
                  `defaultMode: 0440`)",
                 path.display()
             ),
+            Warning::Stale(error) => {
+                write!(
+                    f,
+                    "the key file is unusable, and the keys that it held before stay in force until that is mended: {error}"
+                )
+            }
+            Warning::NotFollowed(path, kind) => write!(
+                f,
+                "{}: cannot follow the key file ({kind}); new keys need `Guard::reload` or a restart",
+                path.display()
+            ),
+            Warning::AllAddresses(place) => {
+                write!(f, "{place}: a network with the prefix length 0 lets every address ask; remove it, or the list")
+            }
         }
     }
 }

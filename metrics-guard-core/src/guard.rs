@@ -25,7 +25,7 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 
-use std::{borrow::Cow, sync::Arc};
+use std::{borrow::Cow, path::Path, sync::Arc};
 
 use http::{
     HeaderMap, HeaderName, HeaderValue,
@@ -33,30 +33,50 @@ use http::{
 };
 
 use crate::{
+    certificate::ClientNames,
     config::Settings,
     credentials::{Scratch, Sources},
     denied::Denied,
     error::{ConfigError, Place, Problem, Warning},
     key::{KeyRing, MAX_KEYS},
+    key_file,
+    network::Networks,
+    observe::{self, Observers},
     query,
+    reload::{KeyFile, Keys},
     request::RequestHead,
 };
 
-/// The policy: which keys are accepted, and where a request may present one.
+/// The policy: which keys are accepted, where a request may present one, and who may ask at all.
 ///
-/// Cheap to clone, and one guard serves all threads: a check allocates nothing and takes no lock.
+/// Cheap to clone, and one guard serves all threads: a check takes no lock and allocates nothing, but once in a thread for
+/// its share in the keys.
 ///
-/// It decides on the key alone. It does not see who else can reach the port, or whether the connection is encrypted:
-/// over plain HTTP, whoever reads the traffic reads the key.
+/// A guard from a key file follows that file: see [`reload`](Guard::reload).
+///
+/// It sees a request and what the server says of its [`Peer`](crate::Peer). It does not see whether the connection is
+/// encrypted: over plain HTTP, whoever reads the traffic reads the key.
 #[derive(Debug, Clone)]
 pub struct Guard(Arc<Policy>);
 
 #[derive(Debug)]
 struct Policy {
-    // None: disabled.
-    keys: Option<KeyRing>,
+    access: Access,
+    networks: Option<Networks>,
     sources: Sources,
+    observers: Observers,
     warnings: Vec<Warning>,
+}
+
+/// What a request must show.
+#[derive(Debug)]
+enum Access {
+    /// Nothing: the guard is disabled.
+    Open,
+    /// A key, and where there are names a certificate beside it.
+    Key { keys: Arc<Keys>, names: Option<ClientNames> },
+    /// A certificate instead of a key.
+    Certificate { names: ClientNames },
 }
 
 impl Guard {
@@ -67,7 +87,21 @@ impl Guard {
 
     /// A guard to be adjusted.
     pub fn builder(keys: impl Into<KeyRing>) -> GuardBuilder {
-        GuardBuilder::with(keys.into())
+        let mut ring = keys.into();
+        let warnings = ring.take_warnings();
+        GuardBuilder::with(Keys::fixed(ring), warnings)
+    }
+
+    /// A guard to be adjusted, with the keys in the file at `path`, one to four of them, one a line. It follows that file.
+    ///
+    /// # Errors
+    ///
+    /// If the file cannot be read, or is no key file: see [`Problem`]. There is no guard then.
+    pub fn builder_from_file(path: impl AsRef<Path>) -> Result<GuardBuilder, ConfigError> {
+        let path = path.as_ref();
+        let mut content = key_file::read(path)?;
+        let warnings = content.ring.take_warnings();
+        Ok(GuardBuilder::with(Keys::of_file(path.to_owned(), content), warnings))
     }
 
     /// A guard as the environment describes it.
@@ -75,9 +109,11 @@ impl Guard {
     /// | variable | meaning |
     /// |---|---|
     /// | `METRICS_VERIFICATION_KEY` | the key |
-    /// | `METRICS_VERIFICATION_KEY_FILE` | or the path of a file with one to four keys, one a line |
+    /// | `METRICS_VERIFICATION_KEY_FILE` | or the path of a file with one to four keys, one a line, which is followed |
     /// | `METRICS_VERIFICATION_HEADER` | the field that presents the key, instead of `X-Metrics-Key` |
     /// | `METRICS_VERIFICATION_QUERY` | the name of a query parameter that may present it; unset: none may |
+    /// | `METRICS_VERIFICATION_NETWORKS` | the networks that may ask, such as `10.0.0.0/8, fd00::/8`; unset: all may |
+    /// | `METRICS_VERIFICATION_CLIENT_NAMES` | names of which a client certificate must have one; unset: none is asked for |
     /// | `METRICS_VERIFICATION_DISABLED` | `true`: everyone passes |
     ///
     /// Prefer the file: a process's environment can be read by its user, and is inherited by its children.
@@ -90,13 +126,16 @@ impl Guard {
         Settings::from_env().guard()
     }
 
-    /// A guard that lets everyone pass: the open mode of the reference middleware, under a name that says so.
+    /// A guard that lets everyone pass, from any address and without a certificate: the open mode of the reference
+    /// middleware, under a name that says so.
     #[must_use]
     pub fn disabled() -> Guard {
         GuardBuilder::disabled().build()
     }
 
-    /// Decides on a request: the key that it presents against the keys that are accepted.
+    /// Decides on a request: whether its peer may ask, and the key that it presents against the keys that are accepted.
+    ///
+    /// The peer comes first: who may not ask gets the same answer whatever key is presented.
     ///
     /// ```
     /// use http::{Request, Response};
@@ -124,21 +163,60 @@ impl Guard {
     /// [`Denied`], whose [`reason`](Denied::reason) is for the operator. Answer with
     /// [`into_response`](Denied::into_response), and let no other route answer instead.
     pub fn check(&self, head: &impl RequestHead) -> Result<Authorized, Denied> {
-        let Some(keys) = &self.0.keys else {
-            return Ok(Authorized::WITHOUT_A_KEY);
-        };
-        let mut scratch = Scratch::new();
-        let presented = self.0.sources.presented(head, &mut scratch)?;
-        let verdict = keys.compare(presented);
-        // From here on the verdict is public.
-        if bool::from(verdict.found) {
-            Ok(Authorized { labels: keys.labels(), index: verdict.index })
-        } else {
-            Err(Denied::WRONG)
+        let outcome = self.0.decide(head);
+        self.0.observers.tell(outcome.as_ref().map_err(|denied| *denied), head.peer());
+        outcome
+    }
+
+    /// Reads the key file anew and puts its keys in force, without waiting for the guard to do so itself.
+    ///
+    /// A guard from a file opens its path every two seconds, in a thread of its own, and takes the keys in it once they
+    /// have stayed the same for a tenth of a second. It is the path that is followed, not the file: one that is renamed
+    /// into place, or that a symbolic link is turned to, counts. A file mounted by itself into a container (`subPath`) never
+    /// changes there; mount its folder.
+    ///
+    /// This reads what is there: call it when the file is written.
+    ///
+    /// # Errors
+    ///
+    /// What would be an error at start, if something is wrong with the file ([`KeyFile::problem`] says so too), and
+    /// [`Problem::CutOff`]. The keys in force stay in force, then and when the file is deleted: to revoke a key, write a
+    /// file without it. [`Problem::NoKeyFile`] and [`Problem::NoUseForKeys`] if there is no file to read.
+    pub fn reload(&self) -> Result<(), ConfigError> {
+        self.keys_for("Guard::reload")?.reload()
+    }
+
+    /// Puts `keys` in force instead of those that were. Checks that are under way end with the keys that they began with.
+    ///
+    /// If the guard follows a key file, `keys` stay until that changes.
+    ///
+    /// # Errors
+    ///
+    /// [`Problem::NoUseForKeys`] if the guard asks for no key.
+    pub fn replace(&self, keys: impl Into<KeyRing>) -> Result<(), ConfigError> {
+        self.keys_for("Guard::replace")?.replace(keys.into());
+        Ok(())
+    }
+
+    /// The key file that the guard follows, as it was when it was last looked at.
+    #[must_use]
+    pub fn key_file(&self) -> Option<KeyFile> {
+        self.0.keys()?.file()
+    }
+
+    /// Calls `hook` with what an operator should know of keys that change later: a key file that became unusable, once
+    /// until it is good again, and what [`warnings`](Guard::warnings) would have said of the new keys.
+    ///
+    /// All hooks are called, in the thread that looks at the file. Without one, and without the feature `tracing`, such
+    /// warnings go to the standard error.
+    pub fn on_warning(&self, hook: impl Fn(&Warning) + Send + Sync + 'static) {
+        if let Some(keys) = self.0.keys() {
+            keys.on_warning(hook);
         }
     }
 
-    /// What is accepted, but should be seen to: log these when the service starts.
+    /// What is accepted, but should be seen to: log these when the service starts. Later ones are for
+    /// [`on_warning`](Guard::on_warning).
     #[must_use]
     pub fn warnings(&self) -> &[Warning] {
         &self.0.warnings
@@ -156,6 +234,16 @@ impl Guard {
         self.0.sources.parameter.as_deref()
     }
 
+    /// Whether a check looks at the names in client certificates. If not, a server need not look for them.
+    #[must_use]
+    pub fn requires_client_name(&self) -> bool {
+        match &self.0.access {
+            Access::Open => false,
+            Access::Key { names, .. } => names.is_some(),
+            Access::Certificate { .. } => true,
+        }
+    }
+
     /// `query` without the parameters that may present a key: what an access log may show. Borrowed if it had none.
     ///
     /// The names are compared exactly, as a check does: a key under a mistyped name stays.
@@ -166,9 +254,50 @@ impl Guard {
             None => Cow::Borrowed(query),
         }
     }
+
+    fn keys_for(&self, argument: &'static str) -> Result<&Keys, ConfigError> {
+        let keys = self.0.keys();
+        keys.ok_or_else(|| ConfigError::new(Place::Argument(argument), Problem::NoUseForKeys))
+    }
 }
 
-/// Adjusts where a [`Guard`] looks for a key. From [`Guard::builder`].
+impl Policy {
+    fn keys(&self) -> Option<&Keys> {
+        match &self.access {
+            Access::Key { keys, .. } => Some(keys),
+            Access::Open | Access::Certificate { .. } => None,
+        }
+    }
+
+    fn decide(&self, head: &impl RequestHead) -> Result<Authorized, Denied> {
+        let (keys, names) = match &self.access {
+            Access::Open => return Ok(Authorized::WITHOUT_A_KEY),
+            Access::Key { keys, names } => (Some(keys), names.as_ref()),
+            Access::Certificate { names } => (None, Some(names)),
+        };
+        if self.networks.as_ref().is_some_and(|networks| !networks.contain(head.peer())) {
+            return Err(Denied::ADDRESS);
+        }
+        if names.is_some_and(|names| !names.include_one_of(head.peer())) {
+            return Err(Denied::CERTIFICATE);
+        }
+        let Some(keys) = keys else {
+            return Ok(Authorized::WITHOUT_A_KEY);
+        };
+        let mut scratch = Scratch::new();
+        let presented = self.sources.presented(head, &mut scratch)?;
+        let ring = keys.in_force();
+        let verdict = ring.compare(presented);
+        // From here on the verdict is public.
+        if bool::from(verdict.found) {
+            Ok(Authorized { labels: ring.labels(), index: verdict.index })
+        } else {
+            Err(Denied::WRONG)
+        }
+    }
+}
+
+/// Adjusts where a [`Guard`] looks for a key, who may ask, and who is told. From [`Guard::builder`].
 #[derive(Debug)]
 #[must_use = "a builder does nothing until `build` is called"]
 pub struct GuardBuilder(Policy);
@@ -196,18 +325,116 @@ impl GuardBuilder {
         self.query_found_at(Place::Argument("GuardBuilder::query"), name)
     }
 
-    /// The guard.
-    pub fn build(self) -> Guard {
-        Guard(Arc::new(self.0))
+    /// Lets only peers in these networks ask, in addition to a key and never instead of it: `10.0.0.0/8`, `fd00::/8`, or
+    /// one address. Others are refused with 403, and so is a peer whose address is not known.
+    ///
+    /// The address is the one that the server tells by a [`Peer`](crate::Peer). No field of a request is read for it.
+    ///
+    /// # Errors
+    ///
+    /// - [`Problem::NoNetwork`] if there are none: an empty list does not stand for all
+    /// - [`Problem::NotANetwork`] for other notations, leading zeros and zones (`fe80::1%eth0`) among them
+    /// - [`Problem::HostBits`] for an address within a network, such as `10.0.0.1/8`
+    /// - [`Problem::MappedNetwork`] for `::ffff:10.0.0.0/8`, which is `::/8`
+    pub fn allow_networks(self, networks: impl IntoIterator<Item: AsRef<str>>) -> Result<GuardBuilder, ConfigError> {
+        self.networks_found_at(Place::Argument("GuardBuilder::allow_networks"), networks)
     }
 
-    pub(crate) fn with(mut keys: KeyRing) -> GuardBuilder {
-        let warnings = keys.take_warnings();
-        GuardBuilder(Policy { keys: Some(keys), sources: Sources::default(), warnings })
+    /// Lets only peers ask whose client certificate has one of these names, DNS names or URIs (SPIFFE), beside a key.
+    /// Others are refused with 403.
+    ///
+    /// The names of a peer are those that the server tells by a [`Peer`](crate::Peer), and it is the server's TLS that has
+    /// verified the certificate. No field of a request is read for it.
+    ///
+    /// # Errors
+    ///
+    /// - [`Problem::NoClientName`] if there are none
+    /// - [`Problem::NotAClientName`] for what is neither a DNS name nor a URI, or has a `*`
+    pub fn require_client_name(self, names: impl IntoIterator<Item: AsRef<str>>) -> Result<GuardBuilder, ConfigError> {
+        self.client_names_found_at(Place::Argument("GuardBuilder::require_client_name"), names)
+    }
+
+    /// Asks for the client certificate instead of a key: who has one with a required name presents nothing else. The
+    /// guard forgets its keys.
+    ///
+    /// The certificate is then all there is. Rather have both: a key costs little, and a CA can sign more than it should.
+    ///
+    /// # Errors
+    ///
+    /// [`Problem::NoClientName`] if no name is [required](GuardBuilder::require_client_name) yet.
+    pub fn instead_of_key(mut self) -> Result<GuardBuilder, ConfigError> {
+        self.0.access = match self.0.access {
+            Access::Key { names: Some(names), .. } | Access::Certificate { names } => Access::Certificate { names },
+            Access::Open => Access::Open,
+            Access::Key { names: None, .. } => {
+                let place = Place::Argument("GuardBuilder::instead_of_key");
+                return Err(ConfigError::new(place, Problem::NoClientName));
+            }
+        };
+        Ok(self)
+    }
+
+    /// Calls `observer` once a check, with its outcome: [`Authorized::key`] is the label of the key, [`Denied::reason`]
+    /// the reason.
+    ///
+    /// It is called while the request waits, by many threads at once: count, and leave. All observers are called, in the
+    /// order in which they were given.
+    pub fn observe(mut self, observer: impl Fn(Result<&Authorized, Denied>) + Send + Sync + 'static) -> GuardBuilder {
+        self.0.observers.add(observer);
+        self
+    }
+
+    /// The guard. One with a key file follows it from now on.
+    pub fn build(mut self) -> Guard {
+        if let Access::Key { keys, .. } = &self.0.access
+            && let Err(warning) = keys.follow()
+        {
+            self.0.warnings.push(warning);
+        }
+        let guard = Guard(Arc::new(self.0));
+        observe::guard(guard.key_file().as_ref());
+        guard
+    }
+
+    fn with(keys: Keys, warnings: Vec<Warning>) -> GuardBuilder {
+        GuardBuilder::of(Access::Key { keys: Arc::new(keys), names: None }, warnings)
     }
 
     pub(crate) fn disabled() -> GuardBuilder {
-        GuardBuilder(Policy { keys: None, sources: Sources::default(), warnings: vec![Warning::Disabled] })
+        GuardBuilder::of(Access::Open, vec![Warning::Disabled])
+    }
+
+    fn of(access: Access, warnings: Vec<Warning>) -> GuardBuilder {
+        let (sources, observers) = (Sources::default(), Observers::default());
+        GuardBuilder(Policy { access, networks: None, sources, observers, warnings })
+    }
+
+    pub(crate) fn networks_found_at(
+        mut self,
+        place: Place,
+        entries: impl IntoIterator<Item: AsRef<str>>,
+    ) -> Result<GuardBuilder, ConfigError> {
+        let (networks, has_all) =
+            Networks::parse(entries).map_err(|problem| ConfigError::new(place.clone(), problem))?;
+        if has_all {
+            self.0.warnings.push(Warning::AllAddresses(place));
+        }
+        self.0.networks = Some(networks);
+        Ok(self)
+    }
+
+    pub(crate) fn client_names_found_at(
+        mut self,
+        place: Place,
+        entries: impl IntoIterator<Item: AsRef<str>>,
+    ) -> Result<GuardBuilder, ConfigError> {
+        let names = ClientNames::parse(entries).map_err(|problem| ConfigError::new(place, problem))?;
+        self.0.access = match self.0.access {
+            Access::Open => Access::Open,
+            Access::Key { keys, .. } => Access::Key { keys, names: Some(names) },
+            Access::Certificate { .. } => Access::Certificate { names },
+        };
+        Ok(self)
     }
 
     pub(crate) fn header_found_at(mut self, place: Place, name: &str) -> Result<GuardBuilder, ConfigError> {
@@ -225,10 +452,6 @@ impl GuardBuilder {
         }
         self.0.sources.parameter = Some(name.into());
         Ok(self)
-    }
-
-    pub(crate) fn warn(&mut self, warning: Warning) {
-        self.0.warnings.push(warning);
     }
 }
 
@@ -251,7 +474,8 @@ pub struct Authorized {
 impl Authorized {
     const WITHOUT_A_KEY: Authorized = Authorized { labels: [""; MAX_KEYS], index: u8::MAX };
 
-    /// The label of the key that the request presented; none if the guard is [disabled](Guard::disabled).
+    /// The label of the key that the request presented; none if the guard asks for no key, since it is
+    /// [disabled](Guard::disabled) or content with a [certificate](GuardBuilder::instead_of_key).
     #[must_use]
     pub fn key(&self) -> Option<&'static str> {
         self.labels.get(usize::from(self.index)).copied()

@@ -17,7 +17,7 @@
 
 use std::{fmt, hint::black_box};
 
-use subtle::Choice;
+use subtle::{Choice, ConstantTimeEq};
 use zeroize::{Zeroize, Zeroizing};
 
 use crate::error::{ConfigError, Place, Problem, Warning};
@@ -219,8 +219,26 @@ impl KeyRing {
         self.labels
     }
 
+    pub(crate) fn warn(&mut self, warning: Warning) {
+        self.warnings.push(warning);
+    }
+
     pub(crate) fn take_warnings(&mut self) -> Vec<Warning> {
         std::mem::take(&mut self.warnings)
+    }
+
+    /// Whether `other` has the same keys in the same places, with the same labels.
+    pub(crate) fn is_same(&self, other: &KeyRing) -> bool {
+        let (ours, theirs) = (&self.slots, &other.slots);
+        let is_same = ours.rows.as_flattened().ct_eq(theirs.rows.as_flattened()) & ours.lengths.ct_eq(&theirs.lengths);
+        bool::from(is_same) && self.labels == other.labels
+    }
+
+    /// Whether a key is the beginning of a longer one in `whole`: what is left of it in a file that was cut off.
+    ///
+    /// Not in constant time: both rings are ours, and nobody presents anything here.
+    pub(crate) fn is_cut_from(&self, whole: &KeyRing) -> bool {
+        (0..MAX_KEYS).any(|part| (0..MAX_KEYS).any(|other| self.slots.begins(part, &whole.slots, other)))
     }
 
     /// Compares `presented` with every key, in one pass.
@@ -248,6 +266,17 @@ impl Slots {
             row[index] = padded_word(bytes);
         }
         self.lengths[index] = key.len() as u64;
+    }
+
+    /// Whether the key in slot `index` is the beginning of a longer one, that in slot `other` of `whole`.
+    fn begins(&self, index: usize, whole: &Slots, other: usize) -> bool {
+        let (len, whole_len) = (self.lengths[index], whole.lengths[other]);
+        let shared = self.bytes(index).zip(whole.bytes(other)).take_while(|(ours, theirs)| ours == theirs).count();
+        0 < len && len < whole_len && len <= shared as u64
+    }
+
+    fn bytes(&self, index: usize) -> impl Iterator<Item = u8> {
+        self.rows.iter().flat_map(move |row| row[index].to_le_bytes())
     }
 
     /// For each slot, zero if and only if it holds `presented`, which has at most `MAX_LEN` bytes.
@@ -358,6 +387,34 @@ mod tests {
         let error = KeyRing::new([key(16).labelled("a"), key(17).labelled("a")]).unwrap_err();
         assert_eq!(error.problem(), &Problem::SameLabel("a"));
         assert_eq!(KeyRing::new([]).unwrap_err().problem(), &Problem::NoKey);
+    }
+
+    #[test]
+    fn rings_are_compared_by_keys_places_and_labels() {
+        let ring = |lens: &[usize]| KeyRing::new(lens.iter().map(|len| Key::new(sample(*len)).unwrap())).unwrap();
+        assert!(ring(&[16, 256]).is_same(&ring(&[16, 256])));
+        for other in [&[16][..], &[256, 16], &[16, 255], &[16, 256, 17]] {
+            assert!(!ring(&[16, 256]).is_same(&ring(other)), "{other:?}");
+        }
+        let key = || Key::new(sample(16)).unwrap();
+        assert!(!KeyRing::from(key()).is_same(&KeyRing::from(key().labelled("a"))));
+    }
+
+    #[test]
+    fn a_key_that_was_cut_off_is_known() {
+        let ring = |keys: &[Vec<u8>]| KeyRing::new(keys.iter().map(|key| Key::new(key).unwrap())).unwrap();
+        let other = sample(70).split_off(20);
+        let whole = ring(&[other.clone(), sample(64)]);
+        for len in MIN_LEN..64 {
+            assert!(ring(&[sample(len)]).is_cut_from(&whole), "{len}");
+            assert!(ring(&[other.clone(), sample(len)]).is_cut_from(&whole), "{len}");
+        }
+        assert!(!ring(&[sample(64)]).is_cut_from(&whole));
+        assert!(!ring(&[sample(65)]).is_cut_from(&whole));
+        assert!(!ring(&[other]).is_cut_from(&whole));
+        let mut near = sample(63);
+        near[62] ^= 1;
+        assert!(!ring(&[near]).is_cut_from(&whole));
     }
 
     #[test]

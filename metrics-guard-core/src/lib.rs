@@ -3,17 +3,27 @@
 
 #[cfg(feature = "macros")]
 mod answer;
+mod certificate;
 mod config;
+#[cfg(feature = "metrics")]
+mod counters;
 mod credentials;
 mod denied;
 mod error;
+#[cfg(feature = "tracing")]
+mod events;
 mod guard;
 mod key;
+mod key_file;
+mod network;
+mod observe;
 mod query;
+mod reload;
 mod request;
 
 #[cfg(feature = "macros")]
 pub use answer::{Answer, run};
+pub use certificate::ClientName;
 pub use config::{Setting, Settings};
 pub use denied::{Denied, Reason};
 pub use error::{ConfigError, Place, Problem, Warning};
@@ -21,4 +31,5 @@ pub use guard::{Authorized, Guard, GuardBuilder};
 pub use key::{Key, KeyRing};
 #[cfg(feature = "macros")]
 pub use metrics_guard_macros::guard_metrics_request as guard_metrics;
+pub use reload::KeyFile;
 pub use request::{Peer, RequestHead};

@@ -15,9 +15,11 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 
-use std::net::SocketAddr;
+use std::{net::SocketAddr, sync::Arc};
 
 use http::{Extensions, HeaderMap, HeaderName, Request, Uri, request::Parts};
+
+use crate::certificate::ClientName;
 
 /// The head of a request, as far as a check may look: field values, the query, and the other end.
 ///
@@ -40,34 +42,55 @@ pub trait RequestHead {
 
 /// The other end of a connection, as the server that holds the socket knows it.
 ///
-/// What a request says of itself (`X-Forwarded-For` and its like) has no place here: anyone can write it. Put one
-/// among a request's extensions when the connection is accepted:
+/// What a request says of itself (`X-Forwarded-For`, `Client-Cert` and their like) has no place here: anyone can write it.
+/// Put one among a request's extensions when the connection is accepted:
 ///
 /// ```
-/// use metrics_guard_core::{Peer, RequestHead};
+/// use metrics_guard_core::{ClientName, Peer, RequestHead};
 /// # let address = std::net::SocketAddr::from(([127, 0, 0, 1], 9090));
 ///
+/// // With TLS, and a client certificate that the handshake has verified: its names too.
+/// let peer = Peer::at(address).with_names([ClientName::dns("prometheus.example")]);
+///
 /// let mut request = http::Request::get("/metrics").body(())?;
-/// request.extensions_mut().insert(Peer::at(address));
+/// request.extensions_mut().insert(peer);
 /// assert_eq!(request.peer().map(Peer::address), Some(address));
 /// # Ok::<(), http::Error>(())
 /// ```
+///
+/// Cheap to clone: make one for a connection, and give each of its requests a copy.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Peer {
     address: SocketAddr,
+    names: Option<Arc<[ClientName]>>,
 }
 
 impl Peer {
     /// The peer at `address`, as `accept` gave it.
     #[must_use]
     pub const fn at(address: SocketAddr) -> Peer {
-        Peer { address }
+        Peer { address, names: None }
+    }
+
+    /// This peer with the names in its client certificate.
+    ///
+    /// Only with those of a certificate that the TLS layer has verified: whose chain ends in a CA that is trusted with
+    /// naming clients, and whose private key the peer has shown to hold.
+    #[must_use]
+    pub fn with_names(self, names: impl IntoIterator<Item = ClientName>) -> Peer {
+        Peer { names: Some(names.into_iter().collect()), ..self }
     }
 
     /// The socket address.
     #[must_use]
     pub const fn address(&self) -> SocketAddr {
         self.address
+    }
+
+    /// The names in the peer's client certificate. None without a certificate.
+    #[must_use]
+    pub fn names(&self) -> &[ClientName] {
+        self.names.as_deref().unwrap_or_default()
     }
 }
 

@@ -1,0 +1,158 @@
+//! Who may ask, by client certificate: names, and whether a peer's certificate has one of them.
+//!
+//! The TLS layer verifies: the chain, the dates, and that the peer has the private key. It hands the names in that
+//! certificate on in a [`Peer`], and only it does: `X-Forwarded-Client-Cert`, `Client-Cert` (RFC 9440) and their like are
+//! fields that anyone can write, and are not read.
+//!
+//! ```
+//! use http::{Request, StatusCode};
+//! use metrics_guard_core::{ClientName, Guard, Key, Peer};
+//! # let secret = "7d1f0c5b9a3e48f2b6a0d4c8e1f75392";
+//! # let address = std::net::SocketAddr::from(([10, 1, 2, 3], 40000));
+//!
+//! let guard = Guard::builder(Key::new(secret)?).require_client_name(["prometheus.example"])?.build();
+//! let mut request = Request::get("/metrics").header("X-Metrics-Key", secret).body(())?;
+//!
+//! // What the server does when a handshake is through.
+//! request.extensions_mut().insert(Peer::at(address).with_names([ClientName::dns("prometheus.example")]));
+//! assert!(guard.check(&request).is_ok());
+//!
+//! request.extensions_mut().insert(Peer::at(address));
+//! assert_eq!(guard.check(&request).unwrap_err().status(), StatusCode::FORBIDDEN);
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+
+use std::fmt;
+
+use crate::{error::Problem, request::Peer};
+
+/// A name that a certificate gives to its holder (subject alternative name, RFC 5280, section 4.2.1.6).
+///
+/// The names of a certificate's subject are not among them: a common name can be anything.
+///
+/// Two names are equal if they are of one kind and the same text, DNS names in any case (RFC 4343). A `*` in one is a
+/// character like any other, and matches nothing but itself.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct ClientName(Kind);
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+enum Kind {
+    Dns(Box<str>),
+    Uri(Box<str>),
+}
+
+impl ClientName {
+    /// The DNS name `name`.
+    #[must_use]
+    pub fn dns(name: &str) -> ClientName {
+        ClientName(Kind::Dns(name.to_ascii_lowercase().into()))
+    }
+
+    /// The URI `uri`, such as a SPIFFE ID: `spiffe://example.org/ns/monitoring/sa/prometheus`.
+    #[must_use]
+    pub fn uri(uri: &str) -> ClientName {
+        ClientName(Kind::Uri(uri.into()))
+    }
+
+    /// The name, as text.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        match &self.0 {
+            Kind::Dns(name) | Kind::Uri(name) => name,
+        }
+    }
+}
+
+/// The name with its control characters escaped: whoever had the certificate signed chose it.
+impl fmt::Display for ClientName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}", self.as_str().escape_debug())
+    }
+}
+
+/// Names of which a peer's certificate must have one.
+#[derive(Debug)]
+pub(crate) struct ClientNames(Box<[ClientName]>);
+
+impl ClientNames {
+    pub(crate) fn parse(entries: impl IntoIterator<Item: AsRef<str>>) -> Result<ClientNames, Problem> {
+        let names = entries.into_iter().enumerate();
+        let names =
+            names.map(|(index, entry)| required(entry.as_ref().trim()).ok_or(Problem::NotAClientName(index + 1)));
+        let names = names.collect::<Result<Box<[_]>, _>>()?;
+        if names.is_empty() { Err(Problem::NoClientName) } else { Ok(ClientNames(names)) }
+    }
+
+    /// Whether the certificate of `peer` has one of them. Without a certificate there is none.
+    pub(crate) fn include_one_of(&self, peer: Option<&Peer>) -> bool {
+        peer.is_some_and(|peer| peer.names().iter().any(|name| self.0.contains(name)))
+    }
+}
+
+/// A name that can be required: a URI if it has a scheme, else a DNS name. No pattern, since none is matched.
+fn required(entry: &str) -> Option<ClientName> {
+    if let Some((scheme, rest)) = entry.split_once("://") {
+        let is_scheme = scheme.starts_with(|first: char| first.is_ascii_alphabetic())
+            && scheme.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"+-.".contains(&byte));
+        let is_uri = is_scheme && !rest.is_empty() && rest.bytes().all(|byte| byte.is_ascii_graphic() && byte != b'*');
+        return is_uri.then(|| ClientName::uri(entry));
+    }
+    let is_label = |label: &str| {
+        !label.is_empty() && label.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-_".contains(&byte))
+    };
+    entry.split('.').all(is_label).then(|| ClientName::dns(entry))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{ClientName, ClientNames};
+    use crate::{error::Problem, request::Peer};
+
+    const SPIFFE: &str = "spiffe://example.org/ns/monitoring/sa/prometheus";
+
+    fn pass(required: &[&str], presented: &[ClientName]) -> bool {
+        let peer = Peer::at(([127, 0, 0, 1], 40000).into()).with_names(presented.iter().cloned());
+        ClientNames::parse(required).unwrap().include_one_of(Some(&peer))
+    }
+
+    #[test]
+    fn one_name_of_many_is_enough() {
+        let required = ["prometheus.example", SPIFFE];
+        assert!(pass(&required, &[ClientName::dns("Prometheus.EXAMPLE")]));
+        assert!(pass(&required, &[ClientName::dns("other.example"), ClientName::uri(SPIFFE)]));
+        assert!(pass(&["PROMETHEUS.example"], &[ClientName::dns("prometheus.example")]));
+        assert!(!pass(&required, &[ClientName::dns("other.example")]));
+        assert!(!pass(&required, &[]));
+        assert!(!ClientNames::parse(required).unwrap().include_one_of(None));
+    }
+
+    #[test]
+    fn names_are_compared_whole_and_by_kind() {
+        for (required, presented) in [
+            ("prometheus.example", ClientName::dns("a.prometheus.example")),
+            ("prometheus.example", ClientName::dns("prometheus.example.org")),
+            ("prometheus.example", ClientName::dns("*.example")),
+            ("prometheus.example", ClientName::uri("prometheus.example")),
+            (SPIFFE, ClientName::dns(SPIFFE)),
+            (SPIFFE, ClientName::uri(&SPIFFE.to_uppercase())),
+            (SPIFFE, ClientName::uri(&SPIFFE[..SPIFFE.len() - 1])),
+        ] {
+            assert!(!pass(&[required], &[presented]), "{required}");
+        }
+    }
+
+    #[test]
+    fn what_cannot_be_required() {
+        for entry in
+            ["", "*", "*.example", "a b", "a..b", ".a", "a.", "spiffe://", "://a", "spiffe://a/*", "1a://b", "ä.de"]
+        {
+            assert_eq!(ClientNames::parse(["a", entry]).unwrap_err(), Problem::NotAClientName(2), "{entry}");
+        }
+        assert_eq!(ClientNames::parse([""; 0]).unwrap_err(), Problem::NoClientName);
+    }
+
+    #[test]
+    fn a_name_prints_no_control_characters() {
+        assert_eq!(ClientName::uri("a\r\n\u{1b}[31mb").to_string(), "a\\r\\n\\u{1b}[31mb");
+    }
+}

@@ -1,0 +1,176 @@
+//! Who may ask, by address: networks, and whether a peer is in one of them.
+//!
+//! The address is the socket's. `X-Forwarded-For` and its like are not read: anyone can write them. A request through a
+//! proxy comes from the proxy, whose address lets in all that it forwards.
+//!
+//! ```
+//! use http::{Request, StatusCode};
+//! use metrics_guard_core::{Guard, Key, Peer};
+//! # let secret = "7d1f0c5b9a3e48f2b6a0d4c8e1f75392";
+//!
+//! let guard = Guard::builder(Key::new(secret)?).allow_networks(["10.0.0.0/8", "fd00::/8"])?.build();
+//! let mut request = Request::get("/metrics").header("X-Metrics-Key", secret).body(())?;
+//!
+//! request.extensions_mut().insert(Peer::at("10.1.2.3:40000".parse()?));
+//! assert!(guard.check(&request).is_ok());
+//!
+//! request.extensions_mut().insert(Peer::at("203.0.113.7:40000".parse()?));
+//! assert_eq!(guard.check(&request).unwrap_err().status(), StatusCode::FORBIDDEN);
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+
+use std::net::{IpAddr, Ipv6Addr};
+
+use ipnet::IpNet;
+
+use crate::{error::Problem, request::Peer};
+
+/// Networks whose peers may ask.
+#[derive(Debug)]
+pub(crate) struct Networks(Box<[IpNet]>);
+
+impl Networks {
+    /// The networks that `entries` name, and whether one of them holds every address of its family.
+    pub(crate) fn parse(entries: impl IntoIterator<Item: AsRef<str>>) -> Result<(Networks, bool), Problem> {
+        let network = |(index, entry): (usize, &str)| network(entry, index + 1);
+        let entries: Vec<_> = entries.into_iter().collect();
+        let networks: Box<[IpNet]> =
+            entries.iter().map(AsRef::as_ref).enumerate().map(network).collect::<Result<_, _>>()?;
+        if networks.is_empty() {
+            return Err(Problem::NoNetwork);
+        }
+        let has_all = networks.iter().any(|network| network.prefix_len() == 0);
+        Ok((Networks(networks), has_all))
+    }
+
+    /// Whether `peer` is in one of them. A peer that nobody knows is not.
+    pub(crate) fn contain(&self, peer: Option<&Peer>) -> bool {
+        peer.is_some_and(|peer| {
+            // Where a socket takes both, an IPv4 peer comes as ::ffff:10.0.0.1.
+            let address = peer.address().ip().to_canonical();
+            self.0.iter().any(|network| network.contains(&address))
+        })
+    }
+}
+
+/// A network in CIDR notation (RFC 4632, section 3.1; RFC 4291, section 2.3), or one address.
+fn network(entry: &str, number: usize) -> Result<IpNet, Problem> {
+    let unreadable = || Problem::NotANetwork(number);
+    let entry = entry.trim();
+    let (address, prefix) = match entry.split_once('/') {
+        Some((address, prefix)) => (address, Some(prefix_len(prefix).ok_or_else(unreadable)?)),
+        None => (entry, None),
+    };
+    // Not ipnet's own parser, which takes 010.0.0.1 for 10.0.0.1 where others take it for 8.0.0.1.
+    let address: IpAddr = address.parse().map_err(|_| unreadable())?;
+    let full = if address.is_ipv4() { 32 } else { 128 };
+    let (address, prefix) = match address {
+        IpAddr::V6(mapped) if mapped.to_ipv4_mapped().is_some() => unmapped(mapped, prefix.unwrap_or(full), number)?,
+        address => (address, prefix.unwrap_or(full)),
+    };
+    let network = IpNet::new(address, prefix).map_err(|_| unreadable())?;
+    if network.addr() != network.network() {
+        return Err(Problem::HostBits(number, network.trunc().to_string()));
+    }
+    Ok(network)
+}
+
+/// An IPv4-mapped network as the IPv4 network that it stands for. A shorter prefix than that of all mapped addresses would
+/// let in what nobody wrote.
+fn unmapped(mapped: Ipv6Addr, prefix: u8, number: usize) -> Result<(IpAddr, u8), Problem> {
+    match prefix.checked_sub(96) {
+        Some(prefix) => Ok((IpAddr::V6(mapped).to_canonical(), prefix)),
+        None => Err(Problem::MappedNetwork(number)),
+    }
+}
+
+/// Decimal digits, without sign or leading zeros.
+fn prefix_len(text: &str) -> Option<u8> {
+    let is_plain = text.bytes().all(|byte| byte.is_ascii_digit()) && (text == "0" || !text.starts_with('0'));
+    if is_plain { text.parse().ok() } else { None }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Networks;
+    use crate::{error::Problem, request::Peer};
+
+    fn contain(networks: &[&str], address: &str) -> bool {
+        let (networks, _) = Networks::parse(networks).unwrap();
+        networks.contain(Some(&Peer::at(format!("{address}:40000").parse().unwrap())))
+    }
+
+    fn problem(network: &str) -> Problem {
+        Networks::parse(["192.0.2.0/24", network]).unwrap_err()
+    }
+
+    #[test]
+    fn case_48_ipv4_peers_of_an_ipv6_socket() {
+        assert!(contain(&["10.0.0.0/8"], "[::ffff:10.0.0.1]"));
+        assert!(!contain(&["10.0.0.0/8"], "[::ffff:11.0.0.1]"));
+        // Not mapped, but with the same last bits.
+        assert!(!contain(&["10.0.0.0/8"], "[64:ff9b::10.0.0.1]"));
+    }
+
+    #[test]
+    fn case_49_mapped_networks() {
+        assert_eq!(problem("::ffff:10.0.0.0/8"), Problem::MappedNetwork(2));
+        assert_eq!(problem("::ffff:10.0.0.0/95"), Problem::MappedNetwork(2));
+        assert!(
+            contain(&["::ffff:10.0.0.0/104"], "10.1.2.3") && contain(&["::ffff:10.0.0.0/104"], "[::ffff:10.1.2.3]")
+        );
+        assert!(!contain(&["::ffff:10.0.0.0/104"], "11.1.2.3"));
+        assert!(contain(&["::ffff:10.0.0.1"], "10.0.0.1") && !contain(&["::ffff:10.0.0.1"], "10.0.0.2"));
+    }
+
+    #[test]
+    fn case_50_what_is_no_network() {
+        for network in [
+            "010.0.0.1/8",
+            "10.0.0.0/08",
+            "10.0.0.0/+8",
+            "10.0.0.0/",
+            "10.0.0.0/33",
+            "10.0.0.0/8/8",
+            "10.0.0/8",
+            "10/8",
+            "fd00::/129",
+            "10.0.0.1:80",
+            "[fd00::]/8",
+            "*",
+            "",
+            "localhost",
+            "0x0a000000/8",
+        ] {
+            assert_eq!(problem(network), Problem::NotANetwork(2), "{network}");
+        }
+        assert_eq!(problem("10.0.0.1/8"), Problem::HostBits(2, "10.0.0.0/8".to_owned()));
+        assert_eq!(problem("fd00::1/8"), Problem::HostBits(2, "fd00::/8".to_owned()));
+        assert_eq!(problem("::ffff:10.0.0.1/104"), Problem::HostBits(2, "10.0.0.0/8".to_owned()));
+        assert_eq!(Networks::parse([""; 0]).unwrap_err(), Problem::NoNetwork);
+        let has_all = |network: &str| Networks::parse(["10.0.0.0/8", network]).unwrap().1;
+        assert!(has_all("0.0.0.0/0") && has_all("::/0") && has_all("::ffff:0.0.0.0/96") && !has_all("128.0.0.0/1"));
+    }
+
+    #[test]
+    fn case_51_zones() {
+        assert_eq!(problem("fe80::%eth0/64"), Problem::NotANetwork(2));
+        assert_eq!(problem("fe80::1%3"), Problem::NotANetwork(2));
+        assert!(contain(&["fe80::/64"], "[fe80::1%3]"));
+    }
+
+    #[test]
+    fn case_54_no_address_is_no_allowed_one() {
+        let (networks, _) = Networks::parse(["0.0.0.0/0", "::/0"]).unwrap();
+        assert!(!networks.contain(None));
+    }
+
+    #[test]
+    fn edges_and_lists() {
+        assert!(contain(&["10.0.0.0/8"], "10.255.255.255") && !contain(&["10.0.0.0/8"], "11.0.0.0"));
+        assert!(contain(&["10.0.0.128/25"], "10.0.0.128") && !contain(&["10.0.0.128/25"], "10.0.0.127"));
+        assert!(contain(&["192.0.2.1"], "192.0.2.1") && !contain(&["192.0.2.1"], "192.0.2.2"));
+        assert!(contain(&[" fd00::/8 ", "192.0.2.0/24"], "[fdff::1]") && !contain(&["fd00::/8"], "[fe00::1]"));
+        assert!(!contain(&["0.0.0.0/0"], "[fd00::1]") && !contain(&["::/0"], "10.0.0.1"));
+    }
+}

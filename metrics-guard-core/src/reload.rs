@@ -1,0 +1,464 @@
+//! Keys that change while the server runs.
+//!
+//! One key ring is in force at a time, and a check takes the one that it finds. It is replaced whole: by
+//! [`Guard::replace`](crate::Guard::replace), or when the key file has changed.
+//!
+//! To rotate a key without a failed scrape: put the new key above the old one in the key file, switch the scraper to the
+//! new one, and take the old one out when nobody uses it any more, which
+//! [`Authorized::key`](crate::Authorized::key) tells. Put the new file under another name and rename it: what is written
+//! in place is for a moment half a file.
+//!
+//! ```
+//! use std::fs;
+//! use http::Request;
+//! use metrics_guard_core::Guard;
+//! # let folder = tempfile::tempdir()?;
+//! # let path = folder.path().join("metrics_key");
+//! # let (old, new) = ("7d1f0c5b9a3e48f2b6a0d4c8e1f75392", "e5b8a17c64d0f2395e8c1b7a0d63f498");
+//!
+//! fs::write(&path, old)?;
+//! let guard = Guard::builder_from_file(&path)?.build();
+//! let scrape = Request::get("/metrics").header("X-Metrics-Key", new).body(())?;
+//! assert!(guard.check(&scrape).is_err());
+//!
+//! fs::write(&path, format!("{new}\n{old}\n"))?;
+//! guard.reload()?; // or wait for two seconds
+//! assert_eq!(guard.check(&scrape)?.key(), Some("current"));
+//!
+//! // What is wrong with the file changes nothing but what the guard says of it.
+//! fs::remove_file(&path)?;
+//! assert!(guard.reload().is_err());
+//! assert!(guard.key_file().unwrap().problem().is_some());
+//! assert!(guard.check(&scrape).is_ok());
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+
+use std::{
+    convert::Infallible,
+    fmt, io,
+    panic::{self, AssertUnwindSafe},
+    path::{Path, PathBuf},
+    sync::{
+        Arc, Mutex, MutexGuard, OnceLock, PoisonError, Weak,
+        mpsc::{self, Receiver, RecvTimeoutError, Sender},
+    },
+    thread,
+    time::{Duration, SystemTime},
+};
+
+use arc_swap::{ArcSwap, Guard as Loaded};
+
+use crate::{
+    error::{ConfigError, Place, Problem, Warning},
+    key::KeyRing,
+    key_file::{self, Content},
+    observe,
+};
+
+/// How often a key file is opened at most.
+const PERIOD: Duration = Duration::from_secs(2);
+
+/// For how long a changed key file must stay as it is before it counts.
+const SETTLED: Duration = Duration::from_millis(100);
+
+/// The key file of a guard, as it was when it was last looked at.
+#[derive(Debug, Clone)]
+pub struct KeyFile {
+    path: PathBuf,
+    modified: Option<SystemTime>,
+    problem: Option<ConfigError>,
+}
+
+impl KeyFile {
+    /// Where it is.
+    #[must_use]
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// When the file that the keys were last read from was written, if the file system says: how old its keys are at
+    /// least.
+    #[must_use]
+    pub fn modified(&self) -> Option<SystemTime> {
+        self.modified
+    }
+
+    /// What is wrong with the file now. The keys that were read before stay in force: they are stale.
+    #[must_use]
+    pub fn problem(&self) -> Option<&ConfigError> {
+        self.problem.as_ref()
+    }
+}
+
+/// The ring in force, and where the next one comes from.
+pub(crate) struct Keys {
+    ring: ArcSwap<KeyRing>,
+    file: Option<Followed>,
+    hooks: Mutex<Vec<Hook>>,
+}
+
+type Hook = Arc<dyn Fn(&Warning) + Send + Sync>;
+
+struct Followed {
+    // Locked for a moment only: a handler may ask.
+    seen: Mutex<KeyFile>,
+    // What the file held when it was last good. Locked for as long as it takes to read the file.
+    last_read: Mutex<Arc<KeyRing>>,
+    // Never used: that it is dropped tells the thread to end.
+    alive: OnceLock<Sender<Infallible>>,
+}
+
+impl Keys {
+    pub(crate) fn fixed(ring: KeyRing) -> Keys {
+        Keys { ring: ArcSwap::from_pointee(ring), file: None, hooks: Mutex::default() }
+    }
+
+    /// The keys that `path` was found to hold. They do not follow it yet.
+    pub(crate) fn of_file(path: PathBuf, content: Content) -> Keys {
+        let ring = Arc::new(content.ring);
+        let seen = KeyFile { path, modified: content.modified, problem: None };
+        let file = Followed { seen: seen.into(), last_read: Arc::clone(&ring).into(), alive: OnceLock::new() };
+        Keys { ring: ArcSwap::new(ring), file: Some(file), hooks: Mutex::default() }
+    }
+
+    /// The ring to judge a request by. Waits for nobody, and stays what it is.
+    pub(crate) fn in_force(&self) -> Loaded<Arc<KeyRing>> {
+        self.ring.load()
+    }
+
+    pub(crate) fn file(&self) -> Option<KeyFile> {
+        self.file.as_ref().map(|file| lock(&file.seen).clone())
+    }
+
+    pub(crate) fn on_warning(&self, hook: impl Fn(&Warning) + Send + Sync + 'static) {
+        lock(&self.hooks).push(Arc::new(hook));
+    }
+
+    pub(crate) fn replace(&self, mut ring: KeyRing) {
+        let warnings = ring.take_warnings();
+        self.ring.store(Arc::new(ring));
+        self.warn(&warnings);
+    }
+
+    /// Reads the key file now, and puts its keys in force.
+    pub(crate) fn reload(&self) -> Result<(), ConfigError> {
+        let Some(file) = &self.file else {
+            return Err(ConfigError::new(Place::Argument("Guard::reload"), Problem::NoKeyFile));
+        };
+        let mut warnings = Vec::new();
+        let outcome = {
+            let mut last_read = lock(&file.last_read);
+            let outcome = file.take(key_file::read(&file.path()), &mut last_read, &mut warnings);
+            if outcome.is_ok() {
+                self.ring.store(Arc::clone(&last_read));
+            }
+            outcome
+        };
+        self.warn(&warnings);
+        outcome.map(drop)
+    }
+
+    /// Reads the key file, and puts its keys in force if they have changed. In between, keys put in force by hand stay.
+    fn refresh(&self) {
+        let Some(file) = &self.file else { return };
+        let mut warnings = Vec::new();
+        {
+            let mut last_read = lock(&file.last_read);
+            let mut read = key_file::read(&file.path());
+            if let Ok(changed) = read.as_ref()
+                && !changed.ring.is_same(&last_read)
+            {
+                // It may be being written: half a key can look like a whole one.
+                thread::sleep(SETTLED);
+                let again = key_file::read(&file.path());
+                match &again {
+                    Ok(again) if !again.ring.is_same(&changed.ring) => return,
+                    _ => read = again,
+                }
+            }
+            if file.take(read, &mut last_read, &mut warnings) == Ok(true) {
+                self.ring.store(Arc::clone(&last_read));
+            }
+        }
+        self.warn(&warnings);
+    }
+
+    /// Starts to follow the key file, if there is one, until the last owner of these keys is gone.
+    pub(crate) fn follow(self: &Arc<Keys>) -> Result<(), Warning> {
+        let Some(file) = &self.file else { return Ok(()) };
+        let (alive, end) = mpsc::channel();
+        let keys = Arc::downgrade(self);
+        let thread = thread::Builder::new().name("metrics-guard".to_owned()).spawn(move || keep_fresh(&keys, &end));
+        match thread {
+            Ok(_) => {
+                // A second sender is not kept, and ends its thread.
+                let _ = file.alive.set(alive);
+                Ok(())
+            }
+            Err(error) => Err(file.not_followed(&error)),
+        }
+    }
+
+    fn warn(&self, warnings: &[Warning]) {
+        if warnings.is_empty() {
+            return;
+        }
+        // Not called under lock: a hook may do anything.
+        let hooks = lock(&self.hooks).clone();
+        for warning in warnings {
+            for hook in &hooks {
+                hook(warning);
+            }
+            let is_told = observe::warning(warning) || !hooks.is_empty();
+            if !is_told {
+                eprintln!("warning: metrics-guard: {warning}");
+            }
+        }
+    }
+}
+
+fn keep_fresh(keys: &Weak<Keys>, end: &Receiver<Infallible>) {
+    while end.recv_timeout(PERIOD) == Err(RecvTimeoutError::Timeout) {
+        let Some(keys) = keys.upgrade() else { return };
+        // A hook that panics has said so. It must not be the end of new keys.
+        let _ = panic::catch_unwind(AssertUnwindSafe(|| keys.refresh()));
+    }
+}
+
+impl Followed {
+    fn path(&self) -> PathBuf {
+        lock(&self.seen).path.clone()
+    }
+
+    /// Notes what a look at the file gave, and whether its keys have changed.
+    fn take(
+        &self,
+        read: Result<Content, ConfigError>,
+        last_read: &mut Arc<KeyRing>,
+        warnings: &mut Vec<Warning>,
+    ) -> Result<bool, ConfigError> {
+        let read = read.and_then(|content| {
+            let is_cut = content.ring.is_cut_from(last_read);
+            if is_cut { Err(ConfigError::new(Place::File(self.path()), Problem::CutOff)) } else { Ok(content) }
+        });
+        let mut seen = lock(&self.seen);
+        let outcome = match read {
+            Ok(Content { mut ring, modified }) => {
+                seen.modified = modified;
+                seen.problem = None;
+                let is_new = !ring.is_same(last_read);
+                if is_new {
+                    warnings.extend(ring.take_warnings());
+                    *last_read = Arc::new(ring);
+                    observe::new_keys(&seen);
+                }
+                Ok(is_new)
+            }
+            Err(error) => {
+                if seen.problem.replace(error.clone()).is_none() {
+                    warnings.push(Warning::Stale(error.clone()));
+                }
+                Err(error)
+            }
+        };
+        observe::key_file(&seen);
+        outcome
+    }
+
+    fn not_followed(&self, error: &io::Error) -> Warning {
+        Warning::NotFollowed(self.path(), error.kind())
+    }
+}
+
+/// A thread that panicked with the lock has left nothing half done: what is locked is replaced whole.
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+impl fmt::Debug for Keys {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Keys").field("file", &self.file()).finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{
+        fs::{self, File},
+        path::{Path, PathBuf},
+        sync::{
+            Arc, Mutex,
+            atomic::{AtomicBool, Ordering},
+        },
+        thread,
+        time::Duration,
+    };
+
+    use super::{Keys, lock};
+    use crate::{key::Key, key::KeyRing, key_file};
+
+    /// In every valid ring of the test.
+    const PERMANENT: &str = "9c2f1e7ab5d84036f1c0a7e3b6925d48";
+
+    /// The numbers of xorshift64, the same ones each time.
+    struct Numbers(u64);
+
+    impl Numbers {
+        fn below(&mut self, limit: u64) -> u64 {
+            self.0 ^= self.0 << 13;
+            self.0 ^= self.0 >> 7;
+            self.0 ^= self.0 << 17;
+            self.0 % limit
+        }
+    }
+
+    /// The content of a key file with the permanent key and others of one generation.
+    fn content(generation: u64, numbers: &mut Numbers) -> String {
+        let others = (0..=numbers.below(3)).map(|n| format!("{generation:016x}-{n}-of-one-generation\n"));
+        let mut lines: Vec<_> = others.collect();
+        let place = usize::try_from(numbers.below(lines.len() as u64 + 1)).unwrap();
+        lines.insert(place, format!("{PERMANENT}\n"));
+        lines.concat()
+    }
+
+    fn ring(content: &str) -> KeyRing {
+        KeyRing::new(content.lines().map(|line| Key::new(line).unwrap())).unwrap()
+    }
+
+    fn accepts(ring: &KeyRing, key: &str) -> bool {
+        ring.compare(key.as_bytes()).found.into()
+    }
+
+    struct Subject {
+        folder: tempfile::TempDir,
+        keys: Keys,
+        // All that may ever be in force.
+        whole: Mutex<Vec<KeyRing>>,
+        is_over: AtomicBool,
+    }
+
+    impl Subject {
+        fn path(&self) -> PathBuf {
+            self.folder.path().join("metrics_key")
+        }
+
+        /// Looks at each ring in force until the test is over, and says how many there were.
+        fn watch(&self) -> u64 {
+            let mut rings = 0;
+            let mut known = None;
+            while !self.is_over.load(Ordering::Relaxed) {
+                let ring = Arc::clone(&self.keys.in_force());
+                if known.as_ref().is_none_or(|known| !Arc::ptr_eq(known, &ring)) {
+                    assert!(accepts(&ring, PERMANENT), "an empty ring");
+                    let whole = lock(&self.whole);
+                    assert!(whole.iter().rev().any(|whole| whole.is_same(&ring)), "a torn ring");
+                    known = Some(ring);
+                    rings += 1;
+                }
+            }
+            rings
+        }
+
+        fn disturb(&self, generation: u64, numbers: &mut Numbers) {
+            let path = self.path();
+            let new = content(generation, numbers);
+            lock(&self.whole).push(ring(&new));
+            match numbers.below(8) {
+                0 => fs::write(&path, &new).unwrap(),
+                1 => self.keys.replace(ring(&new)),
+                2 => self.cut_off(&path, numbers),
+                3 => fs::remove_file(&path).unwrap(),
+                4 => fs::write(&path, "\n \n").unwrap(),
+                5 => fs::write(&path, format!("{new}short\n")).unwrap(),
+                6 => {
+                    fs::remove_file(&path).unwrap();
+                    fs::create_dir(&path).unwrap();
+                    let _ = self.keys.reload();
+                    fs::remove_dir(&path).unwrap();
+                }
+                _ => self.rename_into_place(&new),
+            }
+            let _ = self.keys.reload();
+            if !path.is_file() {
+                self.rename_into_place(&new);
+            }
+        }
+
+        /// Cuts the file off within a key that the keys have seen whole.
+        fn cut_off(&self, path: &Path, numbers: &mut Numbers) {
+            if self.keys.reload().is_err() {
+                return;
+            }
+            let len = fs::metadata(path).unwrap().len();
+            let rest = fs::read(path).unwrap();
+            let cut = usize::try_from(numbers.below(len)).unwrap();
+            // At the end of a line it is a file with fewer keys, and nothing is wrong with it.
+            let is_between = cut == 0 || rest[cut - 1] == b'\n' || rest[cut] == b'\n';
+            if !is_between {
+                File::options().write(true).open(path).unwrap().set_len(cut as u64).unwrap();
+                assert!(self.keys.reload().is_err(), "cut off at {cut}");
+            }
+        }
+
+        fn rename_into_place(&self, content: &str) {
+            let temporary = self.folder.path().join("new");
+            fs::write(&temporary, content).unwrap();
+            fs::rename(temporary, self.path()).unwrap();
+        }
+    }
+
+    #[test]
+    fn in_a_thousand_interleavings_the_ring_is_never_empty_and_never_torn() {
+        let mut numbers = Numbers(0x9e37_79b9_7f4a_7c15);
+        let first = content(0, &mut numbers);
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("metrics_key");
+        fs::write(&path, &first).unwrap();
+        let keys = Keys::of_file(path.clone(), key_file::read(&path).unwrap());
+        let subject = Subject { folder, keys, whole: Mutex::new(vec![ring(&first)]), is_over: AtomicBool::new(false) };
+
+        thread::scope(|scope| {
+            let watcher = scope.spawn(|| subject.watch());
+            // Its reads fall between any two steps of the changes.
+            let reader = scope.spawn(|| {
+                let mut reads = 0;
+                while !subject.is_over.load(Ordering::Relaxed) {
+                    reads += u64::from(subject.keys.reload().is_ok());
+                    // Not at once: the lock would never be free.
+                    thread::sleep(Duration::from_micros(100));
+                }
+                reads
+            });
+            for generation in 1..=1000 {
+                subject.disturb(generation, &mut numbers);
+                if watcher.is_finished() || reader.is_finished() {
+                    break;
+                }
+            }
+            subject.is_over.store(true, Ordering::Relaxed);
+            assert!(watcher.join().unwrap() > 100 && reader.join().unwrap() > 100);
+        });
+
+        subject.rename_into_place(&first);
+        subject.keys.reload().unwrap();
+        assert!(subject.keys.in_force().is_same(&ring(&first)));
+    }
+
+    #[test]
+    fn what_is_put_in_force_by_hand_stays_until_the_file_changes() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("metrics_key");
+        let [first, second, by_hand] = [1, 2, 3].map(|generation| content(generation, &mut Numbers(1)));
+        fs::write(&path, &first).unwrap();
+        let keys = Keys::of_file(path.clone(), key_file::read(&path).unwrap());
+        keys.replace(ring(&by_hand));
+        keys.refresh();
+        assert!(keys.in_force().is_same(&ring(&by_hand)));
+        keys.reload().unwrap();
+        assert!(keys.in_force().is_same(&ring(&first)));
+        keys.replace(ring(&by_hand));
+        fs::write(&path, &second).unwrap();
+        keys.refresh();
+        assert!(keys.in_force().is_same(&ring(&second)));
+    }
+}

@@ -1,0 +1,98 @@
+//! A guard follows its key file without being asked, and stops when it is dropped. Alone in its program, since it counts
+//! threads.
+
+#![allow(clippy::unwrap_used)] // in tests; clippy.toml does not reach their helper functions
+
+use std::{
+    fs,
+    path::Path,
+    sync::{
+        Arc,
+        atomic::{AtomicU32, Ordering},
+    },
+    thread,
+    time::{Duration, Instant},
+};
+
+use http::Request;
+use metrics_guard_core::Guard;
+
+const OLD: &str = "9c2f1e7ab5d84036f1c0a7e3b6925d48";
+const NEW: &str = "1f83b6d05ae94c27801d7e6a3c5f9b42";
+
+fn accepts(guard: &Guard, key: &str) -> bool {
+    guard.check(&Request::get("/").header("X-Metrics-Key", key).body(()).unwrap()).is_ok()
+}
+
+/// Waits for at most three periods, and a little.
+fn wait_until(is_true: impl Fn() -> bool) -> Duration {
+    let start = Instant::now();
+    while !is_true() {
+        assert!(start.elapsed() < Duration::from_secs(7));
+        thread::sleep(Duration::from_millis(20));
+    }
+    start.elapsed()
+}
+
+/// The threads of this program that follow a key file.
+#[cfg(target_os = "linux")]
+fn threads() -> usize {
+    let names = fs::read_dir("/proc/self/task").unwrap().filter_map(|task| {
+        // A thread can end between the two looks.
+        fs::read_to_string(task.ok()?.path().join("comm")).ok()
+    });
+    names.filter(|name| name.trim() == "metrics-guard").count()
+}
+
+fn rename_into_place(path: &Path, content: &str) {
+    fs::write(path.with_extension("new"), content).unwrap();
+    fs::rename(path.with_extension("new"), path).unwrap();
+}
+
+#[test]
+fn a_key_file_is_followed_until_its_guard_is_gone() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("metrics_key");
+    fs::write(&path, OLD).unwrap();
+    let guard = Guard::builder_from_file(&path).unwrap().build();
+    let warnings = Arc::new(AtomicU32::new(0));
+    let seen = Arc::clone(&warnings);
+    guard.on_warning(move |_| {
+        seen.fetch_add(1, Ordering::Relaxed);
+        panic!("a hook that panics is not the end of new keys");
+    });
+
+    rename_into_place(&path, &format!("{NEW}\n{OLD}\n"));
+    let took = wait_until(|| accepts(&guard, NEW));
+    assert!(accepts(&guard, OLD));
+    println!("a new key is in force after {took:?}");
+
+    // Over several looks at a file that is gone: one warning.
+    let before = warnings.load(Ordering::Relaxed);
+    fs::remove_file(&path).unwrap();
+    wait_until(|| guard.key_file().unwrap().problem().is_some());
+    thread::sleep(Duration::from_secs(5));
+    assert_eq!(warnings.load(Ordering::Relaxed), before + 1);
+    assert!(accepts(&guard, NEW) && accepts(&guard, OLD));
+
+    rename_into_place(&path, OLD);
+    wait_until(|| !accepts(&guard, NEW));
+    assert!(guard.key_file().unwrap().problem().is_none());
+
+    // What is put in force by hand stays while the file does.
+    guard.replace(metrics_guard_core::Key::new(NEW).unwrap()).unwrap();
+    thread::sleep(Duration::from_secs(5));
+    assert!(accepts(&guard, NEW) && !accepts(&guard, OLD));
+
+    #[cfg(target_os = "linux")]
+    {
+        assert_eq!(threads(), 1);
+        let clone = guard.clone();
+        drop(guard);
+        assert!(accepts(&clone, NEW));
+        assert_eq!(threads(), 1);
+        drop(clone);
+        let took = wait_until(|| threads() == 0);
+        println!("the thread is gone after {took:?}");
+    }
+}

@@ -1,0 +1,212 @@
+//! Who may ask, beside the key that is presented, and who is told of it.
+
+#![allow(clippy::unwrap_used)] // in tests; clippy.toml does not reach their helper functions
+
+use std::sync::{Arc, Mutex};
+
+use http::Request;
+use metrics_guard_core::{
+    ClientName, ConfigError, Denied, Guard, GuardBuilder, Key, Peer, Place, Problem, Reason, Setting, Settings, Warning,
+};
+
+const KEY: &str = "9c2f1e7ab5d84036f1c0a7e3b6925d48";
+const WRONG: &str = "1f83b6d05ae94c27801d7e6a3c5f9b42";
+const NAME: &str = "prometheus.example";
+
+fn builder() -> GuardBuilder {
+    Guard::builder(Key::new(KEY).unwrap())
+}
+
+fn peer(address: &str) -> Peer {
+    Peer::at(format!("{address}:40000").parse().unwrap())
+}
+
+fn named(address: &str) -> Peer {
+    peer(address).with_names([ClientName::dns(NAME)])
+}
+
+fn ask(guard: &Guard, key: Option<&str>, peer: Option<Peer>) -> Result<Option<&'static str>, Reason> {
+    let mut request = Request::get("/metrics");
+    if let Some(key) = key {
+        request = request.header("X-Metrics-Key", key);
+    }
+    let mut request = request.body(()).unwrap();
+    if let Some(peer) = peer {
+        request.extensions_mut().insert(peer);
+    }
+    guard.check(&request).map(|authorized| authorized.key()).map_err(|denied| denied.reason())
+}
+
+#[test]
+fn an_address_is_asked_for_in_addition_to_the_key() {
+    let guard = builder().allow_networks(["10.0.0.0/8"]).unwrap().build();
+    let near = || Some(peer("10.1.2.3"));
+    assert_eq!(ask(&guard, Some(KEY), near()), Ok(Some("current")));
+    assert_eq!(ask(&guard, Some(WRONG), near()), Err(Reason::Wrong));
+    assert_eq!(ask(&guard, None, near()), Err(Reason::Missing));
+    for far in [Some(peer("11.1.2.3")), Some(peer("[fd00::1]")), None] {
+        for key in [Some(KEY), Some(WRONG), None] {
+            assert_eq!(ask(&guard, key, far.clone()), Err(Reason::Address), "{far:?}");
+        }
+    }
+    assert_eq!(ask(&guard, Some(KEY), Some(peer("[::ffff:10.1.2.3]"))), Ok(Some("current")));
+}
+
+#[test]
+fn case_55_a_denied_peer_gets_the_same_answer_for_every_key() {
+    let far = builder().allow_networks(["10.0.0.0/8"]).unwrap().build();
+    let nameless = builder().require_client_name([NAME]).unwrap().build();
+    let answer = |guard: &Guard, key: &str| {
+        let mut request = Request::get("/metrics").header("X-Metrics-Key", key).body(()).unwrap();
+        request.extensions_mut().insert(peer("192.0.2.1"));
+        let denied: Denied = guard.check(&request).unwrap_err();
+        format!("{:?} {}", denied.into_response::<()>(), denied.body())
+    };
+    let answers =
+        [(&far, KEY), (&far, WRONG), (&nameless, KEY), (&nameless, WRONG)].map(|(guard, key)| answer(guard, key));
+    assert!(answers.iter().all(|other| *other == answers[0]), "{answers:?}");
+    assert!(answers[0].contains("403"));
+}
+
+#[test]
+fn a_client_name_is_asked_for_beside_the_key_unless_instead_of_it() {
+    let beside = builder().require_client_name(["other.example", NAME]).unwrap().build();
+    assert!(beside.requires_client_name());
+    assert_eq!(ask(&beside, Some(KEY), Some(named("10.1.2.3"))), Ok(Some("current")));
+    assert_eq!(ask(&beside, Some(WRONG), Some(named("10.1.2.3"))), Err(Reason::Wrong));
+    assert_eq!(ask(&beside, None, Some(named("10.1.2.3"))), Err(Reason::Missing));
+    assert_eq!(ask(&beside, Some(KEY), Some(peer("10.1.2.3"))), Err(Reason::Certificate));
+    assert_eq!(ask(&beside, Some(KEY), None), Err(Reason::Certificate));
+
+    let instead = builder().require_client_name([NAME]).unwrap().instead_of_key().unwrap().build();
+    assert!(instead.requires_client_name());
+    for key in [Some(KEY), Some(WRONG), None] {
+        assert_eq!(ask(&instead, key, Some(named("10.1.2.3"))), Ok(None));
+        assert_eq!(ask(&instead, key, Some(peer("10.1.2.3"))), Err(Reason::Certificate));
+        assert_eq!(ask(&instead, key, None), Err(Reason::Certificate));
+    }
+    // Other names afterwards do not bring the key back, and do not open the guard.
+    let renamed = builder().require_client_name(["other.example"]).unwrap().instead_of_key().unwrap();
+    let renamed = renamed.require_client_name([NAME]).unwrap().build();
+    assert_eq!(ask(&renamed, None, Some(named("10.1.2.3"))), Ok(None));
+    assert_eq!(ask(&renamed, None, Some(peer("10.1.2.3"))), Err(Reason::Certificate));
+
+    let error = builder().instead_of_key().unwrap_err();
+    assert_eq!(error.problem(), &Problem::NoClientName);
+    assert!(!Guard::new(Key::new(KEY).unwrap()).requires_client_name());
+}
+
+#[test]
+fn address_and_certificate_are_both_asked_for() {
+    let both = || builder().allow_networks(["10.0.0.0/8"]).unwrap().require_client_name([NAME]).unwrap();
+    let guard = both().build();
+    assert_eq!(ask(&guard, Some(KEY), Some(named("10.1.2.3"))), Ok(Some("current")));
+    assert_eq!(ask(&guard, Some(KEY), Some(named("11.1.2.3"))), Err(Reason::Address));
+    assert_eq!(ask(&guard, Some(KEY), Some(peer("10.1.2.3"))), Err(Reason::Certificate));
+    let without_key = both().instead_of_key().unwrap().build();
+    assert_eq!(ask(&without_key, None, Some(named("10.1.2.3"))), Ok(None));
+    assert_eq!(ask(&without_key, None, Some(named("11.1.2.3"))), Err(Reason::Address));
+}
+
+fn from(variables: &[(&str, &str)]) -> Result<Guard, ConfigError> {
+    let mut settings = Settings::default();
+    for (variable, value) in variables {
+        let setting = Setting::ALL.into_iter().find(|setting| setting.variable() == *variable).unwrap();
+        settings.set(setting, Place::Variable(setting.variable()), value.into()).unwrap();
+    }
+    settings.guard()
+}
+
+const NETWORKS: &str = "METRICS_VERIFICATION_NETWORKS";
+const NAMES: &str = "METRICS_VERIFICATION_CLIENT_NAMES";
+
+#[test]
+fn the_environment_says_who_may_ask() {
+    let with = |variable: &str, value: &str| from(&[("METRICS_VERIFICATION_KEY", KEY), (variable, value)]);
+    let guard = with(NETWORKS, "10.0.0.0/8,fd00::/8 , 192.0.2.1").unwrap();
+    for (address, passes) in [("10.1.2.3", true), ("[fd00::1]", true), ("192.0.2.1", true), ("192.0.2.2", false)] {
+        assert_eq!(ask(&guard, Some(KEY), Some(peer(address))).is_ok(), passes, "{address}");
+    }
+    let guard = with(NAMES, &format!("spiffe://example.org/prometheus, {NAME}")).unwrap();
+    assert!(ask(&guard, Some(KEY), Some(named("192.0.2.2"))).is_ok());
+    assert_eq!(ask(&guard, Some(KEY), Some(peer("192.0.2.2"))), Err(Reason::Certificate));
+
+    for (variable, value, expected) in [
+        (NETWORKS, "", Problem::NoNetwork),
+        (NETWORKS, " ", Problem::NoNetwork),
+        (NETWORKS, "10.0.0.0/8,", Problem::NotANetwork(2)),
+        (NETWORKS, "10.0.0.0/8 fd00::/8", Problem::NotANetwork(1)),
+        (NETWORKS, "10.0.0.0/8;fd00::/8", Problem::NotANetwork(1)),
+        (NETWORKS, "fd00::/8, 10.0.0.1/8", Problem::HostBits(2, "10.0.0.0/8".to_owned())),
+        (NETWORKS, "::ffff:10.0.0.0/8", Problem::MappedNetwork(1)),
+        (NAMES, "", Problem::NoClientName),
+        (NAMES, "a.example, *.example", Problem::NotAClientName(2)),
+    ] {
+        let error = with(variable, value).unwrap_err();
+        assert_eq!((error.problem(), error.place()), (&expected, &Place::Variable(variable)), "{value}");
+    }
+    // Neither error shows what was set: it may be the key.
+    for variable in [NETWORKS, NAMES] {
+        let error = with(variable, &format!("{WRONG}_*")).unwrap_err();
+        assert!(!error.to_string().contains(WRONG), "{error}");
+    }
+    let all = with(NETWORKS, "10.0.0.0/8, 0.0.0.0/0").unwrap();
+    assert_eq!(all.warnings(), [Warning::AllAddresses(Place::Variable(NETWORKS))]);
+    // Never instead of a key.
+    assert_eq!(from(&[(NETWORKS, "10.0.0.0/8")]).unwrap_err().problem(), &Problem::NoKey);
+    assert_eq!(from(&[(NAMES, NAME)]).unwrap_err().problem(), &Problem::NoKey);
+}
+
+#[test]
+fn a_disabled_guard_lets_everyone_pass_and_looks_at_the_lists_all_the_same() {
+    let disabled = ("METRICS_VERIFICATION_DISABLED", "true");
+    let lists = [("METRICS_VERIFICATION_NETWORKS", "10.0.0.0/8"), ("METRICS_VERIFICATION_CLIENT_NAMES", NAME)];
+    let guard = from(&[disabled, lists[0], lists[1]]).unwrap();
+    assert_eq!(ask(&guard, None, None), Ok(None));
+    assert!(!guard.requires_client_name());
+    let error = from(&[disabled, ("METRICS_VERIFICATION_NETWORKS", "")]).unwrap_err();
+    assert_eq!(error.problem(), &Problem::NoNetwork);
+    let error = from(&[disabled, ("METRICS_VERIFICATION_CLIENT_NAMES", "*")]).unwrap_err();
+    assert_eq!(error.problem(), &Problem::NotAClientName(1));
+}
+
+#[test]
+fn every_check_is_observed_once_by_each_observer() {
+    let seen = Arc::new(Mutex::new(Vec::new()));
+    let observer = |name: &'static str| {
+        let seen = Arc::clone(&seen);
+        move |outcome: Result<&metrics_guard_core::Authorized, Denied>| {
+            let outcome = outcome.map(metrics_guard_core::Authorized::key).map_err(|denied| denied.reason());
+            seen.lock().unwrap().push((name, outcome));
+        }
+    };
+    let guard = builder()
+        .allow_networks(["10.0.0.0/8"])
+        .unwrap()
+        .require_client_name([NAME])
+        .unwrap()
+        .observe(observer("first"))
+        .observe(observer("second"))
+        .build();
+    let asked = [
+        (Some(KEY), Some(named("10.1.2.3"))),
+        (Some(WRONG), Some(named("10.1.2.3"))),
+        (None, Some(named("10.1.2.3"))),
+        (Some(KEY), Some(peer("10.1.2.3"))),
+        (Some(KEY), None),
+    ];
+    for (key, peer) in asked {
+        let outcome = ask(&guard, key, peer);
+        assert_eq!(std::mem::take(&mut *seen.lock().unwrap()), [("first", outcome), ("second", outcome)]);
+    }
+    let mut malformed = Request::get("/").header("Authorization", "Basic !").body(()).unwrap();
+    malformed.extensions_mut().insert(named("10.1.2.3"));
+    assert!(guard.check(&malformed).is_err());
+    assert_eq!(seen.lock().unwrap()[0], ("first", Err(Reason::Malformed)));
+
+    let mut settings = Settings::default();
+    settings.set(Setting::Disabled, Place::Field("disabled".into()), "true".into()).unwrap();
+    let disabled = settings.builder().unwrap().observe(observer("disabled")).build();
+    ask(&disabled, None, None).unwrap();
+    assert_eq!(seen.lock().unwrap().last(), Some(&("disabled", Ok(None))));
+}

@@ -1,0 +1,246 @@
+//! Keys that change while the server runs: cases 43 to 45 of the attack catalogue, and changes by hand.
+
+#![allow(clippy::unwrap_used)] // in tests; clippy.toml does not reach their helper functions
+
+use std::{
+    fs::{self, File},
+    path::{Path, PathBuf},
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicBool, Ordering},
+    },
+    thread,
+};
+
+use http::Request;
+use metrics_guard_core::{ConfigError, Guard, Key, KeyRing, Place, Problem, Setting, Settings, Warning};
+
+const OLD: &str = "9c2f1e7ab5d84036f1c0a7e3b6925d48";
+const NEW: &str = "1f83b6d05ae94c27801d7e6a3c5f9b42";
+
+fn label(guard: &Guard, key: &str) -> Option<&'static str> {
+    guard.check(&Request::get("/").header("X-Metrics-Key", key).body(()).unwrap()).ok()?.key()
+}
+
+struct Subject {
+    folder: tempfile::TempDir,
+    guard: Guard,
+    warnings: Arc<Mutex<Vec<Warning>>>,
+}
+
+impl Subject {
+    fn new(content: &str) -> Subject {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("metrics_key");
+        fs::write(&path, content).unwrap();
+        let guard = Guard::builder_from_file(&path).unwrap().build();
+        let warnings = Arc::new(Mutex::new(Vec::new()));
+        let seen = Arc::clone(&warnings);
+        guard.on_warning(move |warning| seen.lock().unwrap().push(warning.clone()));
+        Subject { folder, guard, warnings }
+    }
+
+    fn path(&self) -> PathBuf {
+        self.folder.path().join("metrics_key")
+    }
+
+    fn warnings(&self) -> Vec<Warning> {
+        self.warnings.lock().unwrap().clone()
+    }
+
+    fn write(&self, content: &str) -> Result<(), ConfigError> {
+        let temporary = self.folder.path().join("new");
+        fs::write(&temporary, content).unwrap();
+        #[cfg(unix)]
+        {
+            use std::os::unix::fs::PermissionsExt;
+            fs::set_permissions(&temporary, fs::Permissions::from_mode(0o600)).unwrap();
+        }
+        fs::rename(temporary, self.path()).unwrap();
+        self.guard.reload()
+    }
+}
+
+#[test]
+fn a_key_is_rotated_with_both_in_force_for_a_while() {
+    let subject = Subject::new(OLD);
+    assert_eq!((label(&subject.guard, OLD), label(&subject.guard, NEW)), (Some("current"), None));
+    subject.write(&format!("{NEW}\n{OLD}\n")).unwrap();
+    assert_eq!((label(&subject.guard, OLD), label(&subject.guard, NEW)), (Some("previous"), Some("current")));
+    subject.write(&format!("{NEW}\n")).unwrap();
+    assert_eq!((label(&subject.guard, OLD), label(&subject.guard, NEW)), (None, Some("current")));
+    assert_eq!(subject.warnings(), []);
+    let file = subject.guard.key_file().unwrap();
+    assert_eq!((file.path(), file.problem()), (&*subject.path(), None));
+    assert_eq!(file.modified(), fs::metadata(subject.path()).unwrap().modified().ok());
+}
+
+#[cfg(unix)]
+#[test]
+fn case_43_the_path_is_followed_and_not_the_file() {
+    use std::os::unix::fs::symlink;
+    // As the kubelet does it: metrics_key -> ..data/metrics_key, ..data -> a folder, and ..data is renamed over.
+    let folder = tempfile::tempdir().unwrap();
+    let swap = |name: &str, key: &str| {
+        fs::create_dir(folder.path().join(name)).unwrap();
+        fs::write(folder.path().join(name).join("metrics_key"), key).unwrap();
+        symlink(name, folder.path().join("..data_tmp")).unwrap();
+        fs::rename(folder.path().join("..data_tmp"), folder.path().join("..data")).unwrap();
+    };
+    swap("..2026_01", OLD);
+    symlink("..data/metrics_key", folder.path().join("metrics_key")).unwrap();
+    let guard = Guard::builder_from_file(folder.path().join("metrics_key")).unwrap().build();
+    swap("..2026_02", NEW);
+    guard.reload().unwrap();
+    assert_eq!((label(&guard, OLD), label(&guard, NEW)), (None, Some("current")));
+}
+
+#[test]
+fn case_44_a_file_that_breaks_leaves_the_last_good_keys_in_force_and_says_so_once() {
+    type Fault = (&'static str, fn(&Path), fn(&Problem) -> bool);
+    let faults: &[Fault] = &[
+        ("emptied", |path| drop(File::create(path).unwrap()), |problem| *problem == Problem::Blank),
+        ("blank", |path| fs::write(path, " \n\n").unwrap(), |problem| *problem == Problem::Blank),
+        (
+            "truncated",
+            |path| File::options().write(true).open(path).unwrap().set_len(20).unwrap(),
+            |problem| *problem == Problem::CutOff,
+        ),
+        (
+            "truncated to less than a key",
+            |path| File::options().write(true).open(path).unwrap().set_len(10).unwrap(),
+            |problem| *problem == Problem::TooShort,
+        ),
+        ("deleted", |path| fs::remove_file(path).unwrap(), |problem| matches!(problem, Problem::Unreadable(_))),
+        (
+            "invalid",
+            |path| fs::write(path, format!("{NEW}\n{OLD} x\n")).unwrap(),
+            |problem| *problem == Problem::Unsendable,
+        ),
+        ("a sample", |path| fs::write(path, "changeme").unwrap(), |problem| *problem == Problem::Sample),
+        (
+            "a directory",
+            |path| {
+                fs::remove_file(path).unwrap();
+                fs::create_dir(path).unwrap();
+            },
+            |problem| *problem == Problem::NotAFile,
+        ),
+        #[cfg(target_os = "linux")]
+        (
+            // It opens, and cannot be read: unlike a file without rights, not even by root.
+            "unreadable",
+            |path| {
+                fs::remove_file(path).unwrap();
+                std::os::unix::fs::symlink("/proc/self/mem", path).unwrap();
+            },
+            |problem| matches!(problem, Problem::Unreadable(_)),
+        ),
+    ];
+    for (name, break_it, is_expected) in faults {
+        let subject = Subject::new(&format!("{OLD}\n"));
+        break_it(&subject.path());
+        for _ in 0..3 {
+            let error = subject.guard.reload().unwrap_err();
+            assert!(is_expected(error.problem()), "{name}: {error}");
+            assert!(!error.to_string().contains(&OLD[..16]) && !error.to_string().contains(&NEW[..16]), "{error}");
+            assert_eq!(subject.guard.key_file().unwrap().problem(), Some(&error), "{name}");
+            assert_eq!(label(&subject.guard, OLD), Some("current"), "{name}");
+            assert_eq!(label(&subject.guard, &OLD[..20]), None, "{name}");
+            assert_eq!(label(&subject.guard, NEW), None, "{name}");
+            assert_eq!(subject.warnings(), [Warning::Stale(error)], "{name}");
+        }
+        // Mended, and broken again: that is news.
+        if subject.path().is_dir() {
+            fs::remove_dir(subject.path()).unwrap();
+        }
+        subject.write(NEW).unwrap();
+        assert!(subject.guard.key_file().unwrap().problem().is_none(), "{name}");
+        assert_eq!((label(&subject.guard, OLD), label(&subject.guard, NEW)), (None, Some("current")), "{name}");
+        fs::remove_file(subject.path()).unwrap();
+        subject.guard.reload().unwrap_err();
+        assert_eq!(subject.warnings().len(), 2, "{name}");
+    }
+}
+
+#[test]
+fn a_file_cut_off_between_keys_is_a_file_with_fewer() {
+    let subject = Subject::new(&format!("{NEW}\n{OLD}\n"));
+    subject.write(NEW).unwrap();
+    assert_eq!((label(&subject.guard, OLD), label(&subject.guard, NEW)), (None, Some("current")));
+}
+
+#[test]
+fn case_45_a_check_sees_one_ring() {
+    let key = |key, label| Key::new(key).unwrap().labelled(label);
+    let first = || KeyRing::new([key(OLD, "old in the first"), key(NEW, "new in the first")]).unwrap();
+    let second = || KeyRing::new([key(NEW, "new in the second"), key(OLD, "old in the second")]).unwrap();
+    let guard = Guard::new(first());
+    let is_over = AtomicBool::new(false);
+    thread::scope(|scope| {
+        let checks = [(OLD, "old"), (NEW, "new")].map(|(key, name)| {
+            let (guard, is_over) = (&guard, &is_over);
+            scope.spawn(move || {
+                let mut seen = [0_u32; 2];
+                while !is_over.load(Ordering::Relaxed) {
+                    let label = label(guard, key).unwrap();
+                    assert!(label.starts_with(name), "{key}: {label}");
+                    seen[usize::from(label.ends_with("second"))] += 1;
+                }
+                seen
+            })
+        });
+        for _ in 0..2000 {
+            guard.replace(second()).unwrap();
+            guard.replace(first()).unwrap();
+        }
+        is_over.store(true, Ordering::Relaxed);
+        for seen in checks.map(|check| check.join().unwrap()) {
+            assert!(seen.iter().all(|times| *times > 0), "{seen:?}");
+        }
+    });
+}
+
+#[test]
+fn keys_are_replaced_by_hand() {
+    let guard = Guard::new(Key::new(OLD).unwrap());
+    let warnings = Arc::new(Mutex::new(Vec::new()));
+    let seen = Arc::clone(&warnings);
+    guard.on_warning(move |warning| seen.lock().unwrap().push(warning.to_string()));
+    let clone = guard.clone();
+    guard.replace(Key::new(&NEW[..20]).unwrap().labelled("short")).unwrap();
+    assert_eq!((label(&clone, OLD), label(&clone, &NEW[..20])), (None, Some("short")));
+    assert!(warnings.lock().unwrap()[0].contains("fewer than 32 characters"));
+    assert!(guard.key_file().is_none());
+    assert_eq!(guard.reload().unwrap_err().problem(), &Problem::NoKeyFile);
+}
+
+#[test]
+fn a_guard_that_asks_for_no_key_takes_none() {
+    let by_name = Guard::builder(Key::new(OLD).unwrap()).require_client_name(["prometheus.example"]).unwrap();
+    for guard in [Guard::disabled(), by_name.instead_of_key().unwrap().build()] {
+        assert_eq!(guard.replace(Key::new(NEW).unwrap()).unwrap_err().problem(), &Problem::NoUseForKeys);
+        assert_eq!(guard.reload().unwrap_err().problem(), &Problem::NoUseForKeys);
+        assert!(guard.key_file().is_none());
+    }
+}
+
+#[test]
+fn new_keys_bring_their_warnings() {
+    let subject = Subject::new(OLD);
+    subject.write(&format!("{NEW}\n{NEW}\n")).unwrap();
+    let texts: Vec<_> = subject.warnings().iter().map(ToString::to_string).collect();
+    assert_eq!(texts.len(), 1, "{texts:?}");
+    assert!(texts[0].ends_with("metrics_key, line 2: the same key as an earlier one; it counts once"), "{texts:?}");
+}
+
+#[test]
+fn settings_with_a_key_file_follow_it() {
+    let subject = Subject::new(OLD);
+    let mut settings = Settings::default();
+    settings.set(Setting::KeyFile, Place::Field("key_file".into()), subject.path().into()).unwrap();
+    let guard = settings.guard().unwrap();
+    subject.write(NEW).unwrap();
+    guard.reload().unwrap();
+    assert_eq!(label(&guard, NEW), Some("current"));
+}
