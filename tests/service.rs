@@ -1,9 +1,14 @@
 //! What the examples of all adapters serve, so that they differ in nothing but the server: a module of each, by path.
 
-use std::{error::Error, net::SocketAddr, time::Duration};
+use std::{
+    error::Error,
+    net::SocketAddr,
+    sync::{Arc, OnceLock},
+    time::{Duration, UNIX_EPOCH},
+};
 
 use metrics_guard_core::{ConfigError, Guard, Place, Problem, Setting, Settings};
-use prometheus::{HistogramOpts, HistogramVec, IntCounter, IntCounterVec, Opts, Registry, TextEncoder};
+use prometheus::{GaugeVec, HistogramOpts, HistogramVec, IntCounter, IntCounterVec, Opts, Registry, TextEncoder};
 
 /// The answer to `GET /`.
 pub(crate) const INDEX: &str = "Hello. My metrics are none of your business.\n";
@@ -24,6 +29,11 @@ pub(crate) struct Instruments {
     requests: IntCounterVec,
     durations: HistogramVec,
     scrapes: IntCounter,
+    // The guard at work. The core's feature `metrics` has these three too, for who uses that facade.
+    checks: IntCounterVec,
+    key_file_stale: GaugeVec,
+    key_file_modified: GaugeVec,
+    guard: Arc<OnceLock<Guard>>,
 }
 
 impl Instruments {
@@ -39,10 +49,32 @@ impl Instruments {
                 &["method", "route"],
             )?,
             scrapes: IntCounter::new("metrics_scrapes_total", "Scrapes that the guard let pass.")?,
+            checks: IntCounterVec::new(
+                Opts::new("metrics_guard_checks_total", "Checks by the metrics guard."),
+                &["outcome", "key"],
+            )?,
+            key_file_stale: GaugeVec::new(
+                Opts::new(
+                    "metrics_guard_key_file_stale",
+                    "Whether the key file is unusable and earlier keys are in force.",
+                ),
+                &["file"],
+            )?,
+            key_file_modified: GaugeVec::new(
+                Opts::new(
+                    "metrics_guard_key_file_modified_timestamp_seconds",
+                    "When the file of the keys in force was written.",
+                ),
+                &["file"],
+            )?,
+            guard: Arc::default(),
         };
         instruments.registry.register(Box::new(instruments.requests.clone()))?;
         instruments.registry.register(Box::new(instruments.durations.clone()))?;
         instruments.registry.register(Box::new(instruments.scrapes.clone()))?;
+        instruments.registry.register(Box::new(instruments.checks.clone()))?;
+        instruments.registry.register(Box::new(instruments.key_file_stale.clone()))?;
+        instruments.registry.register(Box::new(instruments.key_file_modified.clone()))?;
         #[cfg(target_os = "linux")]
         {
             let process = prometheus::process_collector::ProcessCollector::for_self();
@@ -63,24 +95,42 @@ impl Instruments {
     /// The metrics, as text.
     pub(crate) fn scrape(&self) -> prometheus::Result<String> {
         self.scrapes.inc();
+        if let Some(file) = self.guard.get().and_then(Guard::key_file) {
+            let path = file.path().display().to_string();
+            self.key_file_stale.with_label_values(&[&path]).set(if file.problem().is_some() { 1.0 } else { 0.0 });
+            if let Some(modified) = file.modified().and_then(|modified| modified.duration_since(UNIX_EPOCH).ok()) {
+                self.key_file_modified.with_label_values(&[&path]).set(modified.as_secs_f64());
+            }
+        }
         TextEncoder::new().encode_to_string(&self.registry.gather())
     }
-}
 
-/// The guard that is configured; or, if no key is, one with a key for this run, and that key. Rocket's example configures
-/// itself by Rocket's means.
-#[allow(dead_code)]
-pub(crate) fn or_for_this_run(
-    configured: Result<Guard, ConfigError>,
-) -> Result<(Guard, Option<String>), Box<dyn Error>> {
-    match configured {
-        Err(error) if *error.problem() == Problem::NoKey => {
-            let key = key_for_this_run()?;
-            let mut settings = Settings::from_env();
-            settings.set(Setting::Key, Place::Field("the key for this run".into()), key.clone().into())?;
-            Ok((settings.guard()?, Some(key)))
-        }
-        configured => Ok((configured?, None)),
+    /// The guard of these settings; or, if they have no key, with a key for this run, and that key. Its checks are
+    /// counted.
+    pub(crate) fn guard(
+        &self,
+        settings: impl Fn() -> Result<Settings, ConfigError>,
+    ) -> Result<(Guard, Option<String>), Box<dyn Error>> {
+        let (builder, key_for_this_run) = match settings().and_then(Settings::builder) {
+            Err(error) if *error.problem() == Problem::NoKey => {
+                let key = key_for_this_run()?;
+                let mut settings = settings()?;
+                settings.set(Setting::Key, Place::Field("the key for this run".into()), key.clone().into())?;
+                (settings.builder()?, Some(key))
+            }
+            builder => (builder?, None),
+        };
+        let checks = self.checks.clone();
+        let guard = builder
+            .observe(move |outcome| {
+                let (outcome, key) = match outcome {
+                    Ok(authorized) => ("allowed", authorized.key().unwrap_or_default()),
+                    Err(denied) => (denied.reason().as_str(), ""),
+                };
+                checks.with_label_values(&[outcome, key]).inc();
+            })
+            .build();
+        Ok((self.guard.get_or_init(|| guard).clone(), key_for_this_run))
     }
 }
 
@@ -96,8 +146,7 @@ pub(crate) fn announce(guard: &Guard, key_for_this_run: Option<&str>, address: S
     }
 }
 
-/// A key for one run of an example that has none configured.
-pub(crate) fn key_for_this_run() -> Result<String, Box<dyn Error>> {
+fn key_for_this_run() -> Result<String, Box<dyn Error>> {
     let mut bytes = [0; 32];
     getrandom::fill(&mut bytes)?;
     let digits = |byte: &u8| [byte >> 4, byte & 0xf].map(|digit| char::from_digit(digit.into(), 16).unwrap_or('0'));

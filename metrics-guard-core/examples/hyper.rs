@@ -23,7 +23,7 @@ use hyper_util::{
     rt::{TokioExecutor, TokioIo},
     server::conn::auto::Builder,
 };
-use metrics_guard_core::{Guard, Peer, guard_metrics};
+use metrics_guard_core::{Guard, Peer, Settings, guard_metrics};
 use service::Instruments;
 use tokio::net::TcpListener;
 
@@ -93,9 +93,10 @@ async fn main() -> Result<(), Box<dyn Error>> {
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, port)).await?;
     let address = listener.local_addr()?;
 
-    let (guard, key_for_this_run) = service::or_for_this_run(Guard::from_env())?;
+    let instruments = Instruments::new()?;
+    let (guard, key_for_this_run) = instruments.guard(|| Ok(Settings::from_env()))?;
     service::announce(&guard, key_for_this_run.as_deref(), address);
-    let service = Service { guard, instruments: Instruments::new()? };
+    let service = Service { guard, instruments };
     loop {
         let (stream, address) = listener.accept().await?;
         let service = service.clone();

@@ -7,6 +7,9 @@
 //! `GET /` and `GET /fibonacci/<n>` are public, `GET /metrics` is guarded. It listens as Rocket does (`ROCKET_PORT`,
 //! `ROCKET_ADDRESS`) and takes its key as every service with `MetricsGuard::fairing()` does. Only where none is
 //! configured, and only since this is an example, it makes one for the run and prints what uses it.
+//!
+//! With `--features mtls`, and a `tls.mutual` in Rocket's configuration, it can ask for client certificates
+//! (`METRICS_VERIFICATION_CLIENT_NAMES`).
 
 use std::{
     error::Error,
@@ -14,7 +17,7 @@ use std::{
     time::Instant,
 };
 
-use metrics_guard_rocket::{MetricsGuard, Problem, guard_metrics};
+use metrics_guard_rocket::{MetricsGuard, guard_metrics};
 use rocket::{
     Config, Data, Request, Response, State,
     fairing::{AdHoc, Fairing, Info, Kind},
@@ -50,20 +53,15 @@ fn metrics(instruments: &State<Instruments>) -> Result<Metrics, String> {
 #[rocket::main]
 async fn main() -> Result<(), Box<dyn Error>> {
     let instruments = Instruments::new()?;
-    let mut figment = Config::figment();
-    let mut key_for_this_run = None;
-    // Whatever else is wrong with the configuration, the fairing says so and refuses the launch.
-    if MetricsGuard::from_figment(&figment).is_err_and(|error| *error.problem() == Problem::NoKey) {
-        let key = service::key_for_this_run()?;
-        figment = figment.merge(("metrics_guard.key", &key));
-        key_for_this_run = Some(key);
-    }
+    let figment = Config::figment();
+    // Without a key for this run, and uncounted, this would be `MetricsGuard::fairing()`.
+    let (guard, key_for_this_run) = instruments.guard(|| MetricsGuard::settings(&figment))?;
 
     let rocket = rocket::custom(figment)
         .manage(instruments.clone())
         .attach(instruments)
         .mount("/", routes![index, fibonacci, metrics])
-        .attach(MetricsGuard::fairing())
+        .attach(MetricsGuard::with(guard))
         .attach(AdHoc::on_liftoff("How to use", |rocket| {
             Box::pin(async move {
                 if let Some(key) = key_for_this_run {

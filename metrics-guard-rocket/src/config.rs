@@ -1,11 +1,11 @@
 //! Rocket's configuration and the environment -> a guard.
 //!
-//! The table `metrics_guard` has the fields that [`Setting::field`] names, each a string but `disabled`. Values are
-//! looked at by hand: the errors that serde derives print the value that they stumble over, which may be the key.
+//! The table `metrics_guard` has the fields that [`Setting::field`] names, each a string but `disabled`, and lists also as
+//! arrays of strings. Values are looked at by hand: the errors that serde derives print the value that they stumble over, which may be the key.
 
 use std::ffi::OsString;
 
-use metrics_guard_core::{ConfigError, Guard, Place, Problem, Setting, Settings};
+use metrics_guard_core::{ConfigError, Place, Problem, Setting, Settings};
 use rocket::figment::{
     Figment,
     value::{Value, magic::RelativePathBuf},
@@ -13,11 +13,11 @@ use rocket::figment::{
 
 const TABLE: &str = "metrics_guard";
 
-pub(crate) fn guard(figment: &Figment) -> Result<Guard, ConfigError> {
+pub(crate) fn settings(figment: &Figment) -> Result<Settings, ConfigError> {
     let mut settings = Settings::from_env();
     let fields = match figment.find_value(TABLE) {
         Ok(Value::Dict(_, fields)) => fields,
-        Err(error) if error.missing() => return settings.guard(),
+        Err(error) if error.missing() => return Ok(settings),
         _ => return Err(ConfigError::new(Place::Field(format!("`{TABLE}`").into()), Problem::NotATable)),
     };
     for (name, value) in fields {
@@ -30,7 +30,7 @@ pub(crate) fn guard(figment: &Figment) -> Result<Guard, ConfigError> {
         };
         settings.set(setting, place, text)?;
     }
-    settings.guard()
+    Ok(settings)
 }
 
 /// The field, and the file or the variables that it stands in.
@@ -53,6 +53,10 @@ fn text(figment: &Figment, setting: Setting, value: Value) -> Option<OsString> {
             Some(path.relative().into())
         }
         (Setting::Disabled, Value::Bool(_, disabled)) => Some(disabled.to_string().into()),
+        (Setting::Networks | Setting::ClientNames, Value::Array(_, entries)) => {
+            let entries = entries.into_iter().map(Value::into_string).collect::<Option<Vec<_>>>()?;
+            Some(entries.join(",").into())
+        }
         (_, Value::String(_, text)) => Some(text.into()),
         _ => None,
     }

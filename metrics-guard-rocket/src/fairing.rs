@@ -33,7 +33,7 @@
 use std::io::Cursor;
 
 use http::header::CACHE_CONTROL;
-use metrics_guard_core::{ConfigError, Denied, Guard, Problem};
+use metrics_guard_core::{ConfigError, Denied, Guard, Problem, Settings};
 use rocket::{
     Build, Request, Response, Rocket, Route, error, error_,
     fairing::{self, Fairing, Info, Kind},
@@ -67,13 +67,16 @@ impl MetricsGuard {
     ///
     /// ```toml
     /// [default.metrics_guard]
-    /// key_file = "metrics_key"  # relative to this file; or `key`, the key itself
-    /// header = "X-Scrape-Key"   # instead of X-Metrics-Key
-    /// query = "metrics_key"     # the query parameter that may present the key
+    /// key_file = "metrics_key"                # relative to this file; or `key`, the key itself
+    /// header = "X-Scrape-Key"                 # instead of X-Metrics-Key
+    /// query = "metrics_key"                   # the query parameter that may present the key
+    /// networks = ["10.0.0.0/8", "fd00::/8"]   # the networks that may ask
+    /// client_names = ["prometheus.example"]   # names of which a client certificate must have one
     /// disabled = false
     /// ```
     ///
-    /// A setting that stands in both is an error. Without a usable key, the launch fails and the log says why.
+    /// A setting that stands in both is an error. Without a usable key, the launch fails and the log says why. What
+    /// becomes of the key file later is in the log too.
     pub fn fairing() -> MetricsGuard {
         MetricsGuard { guard: None, mounts: Vec::new() }
     }
@@ -83,14 +86,29 @@ impl MetricsGuard {
         MetricsGuard { guard: Some(guard), mounts: Vec::new() }
     }
 
-    /// The guard that [`fairing`](MetricsGuard::fairing) would make of `figment`, to see before the launch whether it
-    /// can.
+    /// The settings in the environment and in `figment`, of which [`fairing`](MetricsGuard::fairing) makes its guard: to
+    /// adjust that in code, or to see before the launch whether there will be one.
+    ///
+    /// ```
+    /// # use metrics_guard_rocket::{ConfigError, MetricsGuard};
+    /// # fn app() -> Result<rocket::Rocket<rocket::Build>, ConfigError> {
+    /// let figment = rocket::Config::figment();
+    /// let guard = MetricsGuard::settings(&figment)?
+    ///     .builder()?
+    ///     .observe(|outcome| if outcome.is_err() { /* count it */ })
+    ///     .build();
+    /// let app = rocket::custom(figment).attach(MetricsGuard::with(guard));
+    /// # Ok(app)
+    /// # }
+    /// # assert!(app().is_err(), "no key is configured");
+    /// ```
     ///
     /// # Errors
     ///
-    /// What would fail the launch: see [`Problem`](crate::Problem).
-    pub fn from_figment(figment: &Figment) -> Result<MetricsGuard, ConfigError> {
-        config::guard(figment).map(MetricsGuard::with)
+    /// - [`Problem::GivenTwice`] for a setting that stands in both
+    /// - [`Problem::NotATable`], [`Problem::UnknownField`] and [`Problem::NotAString`] for what cannot be read
+    pub fn settings(figment: &Figment) -> Result<Settings, ConfigError> {
+        config::settings(figment)
     }
 
     /// Mounts `routes` at `base`, guarded: for handlers that have no function to put `#[guard_metrics]` on.
@@ -120,7 +138,8 @@ impl Fairing for MetricsGuard {
     }
 
     async fn on_ignite(&self, mut rocket: Rocket<Build>) -> fairing::Result {
-        let guard = match self.guard.clone().map_or_else(|| config::guard(rocket.figment()), Ok) {
+        let configured = || config::settings(rocket.figment())?.guard();
+        let guard = match self.guard.clone().map_or_else(configured, Ok) {
             Ok(guard) => guard,
             Err(error) => {
                 error!("metrics-guard: {error}");
@@ -133,6 +152,7 @@ impl Fairing for MetricsGuard {
         for warning in guard.warnings() {
             warn!("metrics-guard: {warning}");
         }
+        guard.on_warning(|warning| warn!("metrics-guard: {warning}"));
         if guard.query_parameter().is_some() {
             rocket = rocket.attach(Redact(guard.clone()));
         }

@@ -118,16 +118,29 @@ impl<'r> FromRequest<'r> for Authorized {
         let Some(Managed(guard)) = request.rocket().state() else {
             return Outcome::Error((Status::InternalServerError, Refusal::NoFairing));
         };
+        let peer = peer(guard, request).await;
         let received = guard.query_parameter().map(|_| Received::of(request));
-        let peer = request.remote().map(Peer::at);
         let checked = guard.check(&Head { request, received, peer });
         Verdict::set(request, checked.as_ref().map(|_| ()).map_err(|denied| *denied));
         match checked {
             Ok(authorized) => Outcome::Success(Authorized(authorized)),
             // An error and not a forward, which would let the next matching route answer.
-            Err(denied) => Outcome::Error((Status::Unauthorized, Refusal::Denied(denied))),
+            Err(denied) => Outcome::Error((Status::new(denied.status().as_u16()), Refusal::Denied(denied))),
         }
     }
+}
+
+/// The other end as the socket knows it, by `remote`: `client_ip` believes a header that anyone can send.
+#[cfg_attr(not(feature = "mtls"), allow(unused_variables, clippy::unused_async))]
+async fn peer(guard: &Guard, request: &Request<'_>) -> Option<Peer> {
+    let peer = request.remote().map(Peer::at)?;
+    #[cfg(feature = "mtls")]
+    if guard.requires_client_name()
+        && let Outcome::Success(certificate) = request.guard::<rocket::mtls::Certificate<'_>>().await
+    {
+        return Some(peer.with_names(crate::mtls::names(&certificate)));
+    }
+    Some(peer)
 }
 
 /// A Rocket request, as the core sees one.
@@ -137,7 +150,6 @@ impl<'r> FromRequest<'r> for Authorized {
 struct Head<'r> {
     request: &'r Request<'r>,
     received: Option<MutexGuard<'r, Option<Zeroizing<String>>>>,
-    // From the socket, by `remote`: `client_ip` believes a header that anyone can send.
     peer: Option<Peer>,
 }
 

@@ -5,11 +5,14 @@ mod config;
 mod fairing;
 mod guard;
 mod mount;
+#[cfg(feature = "mtls")]
+mod mtls;
 mod redact;
 
 pub use fairing::MetricsGuard;
 pub use guard::{Authorized, Refusal};
 pub use metrics_guard_core::{
-    ConfigError, Denied, Guard, GuardBuilder, Key, KeyRing, Peer, Place, Problem, Reason, Setting, Settings, Warning,
+    ClientName, ConfigError, Denied, Guard, GuardBuilder, Key, KeyFile, KeyRing, Peer, Place, Problem, Reason, Setting,
+    Settings, Warning,
 };
 pub use metrics_guard_macros::guard_metrics_rocket as guard_metrics;

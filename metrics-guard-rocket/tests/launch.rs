@@ -6,7 +6,7 @@
 
 use std::fs;
 
-use metrics_guard_rocket::{Authorized, Guard, Key, MetricsGuard, Problem, guard_metrics};
+use metrics_guard_rocket::{Authorized, Guard, Key, MetricsGuard, Problem, Settings, guard_metrics};
 use rocket::{
     Build, Rocket,
     config::{Config, LogLevel},
@@ -51,7 +51,7 @@ fn status(client: &Client, name: &'static str) -> Status {
 }
 
 fn problem(table: &str) -> (String, Problem) {
-    let error = MetricsGuard::from_figment(&with_table(table)).unwrap_err();
+    let error = MetricsGuard::settings(&with_table(table)).and_then(Settings::guard).unwrap_err();
     // rocket::Error panics when it is dropped unseen.
     let launched = Client::untracked(app(with_table(table))).err().unwrap();
     assert!(matches!(launched.kind(), ErrorKind::FailedFairings(_)), "{table}");
@@ -124,9 +124,31 @@ fn errors_name_the_field_and_where_it_stands_and_no_value() {
     assert_eq!(problem(&format!("key = '{KEY}'\nkey_file = 1")).1, Problem::NotAString);
     assert!(matches!(problem(&format!("key = '{KEY}'\nkey_file = 'metrics_key'")).1, Problem::GivenTwice(_)));
 
-    let not_a_table = MetricsGuard::from_figment(&figment().merge(("metrics_guard", KEY))).unwrap_err();
+    let not_a_table = MetricsGuard::settings(&figment().merge(("metrics_guard", KEY))).err().unwrap();
     assert_eq!(not_a_table.problem(), &Problem::NotATable);
     assert!(!not_a_table.to_string().contains(KEY));
+}
+
+#[test]
+fn lists_are_strings_or_arrays_of_strings() {
+    for networks in ["'10.0.0.0/8, fd00::/8'", "['10.0.0.0/8', 'fd00::/8']"] {
+        let client = Client::untracked(app(with_table(&format!("key = '{KEY}'\nnetworks = {networks}")))).unwrap();
+        let ask = |address: &str| {
+            let request = client.get("/metrics").header(Header::new("X-Metrics-Key", KEY));
+            request.remote(format!("{address}:40000").parse().unwrap()).dispatch().status()
+        };
+        assert_eq!((ask("10.1.2.3"), ask("[fd00::1]"), ask("11.1.2.3")), (Status::Ok, Status::Ok, Status::Forbidden));
+        assert_eq!(status(&client, "X-Metrics-Key"), Status::Forbidden, "a local request has no address");
+    }
+    let with = |list: &str| problem(&format!("key = '{KEY}'\n{list}")).1;
+    assert_eq!(with("networks = []"), Problem::NoNetwork);
+    assert_eq!(with("networks = ''"), Problem::NoNetwork);
+    assert_eq!(with("networks = ['10.0.0.0/8', '']"), Problem::NotANetwork(2));
+    assert_eq!(with("networks = [10]"), Problem::NotAString);
+    assert_eq!(with("client_names = []"), Problem::NoClientName);
+    assert_eq!(with("client_names = ['*.example']"), Problem::NotAClientName(1));
+    let client = Client::untracked(app(with_table(&format!("key = '{KEY}'\nclient_names = ['a.example']")))).unwrap();
+    assert_eq!(status(&client, "X-Metrics-Key"), Status::Forbidden);
 }
 
 #[test]

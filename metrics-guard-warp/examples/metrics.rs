@@ -10,7 +10,7 @@
 
 use std::{convert::Infallible, error::Error, net::Ipv4Addr};
 
-use metrics_guard_warp::{Guard, MetricsGuard, guard_metrics};
+use metrics_guard_warp::{MetricsGuard, Settings, guard_metrics};
 use service::Instruments;
 use tokio::net::TcpListener;
 use warp::{Filter, Rejection, Reply, http::StatusCode};
@@ -71,9 +71,10 @@ async fn main() -> Result<(), Box<dyn Error>> {
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, port)).await?;
     let address = listener.local_addr()?;
 
-    let (guard, key_for_this_run) = service::or_for_this_run(Guard::from_env())?;
+    let instruments = Instruments::new()?;
+    let (guard, key_for_this_run) = instruments.guard(|| Ok(Settings::from_env()))?;
     service::announce(&guard, key_for_this_run.as_deref(), address);
-    let routes = routes(MetricsGuard::with(guard), Instruments::new()?);
+    let routes = routes(MetricsGuard::with(guard), instruments);
     warp::serve(routes).incoming(listener).run().await;
     Ok(())
 }

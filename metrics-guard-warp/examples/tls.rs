@@ -1,46 +1,36 @@
-//! Warp behind TLS, which it has none of itself: tokio-rustls in front of `warp::service`.
+//! Warp behind TLS, which it has none of itself: tokio-rustls in front of `warp::service`. With client certificates, if
+//! asked for.
 //!
 //! ```text
 //! openssl req -x509 -newkey rsa:2048 -nodes -days 30 -subj /CN=localhost -keyout tls_key.pem -out tls_cert.pem
 //! TLS_CERT_FILE=tls_cert.pem TLS_KEY_FILE=tls_key.pem METRICS_VERIFICATION_KEY_FILE=metrics_key \
-//!     cargo run -p metrics-guard-warp --example tls
+//!     cargo run -p metrics-guard-warp --example warp_tls
 //! ```
 //!
-//! Warp does not see the socket here, so `warp::addr::remote` knows no address: it is handed on among the request's
-//! extensions, as a `Peer`, where the guard looks for it first.
+//! To let only a Prometheus with a certificate of its own ask, set `TLS_CLIENT_CA_FILE` to the CA that signed it, and
+//! `METRICS_VERIFICATION_CLIENT_NAMES` to a name in it.
+//!
+//! Warp does not see the socket here, so `warp::addr::remote` knows no address: the other end is handed on among the
+//! request's extensions, as a `Peer`, where the guard looks for it first.
 
-use std::{env, error::Error, net::Ipv4Addr, sync::Arc};
+use std::{env, error::Error, net::Ipv4Addr};
 
 use hyper::{Request, body::Incoming, service::service_fn};
 use hyper_util::{
     rt::{TokioExecutor, TokioIo},
     server::conn::auto::Builder,
 };
-use metrics_guard_warp::{MetricsGuard, Peer, guard_metrics};
+use metrics_guard_warp::{MetricsGuard, guard_metrics};
 use tokio::net::TcpListener;
-use tokio_rustls::{
-    TlsAcceptor,
-    rustls::{
-        ServerConfig,
-        pki_types::{CertificateDer, PrivateKeyDer, pem::PemObject},
-    },
-};
 use tower_service::Service as _;
 use warp::Filter;
 
+#[path = "../../tests/acceptor.rs"]
+mod acceptor;
+
 #[guard_metrics]
 fn metrics() -> &'static str {
-    "# TYPE up gauge\nup 1\n"
-}
-
-fn tls() -> Result<TlsAcceptor, Box<dyn Error>> {
-    let file = |variable| env::var(variable).map_err(|_| format!("set {variable} to the path of a PEM file"));
-    let certificates = CertificateDer::pem_file_iter(file("TLS_CERT_FILE")?)?.collect::<Result<Vec<_>, _>>()?;
-    let key = PrivateKeyDer::from_pem_file(file("TLS_KEY_FILE")?)?;
-    let mut config = ServerConfig::builder().with_no_client_auth().with_single_cert(certificates, key)?;
-    // Prometheus speaks HTTP/2 where it is offered.
-    config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
-    Ok(TlsAcceptor::from(Arc::new(config)))
+    "# TYPE example_up gauge\nexample_up 1\n"
 }
 
 #[tokio::main]
@@ -55,7 +45,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
         .or(warp::path::end().map(|| "Hello. My metrics are none of your business.\n".to_owned()));
     let warp = warp::service(routes);
 
-    let tls = tls()?;
+    let tls = acceptor::acceptor()?;
     let port = env::var("PORT").map_or(Ok(8443), |port| port.parse())?;
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, port)).await?;
     println!("listening on https://{}", listener.local_addr()?);
@@ -65,8 +55,9 @@ async fn main() -> Result<(), Box<dyn Error>> {
         tokio::spawn(async move {
             // A client that does not get through the handshake has no request to be answered.
             let Ok(stream) = tls.accept(stream).await else { return };
+            let peer = acceptor::peer(address, &stream);
             let with_peer = service_fn(move |mut request: Request<Incoming>| {
-                request.extensions_mut().insert(Peer::at(address));
+                request.extensions_mut().insert(peer.clone());
                 warp.clone().call(request)
             });
             if let Err(error) =

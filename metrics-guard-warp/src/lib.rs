@@ -7,7 +7,8 @@ mod protect;
 
 pub use locked::{Locked, Unguarded};
 pub use metrics_guard_core::{
-    ConfigError, Denied, Guard, GuardBuilder, Key, KeyRing, Peer, Place, Problem, Reason, Setting, Settings, Warning,
+    ClientName, ConfigError, Denied, Guard, GuardBuilder, Key, KeyFile, KeyRing, Peer, Place, Problem, Reason, Setting,
+    Settings, Warning,
 };
 pub use metrics_guard_macros::guard_metrics_warp as guard_metrics;
 pub use protect::{MetricsGuard, Outcome, Rest};

@@ -1,0 +1,52 @@
+//! The feature `mtls`: the names in a client certificate that Rocket's TLS has verified.
+//!
+//! Rocket asks for one where `tls.mutual` is configured, and accepts those that a CA in `ca_certs` has signed. With
+//! `mandatory = false`, who has none is refused by the guard (403), else by the handshake.
+//!
+//! ```
+//! use metrics_guard_rocket::{Guard, Key, MetricsGuard, guard_metrics};
+//! use rocket::{get, http::{Header, Status}, local::blocking::Client, routes};
+//!
+//! #[guard_metrics]
+//! #[get("/metrics")]
+//! fn metrics() -> &'static str {
+//!     "up 1\n"
+//! }
+//!
+//! # let secret = "7d1f0c5b9a3e48f2b6a0d4c8e1f75392";
+//! # let config = rocket::Config { log_level: rocket::config::LogLevel::Off, ..rocket::Config::debug_default() };
+//! let client = |guard: Guard| {
+//!     let app = rocket::custom(&config).mount("/", routes![metrics]).attach(MetricsGuard::with(guard));
+//!     Client::untracked(app)
+//! };
+//! let key = Header::new("X-Metrics-Key", secret);
+//!
+//! let by_key = client(Guard::new(Key::new(secret)?))?;
+//! assert_eq!(by_key.get("/metrics").header(key.clone()).dispatch().status(), Status::Ok);
+//!
+//! // A local request comes without a certificate, and the right key does not make up for that.
+//! let by_both = client(Guard::builder(Key::new(secret)?).require_client_name(["prometheus.example"])?.build())?;
+//! assert_eq!(by_both.get("/metrics").header(key).dispatch().status(), Status::Forbidden);
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+
+use metrics_guard_core::ClientName;
+use rocket::mtls::{
+    Certificate,
+    x509::{GeneralName, ParsedExtension, X509Extension},
+};
+
+/// The DNS names and URIs among the subject alternative names of `certificate`.
+pub(crate) fn names(certificate: &Certificate<'_>) -> Vec<ClientName> {
+    let extensions = certificate.extensions().iter().map(X509Extension::parsed_extension);
+    let alternative = extensions.filter_map(|extension| match extension {
+        ParsedExtension::SubjectAlternativeName(alternative) => Some(&alternative.general_names),
+        _ => None,
+    });
+    let name = |name: &GeneralName<'_>| match name {
+        GeneralName::DNSName(name) => Some(ClientName::dns(name)),
+        GeneralName::URI(uri) => Some(ClientName::uri(uri)),
+        _ => None,
+    };
+    alternative.flatten().filter_map(name).collect()
+}

@@ -1,0 +1,57 @@
+//! TLS for the examples whose server has none of itself, and what it knows of the other end: a module of each, by path.
+
+use std::{env, error::Error, net::SocketAddr, sync::Arc};
+
+use metrics_guard_core::{ClientName, Peer};
+use tokio::net::TcpStream;
+use tokio_rustls::{
+    TlsAcceptor,
+    rustls::{
+        RootCertStore, ServerConfig,
+        pki_types::{CertificateDer, PrivateKeyDer, pem::PemObject},
+        server::WebPkiClientVerifier,
+    },
+    server::TlsStream,
+};
+use webpki::EndEntityCert;
+
+/// An acceptor with the certificate in `TLS_CERT_FILE` and its key in `TLS_KEY_FILE`. With `TLS_CLIENT_CA_FILE`, clients
+/// may show a certificate that a CA in that file has signed.
+///
+/// May, and not must: the guard says who must, and only for the metrics. A certificate that is shown and is not good ends
+/// the handshake.
+pub(crate) fn acceptor() -> Result<TlsAcceptor, Box<dyn Error>> {
+    let file = |variable| env::var(variable).map_err(|_| format!("set {variable} to the path of a PEM file"));
+    let certificates = CertificateDer::pem_file_iter(file("TLS_CERT_FILE")?)?.collect::<Result<Vec<_>, _>>()?;
+    let key = PrivateKeyDer::from_pem_file(file("TLS_KEY_FILE")?)?;
+    let config = match env::var("TLS_CLIENT_CA_FILE") {
+        Ok(authorities) => {
+            let mut roots = RootCertStore::empty();
+            for authority in CertificateDer::pem_file_iter(authorities)? {
+                roots.add(authority?)?;
+            }
+            let verifier = WebPkiClientVerifier::builder(Arc::new(roots)).allow_unauthenticated().build()?;
+            ServerConfig::builder().with_client_cert_verifier(verifier)
+        }
+        Err(_) => ServerConfig::builder().with_no_client_auth(),
+    };
+    let mut config = config.with_single_cert(certificates, key)?;
+    // Prometheus speaks HTTP/2 where it is offered.
+    config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
+    Ok(TlsAcceptor::from(Arc::new(config)))
+}
+
+/// The other end of `stream`, with the names in the certificate that it has shown and that the handshake has verified.
+pub(crate) fn peer(address: SocketAddr, stream: &TlsStream<TcpStream>) -> Peer {
+    let (_, connection) = stream.get_ref();
+    let certificate = connection.peer_certificates().and_then(<[_]>::first);
+    match certificate.map(EndEntityCert::try_from) {
+        Some(Ok(certificate)) => Peer::at(address).with_names(names(&certificate)),
+        _ => Peer::at(address),
+    }
+}
+
+fn names(certificate: &EndEntityCert<'_>) -> impl Iterator<Item = ClientName> {
+    let dns_names = certificate.valid_dns_names().map(ClientName::dns);
+    dns_names.chain(certificate.valid_uri_names().map(ClientName::uri))
+}
