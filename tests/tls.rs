@@ -1,73 +1,115 @@
-//! Warp's example behind TLS: guarded as without, over HTTP/1.1, and over HTTP/2, which Prometheus prefers.
+//! The examples behind TLS: guarded as without, over HTTP/1.1 and over HTTP/2, which Prometheus prefers; and open to those
+//! client certificates alone that the guard names.
 
 #![allow(clippy::unwrap_used)] // in tests; clippy.toml does not reach their helper functions
 
-use std::{
-    fs,
-    io::{Read, Write},
-    net::{SocketAddr, TcpStream},
-    process::Command,
-    sync::Arc,
-};
+use std::sync::Arc;
 
 use metrics_guard_tests::{
     KEY, WRONG,
-    process::Process,
-    server::Server,
+    certificates::{Authority, Validity, exchange_tls},
+    server::{Running, Server},
     wire::{converse_h2, request},
 };
-use rcgen::{CertifiedKey, generate_simple_self_signed};
-use rustls::{ClientConfig, ClientConnection, RootCertStore, StreamOwned, pki_types::ServerName};
+use rustls::pki_types::ServerName;
 use tokio_rustls::TlsConnector;
 
-#[test]
-fn warp_behind_tls_is_guarded() {
-    let CertifiedKey { cert, signing_key } = generate_simple_self_signed(["localhost".to_owned()]).unwrap();
-    let folder = tempfile::tempdir().unwrap();
-    let path = |name| folder.path().join(name);
-    fs::write(path("cert.pem"), cert.pem()).unwrap();
-    fs::write(path("key.pem"), signing_key.serialize_pem()).unwrap();
+const DNS: &str = "prometheus.example";
+const URI: &str = "spiffe://example.org/ns/monitoring/sa/prometheus";
 
-    let mut command = Command::new(Server::build_tls().unwrap());
-    command.env_clear().env("PORT", "0").env("METRICS_VERIFICATION_KEY", KEY);
-    command.env("TLS_CERT_FILE", path("cert.pem")).env("TLS_KEY_FILE", path("key.pem"));
-    let mut server = Process::start(&mut command).unwrap();
-    let address = server.wait_for(|line| line.strip_prefix("listening on https://")?.parse().ok()).unwrap();
+/// The names of which a client's certificate must have one.
+const NAMES: (&str, &str) =
+    ("METRICS_VERIFICATION_CLIENT_NAMES", "prometheus.example, spiffe://example.org/ns/monitoring/sa/prometheus");
 
-    let mut roots = RootCertStore::empty();
-    roots.add(cert.der().clone()).unwrap();
-    let client = Arc::new(ClientConfig::builder().with_root_certificates(roots).with_no_client_auth());
-    let ask = |path: &str, key: &str| exchange(address, &client, &request("GET", path, &[key.as_bytes()]));
+struct Place {
+    folder: tempfile::TempDir,
+    authority: Authority,
+}
 
-    let scrape = ask("/metrics", &format!("Authorization: Bearer {KEY}"));
-    assert!(scrape.starts_with("HTTP/1.1 200") && scrape.ends_with("up 1\n"), "{scrape}");
-    let stranger = ask("/metrics", &format!("Authorization: Bearer {WRONG}"));
-    assert!(stranger.starts_with("HTTP/1.1 401") && !stranger.contains("up 1"), "{stranger}");
-    assert!(ask("/", "Accept: */*").starts_with("HTTP/1.1 200"));
+impl Place {
+    fn new() -> Place {
+        let place = Place { folder: tempfile::tempdir().unwrap(), authority: Authority::new().unwrap() };
+        place.authority.write(&place.folder.path().join("ca.pem")).unwrap();
+        place
+    }
 
-    let mut client = (*client).clone();
-    client.alpn_protocols = vec![b"h2".to_vec()];
-    let connector = TlsConnector::from(Arc::new(client));
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-    for (key, status) in [(KEY, 200), (WRONG, 401)] {
-        let line = format!("Authorization: Bearer {key}");
-        let request = request("GET", "/metrics", &[line.as_bytes()]);
-        let response = runtime.block_on(async {
-            let stream = tokio::net::TcpStream::connect(address).await?;
-            let stream = connector.connect(ServerName::try_from("localhost").unwrap(), stream).await?;
-            assert_eq!(stream.get_ref().1.alpn_protocol(), Some(&b"h2"[..]));
-            converse_h2(stream, &request).await
-        });
-        assert_eq!(response.unwrap().status, status);
+    fn start(&self, server: Server, environment: &[(&str, &str)]) -> Running {
+        let folder = self.folder.path();
+        let identity = self.authority.issue(folder, server.name(), &["localhost"], Validity::Current).unwrap();
+        let ca = folder.join("ca.pem");
+        let files = [&identity.certificate, &identity.key, &ca].map(|path| path.to_str().unwrap());
+        server.start_tls(&server.build_tls().unwrap(), files, environment).unwrap()
     }
 }
 
-fn exchange(server: SocketAddr, client: &Arc<ClientConfig>, request: &[u8]) -> String {
-    let name = ServerName::try_from("localhost").unwrap();
-    let connection = ClientConnection::new(Arc::clone(client), name).unwrap();
-    let mut stream = StreamOwned::new(connection, TcpStream::connect(server).unwrap());
-    stream.write_all(request).unwrap();
-    let mut answer = String::new();
-    stream.read_to_string(&mut answer).unwrap();
-    answer
+fn scrape(key: &str) -> Vec<u8> {
+    request("GET", "/metrics", &[format!("Authorization: Bearer {key}").as_bytes()])
+}
+
+/// The status of an answer, and none if the handshake failed.
+fn status(answer: std::io::Result<String>) -> Option<u16> {
+    let answer = answer.ok()?;
+    assert_eq!(answer.contains("# TYPE"), answer.starts_with("HTTP/1.1 200"), "{answer}");
+    answer.strip_prefix("HTTP/1.1 ")?.get(..3)?.parse().ok()
+}
+
+#[test]
+fn behind_tls_the_examples_are_guarded() {
+    let place = Place::new();
+    for of in Server::ALL {
+        let server = place.start(of, &[("METRICS_VERIFICATION_KEY", KEY)]);
+        let client = place.authority.client(None).unwrap();
+        let ask = |key| status(exchange_tls(server.address, &client, &scrape(key)));
+        assert_eq!((ask(KEY), ask(WRONG)), (Some(200), Some(401)), "{of:?}");
+        let index = exchange_tls(server.address, &client, &request("GET", "/", &[])).unwrap();
+        assert!(index.starts_with("HTTP/1.1 200"), "{of:?}: {index}");
+
+        let mut client = client.clone();
+        client.alpn_protocols = vec![b"h2".to_vec()];
+        let connector = TlsConnector::from(Arc::new(client));
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        for (key, status) in [(KEY, 200), (WRONG, 401)] {
+            let response = runtime.block_on(async {
+                let stream = tokio::net::TcpStream::connect(server.address).await?;
+                let stream = connector.connect(ServerName::try_from("localhost").unwrap(), stream).await?;
+                assert_eq!(stream.get_ref().1.alpn_protocol(), Some(&b"h2"[..]));
+                converse_h2(stream, &scrape(key)).await
+            });
+            assert_eq!(response.unwrap().status, status, "{of:?}");
+        }
+    }
+}
+
+#[test]
+fn only_a_client_certificate_with_a_required_name_may_ask() {
+    let place = Place::new();
+    let folder = place.folder.path();
+    let issue = |file: &str, names: &[&str], validity| place.authority.issue(folder, file, names, validity).unwrap();
+    let foreign = Authority::new().unwrap().issue(folder, "foreign", &[DNS], Validity::Current).unwrap();
+    let clients = [
+        ("a DNS name", Some(issue("dns", &[DNS], Validity::Current)), Some(200), Some(401)),
+        ("a URI", Some(issue("uri", &[URI], Validity::Current)), Some(200), Some(401)),
+        ("one of two names", Some(issue("two", &["other.example", DNS], Validity::Current)), Some(200), Some(401)),
+        ("another name", Some(issue("other", &["other.example"], Validity::Current)), Some(403), Some(403)),
+        ("a wildcard", Some(issue("star", &["*.example"], Validity::Current)), Some(403), Some(403)),
+        ("no names", Some(issue("none", &[], Validity::Current)), Some(403), Some(403)),
+        ("no certificate", None, Some(403), Some(403)),
+        // These do not get through the handshake.
+        ("a foreign authority", Some(foreign), None, None),
+        ("expired", Some(issue("old", &[DNS], Validity::Expired)), None, None),
+    ];
+    for of in Server::ALL {
+        let server = place.start(of, &[("METRICS_VERIFICATION_KEY", KEY), NAMES]);
+        for (what, identity, by_key, by_wrong_key) in &clients {
+            let client = place.authority.client(identity.as_ref()).unwrap();
+            let ask = |request: &[u8]| status(exchange_tls(server.address, &client, request));
+            assert_eq!(ask(&scrape(KEY)), *by_key, "{of:?}: {what}");
+            assert_eq!(ask(&scrape(WRONG)), *by_wrong_key, "{of:?}: {what}, wrong key");
+            // What it claims besides does not count.
+            let key = format!("X-Metrics-Key: {KEY}");
+            let lines: [&[u8]; 3] =
+                [key.as_bytes(), b"Client-Cert: :MIIB:", b"X-Forwarded-Client-Cert: DNS=prometheus.example"];
+            assert_eq!(ask(&request("GET", "/metrics", &lines)), *by_key, "{of:?}: {what}, with claims");
+        }
+    }
 }

@@ -86,12 +86,12 @@ impl Subject {
 
     fn look(&mut self, case: &Case, expect: Expect, protocol: usize, response: &Response) -> Result<(), String> {
         let is_head = case.request.starts_with(b"HEAD ");
-        look_at(response, expect, is_head, self.server.refusal())?;
-        if expect == Expect::Refuse {
+        look_at(response, expect, is_head, self.server)?;
+        if matches!(expect, Expect::Refuse | Expect::Forbid) {
             self.refusals[protocol].compare(response, is_head)?;
         }
         // The count goes up for the look at it, and for nothing else that was refused.
-        let expected = self.scrapes + 1 + u64::from(expect == Expect::Pass);
+        let expected = self.scrapes + u64::from(!self.config.is_closed()) + u64::from(expect == Expect::Pass);
         self.scrapes = self.count_scrapes().map_err(|error| error.to_string())?;
         if self.scrapes != expected {
             return Err(format!("the handler ran {} times, and not {expected}", self.scrapes));
@@ -100,6 +100,10 @@ impl Subject {
     }
 
     fn count_scrapes(&self) -> io::Result<u64> {
+        if self.config.is_closed() {
+            // Nobody can look; but what a handler that ran would have said is not in any answer.
+            return Ok(0);
+        }
         let line = format!("{}: {KEY}", self.config.field());
         let response = exchange(self.address, &request("GET", "/metrics", &[line.as_bytes()]))?;
         let count = response.text().lines().find_map(|line| line.strip_prefix("metrics_scrapes_total ")?.parse().ok());
@@ -107,7 +111,7 @@ impl Subject {
     }
 }
 
-fn look_at(response: &Response, expect: Expect, is_head: bool, refusal: &str) -> Result<(), String> {
+fn look_at(response: &Response, expect: Expect, is_head: bool, server: Server) -> Result<(), String> {
     let fail = |what: &str| Err(format!("{what}: {response:?}"));
     let fields = response.fields.iter().flat_map(|(name, value)| [name.as_str(), value]);
     let all = fields.collect::<String>() + &response.text();
@@ -126,15 +130,19 @@ fn look_at(response: &Response, expect: Expect, is_head: bool, refusal: &str) ->
                 return fail("metrics that a cache may store");
             }
         }
-        Expect::Refuse => {
-            if response.status != 401 {
+        Expect::Refuse | Expect::Forbid => {
+            let (status, body, challenge) = match expect {
+                Expect::Refuse => (401, "Unauthorized\n", Some("Bearer realm=\"metrics\"")),
+                _ => (403, "Forbidden\n", None),
+            };
+            if response.status != status {
                 return fail("not refused");
             }
-            if response.text() != if is_head { "" } else { refusal } {
+            if response.text() != if is_head { "" } else { server.refusal(body) } {
                 return fail("not the fixed body");
             }
-            if response.field("www-authenticate") != Some("Bearer realm=\"metrics\"") {
-                return fail("no challenge");
+            if response.field("www-authenticate") != challenge {
+                return fail("not the challenge");
             }
             if response.field("cache-control") != Some("no-store") {
                 return fail("a refusal that a cache may store");

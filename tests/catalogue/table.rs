@@ -1,7 +1,8 @@
 //! The attack catalogue: what is sent, under which configuration, and what must come back.
 //!
 //! The numbers are those of CASES.md. Not here are the cases that are no request: 36 to 42, 46 and 47
-//! (configuration) are metrics-guard-core/tests/config.rs; 67 to 69 (Rocket's outcomes) are
+//! (configuration) are metrics-guard-core/tests/config.rs; 43 to 45 (keys that change) are
+//! metrics-guard-core/tests/reload.rs; 48 to 51 and 54 (addresses) are metrics-guard-core/src/network.rs; 67 to 69 (Rocket's outcomes) are
 //! metrics-guard-rocket/tests/answers.rs; 70 (Warp's rejections) is metrics-guard-warp/tests/routes.rs; 73 to 75 (the attribute) are tests/ui.
 
 use base64ct::{Base64, Encoding};
@@ -18,17 +19,34 @@ pub(crate) enum Config {
     Query,
     /// The field is called `X-Scrape-Key`.
     Named,
+    /// The networks that may ask have the tests among them.
+    Near,
+    /// The networks that may ask have the tests not among them.
+    Far,
+    /// A client certificate is asked for, of servers that have no TLS.
+    Certified,
 }
 
 impl Config {
-    pub(crate) const ALL: [Config; 4] = [Config::Default, Config::Stray, Config::Query, Config::Named];
+    pub(crate) const ALL: [Config; 7] =
+        [Config::Default, Config::Stray, Config::Query, Config::Named, Config::Near, Config::Far, Config::Certified];
 
     pub(crate) fn environment(self) -> &'static [(&'static str, &'static str)] {
         match self {
             Config::Default | Config::Stray => &[],
             Config::Query => &[("METRICS_VERIFICATION_QUERY", "key")],
             Config::Named => &[("METRICS_VERIFICATION_HEADER", "X-Scrape-Key")],
+            Config::Near => &[("METRICS_VERIFICATION_NETWORKS", "fd00::/8, 127.0.0.0/8")],
+            Config::Far => &[("METRICS_VERIFICATION_NETWORKS", "fd00::/8, 10.0.0.0/8")],
+            Config::Certified => {
+                &[("METRICS_VERIFICATION_CLIENT_NAMES", "prometheus.example, spiffe://example.org/prometheus")]
+            }
         }
+    }
+
+    /// Whether nobody gets in, with whatever key.
+    pub(crate) fn is_closed(self) -> bool {
+        matches!(self, Config::Far | Config::Certified)
     }
 
     /// The field that presents a key.
@@ -47,6 +65,8 @@ pub(crate) enum Expect {
     Pass,
     /// The refusal, and the handler did not run.
     Refuse,
+    /// The refusal of who may not ask, and the handler did not run.
+    Forbid,
     /// Neither: an error of the HTTP server's or the router's own, with one of these statuses.
     Elsewhere(&'static [u16]),
 }
@@ -88,14 +108,15 @@ pub(crate) fn cases() -> Vec<Case> {
     cases.extend(query());
     cases.extend(scheme());
     cases.extend(precedence());
+    cases.extend(peers());
     cases.extend(response());
     cases.extend(framework());
     cases.extend(families());
     cases
 }
 
-use Config::{Default, Named, Query, Stray};
-use Expect::{Elsewhere, Pass, Refuse};
+use Config::{Certified, Default, Far, Named, Near, Query, Stray};
+use Expect::{Elsewhere, Forbid, Pass, Refuse};
 
 /// What hyper says of a request that is not HTTP.
 const BAD_REQUEST: Expect = Elsewhere(&[400]);
@@ -377,6 +398,58 @@ fn precedence() -> Vec<Case> {
         Case::new("35 in another field", Stray, get(&[format!("X-Api-Key: {KEY}").as_bytes()]), Refuse),
         Case::new("35 in Proxy-Authorization", Stray, get(&[&bytes(&[b"Proxy-", &bearer])]), Refuse),
     ]
+}
+
+/// Who may ask. The tests come from 127.0.0.1, over TCP, and have no certificate.
+fn peers() -> Vec<Case> {
+    let (key, wrong) = (metrics_key(KEY), metrics_key(WRONG));
+    let claims: [&[u8]; 9] = [
+        b"X-Forwarded-For: 10.0.0.1",
+        b"X-Forwarded-For: 127.0.0.1, 10.0.0.1",
+        b"X-Real-IP: 10.0.0.1",
+        b"Forwarded: for=10.0.0.1",
+        b"True-Client-IP: 10.0.0.1",
+        b"Client-Cert: :MIIB:",
+        b"X-Forwarded-Client-Cert: Subject=\"CN=prometheus\";DNS=prometheus.example;URI=spiffe://example.org/prometheus",
+        b"X-SSL-Client-Verify: SUCCESS",
+        b"X-SSL-Client-S-DN: CN=prometheus.example",
+    ];
+    let mut cases = vec![
+        Case::new("53 an allowed address, right key", Near, get(&[&key]), Pass),
+        Case::new("53 an allowed address, wrong key", Near, get(&[&wrong]), Refuse),
+        Case::new("53 an allowed address, no key", Near, get(&[]), Refuse),
+        Case::new(
+            "52 an allowed address that claims to be another",
+            Near,
+            get(&[&key, b"X-Forwarded-For: 203.0.113.7"]),
+            Pass,
+        ),
+    ];
+    for (number, config) in [(55, Far), (56, Certified)] {
+        let mut forbid = |name: &str, request| {
+            cases.push(Case::new(format!("{number} {config:?}: {name}"), config, request, Forbid));
+        };
+        forbid("right key", get(&[&key]));
+        forbid("wrong key", get(&[&wrong]));
+        forbid("no key", get(&[]));
+        forbid("malformed", get(&[b"Authorization: Basic !"]));
+        forbid("right Bearer", get(&[&authorization(format!("Bearer {KEY}"))]));
+        forbid("HEAD", request("HEAD", "/metrics", &[&key]));
+        for claim in claims {
+            forbid(&format!("right key and {}", String::from_utf8_lossy(claim)), get(&[&key, claim]));
+        }
+        let post =
+            Case::new(format!("{number} {config:?}: POST"), config, request("POST", "/metrics", &[&key]), Forbid);
+        cases.push(post.but_rocket_has_no_such_route());
+        let public = Case::new(
+            format!("{number} {config:?}: another page"),
+            config,
+            request("GET", "/", &[]),
+            Elsewhere(&[200]),
+        );
+        cases.push(public);
+    }
+    cases
 }
 
 fn response() -> Vec<Case> {

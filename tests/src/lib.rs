@@ -3,6 +3,7 @@
 
 #![forbid(unsafe_code)]
 
+pub mod certificates;
 pub mod process;
 pub mod prometheus;
 pub mod server;

@@ -1,6 +1,7 @@
 //! Real Prometheus servers, from Debian's packages.
 
 use std::{
+    env,
     fmt::Write as _,
     fs, io,
     net::SocketAddr,
@@ -59,6 +60,23 @@ impl Version {
         }
         let program = cache.join(self.slot()).join("prometheus");
         Ok(program.exists().then_some(program))
+    }
+
+    /// As [`fetch`](Version::fetch), and one that cannot be had is said; where the variable `CI` is set, it is an error.
+    ///
+    /// # Errors
+    ///
+    /// That one, and those of `fetch`.
+    pub fn fetch_or_say_so(self, cache: &Path) -> io::Result<Option<PathBuf>> {
+        let program = self.fetch(cache)?;
+        if program.is_none() {
+            let problem = format!("NO PROMETHEUS of {}: see above what get-prometheus.sh says", self.slot());
+            eprintln!("{problem}");
+            if env::var_os("CI").is_some_and(|ci| !ci.is_empty() && ci != "false") {
+                return Err(io::Error::other(problem));
+            }
+        }
+        Ok(program)
     }
 }
 

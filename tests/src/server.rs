@@ -36,11 +36,11 @@ impl Server {
         }
     }
 
-    /// The body of its refusals: that of `Denied::body`, or none where a response is made of nothing but a default.
+    /// The body of its refusals: `body`, that of `Denied::body`, or none where a response is made of nothing but a default.
     #[must_use]
-    pub const fn refusal(self) -> &'static str {
+    pub const fn refusal(self, body: &'static str) -> &'static str {
         match self {
-            Server::Rocket | Server::Warp => "Unauthorized\n",
+            Server::Rocket | Server::Warp => body,
             Server::Hyper => "",
         }
     }
@@ -52,7 +52,8 @@ impl Server {
     /// If it does not compile.
     pub fn build(self, profile: Profile) -> io::Result<PathBuf> {
         let cargo = match self {
-            Server::Rocket => CargoBuild::new().package("metrics-guard-rocket").example("metrics"),
+            // With the feature, so that one build of Rocket does for all tests.
+            Server::Rocket => CargoBuild::new().package("metrics-guard-rocket").example("metrics").features("mtls"),
             Server::Warp => CargoBuild::new().package("metrics-guard-warp").example("warp"),
             Server::Hyper => CargoBuild::new().package("metrics-guard-core").example("hyper").features("macros"),
         };
@@ -63,14 +64,40 @@ impl Server {
         cargo.run().map(|run| run.path().to_owned()).map_err(io::Error::other)
     }
 
-    /// Builds Warp's example behind TLS, which is no server under test but one to be tried.
+    /// Builds its example behind TLS. Rocket's is the same one.
     ///
     /// # Errors
     ///
     /// If it does not compile.
-    pub fn build_tls() -> io::Result<PathBuf> {
-        let run = CargoBuild::new().package("metrics-guard-warp").example("tls").run();
-        run.map(|run| run.path().to_owned()).map_err(io::Error::other)
+    pub fn build_tls(self) -> io::Result<PathBuf> {
+        let cargo = match self {
+            Server::Rocket => return self.build(Profile::Debug),
+            Server::Warp => CargoBuild::new().package("metrics-guard-warp").example("warp_tls"),
+            Server::Hyper => CargoBuild::new().package("metrics-guard-core").example("hyper_tls").features("macros"),
+        };
+        cargo.run().map(|run| run.path().to_owned()).map_err(io::Error::other)
+    }
+
+    /// Starts what [`build_tls`](Server::build_tls) made, with the certificate and the key in these files, and to trust
+    /// the client certificates of the authority in the third.
+    ///
+    /// # Errors
+    ///
+    /// If it does not come up.
+    pub fn start_tls(
+        self,
+        program: &Path,
+        [certificate, key, authority]: [&str; 3],
+        environment: &[(&str, &str)],
+    ) -> io::Result<Running> {
+        let rocket = format!("{{certs={certificate:?},key={key:?},mutual={{ca_certs={authority:?},mandatory=false}}}}");
+        let tls = match self {
+            Server::Rocket => vec![("ROCKET_TLS", rocket.as_str())],
+            Server::Warp | Server::Hyper => {
+                vec![("TLS_CERT_FILE", certificate), ("TLS_KEY_FILE", key), ("TLS_CLIENT_CA_FILE", authority)]
+            }
+        };
+        self.start(program, &[&tls, environment].concat())
     }
 
     /// Starts what [`build`](Server::build) made, with `environment` and nothing of ours, on a port that the system
@@ -81,11 +108,14 @@ impl Server {
     /// If it does not come up.
     pub fn start(self, program: &Path, environment: &[(&str, &str)]) -> io::Result<Running> {
         let announcement = match self {
-            Server::Rocket => "launched from http://",
-            Server::Warp | Server::Hyper => "listening on http://",
+            Server::Rocket => "launched from http",
+            Server::Warp | Server::Hyper => "listening on http",
         };
         let mut process = Process::start(&mut self.command(program, environment))?;
-        let address = process.wait_for(|line| line.split_once(announcement)?.1.trim().parse().ok())?;
+        let address = process.wait_for(|line| {
+            let url = line.split_once(announcement)?.1.trim();
+            url.trim_start_matches('s').strip_prefix("://")?.parse().ok()
+        })?;
         Ok(Running { address, process })
     }
 

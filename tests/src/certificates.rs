@@ -1,0 +1,124 @@
+//! Certificates made for one test, and a client that shows them.
+
+use std::{
+    fs,
+    io::{self, Read, Write},
+    net::{SocketAddr, TcpStream},
+    path::{Path, PathBuf},
+    sync::Arc,
+    time::Duration,
+};
+
+use rcgen::{
+    BasicConstraints, CertificateParams, CertifiedIssuer, ExtendedKeyUsagePurpose, IsCa, KeyPair, SanType,
+    date_time_ymd,
+};
+use rustls::{
+    ClientConfig, ClientConnection, RootCertStore, StreamOwned,
+    pki_types::{CertificateDer, PrivateKeyDer, ServerName, pem::PemObject},
+};
+
+/// A certificate authority.
+pub struct Authority(CertifiedIssuer<'static, KeyPair>);
+
+/// A certificate and its private key, in PEM files.
+pub struct Identity {
+    /// The certificate.
+    pub certificate: PathBuf,
+    /// The key.
+    pub key: PathBuf,
+}
+
+/// When a certificate is valid.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Validity {
+    /// Now.
+    Current,
+    /// Not any more.
+    Expired,
+}
+
+impl Authority {
+    /// A new one.
+    ///
+    /// # Errors
+    ///
+    /// If there is no chance to be had from the system.
+    pub fn new() -> io::Result<Authority> {
+        let mut params = CertificateParams::default();
+        params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+        let key = KeyPair::generate().map_err(io::Error::other)?;
+        CertifiedIssuer::self_signed(params, key).map(Authority).map_err(io::Error::other)
+    }
+
+    /// Its own certificate, as a file at `path`.
+    ///
+    /// # Errors
+    ///
+    /// If it cannot be written.
+    pub fn write(&self, path: &Path) -> io::Result<()> {
+        fs::write(path, self.0.pem())
+    }
+
+    /// A certificate for `names`, of which those with a scheme are URIs, as files in `folder` that begin with `file`.
+    ///
+    /// # Errors
+    ///
+    /// If a name cannot stand in a certificate, or a file cannot be written.
+    pub fn issue(&self, folder: &Path, file: &str, names: &[&str], validity: Validity) -> io::Result<Identity> {
+        let mut params = CertificateParams::default();
+        for name in names {
+            let text = (*name).try_into().map_err(io::Error::other)?;
+            let is_uri = name.contains("://");
+            params.subject_alt_names.push(if is_uri { SanType::URI(text) } else { SanType::DnsName(text) });
+        }
+        params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ClientAuth, ExtendedKeyUsagePurpose::ServerAuth];
+        if validity == Validity::Expired {
+            (params.not_before, params.not_after) = (date_time_ymd(2020, 1, 1), date_time_ymd(2020, 2, 1));
+        }
+        let key = KeyPair::generate().map_err(io::Error::other)?;
+        let certificate = params.signed_by(&key, &self.0).map_err(io::Error::other)?;
+        let identity = Identity {
+            certificate: folder.join(format!("{file}_cert.pem")),
+            key: folder.join(format!("{file}_key.pem")),
+        };
+        fs::write(&identity.certificate, certificate.pem())?;
+        fs::write(&identity.key, key.serialize_pem())?;
+        Ok(identity)
+    }
+
+    /// A client that trusts this authority's servers, and shows `identity`.
+    ///
+    /// # Errors
+    ///
+    /// If the files of `identity` cannot be read.
+    pub fn client(&self, identity: Option<&Identity>) -> io::Result<ClientConfig> {
+        let mut roots = RootCertStore::empty();
+        roots.add(self.0.der().clone()).map_err(io::Error::other)?;
+        let config = ClientConfig::builder().with_root_certificates(roots);
+        let Some(identity) = identity else { return Ok(config.with_no_client_auth()) };
+        let certificate = CertificateDer::from_pem_file(&identity.certificate).map_err(io::Error::other)?;
+        let key = PrivateKeyDer::from_pem_file(&identity.key).map_err(io::Error::other)?;
+        config.with_client_auth_cert(vec![certificate], key).map_err(io::Error::other)
+    }
+}
+
+/// Sends `request` to `server`, which is called localhost, and reads until the connection is closed.
+///
+/// # Errors
+///
+/// If the handshake fails, or the server does not answer within ten seconds.
+pub fn exchange_tls(server: SocketAddr, client: &ClientConfig, request: &[u8]) -> io::Result<String> {
+    let name = ServerName::try_from("localhost").map_err(io::Error::other)?;
+    let connection = ClientConnection::new(Arc::new(client.clone()), name).map_err(io::Error::other)?;
+    let stream = TcpStream::connect(server)?;
+    stream.set_read_timeout(Some(Duration::from_secs(10)))?;
+    let mut stream = StreamOwned::new(connection, stream);
+    stream.write_all(request)?;
+    let mut answer = Vec::new();
+    let read = stream.read_to_end(&mut answer);
+    if answer.is_empty() {
+        read?;
+    }
+    Ok(String::from_utf8_lossy(&answer).into_owned())
+}
