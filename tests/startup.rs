@@ -2,7 +2,13 @@
 
 #![allow(clippy::unwrap_used)] // in tests; clippy.toml does not reach their helper functions
 
-use std::{fs, path::PathBuf, sync::LazyLock};
+use std::{
+    fs,
+    path::PathBuf,
+    sync::LazyLock,
+    thread,
+    time::{Duration, Instant},
+};
 
 use metrics_guard_tests::{
     KEY, WRONG,
@@ -79,6 +85,14 @@ fn a_bad_configuration_does_not_start() {
             &[("METRICS_VERIFICATION_KEY", KEY), ("METRICS_VERIFICATION_QUERY", "")],
             "METRICS_VERIFICATION_QUERY: not a parameter",
         ),
+        (
+            &[("METRICS_VERIFICATION_KEY", KEY), ("METRICS_VERIFICATION_NETWORKS", "10.0.0.0/8, 10.0.0.1/8")],
+            "METRICS_VERIFICATION_NETWORKS: entry 2 is an address in a network; write 10.0.0.0/8",
+        ),
+        (
+            &[("METRICS_VERIFICATION_KEY", KEY), ("METRICS_VERIFICATION_CLIENT_NAMES", "")],
+            "METRICS_VERIFICATION_CLIENT_NAMES: no client name is listed",
+        ),
         (&[("METRICS_VERIFICATION_DISABLED", "yes")], "METRICS_VERIFICATION_DISABLED: must be `true` or `false`"),
     ];
     let table = format!("{{key=\"{WRONG}\"}}");
@@ -136,6 +150,40 @@ fn without_a_key_the_examples_make_one_and_print_what_uses_it() {
         let (one, another) = (key_of_a_run(server), key_of_a_run(server));
         assert_eq!(one.len(), 64);
         assert_ne!(one, another);
+    }
+}
+
+#[test]
+fn a_key_file_that_breaks_is_said_once_and_one_that_is_mended_counts() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("metrics_key");
+    for server in Server::ALL {
+        fs::write(&path, KEY).unwrap();
+        let mut running = start(server, &[("METRICS_VERIFICATION_KEY_FILE", path.to_str().unwrap())]);
+        let ask = |running: &Running, key: &str| {
+            let line = format!("X-Metrics-Key: {key}");
+            exchange(running.address, &request("GET", "/metrics", &[line.as_bytes()])).unwrap()
+        };
+        fs::write(&path, "").unwrap();
+        let said = |line: &str| line.contains("the key file is unusable").then(|| line.to_owned());
+        let line = running.process.wait_for(said).unwrap();
+        assert!(line.contains("metrics-guard: ") && line.contains("metrics_key: the key is blank"), "{line}");
+        thread::sleep(Duration::from_secs(5));
+        assert_eq!(running.process.output().matches("the key file is unusable").count(), 1, "{server:?}");
+        let metrics = ask(&running, KEY);
+        assert_eq!(metrics.status, 200, "{server:?}");
+        let stale = format!(r#"metrics_guard_key_file_stale{{file="{}"}} 1"#, path.display());
+        assert!(metrics.text().contains(&stale), "{server:?}: {metrics:?}");
+
+        fs::write(&path, WRONG).unwrap();
+        let deadline = Instant::now() + Duration::from_secs(10);
+        while ask(&running, WRONG).status != 200 {
+            assert!(Instant::now() < deadline, "{server:?}: {}", running.process.output());
+            thread::sleep(Duration::from_millis(200));
+        }
+        let metrics = ask(&running, WRONG).text();
+        assert!(metrics.contains(&stale.replace("} 1", "} 0")), "{server:?}: {metrics}");
+        assert!(!running.process.output().contains(&KEY[..16]), "{server:?}");
     }
 }
 

@@ -4,7 +4,24 @@
 //! |---|---|
 //! | `metrics_guard_checks_total{outcome, key}` | checks; `outcome` is `allowed` or a [`Reason`](crate::Reason), `key` the label of the key that was used |
 //! | `metrics_guard_key_file_stale{file}` | 1 while something is wrong with the key file and earlier keys are in force, else 0 |
-//! | `metrics_guard_key_file_modified_timestamp_seconds{file}` | when the key file was written that the keys are from, in seconds since 1970: `time() - ` this is their age |
+//! | `metrics_guard_key_file_modified_timestamp_seconds{file}` | when the key file was written that the keys are from, in seconds since 1970: `time()` minus this is their age |
+//!
+//! ```
+//! use http::Request;
+//! use metrics_guard_core::{Guard, Key};
+//! # let secret = "7d1f0c5b9a3e48f2b6a0d4c8e1f75392";
+//!
+//! let guard = Guard::new(Key::new(secret)?);
+//!
+//! // metrics_guard_checks_total{outcome="allowed",key="current"} 1
+//! let scrape = Request::get("/metrics").header("X-Metrics-Key", secret).body(())?;
+//! assert!(guard.check(&scrape).is_ok());
+//!
+//! // metrics_guard_checks_total{outcome="missing",key=""} 1
+//! let stranger = Request::get("/metrics").body(())?;
+//! assert!(guard.check(&stranger).is_err());
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
 
 use std::{sync::OnceLock, time::UNIX_EPOCH};
 

@@ -2,6 +2,23 @@
 //!
 //! Of a request, an event has the reason, the peer's address, and the names in its client certificate, escaped. What
 //! anyone can write (path, fields, query) is not in it.
+//!
+//! ```
+//! use http::Request;
+//! use metrics_guard_core::{Guard, Key};
+//! # let secret = "7d1f0c5b9a3e48f2b6a0d4c8e1f75392";
+//!
+//! let guard = Guard::new(Key::new(secret)?);
+//!
+//! // No event.
+//! let scrape = Request::get("/metrics").header("X-Metrics-Key", secret).body(())?;
+//! assert!(guard.check(&scrape).is_ok());
+//!
+//! // WARN metrics_guard: metrics denied: no key was presented reason="missing"
+//! let stranger = Request::get("/metrics").body(())?;
+//! assert!(guard.check(&stranger).is_err());
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
 
 use std::{
     fmt,
