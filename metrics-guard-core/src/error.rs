@@ -113,7 +113,7 @@ pub enum Problem {
     NotAFile,
     /// A file too large to be a key file.
     FileTooLarge,
-    /// A file that is never twice the same.
+    /// A file that grows while it is read.
     Changing,
     /// A key file that changed, and has now the beginning of a key that it had.
     CutOff,

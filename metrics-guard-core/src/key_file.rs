@@ -68,24 +68,19 @@ pub(crate) fn read(path: &Path) -> Result<Content, ConfigError> {
     Ok(Content { ring, modified: metadata.modified().ok() })
 }
 
-/// Reads until it has read the same twice: of a file that is written to meanwhile, one reading can give the beginning of
-/// what was there and the end of what came.
 fn read_whole(path: &Path) -> Result<(Zeroizing<Vec<u8>>, fs::Metadata), Problem> {
-    let mut last = read_bounded(path)?.0;
     for _ in 0..MAX_READINGS {
-        let (text, metadata) = read_bounded(path)?;
-        if text == last {
-            return Ok((text, metadata));
+        if let Some(whole) = read_once(path)? {
+            return Ok(whole);
         }
-        last = text;
     }
     Err(Problem::Changing)
 }
 
 const MAX_READINGS: usize = 10;
 
-/// A regular file alone is read, since a pipe or a device could keep us waiting.
-fn read_bounded(path: &Path) -> Result<(Zeroizing<Vec<u8>>, fs::Metadata), Problem> {
+/// A regular file alone is read, since a pipe or a device could keep us waiting. None if it has grown meanwhile.
+fn read_once(path: &Path) -> Result<Option<(Zeroizing<Vec<u8>>, fs::Metadata)>, Problem> {
     let unreadable = |error: io::Error| Problem::Unreadable(error.kind());
     // Looked at before it is opened, for opening a pipe waits too; and again when nobody can change it any more.
     let is_file = |metadata: fs::Metadata| if metadata.is_file() { Ok(metadata) } else { Err(Problem::NotAFile) };
@@ -93,13 +88,20 @@ fn read_bounded(path: &Path) -> Result<(Zeroizing<Vec<u8>>, fs::Metadata), Probl
     let file = File::open(path).map_err(unreadable)?;
     let metadata = is_file(file.metadata().map_err(unreadable)?)?;
 
-    // Room for more than is kept, so that the buffer does not move and leave a copy behind.
-    let mut text = Zeroizing::new(Vec::with_capacity(2 * MAX_FILE_LEN));
-    file.take(MAX_FILE_LEN as u64 + 1).read_to_end(&mut text).map_err(unreadable)?;
-    if text.len() > MAX_FILE_LEN {
-        return Err(Problem::FileTooLarge);
+    match by_one_call(file).map_err(unreadable)? {
+        Some(text) if text.len() > MAX_FILE_LEN => Err(Problem::FileTooLarge),
+        text => Ok(text.map(|text| (text, metadata))),
     }
-    Ok((text, metadata))
+}
+
+/// What one call reads of `file`, none if there is more. Read until there is no more, what was there before could get the end
+/// of what came appended to it.
+fn by_one_call(mut file: impl Read) -> io::Result<Option<Zeroizing<Vec<u8>>>> {
+    let mut text = Zeroizing::new(vec![0; MAX_FILE_LEN + 1]);
+    let len = file.read(&mut text)?;
+    text.truncate(len);
+    let is_all = len > MAX_FILE_LEN || file.read(&mut [0])? == 0;
+    Ok(is_all.then_some(text))
 }
 
 #[cfg(unix)]
@@ -111,4 +113,20 @@ fn is_readable_by_all(metadata: &fs::Metadata) -> bool {
 #[cfg(not(unix))]
 fn is_readable_by_all(_: &fs::Metadata) -> bool {
     false
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::Read;
+
+    use super::{MAX_FILE_LEN, by_one_call};
+
+    #[test]
+    fn nothing_is_appended_to_what_one_call_has_read() {
+        let read = |file: &mut dyn Read| by_one_call(file).unwrap().map(|text| text.to_vec());
+        assert_eq!(read(&mut &b"whole"[..]), Some(b"whole".to_vec()));
+        assert_eq!(read(&mut b"the old".chain(&b" and the end of the new"[..])), None);
+        assert_eq!(read(&mut &b""[..]), Some(Vec::new()));
+        assert_eq!(read(&mut std::io::repeat(b'k')).map(|text| text.len()), Some(MAX_FILE_LEN + 1));
+    }
 }

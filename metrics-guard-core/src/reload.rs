@@ -429,13 +429,16 @@ mod tests {
                 }
                 reads
             });
-            for generation in 1..=1000 {
-                subject.disturb(generation, &mut numbers);
-                if watcher.is_finished() || reader.is_finished() {
-                    break;
+            let changes = scope.spawn(|| {
+                for generation in 1..=1000 {
+                    subject.disturb(generation, &mut numbers);
                 }
+            });
+            while !changes.is_finished() && !watcher.is_finished() && !reader.is_finished() {
+                thread::sleep(Duration::from_millis(1));
             }
             subject.is_over.store(true, Ordering::Relaxed);
+            changes.join().unwrap();
             assert!(watcher.join().unwrap() > 100 && reader.join().unwrap() > 100);
         });
 
@@ -458,6 +461,26 @@ mod tests {
         assert!(keys.in_force().is_same(&ring(&first)));
         keys.replace(ring(&by_hand));
         fs::write(&path, &second).unwrap();
+        keys.refresh();
+        assert!(keys.in_force().is_same(&ring(&second)));
+    }
+
+    #[test]
+    fn a_file_that_is_still_being_written_does_not_count_yet() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("metrics_key");
+        let [first, second] = [1, 2].map(|generation| content(generation, &mut Numbers(1)));
+        fs::write(&path, &first).unwrap();
+        let keys = Keys::of_file(path.clone(), key_file::read(&path).unwrap());
+        let half = second.lines().next().unwrap();
+        fs::write(&path, half).unwrap();
+        thread::scope(|scope| {
+            scope.spawn(|| keys.refresh());
+            thread::sleep(Duration::from_millis(30));
+            fs::write(&path, &second).unwrap();
+        });
+        let in_force = keys.in_force();
+        assert!(in_force.is_same(&ring(&first)) || in_force.is_same(&ring(&second)));
         keys.refresh();
         assert!(keys.in_force().is_same(&ring(&second)));
     }
