@@ -1,4 +1,15 @@
 //! TLS for the examples whose server has none of itself, and what it knows of the other end: a module of each, by path.
+//!
+//! A certificate for the server, a CA for clients, and a client's certificate with a name, to try it with (OpenSSL 3):
+//!
+//! ```text
+//! openssl req -x509 -newkey rsa:2048 -nodes -days 30 -subj /CN=localhost -addext subjectAltName=DNS:localhost \
+//!     -keyout tls_key.pem -out tls_cert.pem
+//! openssl req -x509 -newkey rsa:2048 -nodes -days 30 -subj /CN=clients -keyout ca_key.pem -out ca.pem
+//! openssl req -newkey rsa:2048 -nodes -subj /CN=prometheus -addext subjectAltName=DNS:prometheus.example \
+//!     -keyout client_key.pem -out client.csr
+//! openssl x509 -req -in client.csr -CA ca.pem -CAkey ca_key.pem -days 30 -copy_extensions copy -out client_cert.pem
+//! ```
 
 use std::{env, error::Error, net::SocketAddr, sync::Arc};
 

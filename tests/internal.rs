@@ -36,7 +36,7 @@ fn status(server: SocketAddr, path: &str, key: &str) -> u16 {
 
 #[test]
 fn the_metrics_are_on_the_internal_listener_alone() {
-    let process = start(&[("METRICS_VERIFICATION_KEY", KEY)]);
+    let process = start(&[("METRICS_VERIFICATION_KEY", KEY), ("METRICS_ADDRESS", "127.0.0.2")]);
     let deadline = Instant::now() + Duration::from_secs(30);
     while addresses(&process).len() < 2 {
         assert!(Instant::now() < deadline, "{}", process.output());
@@ -45,6 +45,7 @@ fn the_metrics_are_on_the_internal_listener_alone() {
     let (public, internal): (Vec<_>, Vec<_>) =
         addresses(&process).into_iter().partition(|server| status(*server, "/", KEY) == 200);
     assert_eq!((public.len(), internal.len()), (1, 1));
+    assert_eq!((public[0].ip().to_string(), internal[0].ip().to_string()), ("127.0.0.1".into(), "127.0.0.2".into()));
     assert_eq!(status(public[0], "/metrics", KEY), 404);
     assert_eq!(status(internal[0], "/metrics", KEY), 200);
     assert_eq!(status(internal[0], "/metrics", WRONG), 401);

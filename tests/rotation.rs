@@ -108,7 +108,8 @@ fn wait_until_unused(subjects: &mut [Subject], current: &str) {
 #[test]
 fn no_scrape_fails_while_keys_are_rotated() {
     let cache = Path::new(env!("CARGO_TARGET_TMPDIR")).join("scrapers");
-    let programs: Vec<_> = VERSIONS.iter().filter_map(|version| version.fetch_or_say_so(&cache).unwrap()).collect();
+    let programs = VERSIONS.map(|version| (version, version.fetch_or_say_so(&cache).unwrap()));
+    let programs: Vec<_> = programs.into_iter().filter_map(|(version, program)| Some((version, program?))).collect();
     if programs.is_empty() {
         return;
     }
@@ -130,15 +131,14 @@ fn no_scrape_fails_while_keys_are_rotated() {
         writeln!(config, "  static_configs: [{{targets: ['{target}']}}]").unwrap();
     }
     let prometheuses: Vec<_> = programs
-        .iter()
-        .enumerate()
-        .map(|(index, program)| {
-            let folder = folder.path().join(index.to_string());
+        .into_iter()
+        .map(|(version, program)| {
+            let folder = folder.path().join(version.slot());
             fs::create_dir(&folder).unwrap();
-            Prometheus::start(program, &folder, &config).unwrap()
+            (version, Prometheus::start(&program, &folder, &config).unwrap())
         })
         .collect();
-    for prometheus in &prometheuses {
+    for (_, prometheus) in &prometheuses {
         prometheus.wait_for_sample("sum(count_over_time(up[1m]))", |scrapes| scrapes >= 6.0).unwrap();
     }
 
@@ -156,7 +156,7 @@ fn no_scrape_fails_while_keys_are_rotated() {
         }
     }
 
-    for (prometheus, version) in prometheuses.iter().zip(VERSIONS) {
+    for (version, prometheus) in &prometheuses {
         for server in Server::ALL {
             let ups = |function: &str| {
                 let query = format!("{function}(up{{job='{}'}}[1h])", server.name());

@@ -4,7 +4,7 @@
 //!
 //! A version that cannot be had is counted as ignored, and said so; where the variable `CI` is set, it fails.
 
-use std::{fmt::Write as _, fs, io, path::Path};
+use std::{fs, io, path::Path};
 
 use libtest_mimic::{Arguments, Completion, Failed, Trial};
 use metrics_guard_tests::{
@@ -128,23 +128,13 @@ fn scrape_with_certificate(program: &Path) -> io::Result<()> {
         let environment = environment.each_ref().map(|(name, value)| (*name, value.as_str()));
         let running = server.start_tls(&server.build_tls()?, files.each_ref().map(String::as_str), &environment)?;
         for client in ["right", "other", "none"] {
-            let certificate = match client {
-                "none" => String::new(),
-                client => format!(
-                    ", cert_file: {}, key_file: {}",
-                    path(&format!("{client}_cert.pem")),
-                    path(&format!("{client}_key.pem"))
-                ),
-            };
-            let _ = writeln!(
-                config,
-                "- job_name: {name}-{client}\n  scheme: https\n  authorization: {{credentials_file: {}}}\n  \
-                 tls_config: {{ca_file: {}, server_name: localhost{certificate}}}\n  \
-                 static_configs: [{{targets: ['{}']}}]",
-                path("metrics_key"),
-                path("ca.pem"),
-                running.address,
-            ); // writing to a string cannot fail
+            let target = format!("localhost:{}", running.address.port());
+            config += &job(&format!("{name}-{client}"), &path("metrics_key"), &target)?;
+            config += &tls_config(
+                &path("ca.pem"),
+                &path(&format!("{client}_cert.pem")),
+                &path(&format!("{client}_key.pem")),
+            )?;
         }
         servers.push(running);
     }
@@ -166,6 +156,23 @@ fn scrape_with_certificate(program: &Path) -> io::Result<()> {
         }
     }
     Ok(())
+}
+
+/// The README's addition to a scrape job for TLS, with other files; without a certificate if there is none.
+fn tls_config(ca: &str, certificate: &str, key: &str) -> io::Result<String> {
+    let start = README.find("    scheme: https\n");
+    let block = start.and_then(|start| README[start..].split_once("```")).map(|(block, _)| block);
+    let block = block.ok_or_else(|| io::Error::other("no tls_config in the README"))?;
+    let files = [
+        ("/etc/prometheus/ca.pem", ca),
+        ("/etc/prometheus/client.pem", certificate),
+        ("/etc/prometheus/client.key", key),
+    ];
+    let lines = block.lines().filter_map(|line| match files.iter().find(|(text, _)| line.contains(text)) {
+        Some((text, path)) => Path::new(path).exists().then(|| line.replace(text, path)),
+        None => Some(line.to_owned()),
+    });
+    Ok(lines.map(|line| line + "\n").collect())
 }
 
 /// The README's scrape job, with another name, key file and target.

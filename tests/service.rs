@@ -4,10 +4,10 @@ use std::{
     error::Error,
     net::SocketAddr,
     sync::{Arc, OnceLock},
-    time::{Duration, UNIX_EPOCH},
+    time::{Duration, SystemTime, UNIX_EPOCH},
 };
 
-use metrics_guard_core::{ConfigError, Guard, Place, Problem, Setting, Settings};
+use metrics_guard_core::{ConfigError, Guard, Place, Problem, Reason, Setting, Settings};
 use prometheus::{GaugeVec, HistogramOpts, HistogramVec, IntCounter, IntCounterVec, Opts, Registry, TextEncoder};
 
 /// The answer to `GET /`.
@@ -29,9 +29,10 @@ pub(crate) struct Instruments {
     requests: IntCounterVec,
     durations: HistogramVec,
     scrapes: IntCounter,
-    // The guard at work. The core's feature `metrics` has these three too, for who uses that facade.
+    // The guard at work. The core's feature `metrics` has these too, for who uses that facade.
     checks: IntCounterVec,
     key_file_stale: GaugeVec,
+    key_file_checked: GaugeVec,
     key_file_modified: GaugeVec,
     guard: Arc<OnceLock<Guard>>,
 }
@@ -54,17 +55,15 @@ impl Instruments {
                 &["outcome", "key"],
             )?,
             key_file_stale: GaugeVec::new(
-                Opts::new(
-                    "metrics_guard_key_file_stale",
-                    "Whether the key file is unusable and earlier keys are in force.",
-                ),
+                Opts::new("metrics_guard_key_file_stale", "Whether the key file cannot be used as it is."),
+                &["file"],
+            )?,
+            key_file_checked: GaugeVec::new(
+                Opts::new("metrics_guard_key_file_checked_timestamp_seconds", "When the key file was last looked at."),
                 &["file"],
             )?,
             key_file_modified: GaugeVec::new(
-                Opts::new(
-                    "metrics_guard_key_file_modified_timestamp_seconds",
-                    "When the file of the keys in force was written.",
-                ),
+                Opts::new("metrics_guard_key_file_modified_timestamp_seconds", "When the key file was written."),
                 &["file"],
             )?,
             guard: Arc::default(),
@@ -74,6 +73,7 @@ impl Instruments {
         instruments.registry.register(Box::new(instruments.scrapes.clone()))?;
         instruments.registry.register(Box::new(instruments.checks.clone()))?;
         instruments.registry.register(Box::new(instruments.key_file_stale.clone()))?;
+        instruments.registry.register(Box::new(instruments.key_file_checked.clone()))?;
         instruments.registry.register(Box::new(instruments.key_file_modified.clone()))?;
         #[cfg(target_os = "linux")]
         {
@@ -97,9 +97,12 @@ impl Instruments {
         self.scrapes.inc();
         if let Some(file) = self.guard.get().and_then(Guard::key_file) {
             let path = file.path().display().to_string();
-            self.key_file_stale.with_label_values(&[&path]).set(if file.problem().is_some() { 1.0 } else { 0.0 });
-            if let Some(modified) = file.modified().and_then(|modified| modified.duration_since(UNIX_EPOCH).ok()) {
-                self.key_file_modified.with_label_values(&[&path]).set(modified.as_secs_f64());
+            let seconds = |time: SystemTime| time.duration_since(UNIX_EPOCH).unwrap_or_default().as_secs_f64();
+            let is_stale = f64::from(u8::from(file.problem().is_some()));
+            self.key_file_stale.with_label_values(&[&path]).set(is_stale);
+            self.key_file_checked.with_label_values(&[&path]).set(seconds(file.checked()));
+            if let Some(modified) = file.modified() {
+                self.key_file_modified.with_label_values(&[&path]).set(seconds(modified));
             }
         }
         TextEncoder::new().encode_to_string(&self.registry.gather())
@@ -120,16 +123,13 @@ impl Instruments {
             }
             builder => (builder?, None),
         };
+        // A series for each reason from the start: of one that begins with a flood, Prometheus would not see it rise.
+        for reason in Reason::ALL {
+            self.checks.with_label_values(&[reason.as_str(), ""]);
+        }
         let checks = self.checks.clone();
-        let guard = builder
-            .observe(move |outcome| {
-                let (outcome, key) = match outcome {
-                    Ok(authorized) => ("allowed", authorized.key().unwrap_or_default()),
-                    Err(denied) => (denied.reason().as_str(), ""),
-                };
-                checks.with_label_values(&[outcome, key]).inc();
-            })
-            .build();
+        let guard =
+            builder.observe(move |check| checks.with_label_values(&[check.outcome(), check.key()]).inc()).build();
         Ok((self.guard.get_or_init(|| guard).clone(), key_for_this_run))
     }
 }
@@ -174,7 +174,8 @@ By Prometheus, with the key in a file:
         static_configs:
           - targets: ["{address}"]
 
-To keep a key, set METRICS_VERIFICATION_KEY_FILE to the path of its file before the start.
+To keep a key, put it into a file of the service's own as well, and set METRICS_VERIFICATION_KEY_FILE to the path of that
+before the start. The service's file may hold several keys, for a rotation; the scraper's must hold one.
 "#
     );
 }

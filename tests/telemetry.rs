@@ -9,7 +9,7 @@ use std::{
 
 use http::Request;
 use metrics_exporter_prometheus::PrometheusBuilder;
-use metrics_guard_core::{ClientName, Guard, Key, Peer};
+use metrics_guard_core::{ClientName, Guard, Key, Peer, Reason};
 use metrics_guard_tests::{KEY, WRONG};
 
 fn ask(guard: &Guard, key: &str, peer: Option<Peer>) -> bool {
@@ -39,8 +39,13 @@ fn the_metrics_facade_counts_checks_and_knows_the_key_file() {
         let of_file = |name: &str| series(&format!(r#"{name}{{file="{}"}}"#, path.display()));
         assert_eq!(of_file("metrics_guard_key_file_stale"), Some(0.0));
         let modified = of_file("metrics_guard_key_file_modified_timestamp_seconds").unwrap();
-        assert!(modified > 1.7e9, "{modified}");
+        let checked = of_file("metrics_guard_key_file_checked_timestamp_seconds").unwrap();
+        assert!(modified > 1.7e9 && checked >= modified, "{modified} {checked}");
 
+        for reason in Reason::ALL {
+            let name = format!(r#"metrics_guard_checks_total{{outcome="{reason}",key=""}}"#);
+            assert_eq!(series(&name), Some(0.0), "{name}");
+        }
         for _ in 0..3 {
             assert!(ask(&guard, KEY, None));
             assert!(!ask(&guard, WRONG, None));
@@ -54,6 +59,7 @@ fn the_metrics_facade_counts_checks_and_knows_the_key_file() {
         fs::remove_file(&path).unwrap();
         guard.reload().unwrap_err();
         assert_eq!(of_file("metrics_guard_key_file_stale"), Some(1.0));
+        assert!(of_file("metrics_guard_key_file_checked_timestamp_seconds").unwrap() > checked);
         assert_eq!(of_file("metrics_guard_key_file_modified_timestamp_seconds").map(|now| now >= modified), Some(true));
         fs::write(&path, format!("{KEY}\n")).unwrap();
         guard.reload().unwrap();
@@ -113,6 +119,20 @@ fn a_denial_is_an_event_and_a_flood_of_them_is_ten() {
 }
 
 #[test]
+fn a_flood_for_one_reason_hides_no_other() {
+    let log = logged(|| {
+        let guard = Guard::builder(Key::new(KEY).unwrap()).allow_networks(["10.0.0.0/8"]).unwrap().build();
+        let near = || Some(Peer::at(([10, 0, 0, 1], 40000).into()));
+        for _ in 0..1000 {
+            assert!(!ask(&guard, KEY, None));
+        }
+        assert!(!ask(&guard, WRONG, near()));
+    });
+    assert_eq!(log.matches(r#"reason="address""#).count(), 10, "{log}");
+    assert_eq!(log.matches(r#"reason="wrong""#).count(), 1, "{log}");
+}
+
+#[test]
 fn an_event_has_no_control_characters_of_a_peer() {
     let names =
         [ClientName::dns("other.example"), ClientName::uri("x://\u{1b}[2J\r\n2026 INFO all is well\u{9b}\u{202e}")];
@@ -125,6 +145,58 @@ fn an_event_has_no_control_characters_of_a_peer() {
     assert_eq!(log.lines().count(), 2, "{log}");
     assert!(log.contains(r#"reason="certificate""#) && log.contains("names=other.example, x://"), "{log}");
     assert!(log.trim_end_matches('\n').chars().all(|c| c == '\n' || c.is_ascii_graphic() || c == ' '), "{log:?}");
+}
+
+/// Tells nobody, and does with each event what it is made to do.
+struct Unruly<F>(F);
+
+impl<F: Fn() + Send + Sync + 'static> tracing::Subscriber for Unruly<F> {
+    fn enabled(&self, _: &tracing::Metadata<'_>) -> bool {
+        true
+    }
+    fn new_span(&self, _: &tracing::span::Attributes<'_>) -> tracing::span::Id {
+        tracing::span::Id::from_u64(1)
+    }
+    fn record(&self, _: &tracing::span::Id, _: &tracing::span::Record<'_>) {}
+    fn record_follows_from(&self, _: &tracing::span::Id, _: &tracing::span::Id) {}
+    fn event(&self, _: &tracing::Event<'_>) {
+        (self.0)();
+    }
+    fn enter(&self, _: &tracing::span::Id) {}
+    fn exit(&self, _: &tracing::span::Id) {}
+}
+
+#[test]
+fn a_subscriber_that_panics_does_not_lose_new_keys() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("metrics_key");
+    fs::write(&path, KEY).unwrap();
+    let guard = Guard::builder_from_file(&path).unwrap().build();
+    fs::write(&path, WRONG).unwrap();
+    tracing::subscriber::with_default(Unruly(|| panic!("a full disk")), || {
+        let reload = std::panic::AssertUnwindSafe(|| guard.reload());
+        assert!(std::panic::catch_unwind(reload).is_err());
+    });
+    assert!(!ask(&guard, KEY, None) && ask(&guard, WRONG, None));
+    assert!(guard.key_file().unwrap().problem().is_none());
+}
+
+#[test]
+fn a_subscriber_may_ask_the_guard() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("metrics_key");
+    fs::write(&path, KEY).unwrap();
+    let guard = Guard::builder_from_file(&path).unwrap().build();
+    let (sender, receiver) = std::sync::mpsc::channel();
+    let asked = guard.clone();
+    fs::write(&path, WRONG).unwrap();
+    // In a thread: were they to wait for each other, the test should not.
+    std::thread::spawn(move || {
+        let subscriber = Unruly(move || drop(sender.send(asked.key_file().unwrap())));
+        tracing::subscriber::with_default(subscriber, || guard.reload().unwrap());
+    });
+    let file = receiver.recv_timeout(std::time::Duration::from_secs(10)).unwrap();
+    assert!(file.problem().is_none());
 }
 
 #[test]

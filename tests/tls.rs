@@ -1,7 +1,7 @@
 //! The examples behind TLS: guarded as without, over HTTP/1.1 and over HTTP/2, which Prometheus prefers; and open to those
 //! client certificates alone that the guard names.
 
-#![allow(clippy::unwrap_used)] // in tests; clippy.toml does not reach their helper functions
+#![allow(clippy::expect_used, clippy::panic, clippy::unwrap_used)] // in tests; clippy.toml does not reach their helper functions
 
 use std::sync::Arc;
 
@@ -11,7 +11,7 @@ use metrics_guard_tests::{
     server::{Running, Server},
     wire::{converse_h2, request},
 };
-use rustls::pki_types::ServerName;
+use rustls::{AlertDescription, pki_types::ServerName};
 use tokio_rustls::TlsConnector;
 
 const DNS: &str = "prometheus.example";
@@ -20,6 +20,9 @@ const URI: &str = "spiffe://example.org/ns/monitoring/sa/prometheus";
 /// The names of which a client's certificate must have one.
 const NAMES: (&str, &str) =
     ("METRICS_VERIFICATION_CLIENT_NAMES", "prometheus.example, spiffe://example.org/ns/monitoring/sa/prometheus");
+
+const UNKNOWN: AlertDescription = AlertDescription::DecryptError;
+const EXPIRED: AlertDescription = AlertDescription::CertificateExpired;
 
 struct Place {
     folder: tempfile::TempDir,
@@ -46,11 +49,20 @@ fn scrape(key: &str) -> Vec<u8> {
     request("GET", "/metrics", &[format!("Authorization: Bearer {key}").as_bytes()])
 }
 
-/// The status of an answer, and none if the handshake failed.
-fn status(answer: std::io::Result<String>) -> Option<u16> {
-    let answer = answer.ok()?;
-    assert_eq!(answer.contains("# TYPE"), answer.starts_with("HTTP/1.1 200"), "{answer}");
-    answer.strip_prefix("HTTP/1.1 ")?.get(..3)?.parse().ok()
+/// What comes back: a status, or the alert that ended the handshake.
+type Answer = Result<u16, AlertDescription>;
+
+fn answer(received: std::io::Result<String>) -> Answer {
+    match received {
+        Ok(text) => {
+            assert_eq!(text.contains("# TYPE"), text.starts_with("HTTP/1.1 200"), "{text}");
+            Ok(text.strip_prefix("HTTP/1.1 ").and_then(|text| text.get(..3)?.parse().ok()).expect(&text))
+        }
+        Err(error) => match error.get_ref().and_then(|inner| inner.downcast_ref()) {
+            Some(rustls::Error::AlertReceived(alert)) => Err(*alert),
+            _ => panic!("{error}"),
+        },
+    }
 }
 
 #[test]
@@ -59,8 +71,8 @@ fn behind_tls_the_examples_are_guarded() {
     for of in Server::ALL {
         let server = place.start(of, &[("METRICS_VERIFICATION_KEY", KEY)]);
         let client = place.authority.client(None).unwrap();
-        let ask = |key| status(exchange_tls(server.address, &client, &scrape(key)));
-        assert_eq!((ask(KEY), ask(WRONG)), (Some(200), Some(401)), "{of:?}");
+        let ask = |key| answer(exchange_tls(server.address, &client, &scrape(key)));
+        assert_eq!((ask(KEY), ask(WRONG)), (Ok(200), Ok(401)), "{of:?}");
         let index = exchange_tls(server.address, &client, &request("GET", "/", &[])).unwrap();
         assert!(index.starts_with("HTTP/1.1 200"), "{of:?}: {index}");
 
@@ -87,22 +99,22 @@ fn only_a_client_certificate_with_a_required_name_may_ask() {
     let issue = |file: &str, names: &[&str], validity| place.authority.issue(folder, file, names, validity).unwrap();
     let foreign = Authority::new().unwrap().issue(folder, "foreign", &[DNS], Validity::Current).unwrap();
     let clients = [
-        ("a DNS name", Some(issue("dns", &[DNS], Validity::Current)), Some(200), Some(401)),
-        ("a URI", Some(issue("uri", &[URI], Validity::Current)), Some(200), Some(401)),
-        ("one of two names", Some(issue("two", &["other.example", DNS], Validity::Current)), Some(200), Some(401)),
-        ("another name", Some(issue("other", &["other.example"], Validity::Current)), Some(403), Some(403)),
-        ("a wildcard", Some(issue("star", &["*.example"], Validity::Current)), Some(403), Some(403)),
-        ("no names", Some(issue("none", &[], Validity::Current)), Some(403), Some(403)),
-        ("no certificate", None, Some(403), Some(403)),
+        ("a DNS name", Some(issue("dns", &[DNS], Validity::Current)), Ok(200), Ok(401)),
+        ("a URI", Some(issue("uri", &[URI], Validity::Current)), Ok(200), Ok(401)),
+        ("one of two names", Some(issue("two", &["other.example", DNS], Validity::Current)), Ok(200), Ok(401)),
+        ("another name", Some(issue("other", &["other.example"], Validity::Current)), Ok(403), Ok(403)),
+        ("a wildcard", Some(issue("star", &["*.example"], Validity::Current)), Ok(403), Ok(403)),
+        ("no names", Some(issue("none", &[], Validity::Current)), Ok(403), Ok(403)),
+        ("no certificate", None, Ok(403), Ok(403)),
         // These do not get through the handshake.
-        ("a foreign authority", Some(foreign), None, None),
-        ("expired", Some(issue("old", &[DNS], Validity::Expired)), None, None),
+        ("a foreign authority", Some(foreign), Err(UNKNOWN), Err(UNKNOWN)),
+        ("expired", Some(issue("old", &[DNS], Validity::Expired)), Err(EXPIRED), Err(EXPIRED)),
     ];
     for of in Server::ALL {
         let server = place.start(of, &[("METRICS_VERIFICATION_KEY", KEY), NAMES]);
         for (what, identity, by_key, by_wrong_key) in &clients {
             let client = place.authority.client(identity.as_ref()).unwrap();
-            let ask = |request: &[u8]| status(exchange_tls(server.address, &client, request));
+            let ask = |request: &[u8]| answer(exchange_tls(server.address, &client, request));
             assert_eq!(ask(&scrape(KEY)), *by_key, "{of:?}: {what}");
             assert_eq!(ask(&scrape(WRONG)), *by_wrong_key, "{of:?}: {what}, wrong key");
             // What it claims besides does not count.

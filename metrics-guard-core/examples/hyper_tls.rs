@@ -1,13 +1,14 @@
 //! hyper behind TLS, by tokio-rustls. With client certificates, if asked for.
 //!
 //! ```text
-//! openssl req -x509 -newkey rsa:2048 -nodes -days 30 -subj /CN=localhost -keyout tls_key.pem -out tls_cert.pem
+//! openssl req -x509 -newkey rsa:2048 -nodes -days 30 -subj /CN=localhost -addext subjectAltName=DNS:localhost \
+//!     -keyout tls_key.pem -out tls_cert.pem
 //! TLS_CERT_FILE=tls_cert.pem TLS_KEY_FILE=tls_key.pem METRICS_VERIFICATION_KEY_FILE=metrics_key \
 //!     cargo run -p metrics-guard-core --features macros --example hyper_tls
 //! ```
 //!
 //! To let only a Prometheus with a certificate of its own ask, set `TLS_CLIENT_CA_FILE` to the CA that signed it, and
-//! `METRICS_VERIFICATION_CLIENT_NAMES` to a name in it.
+//! `METRICS_VERIFICATION_CLIENT_NAMES` to a name in it; tests/acceptor.rs says how to make both.
 
 use std::{convert::Infallible, env, error::Error, net::Ipv4Addr};
 
@@ -56,8 +57,11 @@ async fn main() -> Result<(), Box<dyn Error>> {
         let (stream, address) = listener.accept().await?;
         let (tls, guard) = (tls.clone(), guard.clone());
         tokio::spawn(async move {
-            // A client that does not get through the handshake has no request to be answered.
-            let Ok(stream) = tls.accept(stream).await else { return };
+            let stream = match tls.accept(stream).await {
+                Ok(stream) => stream,
+                // A client that does not get through the handshake has no request to be answered.
+                Err(error) => return eprintln!("{address}: {error}"),
+            };
             let peer = acceptor::peer(address, &stream);
             let with_peer = service_fn(move |mut request| {
                 request.extensions_mut().insert(peer.clone());

@@ -71,7 +71,6 @@ impl fmt::Display for ClientName {
 }
 
 /// Names of which a peer's certificate must have one.
-#[derive(Debug)]
 pub(crate) struct ClientNames(Box<[ClientName]>);
 
 impl ClientNames {
@@ -89,18 +88,31 @@ impl ClientNames {
     }
 }
 
-/// A name that can be required: a URI if it has a scheme, else a DNS name. No pattern, since none is matched.
+/// Not the names: one of them may be a key that somebody put there by mistake.
+impl fmt::Debug for ClientNames {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "ClientNames({})", self.0.len())
+    }
+}
+
+/// A name that can be required: a URI if it begins like one, else a DNS name. No pattern, since none is matched.
 fn required(entry: &str) -> Option<ClientName> {
-    if let Some((scheme, rest)) = entry.split_once("://") {
-        let is_scheme = scheme.starts_with(|first: char| first.is_ascii_alphabetic())
-            && scheme.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"+-.".contains(&byte));
-        let is_uri = is_scheme && !rest.is_empty() && rest.bytes().all(|byte| byte.is_ascii_graphic() && byte != b'*');
+    let parts = entry.split_once("://").or_else(|| Some(("urn", entry.strip_prefix("urn:")?)));
+    if let Some((scheme, rest)) = parts {
+        let is_scheme = |scheme: &str| {
+            !scheme.is_empty() && scheme.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"+-.".contains(&byte))
+        };
+        // A comma is what lists are taken apart at.
+        let is_plain = |byte: u8| byte.is_ascii_graphic() && !b"*,".contains(&byte);
+        let is_uri = is_scheme(scheme) && !rest.is_empty() && rest.bytes().all(is_plain);
         return is_uri.then(|| ClientName::uri(entry));
     }
     let is_label = |label: &str| {
         !label.is_empty() && label.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-_".contains(&byte))
     };
-    entry.split('.').all(is_label).then(|| ClientName::dns(entry))
+    // The last label of a name is no number; that of an address is, and addresses are in no name.
+    let is_address = entry.rsplit('.').next().is_some_and(|last| last.bytes().all(|byte| byte.is_ascii_digit()));
+    (entry.split('.').all(is_label) && !is_address).then(|| ClientName::dns(entry))
 }
 
 #[cfg(test)]
@@ -143,12 +155,28 @@ mod tests {
 
     #[test]
     fn what_cannot_be_required() {
-        for entry in
-            ["", "*", "*.example", "a b", "a..b", ".a", "a.", "spiffe://", "://a", "spiffe://a/*", "1a://b", "ä.de"]
-        {
+        for entry in [
+            "",
+            "*",
+            "*.example",
+            "a b",
+            "a..b",
+            ".a",
+            "a.",
+            "spiffe://",
+            "://a",
+            "spiffe://a/*",
+            "a_b://c",
+            "ä.de",
+            "10.0.0.1",
+            "urn:",
+            "x:y",
+            "a://b,c",
+        ] {
             assert_eq!(ClientNames::parse(["a", entry]).unwrap_err(), Problem::NotAClientName(2), "{entry}");
         }
         assert_eq!(ClientNames::parse([""; 0]).unwrap_err(), Problem::NoClientName);
+        assert!(pass(&["urn:uuid:f81d4fae"], &[ClientName::uri("urn:uuid:f81d4fae")]));
     }
 
     #[test]

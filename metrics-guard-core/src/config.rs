@@ -57,7 +57,7 @@ pub enum Setting {
 
 impl Setting {
     /// All settings.
-    pub const ALL: [Setting; 7] = [
+    pub const ALL: &'static [Setting] = &[
         Setting::Key,
         Setting::KeyFile,
         Setting::Header,
@@ -118,7 +118,7 @@ impl Settings {
     #[must_use]
     pub fn from_env() -> Settings {
         let mut settings = Settings::default();
-        for setting in Setting::ALL {
+        for &setting in Setting::ALL {
             if let Some(value) = std::env::var_os(setting.variable()) {
                 settings.put(setting, Place::Variable(setting.variable()), value);
             }

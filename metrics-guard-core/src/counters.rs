@@ -3,8 +3,11 @@
 //! | metric | |
 //! |---|---|
 //! | `metrics_guard_checks_total{outcome, key}` | checks; `outcome` is `allowed` or a [`Reason`](crate::Reason), `key` the label of the key that was used |
-//! | `metrics_guard_key_file_stale{file}` | 1 while something is wrong with the key file and earlier keys are in force, else 0 |
-//! | `metrics_guard_key_file_modified_timestamp_seconds{file}` | when the key file was written that the keys are from, in seconds since 1970: `time()` minus this is their age |
+//! | `metrics_guard_key_file_stale{file}` | 1 while the key file cannot be used as it is, and the keys in force are not its, else 0 |
+//! | `metrics_guard_key_file_checked_timestamp_seconds{file}` | when the key file was last looked at, in seconds since 1970 |
+//! | `metrics_guard_key_file_modified_timestamp_seconds{file}` | when it was written when it was last good: `time()` minus this is its age |
+//!
+//! Two guards with one file share the last three.
 //!
 //! ```
 //! use http::Request;
@@ -23,60 +26,67 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 
-use std::{sync::OnceLock, time::UNIX_EPOCH};
+use std::{
+    sync::OnceLock,
+    time::{SystemTime, UNIX_EPOCH},
+};
 
-use metrics::{Key, Label, Level, Metadata, SharedString, Unit, with_recorder};
+use metrics::{Counter, Key, Label, Level, Metadata, SharedString, Unit, with_recorder};
 
-use crate::{denied::Denied, guard::Authorized, reload::KeyFile};
+use crate::{denied::Reason, observe::Check, reload::KeyFile};
 
 const CHECKS: &str = "metrics_guard_checks_total";
 const STALE: &str = "metrics_guard_key_file_stale";
+const CHECKED: &str = "metrics_guard_key_file_checked_timestamp_seconds";
 const MODIFIED: &str = "metrics_guard_key_file_modified_timestamp_seconds";
 
 static METADATA: Metadata<'_> = Metadata::new("metrics_guard", Level::INFO, None);
 
-/// Says what the metrics mean, to the recorder that is there now.
+/// Says what the metrics mean, to the recorder that is there now, and has it begin with a series for each reason: of a series
+/// that begins with a flood, Prometheus would not see it rise.
 pub(crate) fn describe() {
+    for reason in Reason::ALL {
+        let _ = counter(refusals(*reason));
+    }
     with_recorder(|recorder| {
         let text = SharedString::const_str;
         recorder.describe_counter(CHECKS.into(), None, text("Checks by the metrics guard."));
-        recorder.describe_gauge(
-            STALE.into(),
-            None,
-            text("Whether the key file is unusable and earlier keys are in force."),
-        );
-        recorder.describe_gauge(
-            MODIFIED.into(),
-            Some(Unit::Seconds),
-            text("When the file of the keys in force was written."),
-        );
+        recorder.describe_gauge(STALE.into(), None, text("Whether the key file cannot be used as it is."));
+        recorder.describe_gauge(CHECKED.into(), Some(Unit::Seconds), text("When the key file was last looked at."));
+        recorder.describe_gauge(MODIFIED.into(), Some(Unit::Seconds), text("When the key file was written."));
     });
 }
 
-/// The series seen so far, so that counting allocates once a series and not once a check. More than these are made anew
-/// each time.
-static SERIES: [OnceLock<(&'static str, &'static str, Key)>; 16] = [const { OnceLock::new() }; 16];
+// Made once, so that counting allocates once a series and not once a check.
+static REFUSALS: [OnceLock<Key>; Reason::COUNT] = [const { OnceLock::new() }; Reason::COUNT];
 
-pub(crate) fn count(outcome: Result<&Authorized, Denied>) {
-    let (outcome, label) = match outcome {
-        Ok(authorized) => ("allowed", authorized.key().unwrap_or_default()),
-        Err(denied) => (denied.reason().as_str(), ""),
-    };
-    for slot in &SERIES {
-        let (known_outcome, known_label, key) = slot.get_or_init(|| (outcome, label, series(outcome, label)));
-        if (*known_outcome, *known_label) == (outcome, label) {
-            return increment(key);
+/// The first labels of keys. A program that goes on to use others makes their series anew for each check.
+static LABELS: [OnceLock<(&'static str, Key)>; 16] = [const { OnceLock::new() }; 16];
+
+pub(crate) fn count(check: &Check<'_>) {
+    let (outcome, label) = (check.outcome(), check.key());
+    if let Err(denied) = check.result() {
+        return counter(refusals(denied.reason())).increment(1);
+    }
+    for slot in &LABELS {
+        let (known, key) = slot.get_or_init(|| (label, series(outcome, label)));
+        if *known == label {
+            return counter(key).increment(1);
         }
     }
-    increment(&series(outcome, label));
+    counter(&series(outcome, label)).increment(1);
+}
+
+fn refusals(reason: Reason) -> &'static Key {
+    REFUSALS[reason.index()].get_or_init(|| series(reason.as_str(), ""))
 }
 
 fn series(outcome: &'static str, label: &'static str) -> Key {
     Key::from_parts(CHECKS, vec![Label::from_static_parts("outcome", outcome), Label::from_static_parts("key", label)])
 }
 
-fn increment(key: &Key) {
-    with_recorder(|recorder| recorder.register_counter(key, &METADATA).increment(1));
+fn counter(key: &Key) -> Counter {
+    with_recorder(|recorder| recorder.register_counter(key, &METADATA))
 }
 
 pub(crate) fn key_file(file: &KeyFile) {
@@ -84,8 +94,14 @@ pub(crate) fn key_file(file: &KeyFile) {
         let key = Key::from_parts(name, vec![Label::new("file", file.path().display().to_string())]);
         with_recorder(|recorder| recorder.register_gauge(&key, &METADATA).set(value));
     };
+    let set_time = |name, time: SystemTime| {
+        if let Ok(since) = time.duration_since(UNIX_EPOCH) {
+            set(name, since.as_secs_f64());
+        }
+    };
     set(STALE, if file.problem().is_some() { 1.0 } else { 0.0 });
-    if let Some(age) = file.modified().and_then(|modified| modified.duration_since(UNIX_EPOCH).ok()) {
-        set(MODIFIED, age.as_secs_f64());
+    set_time(CHECKED, file.checked());
+    if let Some(modified) = file.modified() {
+        set_time(MODIFIED, modified);
     }
 }

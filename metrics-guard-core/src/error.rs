@@ -16,7 +16,11 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 
-use std::{borrow::Cow, fmt, io, path::PathBuf};
+use std::{
+    borrow::Cow,
+    fmt, io,
+    path::{Path, PathBuf},
+};
 
 use crate::{config::Setting, key::MAX_KEYS};
 
@@ -24,7 +28,7 @@ use crate::{config::Setting, key::MAX_KEYS};
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Place {
-    /// The argument of a function of this crate.
+    /// A function of this crate, or its argument.
     Argument(&'static str),
     /// An environment variable.
     Variable(&'static str),
@@ -39,13 +43,18 @@ pub enum Place {
 impl fmt::Display for Place {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Place::Argument(function) => write!(f, "argument of {function}"),
+            Place::Argument(function) => f.write_str(function),
             Place::Variable(name) => f.write_str(name),
             Place::Field(name) => f.write_str(name),
-            Place::File(path) => write!(f, "{}", path.display()),
-            Place::Line(path, line) => write!(f, "{}, line {line}", path.display()),
+            Place::File(path) => shown(path).fmt(f),
+            Place::Line(path, line) => write!(f, "{}, line {line}", shown(path)),
         }
     }
+}
+
+/// A path without its control characters, as logs can have it.
+pub(crate) fn shown(path: &Path) -> String {
+    path.display().to_string().replace(char::is_control, "?")
 }
 
 /// Why a guard could not be built: what is wrong, and where. It never holds a value, since that may be a key.
@@ -220,8 +229,8 @@ impl fmt::Display for Problem {
             ),
             Problem::Changing => f.write_str("it is being written to all the time; the key file must stay as it is between changes"),
             Problem::CutOff => f.write_str(
-                "a key in it is the beginning of one that was there, as if the file had been cut off; write the file anew under \
-                 another name and rename it, or restart the service if it is meant so",
+                "a key in it is the beginning of one that was there, as if the file had been cut off; write the whole file under \
+                 another name and rename it, or restart the service if that short key is meant",
             ),
         }
     }
@@ -247,6 +256,20 @@ pub enum Warning {
     AllAddresses(Place),
 }
 
+impl Warning {
+    /// Whether it is nothing to a guard without keys.
+    pub(crate) fn is_about_keys(&self) -> bool {
+        match self {
+            Warning::ShortKey(_)
+            | Warning::SameKey(_)
+            | Warning::ReadableByAll(_)
+            | Warning::Stale(_)
+            | Warning::NotFollowed(..) => true,
+            Warning::Disabled | Warning::AllAddresses(_) => false,
+        }
+    }
+}
+
 impl fmt::Display for Warning {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
@@ -265,7 +288,7 @@ impl fmt::Display for Warning {
                 f,
                 "{}: every user of this machine can read the key file; take that right away (`chmod o-r`; in Kubernetes, \
                  `defaultMode: 0440`)",
-                path.display()
+                shown(path)
             ),
             Warning::Stale(error) => {
                 write!(
@@ -276,7 +299,7 @@ impl fmt::Display for Warning {
             Warning::NotFollowed(path, kind) => write!(
                 f,
                 "{}: cannot follow the key file ({kind}); new keys need `Guard::reload` or a restart",
-                path.display()
+                shown(path)
             ),
             Warning::AllAddresses(place) => {
                 write!(f, "{place}: a network with the prefix length 0 lets every address ask; remove it, or the list")

@@ -26,28 +26,39 @@ use std::{
     time::Instant,
 };
 
-use crate::{certificate::ClientName, denied::Denied, error::Warning, reload::KeyFile, request::Peer};
+use crate::{
+    certificate::ClientName,
+    denied::{Denied, Reason},
+    error::{Warning, shown},
+    reload::KeyFile,
+    request::Peer,
+};
 
-/// The denials of a minute that get an event each. Those beyond are counted, and the next event says how many there were:
-/// a flood of wrong keys shall not fill a disk.
-const EVENTS_A_MINUTE: u32 = 10;
+/// The denials of a minute that get an event each, for one reason. Those beyond are counted, and the next event for that
+/// reason says how many there were: a flood of wrong keys shall not fill a disk, and one of missing keys not hide the wrong
+/// ones.
+const EVENTS_A_MINUTE: u64 = 10;
 
 /// The limit of one guard.
 pub(crate) struct Limit {
     start: Instant,
-    // The minute since the start, and below it the denials in that minute.
-    minute_and_denials: AtomicU64,
+    reasons: [Denials; Reason::COUNT],
 }
+
+/// The minute since the start, and in the lower half the denials in that minute.
+#[derive(Default)]
+struct Denials(AtomicU64);
 
 impl Default for Limit {
     fn default() -> Limit {
-        Limit { start: Instant::now(), minute_and_denials: AtomicU64::new(0) }
+        Limit { start: Instant::now(), reasons: Default::default() }
     }
 }
 
 impl Limit {
     pub(crate) fn denied(&self, denied: Denied, peer: Option<&Peer>) {
-        let Some(suppressed) = self.admit(self.start.elapsed().as_secs() / 60) else { return };
+        let minute = self.start.elapsed().as_secs() / 60;
+        let Some(suppressed) = self.reasons[denied.reason().index()].admit(minute) else { return };
         tracing::warn!(
             target: "metrics_guard",
             reason = denied.reason().as_str(),
@@ -57,31 +68,30 @@ impl Limit {
             "metrics denied: {denied}",
         );
     }
+}
 
+impl Denials {
     /// Counts a denial in `minute`, and says whether it gets an event: then with the number of those before it that got
     /// none.
-    fn admit(&self, minute: u64) -> Option<u32> {
+    fn admit(&self, minute: u64) -> Option<u64> {
+        // A thread that looked at the clock before another counts in the minute of that one.
         let counted = |packed: u64| {
-            let is_same_minute = packed >> 32 == minute;
-            let denials = if is_same_minute { u32_of(packed).saturating_add(1) } else { 1 };
-            minute << 32 | u64::from(denials)
+            let (last, denials) = unpacked(packed);
+            if minute > last { minute << 32 | 1 } else { last << 32 | (denials + 1).min(u64::from(u32::MAX)) }
         };
-        let before = self
-            .minute_and_denials
-            .fetch_update(Ordering::Relaxed, Ordering::Relaxed, |packed| Some(counted(packed)))
-            .unwrap_or_default();
-        let denials = u32_of(before);
-        if before >> 32 == minute {
-            (denials < EVENTS_A_MINUTE).then_some(0)
-        } else {
+        let (Ok(before) | Err(before)) =
+            self.0.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |packed| Some(counted(packed)));
+        let (last, denials) = unpacked(before);
+        if minute > last {
             Some(denials.saturating_sub(EVENTS_A_MINUTE))
+        } else {
+            (denials < EVENTS_A_MINUTE).then_some(0)
         }
     }
 }
 
-/// The lower half.
-fn u32_of(packed: u64) -> u32 {
-    (packed & u64::from(u32::MAX)).try_into().unwrap_or(u32::MAX)
+fn unpacked(packed: u64) -> (u64, u64) {
+    (packed >> 32, packed & u64::from(u32::MAX))
 }
 
 struct List<'n>(&'n [ClientName]);
@@ -96,25 +106,29 @@ impl fmt::Display for List<'_> {
     }
 }
 
-pub(crate) fn warning(warning: &Warning) {
+/// Whether anybody listens.
+pub(crate) fn warning(warning: &Warning) -> bool {
     tracing::warn!(target: "metrics_guard", "{warning}");
+    tracing::enabled!(target: "metrics_guard", tracing::Level::WARN)
 }
 
 pub(crate) fn new_keys(file: &KeyFile) {
-    tracing::info!(target: "metrics_guard", file = %file.path().display(), "the key file has changed; its keys are in force");
+    tracing::info!(target: "metrics_guard", file = shown(file.path()), "the key file has changed; its keys are in force");
 }
 
 #[cfg(test)]
 mod tests {
-    use super::{EVENTS_A_MINUTE, Limit};
+    use super::Denials;
 
     #[test]
     fn a_flood_gets_a_few_events_a_minute_and_their_number() {
-        let limit = Limit::default();
-        let events = |minute, denials| (0..denials).filter_map(|_| limit.admit(minute)).collect::<Vec<_>>();
-        assert_eq!(events(0, 1_000_000), [0; EVENTS_A_MINUTE as usize]);
+        let denials = Denials::default();
+        let events = |minute, times| (0..times).filter_map(|_| denials.admit(minute)).collect::<Vec<_>>();
+        assert_eq!(events(0, 1_000_000), [0; 10]);
         assert_eq!(events(1, 3), [999_990, 0, 0]);
         assert_eq!(events(7, 1), [0]);
-        assert_eq!(events(7, 100).len(), EVENTS_A_MINUTE as usize - 1);
+        assert_eq!(events(7, 100).len(), 9);
+        // Threads that looked at the clock on either side of a minute's end.
+        assert_eq!((0..200).filter_map(|n| denials.admit(8 - n % 2)).count(), 10);
     }
 }

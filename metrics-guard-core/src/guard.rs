@@ -25,7 +25,11 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 
-use std::{borrow::Cow, path::Path, sync::Arc};
+use std::{
+    borrow::Cow,
+    path::{self, Path},
+    sync::Arc,
+};
 
 use http::{
     HeaderMap, HeaderName, HeaderValue,
@@ -41,7 +45,7 @@ use crate::{
     key::{KeyRing, MAX_KEYS},
     key_file,
     network::Networks,
-    observe::{self, Observers},
+    observe::{self, Check, Observers},
     query,
     reload::{KeyFile, Keys},
     request::RequestHead,
@@ -50,7 +54,7 @@ use crate::{
 /// The policy: which keys are accepted, where a request may present one, and who may ask at all.
 ///
 /// Cheap to clone, and one guard serves all threads: a check takes no lock and allocates nothing, but once in a thread for
-/// its share in the keys.
+/// its share in the keys. (What observers and the features `metrics` and `tracing` do is theirs.)
 ///
 /// A guard from a key file follows that file: see [`reload`](Guard::reload).
 ///
@@ -62,7 +66,8 @@ pub struct Guard(Arc<Policy>);
 #[derive(Debug)]
 struct Policy {
     access: Access,
-    networks: Option<Networks>,
+    networks: Option<(Place, Networks)>,
+    names_found_at: Option<Place>,
     sources: Sources,
     observers: Observers,
     warnings: Vec<Warning>,
@@ -101,7 +106,9 @@ impl Guard {
         let path = path.as_ref();
         let mut content = key_file::read(path)?;
         let warnings = content.ring.take_warnings();
-        Ok(GuardBuilder::with(Keys::of_file(path.to_owned(), content), warnings))
+        // The program may change its working directory.
+        let path = path::absolute(path).unwrap_or_else(|_| path.to_owned());
+        Ok(GuardBuilder::with(Keys::of_file(path, content), warnings))
     }
 
     /// A guard as the environment describes it.
@@ -164,16 +171,16 @@ impl Guard {
     /// [`into_response`](Denied::into_response), and let no other route answer instead.
     pub fn check(&self, head: &impl RequestHead) -> Result<Authorized, Denied> {
         let outcome = self.0.decide(head);
-        self.0.observers.tell(outcome.as_ref().map_err(|denied| *denied), head.peer());
+        self.0.observers.tell(&Check::new(outcome.as_ref().map_err(|denied| *denied), head.peer()));
         outcome
     }
 
     /// Reads the key file anew and puts its keys in force, without waiting for the guard to do so itself.
     ///
-    /// A guard from a file opens its path every two seconds, in a thread of its own, and takes the keys in it once they
+    /// A guard from a file looks at its path every two seconds, in a thread of its own, and takes the keys there once they
     /// have stayed the same for a tenth of a second. It is the path that is followed, not the file: one that is renamed
     /// into place, or that a symbolic link is turned to, counts. A file mounted by itself into a container (`subPath`) never
-    /// changes there; mount its folder.
+    /// changes there; mount its folder. A process that forks has no such thread afterwards: build the guard after that.
     ///
     /// This reads what is there: call it when the file is written.
     ///
@@ -188,7 +195,8 @@ impl Guard {
 
     /// Puts `keys` in force instead of those that were. Checks that are under way end with the keys that they began with.
     ///
-    /// If the guard follows a key file, `keys` stay until that changes.
+    /// If the guard follows a key file, `keys` stay until it sees that change. A change of the last two seconds can be one
+    /// that it has not seen yet.
     ///
     /// # Errors
     ///
@@ -204,19 +212,8 @@ impl Guard {
         self.0.keys()?.file()
     }
 
-    /// Calls `hook` with what an operator should know of keys that change later: a key file that became unusable, once
-    /// until it is good again, and what [`warnings`](Guard::warnings) would have said of the new keys.
-    ///
-    /// All hooks are called, in the thread that looks at the file. Without one, and without the feature `tracing`, such
-    /// warnings go to the standard error.
-    pub fn on_warning(&self, hook: impl Fn(&Warning) + Send + Sync + 'static) {
-        if let Some(keys) = self.0.keys() {
-            keys.on_warning(hook);
-        }
-    }
-
     /// What is accepted, but should be seen to: log these when the service starts. Later ones are for
-    /// [`on_warning`](Guard::on_warning).
+    /// [`on_warning`](GuardBuilder::on_warning).
     #[must_use]
     pub fn warnings(&self) -> &[Warning] {
         &self.0.warnings
@@ -275,7 +272,7 @@ impl Policy {
             Access::Key { keys, names } => (Some(keys), names.as_ref()),
             Access::Certificate { names } => (None, Some(names)),
         };
-        if self.networks.as_ref().is_some_and(|networks| !networks.contain(head.peer())) {
+        if self.networks.as_ref().is_some_and(|(_, networks)| !networks.contain(head.peer())) {
             return Err(Denied::ADDRESS);
         }
         if names.is_some_and(|names| !names.include_one_of(head.peer())) {
@@ -336,6 +333,7 @@ impl GuardBuilder {
     /// - [`Problem::NotANetwork`] for other notations, leading zeros and zones (`fe80::1%eth0`) among them
     /// - [`Problem::HostBits`] for an address within a network, such as `10.0.0.1/8`
     /// - [`Problem::MappedNetwork`] for `::ffff:10.0.0.0/8`, which is `::/8`
+    /// - [`Problem::GivenTwice`] if there is a list already, from the environment for instance: it is not clear which counts
     pub fn allow_networks(self, networks: impl IntoIterator<Item: AsRef<str>>) -> Result<GuardBuilder, ConfigError> {
         self.networks_found_at(Place::Argument("GuardBuilder::allow_networks"), networks)
     }
@@ -350,6 +348,7 @@ impl GuardBuilder {
     ///
     /// - [`Problem::NoClientName`] if there are none
     /// - [`Problem::NotAClientName`] for what is neither a DNS name nor a URI, or has a `*`
+    /// - [`Problem::GivenTwice`] if there is a list already, from the environment for instance: it is not clear which counts
     pub fn require_client_name(self, names: impl IntoIterator<Item: AsRef<str>>) -> Result<GuardBuilder, ConfigError> {
         self.client_names_found_at(Place::Argument("GuardBuilder::require_client_name"), names)
     }
@@ -364,23 +363,35 @@ impl GuardBuilder {
     /// [`Problem::NoClientName`] if no name is [required](GuardBuilder::require_client_name) yet.
     pub fn instead_of_key(mut self) -> Result<GuardBuilder, ConfigError> {
         self.0.access = match self.0.access {
-            Access::Key { names: Some(names), .. } | Access::Certificate { names } => Access::Certificate { names },
-            Access::Open => Access::Open,
+            Access::Key { names: Some(names), .. } => Access::Certificate { names },
+            other @ (Access::Open | Access::Certificate { .. }) => other,
             Access::Key { names: None, .. } => {
                 let place = Place::Argument("GuardBuilder::instead_of_key");
                 return Err(ConfigError::new(place, Problem::NoClientName));
             }
         };
+        self.0.warnings.retain(|warning| !warning.is_about_keys());
         Ok(self)
     }
 
-    /// Calls `observer` once a check, with its outcome: [`Authorized::key`] is the label of the key, [`Denied::reason`]
-    /// the reason.
+    /// Calls `observer` once a check.
     ///
     /// It is called while the request waits, by many threads at once: count, and leave. All observers are called, in the
     /// order in which they were given.
-    pub fn observe(mut self, observer: impl Fn(Result<&Authorized, Denied>) + Send + Sync + 'static) -> GuardBuilder {
+    pub fn observe(mut self, observer: impl Fn(&Check<'_>) + Send + Sync + 'static) -> GuardBuilder {
         self.0.observers.add(observer);
+        self
+    }
+
+    /// Calls `hook` with what an operator should know of keys that change later: a key file that became unusable, once a
+    /// problem, and what [`warnings`](Guard::warnings) would have said of the new keys.
+    ///
+    /// All hooks are called, in the thread that looked at the file or called for new keys. Without one, and without a
+    /// subscriber for the feature `tracing`, such warnings go to the standard error.
+    pub fn on_warning(self, hook: impl Fn(&Warning) + Send + Sync + 'static) -> GuardBuilder {
+        if let Some(keys) = self.0.keys() {
+            keys.on_warning(hook);
+        }
         self
     }
 
@@ -406,7 +417,7 @@ impl GuardBuilder {
 
     fn of(access: Access, warnings: Vec<Warning>) -> GuardBuilder {
         let (sources, observers) = (Sources::default(), Observers::default());
-        GuardBuilder(Policy { access, networks: None, sources, observers, warnings })
+        GuardBuilder(Policy { access, networks: None, names_found_at: None, sources, observers, warnings })
     }
 
     pub(crate) fn networks_found_at(
@@ -416,10 +427,13 @@ impl GuardBuilder {
     ) -> Result<GuardBuilder, ConfigError> {
         let (networks, has_all) =
             Networks::parse(entries).map_err(|problem| ConfigError::new(place.clone(), problem))?;
-        if has_all {
-            self.0.warnings.push(Warning::AllAddresses(place));
+        if let Some((former, _)) = self.0.networks {
+            return Err(ConfigError::new(place, Problem::GivenTwice(former)));
         }
-        self.0.networks = Some(networks);
+        if has_all {
+            self.0.warnings.push(Warning::AllAddresses(place.clone()));
+        }
+        self.0.networks = Some((place, networks));
         Ok(self)
     }
 
@@ -428,11 +442,14 @@ impl GuardBuilder {
         place: Place,
         entries: impl IntoIterator<Item: AsRef<str>>,
     ) -> Result<GuardBuilder, ConfigError> {
-        let names = ClientNames::parse(entries).map_err(|problem| ConfigError::new(place, problem))?;
+        let names = ClientNames::parse(entries).map_err(|problem| ConfigError::new(place.clone(), problem))?;
+        if let Some(former) = self.0.names_found_at.replace(place.clone()) {
+            return Err(ConfigError::new(place, Problem::GivenTwice(former)));
+        }
         self.0.access = match self.0.access {
-            Access::Open => Access::Open,
             Access::Key { keys, .. } => Access::Key { keys, names: Some(names) },
-            Access::Certificate { .. } => Access::Certificate { names },
+            // A disabled guard asks for nothing, and one that asks for a certificate has its names already.
+            other @ (Access::Open | Access::Certificate { .. }) => other,
         };
         Ok(self)
     }

@@ -234,11 +234,19 @@ impl KeyRing {
         bool::from(is_same) && self.labels == other.labels
     }
 
-    /// Whether a key is the beginning of a longer one in `whole`: what is left of it in a file that was cut off.
+    /// Whether a key that is not in `whole` is the beginning of a longer one that is: what is left of it in a file that was
+    /// cut off.
     ///
     /// Not in constant time: both rings are ours, and nobody presents anything here.
     pub(crate) fn is_cut_from(&self, whole: &KeyRing) -> bool {
-        (0..MAX_KEYS).any(|part| (0..MAX_KEYS).any(|other| self.slots.begins(part, &whole.slots, other)))
+        let shared = |slot, other| self.slots.shared(slot, &whole.slots, other);
+        (0..MAX_KEYS).filter(|slot| self.slots.lengths[*slot] > 0).any(|slot| {
+            let len = self.slots.lengths[slot];
+            let mut begun =
+                (0..MAX_KEYS).filter(|other| shared(slot, *other) >= len).map(|other| whole.slots.lengths[other]);
+            let is_known = begun.clone().any(|whole_len| whole_len == len);
+            !is_known && begun.any(|whole_len| whole_len > len)
+        })
     }
 
     /// Compares `presented` with every key, in one pass.
@@ -268,11 +276,9 @@ impl Slots {
         self.lengths[index] = key.len() as u64;
     }
 
-    /// Whether the key in slot `index` is the beginning of a longer one, that in slot `other` of `whole`.
-    fn begins(&self, index: usize, whole: &Slots, other: usize) -> bool {
-        let (len, whole_len) = (self.lengths[index], whole.lengths[other]);
-        let shared = self.bytes(index).zip(whole.bytes(other)).take_while(|(ours, theirs)| ours == theirs).count();
-        0 < len && len < whole_len && len <= shared as u64
+    /// How many bytes slot `index` and slot `other` of `whole` begin with alike, their padding included.
+    fn shared(&self, index: usize, whole: &Slots, other: usize) -> u64 {
+        self.bytes(index).zip(whole.bytes(other)).take_while(|(ours, theirs)| ours == theirs).count() as u64
     }
 
     fn bytes(&self, index: usize) -> impl Iterator<Item = u8> {
@@ -410,6 +416,12 @@ mod tests {
             assert!(ring(&[other.clone(), sample(len)]).is_cut_from(&whole), "{len}");
         }
         assert!(!ring(&[sample(64)]).is_cut_from(&whole));
+        // Two keys of which one begins the other, and that were there together, can both stay and both go.
+        let both = ring(&[sample(64), sample(40)]);
+        for kept in [&[64, 40][..], &[40, 64], &[64], &[40]] {
+            assert!(!ring(&kept.iter().map(|len| sample(*len)).collect::<Vec<_>>()).is_cut_from(&both), "{kept:?}");
+        }
+        assert!(ring(&[sample(39)]).is_cut_from(&both));
         assert!(!ring(&[sample(65)]).is_cut_from(&whole));
         assert!(!ring(&[other]).is_cut_from(&whole));
         let mut near = sample(63);

@@ -68,7 +68,10 @@ pub(crate) fn read(path: &Path) -> Result<Content, ConfigError> {
     Ok(Content { ring, modified: metadata.modified().ok() })
 }
 
-fn read_whole(path: &Path) -> Result<(Zeroizing<Vec<u8>>, fs::Metadata), Problem> {
+/// The text of a file, and what the file system says of it.
+type Whole = (Zeroizing<Vec<u8>>, fs::Metadata);
+
+fn read_whole(path: &Path) -> Result<Whole, Problem> {
     for _ in 0..MAX_READINGS {
         if let Some(whole) = read_once(path)? {
             return Ok(whole);
@@ -79,19 +82,27 @@ fn read_whole(path: &Path) -> Result<(Zeroizing<Vec<u8>>, fs::Metadata), Problem
 
 const MAX_READINGS: usize = 10;
 
-/// A regular file alone is read, since a pipe or a device could keep us waiting. None if it has grown meanwhile.
-fn read_once(path: &Path) -> Result<Option<(Zeroizing<Vec<u8>>, fs::Metadata)>, Problem> {
+/// None if it has grown meanwhile.
+fn read_once(path: &Path) -> Result<Option<Whole>, Problem> {
     let unreadable = |error: io::Error| Problem::Unreadable(error.kind());
-    // Looked at before it is opened, for opening a pipe waits too; and again when nobody can change it any more.
-    let is_file = |metadata: fs::Metadata| if metadata.is_file() { Ok(metadata) } else { Err(Problem::NotAFile) };
-    is_file(fs::metadata(path).map_err(unreadable)?)?;
-    let file = File::open(path).map_err(unreadable)?;
-    let metadata = is_file(file.metadata().map_err(unreadable)?)?;
-
+    let file = open(path).map_err(unreadable)?;
+    let metadata = file.metadata().map_err(unreadable)?;
+    // A pipe or a device could keep us waiting.
+    if !metadata.is_file() {
+        return Err(Problem::NotAFile);
+    }
     match by_one_call(file).map_err(unreadable)? {
         Some(text) if text.len() > MAX_FILE_LEN => Err(Problem::FileTooLarge),
         text => Ok(text.map(|text| (text, metadata))),
     }
+}
+
+/// Opens what is there, without waiting for the other end if it is a pipe.
+fn open(path: &Path) -> io::Result<File> {
+    let mut options = File::options();
+    #[cfg(unix)]
+    std::os::unix::fs::OpenOptionsExt::custom_flags(&mut options, libc::O_NONBLOCK);
+    options.read(true).open(path)
 }
 
 /// What one call reads of `file`, none if there is more. Read until there is no more, what was there before could get the end

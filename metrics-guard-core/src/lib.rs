@@ -31,5 +31,6 @@ pub use guard::{Authorized, Guard, GuardBuilder};
 pub use key::{Key, KeyRing};
 #[cfg(feature = "macros")]
 pub use metrics_guard_macros::guard_metrics_request as guard_metrics;
+pub use observe::Check;
 pub use reload::KeyFile;
 pub use request::{Peer, RequestHead};

@@ -1,7 +1,8 @@
 //! What operators see: each outcome of a check, and what becomes of the key file.
 //!
 //! By a function of one's own, with [`GuardBuilder::observe`](crate::GuardBuilder::observe) and
-//! [`Guard::on_warning`](crate::Guard::on_warning); with the feature `metrics` as metrics, with `tracing` as events.
+//! [`GuardBuilder::on_warning`](crate::GuardBuilder::on_warning); with the feature `metrics` as metrics, with `tracing` as
+//! events.
 //!
 //! ```
 //! use std::sync::{Arc, Mutex};
@@ -12,17 +13,12 @@
 //! let seen = Arc::new(Mutex::new(Vec::new()));
 //! let log = Arc::clone(&seen);
 //! let guard = Guard::builder(Key::new(secret)?)
-//!     .observe(move |outcome| {
-//!         log.lock().unwrap().push(match outcome {
-//!             Ok(authorized) => authorized.key().unwrap_or("no key"),
-//!             Err(denied) => denied.reason().as_str(),
-//!         });
-//!     })
+//!     .observe(move |check| log.lock().unwrap().push((check.outcome(), check.key())))
 //!     .build();
 //!
 //! assert!(guard.check(&Request::get("/metrics").header("X-Metrics-Key", secret).body(())?).is_ok());
 //! assert!(guard.check(&Request::get("/metrics").body(())?).is_err());
-//! assert_eq!(*seen.lock().unwrap(), ["current", "missing"]);
+//! assert_eq!(*seen.lock().unwrap(), [("allowed", "current"), ("missing", "")]);
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 
@@ -34,7 +30,50 @@ use crate::counters;
 use crate::events;
 use crate::{denied::Denied, error::Warning, guard::Authorized, reload::KeyFile, request::Peer};
 
-type Observer = Box<dyn Fn(Result<&Authorized, Denied>) + Send + Sync>;
+/// One check, as an observer sees it.
+#[derive(Debug, Clone, Copy)]
+pub struct Check<'c> {
+    result: Result<&'c Authorized, Denied>,
+    peer: Option<&'c Peer>,
+}
+
+impl<'c> Check<'c> {
+    pub(crate) fn new(result: Result<&'c Authorized, Denied>, peer: Option<&'c Peer>) -> Check<'c> {
+        Check { result, peer }
+    }
+
+    /// What the check returns.
+    ///
+    /// # Errors
+    ///
+    /// [`Denied`], if it refuses the request.
+    pub fn result(&self) -> Result<&'c Authorized, Denied> {
+        self.result
+    }
+
+    /// The other end, if the server knows it.
+    #[must_use]
+    pub fn peer(&self) -> Option<&'c Peer> {
+        self.peer
+    }
+
+    /// The result in one lower-case word, as a metric label: `allowed`, or the [reason](crate::Reason::as_str).
+    #[must_use]
+    pub fn outcome(&self) -> &'static str {
+        match self.result {
+            Ok(_) => "allowed",
+            Err(denied) => denied.reason().as_str(),
+        }
+    }
+
+    /// The label of the key that was used, as a metric label: empty if none was.
+    #[must_use]
+    pub fn key(&self) -> &'static str {
+        self.result.ok().and_then(Authorized::key).unwrap_or_default()
+    }
+}
+
+type Observer = Box<dyn Fn(&Check<'_>) + Send + Sync>;
 
 /// Those who are told of each check of one guard.
 #[derive(Default)]
@@ -45,20 +84,19 @@ pub(crate) struct Observers {
 }
 
 impl Observers {
-    pub(crate) fn add(&mut self, observer: impl Fn(Result<&Authorized, Denied>) + Send + Sync + 'static) {
+    pub(crate) fn add(&mut self, observer: impl Fn(&Check<'_>) + Send + Sync + 'static) {
         self.functions.push(Box::new(observer));
     }
 
-    #[cfg_attr(not(feature = "tracing"), allow(unused_variables))]
-    pub(crate) fn tell(&self, outcome: Result<&Authorized, Denied>, peer: Option<&Peer>) {
+    pub(crate) fn tell(&self, check: &Check<'_>) {
         #[cfg(feature = "metrics")]
-        counters::count(outcome);
+        counters::count(check);
         #[cfg(feature = "tracing")]
-        if let Err(denied) = outcome {
-            self.limit.denied(denied, peer);
+        if let Err(denied) = check.result {
+            self.limit.denied(denied, check.peer);
         }
         for observer in &self.functions {
-            observer(outcome);
+            observer(check);
         }
     }
 }
@@ -69,12 +107,15 @@ impl fmt::Debug for Observers {
     }
 }
 
-/// Tells of a warning, if there is a feature that does.
-#[cfg_attr(not(feature = "tracing"), allow(unused_variables))]
+/// Tells of a warning, if there is a feature that does and somebody who listens; whether there is.
+#[cfg(feature = "tracing")]
 pub(crate) fn warning(warning: &Warning) -> bool {
-    #[cfg(feature = "tracing")]
-    events::warning(warning);
-    cfg!(feature = "tracing")
+    events::warning(warning)
+}
+
+#[cfg(not(feature = "tracing"))]
+pub(crate) fn warning(_: &Warning) -> bool {
+    false
 }
 
 /// Tells of a guard that is there from now on.

@@ -35,7 +35,8 @@
 
 use std::{
     convert::Infallible,
-    fmt, io,
+    fmt,
+    io::{self, Write},
     panic::{self, AssertUnwindSafe},
     path::{Path, PathBuf},
     sync::{
@@ -55,16 +56,17 @@ use crate::{
     observe,
 };
 
-/// How often a key file is opened at most.
+/// How long the thread waits between two looks at a key file.
 const PERIOD: Duration = Duration::from_secs(2);
 
-/// For how long a changed key file must stay as it is before it counts.
+/// For how long what has changed about a key file must stay as it is before it counts.
 const SETTLED: Duration = Duration::from_millis(100);
 
 /// The key file of a guard, as it was when it was last looked at.
 #[derive(Debug, Clone)]
 pub struct KeyFile {
     path: PathBuf,
+    checked: SystemTime,
     modified: Option<SystemTime>,
     problem: Option<ConfigError>,
 }
@@ -76,14 +78,20 @@ impl KeyFile {
         &self.path
     }
 
-    /// When the file that the keys were last read from was written, if the file system says: how old its keys are at
-    /// least.
+    /// When it was last looked at. More than a few seconds ago means that nobody looks any more: the file system hangs, or
+    /// the process is a fork of the one that built the guard.
+    #[must_use]
+    pub fn checked(&self) -> SystemTime {
+        self.checked
+    }
+
+    /// When the file was written when it was last good, if the file system says. Its keys are as old at least.
     #[must_use]
     pub fn modified(&self) -> Option<SystemTime> {
         self.modified
     }
 
-    /// What is wrong with the file now. The keys that were read before stay in force: they are stale.
+    /// What is wrong with the file now. The keys in force stay in force: they are stale.
     #[must_use]
     pub fn problem(&self) -> Option<&ConfigError> {
         self.problem.as_ref()
@@ -100,12 +108,20 @@ pub(crate) struct Keys {
 type Hook = Arc<dyn Fn(&Warning) + Send + Sync>;
 
 struct Followed {
+    path: PathBuf,
     // Locked for a moment only: a handler may ask.
     seen: Mutex<KeyFile>,
-    // What the file held when it was last good. Locked for as long as it takes to read the file.
+    // What the file held when it was last good. Locked for as long as it takes to look at the file.
     last_read: Mutex<Arc<KeyRing>>,
     // Never used: that it is dropped tells the thread to end.
     alive: OnceLock<Sender<Infallible>>,
+}
+
+/// What is to be told of a look at the file, when no lock is held any more: who is told may do anything.
+struct News {
+    file: KeyFile,
+    has_new_keys: bool,
+    warnings: Vec<Warning>,
 }
 
 impl Keys {
@@ -116,8 +132,9 @@ impl Keys {
     /// The keys that `path` was found to hold. They do not follow it yet.
     pub(crate) fn of_file(path: PathBuf, content: Content) -> Keys {
         let ring = Arc::new(content.ring);
-        let seen = KeyFile { path, modified: content.modified, problem: None };
-        let file = Followed { seen: seen.into(), last_read: Arc::clone(&ring).into(), alive: OnceLock::new() };
+        let checked = SystemTime::now();
+        let seen = KeyFile { path: path.clone(), checked, modified: content.modified, problem: None };
+        let file = Followed { path, seen: seen.into(), last_read: Arc::clone(&ring).into(), alive: OnceLock::new() };
         Keys { ring: ArcSwap::new(ring), file: Some(file), hooks: Mutex::default() }
     }
 
@@ -145,42 +162,96 @@ impl Keys {
         let Some(file) = &self.file else {
             return Err(ConfigError::new(Place::Argument("Guard::reload"), Problem::NoKeyFile));
         };
-        let mut warnings = Vec::new();
-        let outcome = {
+        let news = {
             let mut last_read = lock(&file.last_read);
-            let outcome = file.take(key_file::read(&file.path()), &mut last_read, &mut warnings);
-            if outcome.is_ok() {
+            let news = self.take(file, key_file::read(&file.path), &mut last_read);
+            if news.file.problem.is_none() {
+                // Also where keys were put in force by hand meanwhile.
                 self.ring.store(Arc::clone(&last_read));
             }
-            outcome
+            news
         };
-        self.warn(&warnings);
-        outcome.map(drop)
+        let outcome = news.file.problem.clone().map_or(Ok(()), Err);
+        self.tell(news);
+        outcome
     }
 
-    /// Reads the key file, and puts its keys in force if they have changed. In between, keys put in force by hand stay.
-    fn refresh(&self) {
+    /// Looks at the key file, and puts its keys in force if they have changed, and for as long as `settled` have not changed
+    /// again. In between, keys put in force by hand stay.
+    fn refresh(&self, settled: Duration) {
         let Some(file) = &self.file else { return };
-        let mut warnings = Vec::new();
-        {
+        let news = {
             let mut last_read = lock(&file.last_read);
-            let mut read = key_file::read(&file.path());
-            if let Ok(changed) = read.as_ref()
-                && !changed.ring.is_same(&last_read)
-            {
-                // It may be being written: half a key can look like a whole one.
-                thread::sleep(SETTLED);
-                let again = key_file::read(&file.path());
-                match &again {
-                    Ok(again) if !again.ring.is_same(&changed.ring) => return,
-                    _ => read = again,
+            let mut read = key_file::read(&file.path);
+            if !is_known(&read, &last_read, lock(&file.seen).problem.as_ref()) {
+                // It may be being written: half a key can look like a whole one, and a file is empty for a moment.
+                thread::sleep(settled);
+                let again = key_file::read(&file.path);
+                if !is_same(&read, &again) {
+                    return;
+                }
+                read = again;
+            }
+            self.take(file, read, &mut last_read)
+        };
+        self.tell(news);
+    }
+
+    /// Acts on a look at the file, whole and before anybody is told.
+    fn take(&self, file: &Followed, read: Result<Content, ConfigError>, last_read: &mut Arc<KeyRing>) -> News {
+        let read = read.and_then(|content| {
+            let is_cut = content.ring.is_cut_from(last_read);
+            if is_cut { Err(ConfigError::new(Place::File(file.path.clone()), Problem::CutOff)) } else { Ok(content) }
+        });
+        let mut warnings = Vec::new();
+        let mut has_new_keys = false;
+        let mut seen = lock(&file.seen);
+        seen.checked = SystemTime::now();
+        match read {
+            Ok(Content { mut ring, modified }) => {
+                has_new_keys = !ring.is_same(last_read);
+                if has_new_keys {
+                    warnings = ring.take_warnings();
+                    *last_read = Arc::new(ring);
+                    self.ring.store(Arc::clone(last_read));
+                }
+                seen.modified = modified;
+                seen.problem = None;
+            }
+            Err(error) => {
+                if seen.problem.as_ref() != Some(&error) {
+                    seen.problem = Some(error.clone());
+                    warnings.push(Warning::Stale(error));
                 }
             }
-            if file.take(read, &mut last_read, &mut warnings) == Ok(true) {
-                self.ring.store(Arc::clone(&last_read));
+        }
+        News { file: seen.clone(), has_new_keys, warnings }
+    }
+
+    fn tell(&self, News { file, has_new_keys, warnings }: News) {
+        if has_new_keys {
+            observe::new_keys(&file);
+        }
+        observe::key_file(&file);
+        self.warn(&warnings);
+    }
+
+    fn warn(&self, warnings: &[Warning]) {
+        if warnings.is_empty() {
+            return;
+        }
+        let hooks = lock(&self.hooks).clone();
+        for warning in warnings {
+            for hook in &hooks {
+                // One that panics has said so; the others are called all the same, and new keys stay in force.
+                let _ = panic::catch_unwind(AssertUnwindSafe(|| hook(warning)));
+            }
+            let is_told = observe::warning(warning) || !hooks.is_empty();
+            if !is_told {
+                // If that is closed, there is nobody left to tell.
+                let _ = writeln!(io::stderr(), "warning: metrics-guard: {warning}");
             }
         }
-        self.warn(&warnings);
     }
 
     /// Starts to follow the key file, if there is one, until the last owner of these keys is gone.
@@ -195,82 +266,36 @@ impl Keys {
                 let _ = file.alive.set(alive);
                 Ok(())
             }
-            Err(error) => Err(file.not_followed(&error)),
+            Err(error) => Err(Warning::NotFollowed(file.path.clone(), error.kind())),
         }
     }
+}
 
-    fn warn(&self, warnings: &[Warning]) {
-        if warnings.is_empty() {
-            return;
-        }
-        // Not called under lock: a hook may do anything.
-        let hooks = lock(&self.hooks).clone();
-        for warning in warnings {
-            for hook in &hooks {
-                hook(warning);
-            }
-            let is_told = observe::warning(warning) || !hooks.is_empty();
-            if !is_told {
-                eprintln!("warning: metrics-guard: {warning}");
-            }
-        }
+/// Whether a look at the file gave what is known already: the keys that were last read, or the same problem.
+fn is_known(read: &Result<Content, ConfigError>, last_read: &KeyRing, problem: Option<&ConfigError>) -> bool {
+    match read {
+        Ok(content) => content.ring.is_same(last_read),
+        Err(error) => Some(error) == problem,
+    }
+}
+
+fn is_same(one: &Result<Content, ConfigError>, other: &Result<Content, ConfigError>) -> bool {
+    match (one, other) {
+        (Ok(one), Ok(other)) => one.ring.is_same(&other.ring),
+        (Err(one), Err(other)) => one == other,
+        _ => false,
     }
 }
 
 fn keep_fresh(keys: &Weak<Keys>, end: &Receiver<Infallible>) {
     while end.recv_timeout(PERIOD) == Err(RecvTimeoutError::Timeout) {
         let Some(keys) = keys.upgrade() else { return };
-        // A hook that panics has said so. It must not be the end of new keys.
-        let _ = panic::catch_unwind(AssertUnwindSafe(|| keys.refresh()));
+        // A subscriber or recorder that panics has said so. It must not be the end of new keys.
+        let _ = panic::catch_unwind(AssertUnwindSafe(|| keys.refresh(SETTLED)));
     }
 }
 
-impl Followed {
-    fn path(&self) -> PathBuf {
-        lock(&self.seen).path.clone()
-    }
-
-    /// Notes what a look at the file gave, and whether its keys have changed.
-    fn take(
-        &self,
-        read: Result<Content, ConfigError>,
-        last_read: &mut Arc<KeyRing>,
-        warnings: &mut Vec<Warning>,
-    ) -> Result<bool, ConfigError> {
-        let read = read.and_then(|content| {
-            let is_cut = content.ring.is_cut_from(last_read);
-            if is_cut { Err(ConfigError::new(Place::File(self.path()), Problem::CutOff)) } else { Ok(content) }
-        });
-        let mut seen = lock(&self.seen);
-        let outcome = match read {
-            Ok(Content { mut ring, modified }) => {
-                seen.modified = modified;
-                seen.problem = None;
-                let is_new = !ring.is_same(last_read);
-                if is_new {
-                    warnings.extend(ring.take_warnings());
-                    *last_read = Arc::new(ring);
-                    observe::new_keys(&seen);
-                }
-                Ok(is_new)
-            }
-            Err(error) => {
-                if seen.problem.replace(error.clone()).is_none() {
-                    warnings.push(Warning::Stale(error.clone()));
-                }
-                Err(error)
-            }
-        };
-        observe::key_file(&seen);
-        outcome
-    }
-
-    fn not_followed(&self, error: &io::Error) -> Warning {
-        Warning::NotFollowed(self.path(), error.kind())
-    }
-}
-
-/// A thread that panicked with the lock has left nothing half done: what is locked is replaced whole.
+/// A thread that panicked with the lock has left nothing half done: nothing that is done under lock can panic half-way.
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
@@ -294,7 +319,7 @@ mod tests {
         time::Duration,
     };
 
-    use super::{Keys, lock};
+    use super::{Keys, SETTLED, lock};
     use crate::{key::Key, key::KeyRing, key_file};
 
     /// In every valid ring of the test.
@@ -415,15 +440,17 @@ mod tests {
         let path = folder.path().join("metrics_key");
         fs::write(&path, &first).unwrap();
         let keys = Keys::of_file(path.clone(), key_file::read(&path).unwrap());
+        keys.on_warning(|_| ()); // there are hundreds
         let subject = Subject { folder, keys, whole: Mutex::new(vec![ring(&first)]), is_over: AtomicBool::new(false) };
 
         thread::scope(|scope| {
             let watcher = scope.spawn(|| subject.watch());
-            // Its reads fall between any two steps of the changes.
+            // Its reads fall between any two steps of the changes, and so do those that a guard does by itself.
             let reader = scope.spawn(|| {
                 let mut reads = 0;
                 while !subject.is_over.load(Ordering::Relaxed) {
                     reads += u64::from(subject.keys.reload().is_ok());
+                    subject.keys.refresh(Duration::from_micros(50));
                     // Not at once: the lock would never be free.
                     thread::sleep(Duration::from_micros(100));
                 }
@@ -455,13 +482,13 @@ mod tests {
         fs::write(&path, &first).unwrap();
         let keys = Keys::of_file(path.clone(), key_file::read(&path).unwrap());
         keys.replace(ring(&by_hand));
-        keys.refresh();
+        keys.refresh(SETTLED);
         assert!(keys.in_force().is_same(&ring(&by_hand)));
         keys.reload().unwrap();
         assert!(keys.in_force().is_same(&ring(&first)));
         keys.replace(ring(&by_hand));
         fs::write(&path, &second).unwrap();
-        keys.refresh();
+        keys.refresh(SETTLED);
         assert!(keys.in_force().is_same(&ring(&second)));
     }
 
@@ -475,13 +502,13 @@ mod tests {
         let half = second.lines().next().unwrap();
         fs::write(&path, half).unwrap();
         thread::scope(|scope| {
-            scope.spawn(|| keys.refresh());
+            scope.spawn(|| keys.refresh(SETTLED));
             thread::sleep(Duration::from_millis(30));
             fs::write(&path, &second).unwrap();
         });
         let in_force = keys.in_force();
         assert!(in_force.is_same(&ring(&first)) || in_force.is_same(&ring(&second)));
-        keys.refresh();
+        keys.refresh(SETTLED);
         assert!(keys.in_force().is_same(&ring(&second)));
     }
 }

@@ -18,7 +18,7 @@ const OTHER: &str = "1f83b6d05ae94c27801d7e6a3c5f9b42";
 fn from(variables: &[(&str, &str)]) -> Result<Guard, ConfigError> {
     let mut settings = Settings::default();
     for (variable, value) in variables {
-        let setting = Setting::ALL.into_iter().find(|setting| setting.variable() == *variable).unwrap();
+        let setting = Setting::ALL.iter().copied().find(|setting| setting.variable() == *variable).unwrap();
         settings.set(setting, Place::Variable(setting.variable()), value.into()).unwrap();
     }
     settings.guard()

@@ -4,6 +4,7 @@
 #![allow(clippy::unwrap_used)] // in tests; clippy.toml does not reach their helper functions
 
 use std::{
+    collections::HashSet,
     fs,
     path::Path,
     sync::{
@@ -54,13 +55,15 @@ fn a_key_file_is_followed_until_its_guard_is_gone() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("metrics_key");
     fs::write(&path, OLD).unwrap();
-    let guard = Guard::builder_from_file(&path).unwrap().build();
     let warnings = Arc::new(AtomicU32::new(0));
     let seen = Arc::clone(&warnings);
-    guard.on_warning(move |_| {
-        seen.fetch_add(1, Ordering::Relaxed);
-        panic!("a hook that panics is not the end of new keys");
-    });
+    let builder = Guard::builder_from_file(&path).unwrap();
+    let guard = builder.on_warning(|_| panic!("a hook that panics is not the end of new keys"));
+    let guard = guard
+        .on_warning(move |_| {
+            seen.fetch_add(1, Ordering::Relaxed);
+        })
+        .build();
 
     rename_into_place(&path, &format!("{NEW}\n{OLD}\n"));
     let took = wait_until(|| accepts(&guard, NEW));
@@ -78,6 +81,16 @@ fn a_key_file_is_followed_until_its_guard_is_gone() {
     rename_into_place(&path, OLD);
     wait_until(|| !accepts(&guard, NEW));
     assert!(guard.key_file().unwrap().problem().is_none());
+
+    // It is looked at every two seconds, and not more often.
+    let mut looks = HashSet::new();
+    let start = Instant::now();
+    while start.elapsed() < Duration::from_secs(9) {
+        looks.insert(guard.key_file().unwrap().checked());
+        thread::sleep(Duration::from_millis(5));
+    }
+    let looks = looks.len() - 1;
+    assert!((3..=5).contains(&looks), "{looks} looks in nine seconds");
 
     // What is put in force by hand stays while the file does.
     guard.replace(metrics_guard_core::Key::new(NEW).unwrap()).unwrap();

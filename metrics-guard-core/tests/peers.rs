@@ -6,7 +6,8 @@ use std::sync::{Arc, Mutex};
 
 use http::Request;
 use metrics_guard_core::{
-    ClientName, ConfigError, Denied, Guard, GuardBuilder, Key, Peer, Place, Problem, Reason, Setting, Settings, Warning,
+    Authorized, Check, ClientName, ConfigError, Denied, Guard, GuardBuilder, Key, Peer, Place, Problem, Reason,
+    Setting, Settings, Warning,
 };
 
 const KEY: &str = "9c2f1e7ab5d84036f1c0a7e3b6925d48";
@@ -85,11 +86,9 @@ fn a_client_name_is_asked_for_beside_the_key_unless_instead_of_it() {
         assert_eq!(ask(&instead, key, Some(peer("10.1.2.3"))), Err(Reason::Certificate));
         assert_eq!(ask(&instead, key, None), Err(Reason::Certificate));
     }
-    // Other names afterwards do not bring the key back, and do not open the guard.
-    let renamed = builder().require_client_name(["other.example"]).unwrap().instead_of_key().unwrap();
-    let renamed = renamed.require_client_name([NAME]).unwrap().build();
-    assert_eq!(ask(&renamed, None, Some(named("10.1.2.3"))), Ok(None));
-    assert_eq!(ask(&renamed, None, Some(peer("10.1.2.3"))), Err(Reason::Certificate));
+    // What was said of keys does not concern a guard without.
+    let short = Guard::builder(Key::new(&KEY[..20]).unwrap()).require_client_name([NAME]).unwrap();
+    assert_eq!(short.instead_of_key().unwrap().build().warnings(), []);
 
     let error = builder().instead_of_key().unwrap_err();
     assert_eq!(error.problem(), &Problem::NoClientName);
@@ -111,7 +110,7 @@ fn address_and_certificate_are_both_asked_for() {
 fn from(variables: &[(&str, &str)]) -> Result<Guard, ConfigError> {
     let mut settings = Settings::default();
     for (variable, value) in variables {
-        let setting = Setting::ALL.into_iter().find(|setting| setting.variable() == *variable).unwrap();
+        let setting = Setting::ALL.iter().copied().find(|setting| setting.variable() == *variable).unwrap();
         settings.set(setting, Place::Variable(setting.variable()), value.into()).unwrap();
     }
     settings.guard()
@@ -158,6 +157,22 @@ fn the_environment_says_who_may_ask() {
 }
 
 #[test]
+fn a_second_list_is_not_taken_for_the_first() {
+    let given_twice = |error: ConfigError| matches!(error.problem(), Problem::GivenTwice(_));
+    let error = builder().allow_networks(["10.0.0.0/8"]).unwrap().allow_networks(["0.0.0.0/0"]).unwrap_err();
+    assert!(given_twice(error));
+    let named = || builder().require_client_name([NAME]).unwrap();
+    assert!(given_twice(named().require_client_name(["other.example"]).unwrap_err()));
+    assert!(given_twice(named().instead_of_key().unwrap().require_client_name(["other.example"]).unwrap_err()));
+    let mut settings = Settings::default();
+    for (setting, value) in [(Setting::Key, KEY), (Setting::Networks, "10.0.0.0/8")] {
+        settings.set(setting, Place::Variable(setting.variable()), value.into()).unwrap();
+    }
+    let error = settings.builder().unwrap().allow_networks(["203.0.113.0/24"]).unwrap_err();
+    assert_eq!(error.problem(), &Problem::GivenTwice(Place::Variable(NETWORKS)));
+}
+
+#[test]
 fn a_disabled_guard_lets_everyone_pass_and_looks_at_the_lists_all_the_same() {
     let disabled = ("METRICS_VERIFICATION_DISABLED", "true");
     let lists = [("METRICS_VERIFICATION_NETWORKS", "10.0.0.0/8"), ("METRICS_VERIFICATION_CLIENT_NAMES", NAME)];
@@ -175,9 +190,14 @@ fn every_check_is_observed_once_by_each_observer() {
     let seen = Arc::new(Mutex::new(Vec::new()));
     let observer = |name: &'static str| {
         let seen = Arc::clone(&seen);
-        move |outcome: Result<&metrics_guard_core::Authorized, Denied>| {
-            let outcome = outcome.map(metrics_guard_core::Authorized::key).map_err(|denied| denied.reason());
-            seen.lock().unwrap().push((name, outcome));
+        move |check: &Check<'_>| {
+            let outcome = check.result().map(Authorized::key).map_err(|denied| denied.reason());
+            let expected = match outcome {
+                Ok(key) => ("allowed", key.unwrap_or_default()),
+                Err(reason) => (reason.as_str(), ""),
+            };
+            assert_eq!((check.outcome(), check.key()), expected);
+            seen.lock().unwrap().push((name, outcome, check.peer().cloned()));
         }
     };
     let guard = builder()
@@ -196,17 +216,18 @@ fn every_check_is_observed_once_by_each_observer() {
         (Some(KEY), None),
     ];
     for (key, peer) in asked {
-        let outcome = ask(&guard, key, peer);
-        assert_eq!(std::mem::take(&mut *seen.lock().unwrap()), [("first", outcome), ("second", outcome)]);
+        let outcome = ask(&guard, key, peer.clone());
+        let expected = [("first", outcome, peer.clone()), ("second", outcome, peer)];
+        assert_eq!(std::mem::take(&mut *seen.lock().unwrap()), expected);
     }
     let mut malformed = Request::get("/").header("Authorization", "Basic !").body(()).unwrap();
     malformed.extensions_mut().insert(named("10.1.2.3"));
     assert!(guard.check(&malformed).is_err());
-    assert_eq!(seen.lock().unwrap()[0], ("first", Err(Reason::Malformed)));
+    assert_eq!(seen.lock().unwrap()[0].1, Err(Reason::Malformed));
 
     let mut settings = Settings::default();
     settings.set(Setting::Disabled, Place::Field("disabled".into()), "true".into()).unwrap();
     let disabled = settings.builder().unwrap().observe(observer("disabled")).build();
     ask(&disabled, None, None).unwrap();
-    assert_eq!(seen.lock().unwrap().last(), Some(&("disabled", Ok(None))));
+    assert_eq!(seen.lock().unwrap().last(), Some(&("disabled", Ok(None), None)));
 }

@@ -8,8 +8,10 @@ use std::{
     sync::{
         Arc, Mutex,
         atomic::{AtomicBool, Ordering},
+        mpsc,
     },
     thread,
+    time::Duration,
 };
 
 use http::Request;
@@ -33,10 +35,10 @@ impl Subject {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("metrics_key");
         fs::write(&path, content).unwrap();
-        let guard = Guard::builder_from_file(&path).unwrap().build();
         let warnings = Arc::new(Mutex::new(Vec::new()));
         let seen = Arc::clone(&warnings);
-        guard.on_warning(move |warning| seen.lock().unwrap().push(warning.clone()));
+        let builder = Guard::builder_from_file(&path).unwrap();
+        let guard = builder.on_warning(move |warning| seen.lock().unwrap().push(warning.clone())).build();
         Subject { folder, guard, warnings }
     }
 
@@ -150,17 +152,71 @@ fn case_44_a_file_that_breaks_leaves_the_last_good_keys_in_force_and_says_so_onc
             assert_eq!(label(&subject.guard, NEW), None, "{name}");
             assert_eq!(subject.warnings(), [Warning::Stale(error)], "{name}");
         }
-        // Mended, and broken again: that is news.
+        // Broken in another way: that is news, and so is what comes after it is mended.
         if subject.path().is_dir() {
             fs::remove_dir(subject.path()).unwrap();
         }
+        let error = subject.write(&"k".repeat(5000)).unwrap_err();
+        assert_eq!(error.problem(), &Problem::FileTooLarge, "{name}");
+        assert_eq!(subject.guard.key_file().unwrap().problem(), Some(&error), "{name}");
+        assert_eq!(subject.warnings()[1..], [Warning::Stale(error)], "{name}");
         subject.write(NEW).unwrap();
         assert!(subject.guard.key_file().unwrap().problem().is_none(), "{name}");
         assert_eq!((label(&subject.guard, OLD), label(&subject.guard, NEW)), (None, Some("current")), "{name}");
         fs::remove_file(subject.path()).unwrap();
         subject.guard.reload().unwrap_err();
-        assert_eq!(subject.warnings().len(), 2, "{name}");
+        assert_eq!(subject.warnings().len(), 3, "{name}");
     }
+}
+
+#[test]
+fn keys_of_which_one_begins_the_other_can_both_be_there_and_both_go() {
+    let longer = format!("{OLD}-v2");
+    let subject = Subject::new(&format!("{longer}\n{OLD}\n"));
+    subject.guard.reload().unwrap();
+    subject.write(&format!("{NEW}\n{longer}\n{OLD}\n")).unwrap();
+    subject.write(OLD).unwrap();
+    assert_eq!((label(&subject.guard, OLD), label(&subject.guard, &longer)), (Some("current"), None));
+    assert_eq!(subject.warnings(), []);
+}
+
+#[cfg(unix)]
+#[test]
+fn a_pipe_in_place_of_the_file_keeps_nobody_waiting() {
+    let subject = Subject::new(OLD);
+    let pipe = subject.folder.path().join("pipe");
+    assert!(std::process::Command::new("mkfifo").arg(&pipe).status().unwrap().success());
+    // In a thread: were it to wait, the test should not.
+    let (guard, path) = (subject.guard.clone(), subject.path());
+    let (sender, receiver) = mpsc::channel();
+    thread::spawn(move || {
+        for _ in 0..2000 {
+            fs::write(path.with_extension("new"), OLD).unwrap();
+            fs::rename(path.with_extension("new"), &path).unwrap();
+            let reload = thread::spawn({
+                let guard = guard.clone();
+                move || drop(guard.reload())
+            });
+            fs::hard_link(&pipe, path.with_extension("pipe")).unwrap();
+            fs::rename(path.with_extension("pipe"), &path).unwrap();
+            reload.join().unwrap();
+        }
+        sender.send(guard.reload().unwrap_err()).unwrap();
+    });
+    let error = receiver.recv_timeout(Duration::from_secs(60)).expect("opening the pipe waits for its other end");
+    assert_eq!(error.problem(), &Problem::NotAFile);
+}
+
+#[test]
+fn a_relative_path_is_that_of_the_working_directory_at_start() {
+    let folder = tempfile::tempdir_in(".").unwrap();
+    let relative = Path::new(".").join(folder.path().file_name().unwrap()).join("metrics_key");
+    fs::write(&relative, OLD).unwrap();
+    let guard = Guard::builder_from_file(&relative).unwrap().build();
+    assert!(guard.key_file().unwrap().path().is_absolute());
+    guard.reload().unwrap();
+    let error = Guard::builder_from_file("no-such-key-file").unwrap_err();
+    assert_eq!(error.place(), &Place::File("no-such-key-file".into()));
 }
 
 #[test]
@@ -203,16 +259,65 @@ fn case_45_a_check_sees_one_ring() {
 
 #[test]
 fn keys_are_replaced_by_hand() {
-    let guard = Guard::new(Key::new(OLD).unwrap());
     let warnings = Arc::new(Mutex::new(Vec::new()));
     let seen = Arc::clone(&warnings);
-    guard.on_warning(move |warning| seen.lock().unwrap().push(warning.to_string()));
+    let builder = Guard::builder(Key::new(OLD).unwrap());
+    let guard = builder.on_warning(move |warning| seen.lock().unwrap().push(warning.to_string())).build();
     let clone = guard.clone();
     guard.replace(Key::new(&NEW[..20]).unwrap().labelled("short")).unwrap();
     assert_eq!((label(&clone, OLD), label(&clone, &NEW[..20])), (None, Some("short")));
     assert!(warnings.lock().unwrap()[0].contains("fewer than 32 characters"));
     assert!(guard.key_file().is_none());
     assert_eq!(guard.reload().unwrap_err().problem(), &Problem::NoKeyFile);
+}
+
+#[test]
+fn keys_put_in_force_by_hand_are_not_undone_by_a_broken_file() {
+    let subject = Subject::new(OLD);
+    subject.guard.replace(Key::new(NEW).unwrap()).unwrap();
+    fs::write(subject.path(), "").unwrap();
+    subject.guard.reload().unwrap_err();
+    assert_eq!((label(&subject.guard, OLD), label(&subject.guard, NEW)), (None, Some("current")));
+}
+
+#[test]
+fn the_time_of_the_file_is_that_of_its_last_writing() {
+    let subject = Subject::new(OLD);
+    let before = subject.guard.key_file().unwrap();
+    let later = before.modified().unwrap() + Duration::from_secs(100);
+    File::options().write(true).open(subject.path()).unwrap().set_modified(later).unwrap();
+    subject.guard.reload().unwrap();
+    let after = subject.guard.key_file().unwrap();
+    assert_eq!(after.modified(), Some(later));
+    assert!(after.checked() > before.checked());
+}
+
+#[test]
+fn who_is_told_keeps_no_check_waiting() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("metrics_key");
+    fs::write(&path, OLD).unwrap();
+    let (told, is_told) = mpsc::channel();
+    let (go_on, may_go_on) = mpsc::channel::<()>();
+    let may_go_on = Mutex::new(may_go_on);
+    let builder = Guard::builder_from_file(&path).unwrap();
+    let guard = builder.on_warning(move |_| {
+        told.send(()).unwrap();
+        let _ = may_go_on.lock().unwrap().recv();
+    });
+    let guard = guard.build();
+    fs::remove_file(&path).unwrap();
+    thread::scope(|scope| {
+        let reload = scope.spawn(|| guard.reload());
+        is_told.recv_timeout(Duration::from_secs(10)).unwrap();
+        assert_eq!(label(&guard, OLD), Some("current"));
+        assert!(guard.key_file().unwrap().problem().is_some());
+        guard.replace(Key::new(NEW).unwrap()).unwrap();
+        assert_eq!(label(&guard, NEW), Some("current"));
+        assert!(!reload.is_finished());
+        go_on.send(()).unwrap();
+        assert!(reload.join().unwrap().is_err());
+    });
 }
 
 #[test]

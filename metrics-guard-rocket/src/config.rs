@@ -1,6 +1,6 @@
 //! Rocket's configuration and the environment -> a guard.
 //!
-//! The table `metrics_guard` has the fields that [`Setting::field`] names, each a string but `disabled`, and lists also as
+//! The table `metrics_guard` has the fields that [`Setting::field`] names, each a string but `disabled`, and lists also
 //! arrays of strings. Values are looked at by hand: the errors that serde derives print the value that they stumble over, which may be the key.
 
 use std::ffi::OsString;
@@ -22,12 +22,10 @@ pub(crate) fn settings(figment: &Figment) -> Result<Settings, ConfigError> {
     };
     for (name, value) in fields {
         let place = place(figment, &name, &value);
-        let Some(setting) = Setting::ALL.into_iter().find(|setting| setting.field() == name) else {
+        let Some(setting) = Setting::ALL.iter().copied().find(|setting| setting.field() == name) else {
             return Err(ConfigError::new(place, Problem::UnknownField));
         };
-        let Some(text) = text(figment, setting, value) else {
-            return Err(ConfigError::new(place, Problem::NotAString));
-        };
+        let text = text(figment, setting, value).map_err(|problem| ConfigError::new(place.clone(), problem))?;
         settings.set(setting, place, text)?;
     }
     Ok(settings)
@@ -45,19 +43,30 @@ fn place(figment: &Figment, field: &str, value: &Value) -> Place {
     })
 }
 
-fn text(figment: &Figment, setting: Setting, value: Value) -> Option<OsString> {
+fn text(figment: &Figment, setting: Setting, value: Value) -> Result<OsString, Problem> {
     match (setting, value) {
         // Like the other paths in Rocket.toml: relative to that file, not to where the service was started.
         (Setting::KeyFile, Value::String(..)) => {
-            let path: RelativePathBuf = figment.extract_inner(&format!("{TABLE}.{}", setting.field())).ok()?;
-            Some(path.relative().into())
+            let path: Result<RelativePathBuf, _> = figment.extract_inner(&format!("{TABLE}.{}", setting.field()));
+            path.map(|path| path.relative().into()).map_err(|_| Problem::NotAString)
         }
-        (Setting::Disabled, Value::Bool(_, disabled)) => Some(disabled.to_string().into()),
-        (Setting::Networks | Setting::ClientNames, Value::Array(_, entries)) => {
-            let entries = entries.into_iter().map(Value::into_string).collect::<Option<Vec<_>>>()?;
-            Some(entries.join(",").into())
-        }
-        (_, Value::String(_, text)) => Some(text.into()),
-        _ => None,
+        (Setting::Disabled, Value::Bool(_, disabled)) => Ok(disabled.to_string().into()),
+        (Setting::Networks, Value::Array(_, entries)) => joined(entries, Problem::NotANetwork),
+        (Setting::ClientNames, Value::Array(_, entries)) => joined(entries, Problem::NotAClientName),
+        (_, Value::String(_, text)) => Ok(text.into()),
+        _ => Err(Problem::NotAString),
     }
+}
+
+/// An array as the list that the environment would have. An entry with a comma would become two.
+fn joined(entries: Vec<Value>, bad: impl Fn(usize) -> Problem) -> Result<OsString, Problem> {
+    let mut texts = Vec::with_capacity(entries.len());
+    for (index, entry) in entries.into_iter().enumerate() {
+        let text = entry.into_string().ok_or(Problem::NotAString)?;
+        if text.contains(',') {
+            return Err(bad(index + 1));
+        }
+        texts.push(text);
+    }
+    Ok(texts.join(",").into())
 }

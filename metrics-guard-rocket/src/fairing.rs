@@ -35,11 +35,11 @@ use std::io::Cursor;
 use http::header::CACHE_CONTROL;
 use metrics_guard_core::{ConfigError, Denied, Guard, Problem, Settings};
 use rocket::{
-    Build, Request, Response, Rocket, Route, error, error_,
+    Build, Config, Request, Response, Rocket, Route, error, error_,
     fairing::{self, Fairing, Info, Kind},
     figment::Figment,
     http::{ContentType, Status},
-    warn,
+    warn, warn_,
 };
 
 use crate::{
@@ -81,7 +81,8 @@ impl MetricsGuard {
         MetricsGuard { guard: None, mounts: Vec::new() }
     }
 
-    /// A guard made by hand. Neither the environment nor Rocket's configuration is read.
+    /// A guard made by hand. Neither the environment nor Rocket's configuration is read, and what becomes of a key file is
+    /// only in Rocket's log if the guard's [`on_warning`](crate::GuardBuilder::on_warning) puts it there.
     pub fn with(guard: Guard) -> MetricsGuard {
         MetricsGuard { guard: Some(guard), mounts: Vec::new() }
     }
@@ -95,7 +96,7 @@ impl MetricsGuard {
     /// let figment = rocket::Config::figment();
     /// let guard = MetricsGuard::settings(&figment)?
     ///     .builder()?
-    ///     .observe(|outcome| if outcome.is_err() { /* count it */ })
+    ///     .observe(|check| println!("{} {}", check.outcome(), check.key())) // rather count it
     ///     .build();
     /// let app = rocket::custom(figment).attach(MetricsGuard::with(guard));
     /// # Ok(app)
@@ -138,7 +139,10 @@ impl Fairing for MetricsGuard {
     }
 
     async fn on_ignite(&self, mut rocket: Rocket<Build>) -> fairing::Result {
-        let configured = || config::settings(rocket.figment())?.guard();
+        let configured = || -> Result<Guard, ConfigError> {
+            let builder = config::settings(rocket.figment())?.builder()?;
+            Ok(builder.on_warning(|warning| warn!("metrics-guard: {warning}")).build())
+        };
         let guard = match self.guard.clone().map_or_else(configured, Ok) {
             Ok(guard) => guard,
             Err(error) => {
@@ -152,7 +156,12 @@ impl Fairing for MetricsGuard {
         for warning in guard.warnings() {
             warn!("metrics-guard: {warning}");
         }
-        guard.on_warning(|warning| warn!("metrics-guard: {warning}"));
+        if guard.requires_client_name() && !asks_for_certificates(rocket.figment()) {
+            warn!(
+                "metrics-guard: nobody can read the metrics: a client certificate is required, and Rocket asks for none."
+            );
+            warn_!("Use this crate's feature `mtls`, and set `tls.mutual` in Rocket's configuration.");
+        }
         if guard.query_parameter().is_some() {
             rocket = rocket.attach(Redact(guard.clone()));
         }
@@ -161,6 +170,11 @@ impl Fairing for MetricsGuard {
         }
         Ok(rocket.attach(Answer).manage(Managed(guard)))
     }
+}
+
+fn asks_for_certificates(figment: &Figment) -> bool {
+    // What is wrong with the rest of the configuration, Rocket itself will say.
+    cfg!(feature = "mtls") && figment.extract::<Config>().is_ok_and(|config| config.mtls_enabled())
 }
 
 /// Writes the answers. Attached at ignition, and so run after the response fairings that the user attached: what they

@@ -12,7 +12,7 @@ mod redact;
 pub use fairing::MetricsGuard;
 pub use guard::{Authorized, Refusal};
 pub use metrics_guard_core::{
-    ClientName, ConfigError, Denied, Guard, GuardBuilder, Key, KeyFile, KeyRing, Peer, Place, Problem, Reason, Setting,
-    Settings, Warning,
+    Check, ClientName, ConfigError, Denied, Guard, GuardBuilder, Key, KeyFile, KeyRing, Peer, Place, Problem, Reason,
+    Setting, Settings, Warning,
 };
 pub use metrics_guard_macros::guard_metrics_rocket as guard_metrics;

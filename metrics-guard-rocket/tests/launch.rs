@@ -145,6 +145,9 @@ fn lists_are_strings_or_arrays_of_strings() {
     assert_eq!(with("networks = ''"), Problem::NoNetwork);
     assert_eq!(with("networks = ['10.0.0.0/8', '']"), Problem::NotANetwork(2));
     assert_eq!(with("networks = [10]"), Problem::NotAString);
+    // Nothing is taken apart that was one entry.
+    assert_eq!(with("networks = ['10.0.0.0/8,fd00::/8']"), Problem::NotANetwork(1));
+    assert_eq!(with("client_names = ['a.example', 'https://example.org/a,prometheus']"), Problem::NotAClientName(2));
     assert_eq!(with("client_names = []"), Problem::NoClientName);
     assert_eq!(with("client_names = ['*.example']"), Problem::NotAClientName(1));
     let client = Client::untracked(app(with_table(&format!("key = '{KEY}'\nclient_names = ['a.example']")))).unwrap();

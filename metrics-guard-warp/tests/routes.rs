@@ -10,7 +10,7 @@ use std::{
     },
 };
 
-use metrics_guard_warp::{Guard, Key, KeyRing, MetricsGuard, guard_metrics};
+use metrics_guard_warp::{ClientName, Guard, Key, KeyRing, MetricsGuard, Peer, guard_metrics};
 use tower_service::Service as _;
 use warp::{
     Filter, Rejection, Reply,
@@ -178,7 +178,38 @@ async fn behind_a_server_of_ones_own() {
     for (first, second, status) in [(KEY, "wrong", StatusCode::OK), ("wrong", KEY, StatusCode::UNAUTHORIZED)] {
         let request = Request::get("/metrics").header("X-Metrics-Key", first).header("X-Metrics-Key", second);
         let mut request = request.body(String::new()).unwrap();
-        request.extensions_mut().insert(metrics_guard_warp::Peer::at(SocketAddr::from(([127, 0, 0, 1], 9090))));
+        request.extensions_mut().insert(Peer::at(SocketAddr::from(([127, 0, 0, 1], 9090))));
         assert_eq!(service.call(request).await.unwrap().status(), status);
+    }
+}
+
+/// As the acceptor in examples/tls.rs tells it: here without TLS, but by the same `Peer`.
+#[tokio::test]
+async fn a_certificate_beside_the_key_or_instead_of_it() {
+    let named = |names: &[&str]| {
+        Peer::at(SocketAddr::from(([127, 0, 0, 1], 9090))).with_names(names.iter().map(|name| ClientName::dns(name)))
+    };
+    let builder = || Guard::builder(Key::new(KEY).unwrap()).require_client_name(["prometheus.example"]).unwrap();
+    let beside = builder().build();
+    let instead = builder().instead_of_key().unwrap().build();
+    for (guard, key, by_right_name) in
+        [(&beside, KEY, 200), (&beside, "wrong", 401), (&instead, KEY, 200), (&instead, "wrong", 200)]
+    {
+        let guard = MetricsGuard::with(guard.clone());
+        let protected = guard.protect(warp::path!("metrics"), warp::get().map(metrics)).boxed();
+        let gated = guard
+            .gate(warp::path!("metrics"))
+            .or(warp::path!("metrics").map(|| "up 1\n"))
+            .map(Reply::into_response)
+            .boxed();
+        for routes in [protected, gated] {
+            for (names, status) in [(&["prometheus.example"][..], by_right_name), (&["other.example"], 403), (&[], 403)]
+            {
+                let request = warp::test::request().path("/metrics").header("X-Metrics-Key", key);
+                let response = request.extension(named(names)).reply(&routes).await;
+                assert_eq!(response.status(), status, "{names:?} {key}");
+                assert_eq!(response.body() == "up 1\n", status == 200);
+            }
+        }
     }
 }
