@@ -16,7 +16,7 @@ mod warp;
 
 use proc_macro::TokenStream;
 
-/// Guards the Rocket route below it: a request without an accepted key is answered 401 before anything else of the
+/// Guards the Rocket route below it: a request that the guard refuses is answered before anything else of the
 /// route runs.
 ///
 /// The attribute stands **above** Rocket's, and makes the guard's proof, `Authorized`, the first parameter of the
@@ -75,7 +75,7 @@ pub fn guard_metrics_rocket(args: TokenStream, item: TokenStream) -> TokenStream
     rocket::expand(args.into(), item.into()).into()
 }
 
-/// Guards a function that takes a request: one without an accepted key is answered 401, and the body does not run.
+/// Guards a function that takes a request: one that the guard refuses is answered, and the body does not run.
 ///
 /// The function may be a method, and may be `async`. It returns a `Response<B>` whose body has a default, a `Result` of
 /// one, or another type that `Answer` is implemented for. An answer to an accepted key gets
