@@ -182,7 +182,7 @@ impl Guard {
     /// into place, or that a symbolic link is turned to, counts. A file mounted by itself into a container (`subPath`) never
     /// changes there; mount its folder. A process that forks has no such thread afterwards: build the guard after that.
     ///
-    /// This reads what is there: call it when the file is written.
+    /// This reads what is there: call it when the file is written, and where waiting for a file system does no harm.
     ///
     /// # Errors
     ///

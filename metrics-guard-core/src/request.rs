@@ -87,7 +87,7 @@ impl Peer {
         self.address
     }
 
-    /// The names in the peer's client certificate. None without a certificate.
+    /// The names in the peer's client certificate; empty without one.
     #[must_use]
     pub fn names(&self) -> &[ClientName] {
         self.names.as_deref().unwrap_or_default()
