@@ -35,8 +35,8 @@ pub(crate) fn acceptor() -> Result<TlsAcceptor, Box<dyn Error>> {
     let file = |variable| env::var(variable).map_err(|_| format!("set {variable} to the path of a PEM file"));
     let certificates = CertificateDer::pem_file_iter(file("TLS_CERT_FILE")?)?.collect::<Result<Vec<_>, _>>()?;
     let key = PrivateKeyDer::from_pem_file(file("TLS_KEY_FILE")?)?;
-    let config = match env::var("TLS_CLIENT_CA_FILE") {
-        Ok(authorities) => {
+    let config = match env::var_os("TLS_CLIENT_CA_FILE") {
+        Some(authorities) => {
             let mut roots = RootCertStore::empty();
             for authority in CertificateDer::pem_file_iter(authorities)? {
                 roots.add(authority?)?;
@@ -44,7 +44,7 @@ pub(crate) fn acceptor() -> Result<TlsAcceptor, Box<dyn Error>> {
             let verifier = WebPkiClientVerifier::builder(Arc::new(roots)).allow_unauthenticated().build()?;
             ServerConfig::builder().with_client_cert_verifier(verifier)
         }
-        Err(_) => ServerConfig::builder().with_no_client_auth(),
+        None => ServerConfig::builder().with_no_client_auth(),
     };
     let mut config = config.with_single_cert(certificates, key)?;
     // Prometheus speaks HTTP/2 where it is offered.

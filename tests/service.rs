@@ -130,7 +130,8 @@ impl Instruments {
         let checks = self.checks.clone();
         let guard =
             builder.observe(move |check| checks.with_label_values(&[check.outcome(), check.key()]).inc()).build();
-        Ok((self.guard.get_or_init(|| guard).clone(), key_for_this_run))
+        self.guard.set(guard.clone()).map_err(|_| "these instruments have a guard already")?;
+        Ok((guard, key_for_this_run))
     }
 }
 

@@ -9,7 +9,7 @@ use std::{
 
 use http::Request;
 use metrics_exporter_prometheus::PrometheusBuilder;
-use metrics_guard_core::{ClientName, Guard, Key, Peer, Reason};
+use metrics_guard_core::{ClientName, Guard, Key, Peer, Reason, Warning};
 use metrics_guard_tests::{KEY, WRONG};
 
 fn ask(guard: &Guard, key: &str, peer: Option<Peer>) -> bool {
@@ -166,19 +166,35 @@ impl<F: Fn() + Send + Sync + 'static> tracing::Subscriber for Unruly<F> {
     fn exit(&self, _: &tracing::span::Id) {}
 }
 
+/// Asks, though the subscriber panics: that is then a panic of the check.
+fn ask_anyway(guard: &Guard, key: &str) -> bool {
+    std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| ask(guard, key, None))).unwrap_or(false)
+}
+
 #[test]
 fn a_subscriber_that_panics_does_not_lose_new_keys() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("metrics_key");
     fs::write(&path, KEY).unwrap();
-    let guard = Guard::builder_from_file(&path).unwrap().build();
+    let told = Arc::new(std::sync::atomic::AtomicU32::new(0));
+    let count = Arc::clone(&told);
+    let builder = Guard::builder_from_file(&path).unwrap();
+    let guard = builder.on_warning(move |warning| {
+        if matches!(warning, Warning::Stale(_)) {
+            count.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+        }
+    });
+    let guard = guard.build();
     fs::write(&path, WRONG).unwrap();
     tracing::subscriber::with_default(Unruly(|| panic!("a full disk")), || {
-        let reload = std::panic::AssertUnwindSafe(|| guard.reload());
-        assert!(std::panic::catch_unwind(reload).is_err());
+        guard.reload().unwrap();
+        assert!(!ask_anyway(&guard, KEY) && ask(&guard, WRONG, None));
+        fs::remove_file(&path).unwrap();
+        guard.reload().unwrap_err();
     });
-    assert!(!ask(&guard, KEY, None) && ask(&guard, WRONG, None));
-    assert!(guard.key_file().unwrap().problem().is_none());
+    assert!(ask(&guard, WRONG, None) && guard.key_file().unwrap().problem().is_some());
+    // And who listens besides is told.
+    assert_eq!(told.load(std::sync::atomic::Ordering::Relaxed), 1);
 }
 
 #[test]
@@ -211,8 +227,11 @@ fn what_becomes_of_the_key_file_is_an_event() {
         fs::remove_file(&path).unwrap();
         guard.reload().unwrap_err();
         guard.reload().unwrap_err();
+        fs::write(&path, WRONG).unwrap();
+        guard.reload().unwrap();
     });
     assert_eq!(log.matches("its keys are in force").count(), 1, "{log}");
+    assert_eq!(log.matches("the key file can be used again").count(), 1, "{log}");
     assert_eq!(log.matches("the key file is unusable").count(), 1, "{log}");
     assert!(log.contains(&path.display().to_string()), "{log}");
 }

@@ -5,9 +5,9 @@
 //! | `metrics_guard_checks_total{outcome, key}` | checks; `outcome` is `allowed` or a [`Reason`](crate::Reason), `key` the label of the key that was used |
 //! | `metrics_guard_key_file_stale{file}` | 1 while the key file cannot be used as it is, and the keys in force are not its, else 0 |
 //! | `metrics_guard_key_file_checked_timestamp_seconds{file}` | when the key file was last looked at, in seconds since 1970 |
-//! | `metrics_guard_key_file_modified_timestamp_seconds{file}` | when it was written when it was last good: `time()` minus this is its age |
+//! | `metrics_guard_key_file_modified_timestamp_seconds{file}` | when the file was written that the keys were last read from: `time()` minus this is its age |
 //!
-//! Two guards with one file share the last three.
+//! Two guards with one file share the last three, and these stay as they are when the guard is gone.
 //!
 //! ```
 //! use http::Request;
@@ -45,8 +45,8 @@ static METADATA: Metadata<'_> = Metadata::new("metrics_guard", Level::INFO, None
 /// Says what the metrics mean, to the recorder that is there now, and has it begin with a series for each reason: of a series
 /// that begins with a flood, Prometheus would not see it rise.
 pub(crate) fn describe() {
-    for reason in Reason::ALL {
-        let _ = counter(refusals(*reason));
+    for (series, reason) in REFUSALS.iter().zip(Reason::ALL) {
+        let _ = counter(series.get_or_init(|| refusals(*reason)));
     }
     with_recorder(|recorder| {
         let text = SharedString::const_str;
@@ -64,21 +64,25 @@ static REFUSALS: [OnceLock<Key>; Reason::COUNT] = [const { OnceLock::new() }; Re
 static LABELS: [OnceLock<(&'static str, Key)>; 16] = [const { OnceLock::new() }; 16];
 
 pub(crate) fn count(check: &Check<'_>) {
-    let (outcome, label) = (check.outcome(), check.key());
     if let Err(denied) = check.result() {
-        return counter(refusals(denied.reason())).increment(1);
+        let reason = denied.reason();
+        return match REFUSALS.get(reason as usize) {
+            Some(series) => counter(series.get_or_init(|| refusals(reason))).increment(1),
+            None => counter(&refusals(reason)).increment(1),
+        };
     }
+    let label = check.key();
     for slot in &LABELS {
-        let (known, key) = slot.get_or_init(|| (label, series(outcome, label)));
+        let (known, key) = slot.get_or_init(|| (label, series(check.outcome(), label)));
         if *known == label {
             return counter(key).increment(1);
         }
     }
-    counter(&series(outcome, label)).increment(1);
+    counter(&series(check.outcome(), label)).increment(1);
 }
 
-fn refusals(reason: Reason) -> &'static Key {
-    REFUSALS[reason.index()].get_or_init(|| series(reason.as_str(), ""))
+fn refusals(reason: Reason) -> Key {
+    series(reason.as_str(), "")
 }
 
 fn series(outcome: &'static str, label: &'static str) -> Key {

@@ -41,25 +41,13 @@ pub enum Reason {
 }
 
 impl Reason {
-    /// All reasons, for a metric that is to have a series for each from the start.
+    /// All reasons, in their order, for a metric that is to have a series for each from the start.
     pub const ALL: &'static [Reason] =
         &[Reason::Missing, Reason::Malformed, Reason::Wrong, Reason::Address, Reason::Certificate];
 
     /// How many there are.
     #[cfg(any(feature = "metrics", feature = "tracing"))]
     pub(crate) const COUNT: usize = Reason::ALL.len();
-
-    /// Its place among them.
-    #[cfg(any(feature = "metrics", feature = "tracing"))]
-    pub(crate) const fn index(self) -> usize {
-        match self {
-            Reason::Missing => 0,
-            Reason::Malformed => 1,
-            Reason::Wrong => 2,
-            Reason::Address => 3,
-            Reason::Certificate => 4,
-        }
-    }
 
     /// The reason in one lower-case word, as a log field or a metric label.
     #[must_use]
@@ -158,7 +146,15 @@ impl std::error::Error for Denied {}
 
 #[cfg(test)]
 mod tests {
-    use super::Denied;
+    use super::{Denied, Reason};
+
+    #[test]
+    fn all_reasons_are_in_their_order() {
+        for (index, reason) in Reason::ALL.iter().enumerate() {
+            assert_eq!(*reason as usize, index);
+        }
+        assert_eq!(Reason::ALL.last(), Some(&Reason::Certificate), "the last one");
+    }
 
     #[test]
     fn there_are_two_answers() {

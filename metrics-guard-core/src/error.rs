@@ -302,7 +302,10 @@ impl fmt::Display for Warning {
                 shown(path)
             ),
             Warning::AllAddresses(place) => {
-                write!(f, "{place}: a network with the prefix length 0 lets every address ask; remove it, or the list")
+                write!(
+                    f,
+                    "{place}: a network with the prefix length 0 lets every IPv4 or every IPv6 address ask; remove it, or the list"
+                )
             }
         }
     }

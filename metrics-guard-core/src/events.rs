@@ -58,7 +58,8 @@ impl Default for Limit {
 impl Limit {
     pub(crate) fn denied(&self, denied: Denied, peer: Option<&Peer>) {
         let minute = self.start.elapsed().as_secs() / 60;
-        let Some(suppressed) = self.reasons[denied.reason().index()].admit(minute) else { return };
+        let reason = self.reasons.get(denied.reason() as usize).unwrap_or(&self.reasons[0]);
+        let Some(suppressed) = reason.admit(minute) else { return };
         tracing::warn!(
             target: "metrics_guard",
             reason = denied.reason().as_str(),
@@ -110,6 +111,10 @@ impl fmt::Display for List<'_> {
 pub(crate) fn warning(warning: &Warning) -> bool {
     tracing::warn!(target: "metrics_guard", "{warning}");
     tracing::enabled!(target: "metrics_guard", tracing::Level::WARN)
+}
+
+pub(crate) fn mended(file: &KeyFile) {
+    tracing::info!(target: "metrics_guard", file = shown(file.path()), "the key file can be used again");
 }
 
 pub(crate) fn new_keys(file: &KeyFile) {

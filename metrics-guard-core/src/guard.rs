@@ -53,8 +53,8 @@ use crate::{
 
 /// The policy: which keys are accepted, where a request may present one, and who may ask at all.
 ///
-/// Cheap to clone, and one guard serves all threads: a check takes no lock and allocates nothing, but once in a thread for
-/// its share in the keys. (What observers and the features `metrics` and `tracing` do is theirs.)
+/// Cheap to clone, and one guard serves all threads: a check takes no lock, and allocates nothing but on a thread's first
+/// one. (What observers and the features `metrics` and `tracing` do is theirs.)
 ///
 /// A guard from a key file follows that file: see [`reload`](Guard::reload).
 ///
@@ -356,7 +356,8 @@ impl GuardBuilder {
     /// Asks for the client certificate instead of a key: who has one with a required name presents nothing else. The
     /// guard forgets its keys.
     ///
-    /// The certificate is then all there is. Rather have both: a key costs little, and a CA can sign more than it should.
+    /// The certificate is then all there is. Rather have both: a key costs little, and a CA can sign more than it should. A
+    /// builder begins with a key, so a service that has none makes one by chance. One that is disabled stays so.
     ///
     /// # Errors
     ///
@@ -377,7 +378,7 @@ impl GuardBuilder {
     /// Calls `observer` once a check.
     ///
     /// It is called while the request waits, by many threads at once: count, and leave. All observers are called, in the
-    /// order in which they were given.
+    /// order in which they were given. A panic in one is a panic of the check.
     pub fn observe(mut self, observer: impl Fn(&Check<'_>) + Send + Sync + 'static) -> GuardBuilder {
         self.0.observers.add(observer);
         self

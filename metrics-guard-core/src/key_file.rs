@@ -82,7 +82,7 @@ fn read_whole(path: &Path) -> Result<Whole, Problem> {
 
 const MAX_READINGS: usize = 10;
 
-/// None if it has grown meanwhile.
+/// None if it has grown meanwhile, or the reading was interrupted.
 fn read_once(path: &Path) -> Result<Option<Whole>, Problem> {
     let unreadable = |error: io::Error| Problem::Unreadable(error.kind());
     let file = open(path).map_err(unreadable)?;
@@ -91,7 +91,11 @@ fn read_once(path: &Path) -> Result<Option<Whole>, Problem> {
     if !metadata.is_file() {
         return Err(Problem::NotAFile);
     }
-    match by_one_call(file).map_err(unreadable)? {
+    let text = match by_one_call(file) {
+        Err(error) if error.kind() == io::ErrorKind::Interrupted => None,
+        text => text.map_err(unreadable)?,
+    };
+    match text {
         Some(text) if text.len() > MAX_FILE_LEN => Err(Problem::FileTooLarge),
         text => Ok(text.map(|text| (text, metadata))),
     }

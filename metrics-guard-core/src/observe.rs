@@ -1,4 +1,4 @@
-//! What operators see: each outcome of a check, and what becomes of the key file.
+//! What operators see: each outcome of a check, and what is wrong with the key file.
 //!
 //! By a function of one's own, with [`GuardBuilder::observe`](crate::GuardBuilder::observe) and
 //! [`GuardBuilder::on_warning`](crate::GuardBuilder::on_warning); with the feature `metrics` as metrics, with `tracing` as
@@ -107,7 +107,7 @@ impl fmt::Debug for Observers {
     }
 }
 
-/// Tells of a warning, if there is a feature that does and somebody who listens; whether there is.
+/// Tells of a warning, and says whether anybody was told.
 #[cfg(feature = "tracing")]
 pub(crate) fn warning(warning: &Warning) -> bool {
     events::warning(warning)
@@ -132,6 +132,13 @@ pub(crate) fn guard(file: Option<&KeyFile>) {
 pub(crate) fn key_file(file: &KeyFile) {
     #[cfg(feature = "metrics")]
     counters::key_file(file);
+}
+
+/// Tells that a key file can be used again.
+#[cfg_attr(not(feature = "tracing"), allow(unused_variables))]
+pub(crate) fn mended(file: &KeyFile) {
+    #[cfg(feature = "tracing")]
+    events::mended(file);
 }
 
 /// Tells that the keys of a key file have changed.

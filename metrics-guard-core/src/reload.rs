@@ -78,14 +78,14 @@ impl KeyFile {
         &self.path
     }
 
-    /// When it was last looked at. More than a few seconds ago means that nobody looks any more: the file system hangs, or
-    /// the process is a fork of the one that built the guard.
+    /// When it was last looked at. More than a few seconds ago means that nobody looks any more: the file system hangs, the
+    /// process is a fork of the one that built the guard, or no thread could be started.
     #[must_use]
     pub fn checked(&self) -> SystemTime {
         self.checked
     }
 
-    /// When the file was written when it was last good, if the file system says. Its keys are as old at least.
+    /// When the file was written that the keys were last read from, if the file system says. They are as old at least.
     #[must_use]
     pub fn modified(&self) -> Option<SystemTime> {
         self.modified
@@ -121,6 +121,7 @@ struct Followed {
 struct News {
     file: KeyFile,
     has_new_keys: bool,
+    is_mended: bool,
     warnings: Vec<Warning>,
 }
 
@@ -164,9 +165,9 @@ impl Keys {
         };
         let news = {
             let mut last_read = lock(&file.last_read);
-            let news = self.take(file, key_file::read(&file.path), &mut last_read);
+            let news = file.take(file.look(&last_read), &mut last_read);
             if news.file.problem.is_none() {
-                // Also where keys were put in force by hand meanwhile.
+                // Also where they have not changed: other keys may have been put in force by hand.
                 self.ring.store(Arc::clone(&last_read));
             }
             news
@@ -176,64 +177,39 @@ impl Keys {
         outcome
     }
 
-    /// Looks at the key file, and puts its keys in force if they have changed, and for as long as `settled` have not changed
-    /// again. In between, keys put in force by hand stay.
+    /// Looks at the key file, and puts its keys in force if they have changed, and then stayed the same for `settled`. Keys put
+    /// in force by hand stay until then.
     fn refresh(&self, settled: Duration) {
         let Some(file) = &self.file else { return };
         let news = {
             let mut last_read = lock(&file.last_read);
-            let mut read = key_file::read(&file.path);
-            if !is_known(&read, &last_read, lock(&file.seen).problem.as_ref()) {
+            let mut found = file.look(&last_read);
+            let mut is_settled = true;
+            if !is_known(&found, &last_read, lock(&file.seen).problem.as_ref()) {
                 // It may be being written: half a key can look like a whole one, and a file is empty for a moment.
                 thread::sleep(settled);
-                let again = key_file::read(&file.path);
-                if !is_same(&read, &again) {
-                    return;
-                }
-                read = again;
+                let again = file.look(&last_read);
+                is_settled = is_same(&found, &again);
+                found = again;
             }
-            self.take(file, read, &mut last_read)
+            let news = if is_settled { file.take(found, &mut last_read) } else { file.take_nothing() };
+            if news.has_new_keys {
+                self.ring.store(Arc::clone(&last_read));
+            }
+            news
         };
         self.tell(news);
     }
 
-    /// Acts on a look at the file, whole and before anybody is told.
-    fn take(&self, file: &Followed, read: Result<Content, ConfigError>, last_read: &mut Arc<KeyRing>) -> News {
-        let read = read.and_then(|content| {
-            let is_cut = content.ring.is_cut_from(last_read);
-            if is_cut { Err(ConfigError::new(Place::File(file.path.clone()), Problem::CutOff)) } else { Ok(content) }
-        });
-        let mut warnings = Vec::new();
-        let mut has_new_keys = false;
-        let mut seen = lock(&file.seen);
-        seen.checked = SystemTime::now();
-        match read {
-            Ok(Content { mut ring, modified }) => {
-                has_new_keys = !ring.is_same(last_read);
-                if has_new_keys {
-                    warnings = ring.take_warnings();
-                    *last_read = Arc::new(ring);
-                    self.ring.store(Arc::clone(last_read));
-                }
-                seen.modified = modified;
-                seen.problem = None;
-            }
-            Err(error) => {
-                if seen.problem.as_ref() != Some(&error) {
-                    seen.problem = Some(error.clone());
-                    warnings.push(Warning::Stale(error));
-                }
-            }
-        }
-        News { file: seen.clone(), has_new_keys, warnings }
-    }
-
-    fn tell(&self, News { file, has_new_keys, warnings }: News) {
-        if has_new_keys {
-            observe::new_keys(&file);
-        }
-        observe::key_file(&file);
+    fn tell(&self, News { file, has_new_keys, is_mended, warnings }: News) {
         self.warn(&warnings);
+        if is_mended {
+            contained(|| observe::mended(&file));
+        }
+        if has_new_keys {
+            contained(|| observe::new_keys(&file));
+        }
+        contained(|| observe::key_file(&file));
     }
 
     fn warn(&self, warnings: &[Warning]) {
@@ -243,11 +219,10 @@ impl Keys {
         let hooks = lock(&self.hooks).clone();
         for warning in warnings {
             for hook in &hooks {
-                // One that panics has said so; the others are called all the same, and new keys stay in force.
-                let _ = panic::catch_unwind(AssertUnwindSafe(|| hook(warning)));
+                contained(|| hook(warning));
             }
-            let is_told = observe::warning(warning) || !hooks.is_empty();
-            if !is_told {
+            let is_told = contained(|| observe::warning(warning)).unwrap_or_default();
+            if !is_told && hooks.is_empty() {
                 // If that is closed, there is nobody left to tell.
                 let _ = writeln!(io::stderr(), "warning: metrics-guard: {warning}");
             }
@@ -262,8 +237,7 @@ impl Keys {
         let thread = thread::Builder::new().name("metrics-guard".to_owned()).spawn(move || keep_fresh(&keys, &end));
         match thread {
             Ok(_) => {
-                // A second sender is not kept, and ends its thread.
-                let _ = file.alive.set(alive);
+                let _ = file.alive.set(alive); // the first, since a builder builds once
                 Ok(())
             }
             Err(error) => Err(Warning::NotFollowed(file.path.clone(), error.kind())),
@@ -271,10 +245,51 @@ impl Keys {
     }
 }
 
+impl Followed {
+    /// What the file holds, if that can follow what it held before.
+    fn look(&self, last_read: &KeyRing) -> Result<Content, ConfigError> {
+        let content = key_file::read(&self.path)?;
+        let is_cut = content.ring.is_cut_from(last_read);
+        if is_cut { Err(ConfigError::new(Place::File(self.path.clone()), Problem::CutOff)) } else { Ok(content) }
+    }
+
+    /// Notes what a look gave.
+    fn take(&self, found: Result<Content, ConfigError>, last_read: &mut Arc<KeyRing>) -> News {
+        let mut news = self.take_nothing();
+        let mut seen = lock(&self.seen);
+        match found {
+            Ok(Content { mut ring, modified }) => {
+                news.has_new_keys = !ring.is_same(last_read);
+                if news.has_new_keys {
+                    news.warnings = ring.take_warnings();
+                    *last_read = Arc::new(ring);
+                }
+                news.is_mended = seen.problem.take().is_some();
+                seen.modified = modified;
+            }
+            Err(error) => {
+                if seen.problem.as_ref() != Some(&error) {
+                    seen.problem = Some(error.clone());
+                    news.warnings.push(Warning::Stale(error));
+                }
+            }
+        }
+        news.file = seen.clone();
+        news
+    }
+
+    /// Notes that the file was looked at.
+    fn take_nothing(&self) -> News {
+        let mut seen = lock(&self.seen);
+        seen.checked = SystemTime::now();
+        News { file: seen.clone(), has_new_keys: false, is_mended: false, warnings: Vec::new() }
+    }
+}
+
 /// Whether a look at the file gave what is known already: the keys that were last read, or the same problem.
-fn is_known(read: &Result<Content, ConfigError>, last_read: &KeyRing, problem: Option<&ConfigError>) -> bool {
-    match read {
-        Ok(content) => content.ring.is_same(last_read),
+fn is_known(found: &Result<Content, ConfigError>, last_read: &KeyRing, problem: Option<&ConfigError>) -> bool {
+    match found {
+        Ok(content) => content.ring.is_same(last_read) && problem.is_none(),
         Err(error) => Some(error) == problem,
     }
 }
@@ -290,9 +305,13 @@ fn is_same(one: &Result<Content, ConfigError>, other: &Result<Content, ConfigErr
 fn keep_fresh(keys: &Weak<Keys>, end: &Receiver<Infallible>) {
     while end.recv_timeout(PERIOD) == Err(RecvTimeoutError::Timeout) {
         let Some(keys) = keys.upgrade() else { return };
-        // A subscriber or recorder that panics has said so. It must not be the end of new keys.
-        let _ = panic::catch_unwind(AssertUnwindSafe(|| keys.refresh(SETTLED)));
+        keys.refresh(SETTLED);
     }
+}
+
+/// Calls what is not ours. If it panics, it has said so: it must be the end neither of the thread nor of other news.
+fn contained<T>(call: impl FnOnce() -> T) -> Option<T> {
+    panic::catch_unwind(AssertUnwindSafe(call)).ok()
 }
 
 /// A thread that panicked with the lock has left nothing half done: nothing that is done under lock can panic half-way.

@@ -1,7 +1,8 @@
 //! Rocket's configuration and the environment -> a guard.
 //!
-//! The table `metrics_guard` has the fields that [`Setting::field`] names, each a string but `disabled`, and lists also
-//! arrays of strings. Values are looked at by hand: the errors that serde derives print the value that they stumble over, which may be the key.
+//! The table `metrics_guard` has the fields that [`Setting::field`] names: strings, but for `disabled`, and for lists, which can
+//! be arrays of strings too. Values are looked at by hand: the errors that serde derives print the value that they stumble
+//! over, which may be the key.
 
 use std::ffi::OsString;
 

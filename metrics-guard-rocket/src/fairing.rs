@@ -75,14 +75,14 @@ impl MetricsGuard {
     /// disabled = false
     /// ```
     ///
-    /// A setting that stands in both is an error. Without a usable key, the launch fails and the log says why. What
-    /// becomes of the key file later is in the log too.
+    /// A setting that stands in both is an error. Without a usable key, the launch fails and the log says why. What is
+    /// wrong with the key file later is in the log too.
     pub fn fairing() -> MetricsGuard {
         MetricsGuard { guard: None, mounts: Vec::new() }
     }
 
-    /// A guard made by hand. Neither the environment nor Rocket's configuration is read, and what becomes of a key file is
-    /// only in Rocket's log if the guard's [`on_warning`](crate::GuardBuilder::on_warning) puts it there.
+    /// A guard made by hand. Neither the environment nor Rocket's configuration is read, and what is wrong with a key file later
+    /// is in Rocket's log only if the guard's [`on_warning`](crate::GuardBuilder::on_warning) puts it there.
     pub fn with(guard: Guard) -> MetricsGuard {
         MetricsGuard { guard: Some(guard), mounts: Vec::new() }
     }
