@@ -248,7 +248,7 @@ pub enum Warning {
     SameKey(Place),
     /// The key file can be read by every user of the machine.
     ReadableByAll(PathBuf),
-    /// The key file has become unusable, and the keys that it held before stay in force.
+    /// The key file has become unusable, and the keys in force stay as they are.
     Stale(ConfigError),
     /// The key file is not followed, since no thread could be started.
     NotFollowed(PathBuf, io::ErrorKind),
@@ -293,7 +293,7 @@ impl fmt::Display for Warning {
             Warning::Stale(error) => {
                 write!(
                     f,
-                    "the key file is unusable, and the keys that it held before stay in force until that is mended: {error}"
+                    "the key file is unusable, and the keys in force stay as they are until that is mended: {error}"
                 )
             }
             Warning::NotFollowed(path, kind) => write!(
