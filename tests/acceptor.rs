@@ -52,14 +52,21 @@ pub(crate) fn acceptor() -> Result<TlsAcceptor, Box<dyn Error>> {
     Ok(TlsAcceptor::from(Arc::new(config)))
 }
 
-/// The other end of `stream`, with the names in the certificate that it has shown and that the handshake has verified.
-pub(crate) fn peer(address: SocketAddr, stream: &TlsStream<TcpStream>) -> Peer {
+/// The stream in TLS, and its other end, with the names in the certificate that it has shown and that the handshake has
+/// verified. None after a handshake that failed: such a client has no request to be answered.
+pub(crate) async fn handshake(
+    tls: TlsAcceptor,
+    stream: TcpStream,
+    address: SocketAddr,
+) -> Option<(TlsStream<TcpStream>, Peer)> {
+    let stream = tls.accept(stream).await.inspect_err(|error| eprintln!("{address}: {error}")).ok()?;
     let (_, connection) = stream.get_ref();
     let certificate = connection.peer_certificates().and_then(<[_]>::first);
-    match certificate.map(EndEntityCert::try_from) {
+    let peer = match certificate.map(EndEntityCert::try_from) {
         Some(Ok(certificate)) => Peer::at(address).with_names(names(&certificate)),
         _ => Peer::at(address),
-    }
+    };
+    Some((stream, peer))
 }
 
 fn names(certificate: &EndEntityCert<'_>) -> impl Iterator<Item = ClientName> {

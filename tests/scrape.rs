@@ -160,9 +160,7 @@ fn scrape_with_certificate(program: &Path) -> io::Result<()> {
 
 /// The README's addition to a scrape job for TLS, with other files; without a certificate if there is none.
 fn tls_config(ca: &str, certificate: &str, key: &str) -> io::Result<String> {
-    let start = README.find("    scheme: https\n");
-    let block = start.and_then(|start| README[start..].split_once("```")).map(|(block, _)| block);
-    let block = block.ok_or_else(|| io::Error::other("no tls_config in the README"))?;
+    let block = from_readme("    scheme: https\n")?;
     let files = [
         ("/etc/prometheus/ca.pem", ca),
         ("/etc/prometheus/client.pem", certificate),
@@ -177,9 +175,7 @@ fn tls_config(ca: &str, certificate: &str, key: &str) -> io::Result<String> {
 
 /// The README's scrape job, with another name, key file and target.
 fn job(name: &str, key_file: &str, target: &str) -> io::Result<String> {
-    let start = README.find("  - job_name: my-service");
-    let job = start.and_then(|start| README[start..].split_once("```")).map(|(job, _)| job);
-    let mut job = job.ok_or_else(|| io::Error::other("no scrape config in the README"))?.to_owned();
+    let mut job = from_readme("  - job_name: my-service")?.to_owned();
     for (text, replacement) in
         [("my-service", name), ("/etc/prometheus/metrics_key", key_file), ("localhost:8000", target)]
     {
@@ -189,4 +185,10 @@ fn job(name: &str, key_file: &str, target: &str) -> io::Result<String> {
         job = job.replace(text, replacement);
     }
     Ok(job)
+}
+
+/// The README from `start` to the end of its code block.
+fn from_readme(start: &str) -> io::Result<&'static str> {
+    let found = README.find(start).and_then(|start| README[start..].split_once("```"));
+    found.map(|(block, _)| block).ok_or_else(|| io::Error::other(format!("no `{start}` in the README")))
 }

@@ -57,12 +57,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
         let (stream, address) = listener.accept().await?;
         let (tls, guard) = (tls.clone(), guard.clone());
         tokio::spawn(async move {
-            let stream = match tls.accept(stream).await {
-                Ok(stream) => stream,
-                // A client that does not get through the handshake has no request to be answered.
-                Err(error) => return eprintln!("{address}: {error}"),
-            };
-            let peer = acceptor::peer(address, &stream);
+            let Some((stream, peer)) = acceptor::handshake(tls, stream, address).await else { return };
             let with_peer = service_fn(move |mut request| {
                 request.extensions_mut().insert(peer.clone());
                 let answer = answer(&guard, &request);

@@ -140,21 +140,22 @@ impl Settings {
 
     /// Replaces a setting, and tells where the former value was found.
     fn put(&mut self, setting: Setting, place: Place, value: OsString) -> Option<Place> {
-        match setting {
+        let slot = match setting {
             Setting::Key => {
                 let value = Zeroizing::new(value.into_encoded_bytes());
-                self.key.replace(Found { place, value }).map(|former| former.place)
+                return self.key.replace(Found { place, value }).map(|former| former.place);
             }
             Setting::KeyFile => {
                 let value = PathBuf::from(value);
-                self.key_file.replace(Found { place, value }).map(|former| former.place)
+                return self.key_file.replace(Found { place, value }).map(|former| former.place);
             }
-            Setting::Header => self.header.replace(Found { place, value }).map(|former| former.place),
-            Setting::Query => self.query.replace(Found { place, value }).map(|former| former.place),
-            Setting::Networks => self.networks.replace(Found { place, value }).map(|former| former.place),
-            Setting::ClientNames => self.client_names.replace(Found { place, value }).map(|former| former.place),
-            Setting::Disabled => self.disabled.replace(Found { place, value }).map(|former| former.place),
-        }
+            Setting::Header => &mut self.header,
+            Setting::Query => &mut self.query,
+            Setting::Networks => &mut self.networks,
+            Setting::ClientNames => &mut self.client_names,
+            Setting::Disabled => &mut self.disabled,
+        };
+        slot.replace(Found { place, value }).map(|former| former.place)
     }
 
     /// The guard that the settings describe.

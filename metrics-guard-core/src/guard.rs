@@ -48,7 +48,7 @@ use crate::{
     observe::{self, Check, Observers},
     query,
     reload::{KeyFile, Keys},
-    request::RequestHead,
+    request::{Peer, RequestHead},
 };
 
 /// The policy: which keys are accepted, where a request may present one, and who may ask at all.
@@ -58,7 +58,7 @@ use crate::{
 ///
 /// A guard from a key file follows that file: see [`reload`](Guard::reload).
 ///
-/// It sees a request and what the server says of its [`Peer`](crate::Peer). It does not see whether the connection is
+/// It sees a request and what the server says of its [`Peer`]. It does not see whether the connection is
 /// encrypted: over plain HTTP, whoever reads the traffic reads the key.
 #[derive(Debug, Clone)]
 pub struct Guard(Arc<Policy>);
@@ -170,8 +170,9 @@ impl Guard {
     /// [`Denied`], whose [`reason`](Denied::reason) is for the operator. Answer with
     /// [`into_response`](Denied::into_response), and let no other route answer instead.
     pub fn check(&self, head: &impl RequestHead) -> Result<Authorized, Denied> {
-        let outcome = self.0.decide(head);
-        self.0.observers.tell(&Check::new(outcome.as_ref().map_err(|denied| *denied), head.peer()));
+        let peer = head.peer();
+        let outcome = self.0.decide(head, peer);
+        self.0.observers.tell(&Check::new(outcome.as_ref().map_err(|denied| *denied), peer));
         outcome
     }
 
@@ -266,16 +267,16 @@ impl Policy {
         }
     }
 
-    fn decide(&self, head: &impl RequestHead) -> Result<Authorized, Denied> {
+    fn decide(&self, head: &impl RequestHead, peer: Option<&Peer>) -> Result<Authorized, Denied> {
         let (keys, names) = match &self.access {
             Access::Open => return Ok(Authorized::WITHOUT_A_KEY),
             Access::Key { keys, names } => (Some(keys), names.as_ref()),
             Access::Certificate { names } => (None, Some(names)),
         };
-        if self.networks.as_ref().is_some_and(|(_, networks)| !networks.contain(head.peer())) {
+        if self.networks.as_ref().is_some_and(|(_, networks)| !networks.contain(peer)) {
             return Err(Denied::ADDRESS);
         }
-        if names.is_some_and(|names| !names.include_one_of(head.peer())) {
+        if names.is_some_and(|names| !names.include_one_of(peer)) {
             return Err(Denied::CERTIFICATE);
         }
         let Some(keys) = keys else {
@@ -325,7 +326,7 @@ impl GuardBuilder {
     /// Lets only peers in these networks ask, in addition to a key and never instead of it: `10.0.0.0/8`, `fd00::/8`, or
     /// one address. Others are refused with 403, and so is a peer whose address is not known.
     ///
-    /// The address is the one that the server tells by a [`Peer`](crate::Peer). No field of a request is read for it.
+    /// The address is the one that the server tells by a [`Peer`]. No field of a request is read for it.
     ///
     /// # Errors
     ///
@@ -341,7 +342,7 @@ impl GuardBuilder {
     /// Lets only peers ask whose client certificate has one of these names, DNS names or URIs (SPIFFE), beside a key.
     /// Others are refused with 403.
     ///
-    /// The names of a peer are those that the server tells by a [`Peer`](crate::Peer), and it is the server's TLS that has
+    /// The names of a peer are those that the server tells by a [`Peer`], and it is the server's TLS that has
     /// verified the certificate. No field of a request is read for it.
     ///
     /// # Errors

@@ -32,10 +32,8 @@ pub(crate) struct Networks(Box<[IpNet]>);
 impl Networks {
     /// The networks that `entries` name, and whether one of them holds every address of its family.
     pub(crate) fn parse(entries: impl IntoIterator<Item: AsRef<str>>) -> Result<(Networks, bool), Problem> {
-        let network = |(index, entry): (usize, &str)| network(entry, index + 1);
-        let entries: Vec<_> = entries.into_iter().collect();
-        let networks: Box<[IpNet]> =
-            entries.iter().map(AsRef::as_ref).enumerate().map(network).collect::<Result<_, _>>()?;
+        let networks = entries.into_iter().enumerate().map(|(index, entry)| network(entry.as_ref(), index + 1));
+        let networks = networks.collect::<Result<Box<[_]>, _>>()?;
         if networks.is_empty() {
             return Err(Problem::NoNetwork);
         }

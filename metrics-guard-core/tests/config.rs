@@ -9,20 +9,14 @@ use std::{
     process::Command,
 };
 
+use common::from;
 use http::Request;
 use metrics_guard_core::{ConfigError, Guard, Place, Problem, Setting, Settings, Warning};
 
+mod common;
+
 const KEY: &str = "9c2f1e7ab5d84036f1c0a7e3b6925d48";
 const OTHER: &str = "1f83b6d05ae94c27801d7e6a3c5f9b42";
-
-fn from(variables: &[(&str, &str)]) -> Result<Guard, ConfigError> {
-    let mut settings = Settings::default();
-    for (variable, value) in variables {
-        let setting = Setting::ALL.iter().copied().find(|setting| setting.variable() == *variable).unwrap();
-        settings.set(setting, Place::Variable(setting.variable()), value.into()).unwrap();
-    }
-    settings.guard()
-}
 
 fn problem(variables: &[(&str, &str)]) -> Problem {
     let error = from(variables).unwrap_err();

@@ -4,11 +4,14 @@
 
 use std::sync::{Arc, Mutex};
 
+use common::from;
 use http::Request;
 use metrics_guard_core::{
     Authorized, Check, ClientName, ConfigError, Denied, Guard, GuardBuilder, Key, Peer, Place, Problem, Reason,
     Setting, Settings, Warning,
 };
+
+mod common;
 
 const KEY: &str = "9c2f1e7ab5d84036f1c0a7e3b6925d48";
 const WRONG: &str = "1f83b6d05ae94c27801d7e6a3c5f9b42";
@@ -105,15 +108,6 @@ fn address_and_certificate_are_both_asked_for() {
     let without_key = both().instead_of_key().unwrap().build();
     assert_eq!(ask(&without_key, None, Some(named("10.1.2.3"))), Ok(None));
     assert_eq!(ask(&without_key, None, Some(named("11.1.2.3"))), Err(Reason::Address));
-}
-
-fn from(variables: &[(&str, &str)]) -> Result<Guard, ConfigError> {
-    let mut settings = Settings::default();
-    for (variable, value) in variables {
-        let setting = Setting::ALL.iter().copied().find(|setting| setting.variable() == *variable).unwrap();
-        settings.set(setting, Place::Variable(setting.variable()), value.into()).unwrap();
-    }
-    settings.guard()
 }
 
 const NETWORKS: &str = "METRICS_VERIFICATION_NETWORKS";
