@@ -45,9 +45,13 @@ fn threads() -> usize {
     names.filter(|name| name.trim() == "metrics-guard").count()
 }
 
+/// A file for this user alone: of another there would be a warning, some time after its keys are in force.
 fn rename_into_place(path: &Path, content: &str) {
-    fs::write(path.with_extension("new"), content).unwrap();
-    fs::rename(path.with_extension("new"), path).unwrap();
+    let new = path.with_extension("new");
+    fs::write(&new, content).unwrap();
+    #[cfg(unix)]
+    fs::set_permissions(&new, std::os::unix::fs::PermissionsExt::from_mode(0o600)).unwrap();
+    fs::rename(new, path).unwrap();
 }
 
 #[test]
