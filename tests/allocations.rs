@@ -1,6 +1,5 @@
 //! A check allocates nothing: not for any source, not when it refuses, not for what is too long. All features are on; only
-//! what a thread does first, and a counter once, is left out. Nor does Warp allocate
-//! more for a route that is guarded.
+//! what a counter does once is left out. Nor does Warp allocate more for a route that is guarded.
 
 #![allow(clippy::unwrap_used)] // in tests; clippy.toml does not reach their helper functions
 
@@ -48,7 +47,7 @@ fn a_check_allocates_nothing() {
         let request = Request::get(format!("/metrics?{query}")).header(field, value).body(()).unwrap();
         let (head, ()) = request.into_parts();
         let mut passed = false;
-        // A thread's first check makes its share in the keys; and counting makes each series once.
+        // Counting makes each series once.
         let _ = guard.check(&head).is_ok();
         assert_eq!(allocations(|| passed = guard.check(&head).is_ok()), 0, "{name}");
         assert_eq!(passed, passes, "{name}");
@@ -85,7 +84,7 @@ fn warp_allocates_no_more_for_a_guarded_route() {
     ] {
         let request = || Request::get(format!("/metrics{query}")).header(field, &value).body(String::new()).unwrap();
         let closed = warp::service(guard.protect(warp::path!("metrics"), warp::get().map(guarded)));
-        // A thread's first check makes its share in the keys.
+        // Counting makes each series once.
         let _ = allocations_of(closed.clone(), request());
         assert_eq!(allocations_of(closed, request()), allocations_of(open, request()), "{name}");
     }

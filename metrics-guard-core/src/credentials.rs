@@ -27,11 +27,16 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 
-use base64ct::{Base64, Encoding};
+use base64::{Engine, engine::general_purpose::STANDARD};
 use http::{HeaderName, header::AUTHORIZATION};
 use zeroize::Zeroize;
 
-use crate::{denied::Denied, key::MAX_LEN, query, request::RequestHead};
+use crate::{
+    denied::Denied,
+    query::{self, Value},
+    request::RequestHead,
+    slots::MAX_LEN,
+};
 
 /// The sources of one guard.
 #[derive(Debug)]
@@ -47,43 +52,43 @@ impl Default for Sources {
 }
 
 /// A presented key, as it stands in the request.
-#[derive(Clone, Copy)]
 enum Presented<'r> {
     Plain(&'r [u8]),
     /// Basic credentials: base64 of `user-id:password`.
     Basic(&'r [u8]),
     /// A parameter's value, percent-encoded.
-    Parameter(&'r [u8]),
+    Encoded(&'r [u8]),
 }
 
 impl Sources {
-    /// The presented key, decoded into `scratch` if it was encoded.
-    pub(crate) fn presented<'r>(
-        &'r self,
-        head: &'r impl RequestHead,
-        scratch: &'r mut Scratch,
-    ) -> Result<&'r [u8], Denied> {
-        match self.locate(head)? {
-            Presented::Plain(key) => Ok(key),
-            Presented::Basic(encoded) => password(encoded, scratch),
-            Presented::Parameter(value) if query::is_escaped(value) => Ok(scratch.collect(query::decoded(value))),
-            Presented::Parameter(value) => Ok(value),
+    /// Has the presented key judged, decoded if it was encoded.
+    #[inline]
+    pub(crate) fn judged<T>(&self, head: &impl RequestHead, judge: impl Fn(&[u8]) -> T) -> Result<T, Denied> {
+        match head.first_field_value(&self.field).map(trim_white_space) {
+            None | Some([]) => self.judged_elsewhere(head, judge),
+            Some(key) => Ok(judge(key)),
         }
     }
 
-    fn locate<'r>(&'r self, head: &'r impl RequestHead) -> Result<Presented<'r>, Denied> {
-        if let Some(key) = head.field_values(&self.field).next().map(trim_white_space)
-            && !key.is_empty()
-        {
-            return Ok(Presented::Plain(key));
+    /// Not inlined, so that what most scrapers do stays short.
+    #[inline(never)]
+    fn judged_elsewhere<T>(&self, head: &impl RequestHead, judge: impl Fn(&[u8]) -> T) -> Result<T, Denied> {
+        match self.located_elsewhere(head)? {
+            Presented::Plain(key) => Ok(judge(key)),
+            Presented::Basic(encoded) => password(encoded, &mut Scratch::new()).map(judge),
+            Presented::Encoded(value) => Ok(judge(Scratch::new().collect(query::decoded(value)))),
         }
+    }
+
+    fn located_elsewhere<'r>(&self, head: &'r impl RequestHead) -> Result<Presented<'r>, Denied> {
         if let Some(presented) = authorization(head)? {
             return Ok(presented);
         }
         let parameter = self.parameter.as_deref().ok_or(Denied::MISSING)?;
         match head.query().and_then(|query| query::first(query, parameter.as_bytes())) {
-            Some(value) if !value.is_empty() => Ok(Presented::Parameter(value)),
-            _ => Err(Denied::MISSING),
+            None | Some(Value::Plain([]) | Value::Encoded([])) => Err(Denied::MISSING),
+            Some(Value::Plain(value)) => Ok(Presented::Plain(value)),
+            Some(Value::Encoded(value)) => Ok(Presented::Encoded(value)),
         }
     }
 }
@@ -100,29 +105,47 @@ fn authorization(head: &impl RequestHead) -> Result<Option<Presented<'_>>, Denie
     if value.is_empty() {
         return Ok(None);
     }
-    let scheme_len = value.iter().position(|byte| !is_token_byte(*byte)).unwrap_or(value.len());
-    let (scheme, mut credentials) = value.split_at(scheme_len);
-    // `1*SP` between scheme and credentials: no tab, and no credentials without a space.
-    if scheme.is_empty() || !matches!(credentials, [] | [b' ', ..]) {
-        return Err(Denied::MALFORMED);
+    if let Some(rest) = after_scheme(value, b"bearer") {
+        // Any bytes, not only RFC 6750's b64token: an accepted key may hold every visible character.
+        after_spaces(rest).map(Presented::Plain).map(Some)
+    } else if let Some(rest) = after_scheme(value, b"basic") {
+        after_spaces(rest).map(Presented::Basic).map(Some)
+    } else if has_scheme(value) {
+        Ok(None)
+    } else {
+        Err(Denied::MALFORMED)
     }
+}
+
+/// What follows `scheme`, which is given in small letters, if `value` has that scheme in whatever letters.
+fn after_scheme<'v, const N: usize>(value: &'v [u8], scheme: &[u8; N]) -> Option<&'v [u8]> {
+    let (start, rest) = value.split_first_chunk::<N>()?;
+    // The bit in which small letters differ from capitals.
+    let has_scheme = start.map(|byte| byte | 0x20) == *scheme;
+    let is_longer = rest.first().is_some_and(|byte| *byte != b' ' && is_token_byte(*byte));
+    (has_scheme && !is_longer).then_some(rest)
+}
+
+/// `1*SP` stands between scheme and credentials: no tab, and no credentials without a space.
+fn after_spaces(rest: &[u8]) -> Result<&[u8], Denied> {
+    let mut credentials = rest.strip_prefix(b" ").ok_or(Denied::MALFORMED)?;
     while let [b' ', rest @ ..] = credentials {
         credentials = rest;
     }
-    let presented = if scheme.eq_ignore_ascii_case(b"Bearer") {
-        // Any bytes, not only RFC 6750's b64token: an accepted key may hold every visible character.
-        Presented::Plain(credentials)
-    } else if scheme.eq_ignore_ascii_case(b"Basic") {
-        Presented::Basic(credentials)
-    } else {
-        return Ok(None);
-    };
-    if credentials.is_empty() { Err(Denied::MALFORMED) } else { Ok(Some(presented)) }
+    if credentials.is_empty() { Err(Denied::MALFORMED) } else { Ok(credentials) }
+}
+
+/// Whether `value` begins with a scheme, alone or before a space.
+fn has_scheme(value: &[u8]) -> bool {
+    let end = value.iter().position(|byte| !is_token_byte(*byte));
+    end.is_none_or(|end| end > 0 && value[end] == b' ')
 }
 
 /// The password of Basic credentials, which is all after the first colon (RFC 7617, section 2).
 fn password<'s>(encoded: &[u8], scratch: &'s mut Scratch) -> Result<&'s [u8], Denied> {
-    let decoded = Base64::decode(encoded, scratch.buffer()).map_err(|_| Denied::MALFORMED)?;
+    let buffer = scratch.buffer();
+    let len = STANDARD.decode_slice(encoded, buffer).map_err(|_| Denied::MALFORMED)?;
+    let decoded = &buffer[..len];
     let colon = decoded.iter().position(|&byte| byte == b':').ok_or(Denied::MALFORMED)?;
     Ok(&decoded[colon + 1..])
 }
@@ -172,7 +195,7 @@ impl Scratch {
 impl Drop for Scratch {
     fn drop(&mut self) {
         if let Some(buffer) = &mut self.0 {
-            buffer.zeroize();
+            buffer.as_mut_slice().zeroize();
         }
     }
 }
@@ -181,7 +204,7 @@ impl Drop for Scratch {
 mod tests {
     use http::{HeaderValue, Request};
 
-    use super::{Scratch, Sources};
+    use super::Sources;
     use crate::Denied;
 
     /// What is presented by a request with these field lines, as it comes over HTTP/2: with its white space.
@@ -191,8 +214,7 @@ mod tests {
         for (name, value) in lines {
             request.headers_mut().append(*name, HeaderValue::from_bytes(value).unwrap());
         }
-        let mut scratch = Scratch::new();
-        sources.presented(&request, &mut scratch).map(<[u8]>::to_vec)
+        sources.judged(&request, <[u8]>::to_vec)
     }
 
     #[test]

@@ -22,7 +22,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use crate::{config::Setting, key::MAX_KEYS};
+use crate::{config::Setting, slots::MAX_KEYS};
 
 /// Where a setting was found.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -27,6 +27,7 @@
 
 use std::{
     borrow::Cow,
+    fmt,
     path::{self, Path},
     sync::Arc,
 };
@@ -39,22 +40,24 @@ use http::{
 use crate::{
     certificate::ClientNames,
     config::Settings,
-    credentials::{Scratch, Sources},
+    credentials::Sources,
     denied::Denied,
     error::{ConfigError, Place, Problem, Warning},
-    key::{KeyRing, MAX_KEYS},
+    key::KeyRing,
     key_file,
+    labels::Labels,
     network::Networks,
     observe::{self, Check, Observers},
     query,
     reload::{KeyFile, Keys},
-    request::{Peer, RequestHead},
+    request::RequestHead,
+    slots::Matches,
 };
 
 /// The policy: which keys are accepted, where a request may present one, and who may ask at all.
 ///
-/// Cheap to clone, and one guard serves all threads: a check takes no lock, and allocates nothing but on a thread's first
-/// one. (What observers and the features `metrics` and `tracing` do is theirs.)
+/// Cheap to clone, and one guard serves all threads: a check takes no lock and allocates nothing. (What observers and the
+/// features `metrics` and `tracing` do is theirs.)
 ///
 /// A guard from a key file follows that file: see [`reload`](Guard::reload).
 ///
@@ -94,7 +97,7 @@ impl Guard {
     pub fn builder(keys: impl Into<KeyRing>) -> GuardBuilder {
         let mut ring = keys.into();
         let warnings = ring.take_warnings();
-        GuardBuilder::with(Keys::fixed(ring), warnings)
+        GuardBuilder::with(Keys::fixed(&ring), warnings)
     }
 
     /// A guard to be adjusted, with the keys in the file at `path`, one to four of them, one a line. It follows that file.
@@ -170,9 +173,12 @@ impl Guard {
     /// [`Denied`], whose [`reason`](Denied::reason) is for the operator. Answer with
     /// [`into_response`](Denied::into_response), and let no other route answer instead.
     pub fn check(&self, head: &impl RequestHead) -> Result<Authorized, Denied> {
-        let peer = head.peer();
-        let outcome = self.0.decide(head, peer);
-        self.0.observers.tell(&Check::new(outcome.as_ref().map_err(|denied| *denied), peer));
+        if self.0.observers.are_none() {
+            return self.0.decide(head);
+        }
+        let outcome = self.0.decide(head);
+        let result = outcome.as_ref().map_err(|denied| *denied);
+        self.0.observers.tell(&Check::new(result, head.peer()));
         outcome
     }
 
@@ -267,31 +273,35 @@ impl Policy {
         }
     }
 
-    fn decide(&self, head: &impl RequestHead, peer: Option<&Peer>) -> Result<Authorized, Denied> {
+    #[inline(never)]
+    fn decide(&self, head: &impl RequestHead) -> Result<Authorized, Denied> {
+        let keys = match &self.access {
+            Access::Key { keys, names: None } if self.networks.is_none() => keys,
+            _ => match self.admitted(head)? {
+                Some(keys) => keys,
+                None => return Ok(Authorized::WITHOUT_A_KEY),
+            },
+        };
+        let (matches, labels) = self.sources.judged(head, |key| keys.in_force().compare(key))?;
+        // From here on the verdict is public.
+        if bool::from(matches.any()) { Ok(Authorized { matches, labels }) } else { Err(Denied::WRONG) }
+    }
+
+    /// The keys to ask for, if any and if the peer may ask.
+    #[inline(never)]
+    fn admitted(&self, head: &impl RequestHead) -> Result<Option<&Arc<Keys>>, Denied> {
         let (keys, names) = match &self.access {
-            Access::Open => return Ok(Authorized::WITHOUT_A_KEY),
+            Access::Open => return Ok(None),
             Access::Key { keys, names } => (Some(keys), names.as_ref()),
             Access::Certificate { names } => (None, Some(names)),
         };
-        if self.networks.as_ref().is_some_and(|(_, networks)| !networks.contain(peer)) {
+        if self.networks.as_ref().is_some_and(|(_, networks)| !networks.contain(head.peer())) {
             return Err(Denied::ADDRESS);
         }
-        if names.is_some_and(|names| !names.include_one_of(peer)) {
+        if names.is_some_and(|names| !names.include_one_of(head.peer())) {
             return Err(Denied::CERTIFICATE);
         }
-        let Some(keys) = keys else {
-            return Ok(Authorized::WITHOUT_A_KEY);
-        };
-        let mut scratch = Scratch::new();
-        let presented = self.sources.presented(head, &mut scratch)?;
-        let ring = keys.in_force();
-        let verdict = ring.compare(presented);
-        // From here on the verdict is public.
-        if bool::from(verdict.found) {
-            Ok(Authorized { labels: ring.labels(), index: verdict.index })
-        } else {
-            Err(Denied::WRONG)
-        }
+        Ok(keys)
     }
 }
 
@@ -480,24 +490,23 @@ impl GuardBuilder {
 /// was not checked. It says nothing about a later request; do not keep it.
 ///
 /// ```compile_fail,E0451
-/// let forged = metrics_guard_core::Authorized { labels: [""; 4], index: 0 };
+/// let forged = metrics_guard_core::Authorized { matches: 1, labels: 0 };
 /// ```
-#[derive(Debug)]
 #[must_use = "this is the proof that a handler should ask for"]
 pub struct Authorized {
-    labels: [&'static str; MAX_KEYS],
-    // Out of range where no key was asked for.
-    index: u8,
+    // None where no key was asked for.
+    matches: Matches,
+    labels: Labels,
 }
 
 impl Authorized {
-    const WITHOUT_A_KEY: Authorized = Authorized { labels: [""; MAX_KEYS], index: u8::MAX };
+    const WITHOUT_A_KEY: Authorized = Authorized { matches: Matches::NONE, labels: Labels::numbered(0) };
 
     /// The label of the key that the request presented; none if the guard asks for no key, since it is
     /// [disabled](Guard::disabled) or content with a [certificate](GuardBuilder::instead_of_key).
     #[must_use]
     pub fn key(&self) -> Option<&'static str> {
-        self.labels.get(usize::from(self.index)).copied()
+        self.matches.slot().map(|slot| self.labels.get()[slot])
     }
 
     /// Adds `Cache-Control: no-store` to the `fields` of the answer, unless they have a `Cache-Control`.
@@ -508,5 +517,11 @@ impl Authorized {
         if !fields.contains_key(CACHE_CONTROL) {
             fields.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
         }
+    }
+}
+
+impl fmt::Debug for Authorized {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Authorized").field("key", &self.key()).finish()
     }
 }

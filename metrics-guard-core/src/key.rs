@@ -1,4 +1,4 @@
-//! Accepted keys, and the comparison with a presented one.
+//! Accepted keys.
 //!
 //! ```
 //! use http::Request;
@@ -15,19 +15,18 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 
-use std::{fmt, hint::black_box};
+use std::fmt;
 
-use subtle::{Choice, ConstantTimeEq};
-use zeroize::{Zeroize, Zeroizing};
+use zeroize::Zeroizing;
 
-use crate::error::{ConfigError, Place, Problem, Warning};
+use crate::{
+    error::{ConfigError, Place, Problem, Warning},
+    labels::Labels,
+    slots::{MAX_KEYS, MAX_LEN, MIN_LEN, Slots},
+};
 
-/// The keys that a [`KeyRing`] holds at most.
-pub(crate) const MAX_KEYS: usize = 4;
-const MIN_LEN: usize = 16;
 /// Below this length a key is accepted with a warning.
 const ADVISED_LEN: usize = 32;
-pub(crate) const MAX_LEN: usize = 256;
 
 /// An accepted key, with the label that logs and counters know it by.
 ///
@@ -142,8 +141,8 @@ impl fmt::Debug for Key {
 /// The time that a comparison takes follows the *presented* key's length, which who presents it knows, and nothing of
 /// the accepted keys: not how much of one matched, not which matched, not how long they are, not how many there are.
 ///
-/// That is a property of the compiled code, and the compiler promises none. The two barriers ([`black_box`] and
-/// [`subtle`]) are best effort by their own documentation. Not covered are the memory that a stolen core dump shows
+/// That is a property of the compiled code, and the compiler promises none. The two barriers
+/// ([`black_box`](std::hint::black_box) and [`subtle`]) are best effort by their own documentation. Not covered are the memory that a stolen core dump shows
 /// (keys are in it until they are dropped), power, and speculation.
 pub struct KeyRing {
     // Boxed, so that moving a ring leaves no copy of the keys on the stack.
@@ -151,21 +150,6 @@ pub struct KeyRing {
     labels: [&'static str; MAX_KEYS],
     warnings: Vec<Warning>,
 }
-
-/// The keys side by side: row `i` holds the bytes `8 * i..8 * i + 8` of each, zero-padded.
-struct Slots {
-    rows: [[u64; MAX_KEYS]; MAX_LEN / 8],
-    // 0 for an unused slot, which no presented key can match: the shortest that is compared has `MIN_LEN` bytes.
-    lengths: [u64; MAX_KEYS],
-}
-
-/// The verdict of a comparison: whether a key matched, and which (0 if none did).
-pub(crate) struct Match {
-    pub(crate) found: Choice,
-    pub(crate) index: u8,
-}
-
-const POSITIONS: [&str; MAX_KEYS] = ["current", "previous", "third", "fourth"];
 
 impl KeyRing {
     /// Puts `keys` in a ring. Keys with the same bytes count as one, the first, with a warning.
@@ -203,20 +187,31 @@ impl KeyRing {
     }
 
     fn empty() -> KeyRing {
-        let slots = Box::new(Slots { rows: [[0; MAX_KEYS]; MAX_LEN / 8], lengths: [0; MAX_KEYS] });
-        KeyRing { slots, labels: POSITIONS, warnings: Vec::new() }
+        KeyRing { slots: Box::new(Slots::empty()), labels: Labels::POSITIONS, warnings: Vec::new() }
     }
 
     fn put(&mut self, index: usize, key: &Key) {
         self.slots.fill(index, &key.bytes);
-        self.labels[index] = key.label.unwrap_or(POSITIONS[index]);
+        self.labels[index] = key.label.unwrap_or(Labels::POSITIONS[index]);
         if key.bytes.len() < ADVISED_LEN {
             self.warnings.push(Warning::ShortKey(key.place.clone()));
         }
     }
 
-    pub(crate) fn labels(&self) -> [&'static str; MAX_KEYS] {
-        self.labels
+    pub(crate) fn slots(&self) -> &Slots {
+        &self.slots
+    }
+
+    pub(crate) fn labels(&self) -> Labels {
+        Labels::of(self.labels)
+    }
+
+    /// A ring with the keys in `slots`, for tests.
+    #[cfg(test)]
+    pub(crate) fn copied(slots: &Slots, labels: Labels) -> KeyRing {
+        let ring = KeyRing { labels: labels.get(), ..KeyRing::empty() };
+        ring.slots.copy_from(slots);
+        ring
     }
 
     pub(crate) fn warn(&mut self, warning: Warning) {
@@ -229,9 +224,7 @@ impl KeyRing {
 
     /// Whether `other` has the same keys in the same places, with the same labels.
     pub(crate) fn is_same(&self, other: &KeyRing) -> bool {
-        let (ours, theirs) = (&self.slots, &other.slots);
-        let is_same = ours.rows.as_flattened().ct_eq(theirs.rows.as_flattened()) & ours.lengths.ct_eq(&theirs.lengths);
-        bool::from(is_same) && self.labels == other.labels
+        bool::from(self.slots.is_same(&other.slots)) && self.labels == other.labels
     }
 
     /// Whether a key that is not in `whole` is the beginning of a longer one that is: what is left of it in a file that was
@@ -240,79 +233,14 @@ impl KeyRing {
     /// Not in constant time: both rings are ours, and nobody presents anything here.
     pub(crate) fn is_cut_from(&self, whole: &KeyRing) -> bool {
         let shared = |slot, other| self.slots.shared(slot, &whole.slots, other);
-        (0..MAX_KEYS).filter(|slot| self.slots.lengths[*slot] > 0).any(|slot| {
-            let len = self.slots.lengths[slot];
+        (0..MAX_KEYS).filter(|slot| self.slots.len_of(*slot) > 0).any(|slot| {
+            let len = self.slots.len_of(slot);
             let mut begun =
-                (0..MAX_KEYS).filter(|other| shared(slot, *other) >= len).map(|other| whole.slots.lengths[other]);
+                (0..MAX_KEYS).filter(|other| shared(slot, *other) >= len).map(|other| whole.slots.len_of(other));
             let is_known = begun.clone().any(|whole_len| whole_len == len);
             !is_known && begun.any(|whole_len| whole_len > len)
         })
     }
-
-    /// Compares `presented` with every key, in one pass.
-    ///
-    /// Never inlined: merged into a caller that branches on the verdict, the sum over the keys is split by the
-    /// compiler into a branch for each, and the time tells which key matched.
-    #[inline(never)]
-    pub(crate) fn compare(&self, presented: &[u8]) -> Match {
-        let mut matches = [0; MAX_KEYS];
-        if (MIN_LEN..=MAX_LEN).contains(&presented.len()) {
-            // The barrier: behind it, the compiler cannot see that these are verdicts.
-            matches = self.slots.differences(presented).map(|difference| is_zero(black_box(difference)));
-        }
-        let [first, second, third, fourth] = matches;
-        Match {
-            found: Choice::from(first | second | third | fourth),
-            index: second | third << 1 | fourth << 1 | fourth,
-        }
-    }
-}
-
-impl Slots {
-    fn fill(&mut self, index: usize, key: &[u8]) {
-        for (row, bytes) in self.rows.iter_mut().zip(key.chunks(8)) {
-            row[index] = padded_word(bytes);
-        }
-        self.lengths[index] = key.len() as u64;
-    }
-
-    /// How many bytes slot `index` and slot `other` of `whole` begin with alike, their padding included.
-    fn shared(&self, index: usize, whole: &Slots, other: usize) -> u64 {
-        self.bytes(index).zip(whole.bytes(other)).take_while(|(ours, theirs)| ours == theirs).count() as u64
-    }
-
-    fn bytes(&self, index: usize) -> impl Iterator<Item = u8> {
-        self.rows.iter().flat_map(move |row| row[index].to_le_bytes())
-    }
-
-    /// For each slot, zero if and only if it holds `presented`, which has at most `MAX_LEN` bytes.
-    fn differences(&self, presented: &[u8]) -> [u64; MAX_KEYS] {
-        let mut differences = self.lengths.map(|length| length ^ presented.len() as u64);
-        let mut add = |row: &[u64; MAX_KEYS], word: u64| {
-            for (difference, accepted) in differences.iter_mut().zip(row) {
-                *difference |= accepted ^ word;
-            }
-        };
-        let (words, tail) = presented.as_chunks();
-        for (row, word) in self.rows.iter().zip(words) {
-            add(row, u64::from_le_bytes(*word));
-        }
-        if let (Some(row), false) = (self.rows.get(words.len()), tail.is_empty()) {
-            add(row, padded_word(tail));
-        }
-        differences
-    }
-}
-
-/// At most eight bytes as one number, the missing ones as zeros.
-fn padded_word(bytes: &[u8]) -> u64 {
-    bytes.iter().rev().fold(0, |word, &byte| word << 8 | u64::from(byte))
-}
-
-/// 1 for 0, else 0, without a branch.
-fn is_zero(word: u64) -> u8 {
-    let has_bit = (word | word.wrapping_neg()) >> 63;
-    (has_bit ^ 1).to_le_bytes()[0]
 }
 
 impl From<Key> for KeyRing {
@@ -320,13 +248,6 @@ impl From<Key> for KeyRing {
         let mut ring = KeyRing::empty();
         ring.put(0, &key);
         ring
-    }
-}
-
-impl Drop for Slots {
-    fn drop(&mut self) {
-        self.rows.zeroize();
-        self.lengths.zeroize();
     }
 }
 
@@ -338,58 +259,19 @@ impl fmt::Debug for KeyRing {
 
 #[cfg(test)]
 mod tests {
-    use super::{Key, KeyRing, MAX_LEN, MIN_LEN};
-    use crate::error::Problem;
+    use super::{Key, KeyRing};
+    use crate::{error::Problem, slots::MIN_LEN};
 
     /// A key of visible characters, in which no eight bytes occur twice.
     fn sample(len: usize) -> Vec<u8> {
         (0..len).map(|index| b'!' + u8::try_from((index * 7 + index / 94) % 94).unwrap()).collect()
     }
 
-    fn verdict(ring: &KeyRing, presented: &[u8]) -> Option<u8> {
-        let verdict = ring.compare(presented);
-        bool::from(verdict.found).then_some(verdict.index)
-    }
-
-    #[test]
-    fn every_length_matches_itself_and_nothing_near_it() {
-        for len in MIN_LEN..=MAX_LEN {
-            let key = sample(len);
-            let ring = KeyRing::from(Key::new(&key).unwrap());
-            assert_eq!(verdict(&ring, &key), Some(0), "{len}");
-            assert_eq!(verdict(&ring, &key[..len - 1]), None, "{len}: shorter");
-            assert_eq!(verdict(&ring, &[&key[..], b"!"].concat()), None, "{len}: longer");
-            assert_eq!(verdict(&ring, &[&key[..], b"\0"].concat()), None, "{len}: padded as the slot is");
-            for position in 0..len {
-                let mut near = key.clone();
-                near[position] ^= 1;
-                assert_eq!(verdict(&ring, &near), None, "{len}: byte {position}");
-            }
-        }
-    }
-
-    #[test]
-    fn each_of_four_keys_is_found_at_its_place() {
-        let keys: Vec<Vec<u8>> = [16, 17, 64, 256].map(|len| sample(len + 1).split_off(1)).to_vec();
-        let ring = KeyRing::new(keys.iter().map(|key| Key::new(key).unwrap())).unwrap();
-        for (index, key) in (0u8..).zip(&keys) {
-            assert_eq!(verdict(&ring, key), Some(index));
-        }
-    }
-
-    #[test]
-    fn unused_slots_match_nothing() {
-        let ring = KeyRing::from(Key::new(sample(16)).unwrap());
-        for len in 0..=MAX_LEN + 1 {
-            assert_eq!(verdict(&ring, &vec![0; len]), None, "{len}");
-        }
-    }
-
     #[test]
     fn labels_tell_keys_apart() {
         let key = |n| Key::new(sample(n)).unwrap();
         let ring = KeyRing::new([key(16), key(17), key(18).labelled("c"), key(19)]).unwrap();
-        assert_eq!(ring.labels(), ["current", "previous", "c", "fourth"]);
+        assert_eq!(ring.labels().get(), ["current", "previous", "c", "fourth"]);
         let error = KeyRing::new([key(16).labelled("a"), key(17).labelled("a")]).unwrap_err();
         assert_eq!(error.problem(), &Problem::SameLabel("a"));
         assert_eq!(KeyRing::new([]).unwrap_err().problem(), &Problem::NoKey);

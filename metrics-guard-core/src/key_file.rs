@@ -33,7 +33,8 @@ use zeroize::Zeroizing;
 
 use crate::{
     error::{ConfigError, Place, Problem, Warning},
-    key::{Key, KeyRing, MAX_KEYS, MAX_LEN},
+    key::{Key, KeyRing},
+    slots::{MAX_KEYS, MAX_LEN},
 };
 
 /// What was in a key file.

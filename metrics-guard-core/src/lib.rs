@@ -13,13 +13,16 @@ mod error;
 #[cfg(feature = "tracing")]
 mod events;
 mod guard;
+mod in_force;
 mod key;
 mod key_file;
+mod labels;
 mod network;
 mod observe;
 mod query;
 mod reload;
 mod request;
+mod slots;
 
 #[cfg(feature = "macros")]
 pub use answer::{Answer, run};

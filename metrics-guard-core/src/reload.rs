@@ -1,6 +1,6 @@
 //! Keys that change while the server runs.
 //!
-//! One key ring is in force at a time, and a check takes the one that it finds. It is replaced whole: by
+//! One key ring is in force at a time, and a check compares with one of them. It is replaced whole: by
 //! [`Guard::replace`](crate::Guard::replace), or when the key file has changed.
 //!
 //! To rotate a key without a failed scrape: put the new key above the old one in the key file, switch the scraper to the
@@ -47,10 +47,9 @@ use std::{
     time::{Duration, SystemTime},
 };
 
-use arc_swap::{ArcSwap, Guard as Loaded};
-
 use crate::{
     error::{ConfigError, Place, Problem, Warning},
+    in_force::InForce,
     key::KeyRing,
     key_file::{self, Content},
     observe,
@@ -100,7 +99,7 @@ impl KeyFile {
 
 /// The ring in force, and where the next one comes from.
 pub(crate) struct Keys {
-    ring: ArcSwap<KeyRing>,
+    in_force: InForce,
     file: Option<Followed>,
     hooks: Mutex<Vec<Hook>>,
 }
@@ -112,7 +111,7 @@ struct Followed {
     // Locked for a moment only: a handler may ask.
     seen: Mutex<KeyFile>,
     // What the file held when it was last good. Locked for as long as it takes to look at the file.
-    last_read: Mutex<Arc<KeyRing>>,
+    last_read: Mutex<KeyRing>,
     // Never used: that it is dropped tells the thread to end.
     alive: OnceLock<Sender<Infallible>>,
 }
@@ -126,22 +125,21 @@ struct News {
 }
 
 impl Keys {
-    pub(crate) fn fixed(ring: KeyRing) -> Keys {
-        Keys { ring: ArcSwap::from_pointee(ring), file: None, hooks: Mutex::default() }
+    pub(crate) fn fixed(ring: &KeyRing) -> Keys {
+        Keys { in_force: InForce::new(ring), file: None, hooks: Mutex::default() }
     }
 
     /// The keys that `path` was found to hold. They do not follow it yet.
     pub(crate) fn of_file(path: PathBuf, content: Content) -> Keys {
-        let ring = Arc::new(content.ring);
+        let in_force = InForce::new(&content.ring);
         let checked = SystemTime::now();
         let seen = KeyFile { path: path.clone(), checked, modified: content.modified, problem: None };
-        let file = Followed { path, seen: seen.into(), last_read: Arc::clone(&ring).into(), alive: OnceLock::new() };
-        Keys { ring: ArcSwap::new(ring), file: Some(file), hooks: Mutex::default() }
+        let file = Followed { path, seen: seen.into(), last_read: content.ring.into(), alive: OnceLock::new() };
+        Keys { in_force, file: Some(file), hooks: Mutex::default() }
     }
 
-    /// The ring to judge a request by. Waits for nobody, and stays what it is.
-    pub(crate) fn in_force(&self) -> Loaded<Arc<KeyRing>> {
-        self.ring.load()
+    pub(crate) fn in_force(&self) -> &InForce {
+        &self.in_force
     }
 
     pub(crate) fn file(&self) -> Option<KeyFile> {
@@ -154,7 +152,7 @@ impl Keys {
 
     pub(crate) fn replace(&self, mut ring: KeyRing) {
         let warnings = ring.take_warnings();
-        self.ring.store(Arc::new(ring));
+        self.in_force.replace(&ring);
         self.warn(&warnings);
     }
 
@@ -168,7 +166,7 @@ impl Keys {
             let news = file.take(file.look(&last_read), &mut last_read);
             if news.file.problem.is_none() {
                 // Also where they have not changed: other keys may have been put in force by hand.
-                self.ring.store(Arc::clone(&last_read));
+                self.in_force.replace(&last_read);
             }
             news
         };
@@ -194,7 +192,7 @@ impl Keys {
             }
             let news = if is_settled { file.take(found, &mut last_read) } else { file.take_nothing() };
             if news.has_new_keys {
-                self.ring.store(Arc::clone(&last_read));
+                self.in_force.replace(&last_read);
             }
             news
         };
@@ -254,7 +252,7 @@ impl Followed {
     }
 
     /// Notes what a look gave.
-    fn take(&self, found: Result<Content, ConfigError>, last_read: &mut Arc<KeyRing>) -> News {
+    fn take(&self, found: Result<Content, ConfigError>, last_read: &mut KeyRing) -> News {
         let mut news = self.take_nothing();
         let mut seen = lock(&self.seen);
         match found {
@@ -262,7 +260,7 @@ impl Followed {
                 news.has_new_keys = !ring.is_same(last_read);
                 if news.has_new_keys {
                     news.warnings = ring.take_warnings();
-                    *last_read = Arc::new(ring);
+                    *last_read = ring;
                 }
                 news.is_mended = seen.problem.take().is_some();
                 seen.modified = modified;
@@ -331,7 +329,7 @@ mod tests {
         fs::{self, File},
         path::{Path, PathBuf},
         sync::{
-            Arc, Mutex,
+            Mutex,
             atomic::{AtomicBool, Ordering},
         },
         thread,
@@ -370,7 +368,7 @@ mod tests {
     }
 
     fn accepts(ring: &KeyRing, key: &str) -> bool {
-        ring.compare(key.as_bytes()).found.into()
+        ring.slots().compare(key.as_bytes()).any().into()
     }
 
     struct Subject {
@@ -389,10 +387,10 @@ mod tests {
         /// Looks at each ring in force until the test is over, and says how many there were.
         fn watch(&self) -> u64 {
             let mut rings = 0;
-            let mut known = None;
+            let mut known: Option<KeyRing> = None;
             while !self.is_over.load(Ordering::Relaxed) {
-                let ring = Arc::clone(&self.keys.in_force());
-                if known.as_ref().is_none_or(|known| !Arc::ptr_eq(known, &ring)) {
+                let ring = self.keys.in_force().ring();
+                if known.as_ref().is_none_or(|known| !known.is_same(&ring)) {
                     assert!(accepts(&ring, PERMANENT), "an empty ring");
                     let whole = lock(&self.whole);
                     assert!(whole.iter().rev().any(|whole| whole.is_same(&ring)), "a torn ring");
@@ -490,7 +488,7 @@ mod tests {
 
         subject.rename_into_place(&first);
         subject.keys.reload().unwrap();
-        assert!(subject.keys.in_force().is_same(&ring(&first)));
+        assert!(subject.keys.in_force().ring().is_same(&ring(&first)));
     }
 
     #[test]
@@ -502,13 +500,13 @@ mod tests {
         let keys = Keys::of_file(path.clone(), key_file::read(&path).unwrap());
         keys.replace(ring(&by_hand));
         keys.refresh(SETTLED);
-        assert!(keys.in_force().is_same(&ring(&by_hand)));
+        assert!(keys.in_force().ring().is_same(&ring(&by_hand)));
         keys.reload().unwrap();
-        assert!(keys.in_force().is_same(&ring(&first)));
+        assert!(keys.in_force().ring().is_same(&ring(&first)));
         keys.replace(ring(&by_hand));
         fs::write(&path, &second).unwrap();
         keys.refresh(SETTLED);
-        assert!(keys.in_force().is_same(&ring(&second)));
+        assert!(keys.in_force().ring().is_same(&ring(&second)));
     }
 
     #[test]
@@ -526,9 +524,9 @@ mod tests {
             thread::sleep(Duration::from_millis(300));
             fs::write(&path, lines[1]).unwrap();
         });
-        assert!(keys.in_force().is_same(&ring(&first)));
+        assert!(keys.in_force().ring().is_same(&ring(&first)));
         fs::write(&path, &second).unwrap();
         keys.refresh(SETTLED);
-        assert!(keys.in_force().is_same(&ring(&second)));
+        assert!(keys.in_force().ring().is_same(&ring(&second)));
     }
 }

@@ -1,0 +1,102 @@
+//! The keys in force: compared with by many threads while another replaces them.
+//!
+//! There are two sets of slots, of which one counts. New keys are written to the other one, which from then on counts, and
+//! the old ones are overwritten at once. Who was comparing with these sees afterwards that the version has changed, and
+//! compares again. So nobody waits for anybody, and nothing that was revoked stays in memory until its last reader is done.
+//!
+//! This is a sequence lock, whose memory order is that of Hans-J. Boehm, "Can seqlocks get along with programming language
+//! memory models?" (MSPC 2012), figure 6.
+//!
+//! ```
+//! use http::Request;
+//! use metrics_guard_core::{Guard, Key};
+//! # let (old, new) = ("7d1f0c5b9a3e48f2b6a0d4c8e1f75392", "e5b8a17c64d0f2395e8c1b7a0d63f498");
+//!
+//! let guard = Guard::new(Key::new(old)?);
+//! guard.replace(Key::new(new)?)?;
+//!
+//! let scrape = Request::get("/metrics").header("X-Metrics-Key", new).body(())?;
+//! assert!(guard.check(&scrape).is_ok());
+//!
+//! let revoked = Request::get("/metrics").header("X-Metrics-Key", old).body(())?;
+//! assert!(guard.check(&revoked).is_err());
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+
+use std::sync::{
+    Mutex, PoisonError,
+    atomic::{
+        AtomicU32, AtomicUsize,
+        Ordering::{Acquire, Relaxed, Release},
+        fence,
+    },
+};
+
+use crate::{
+    key::KeyRing,
+    labels::Labels,
+    slots::{Matches, Slots},
+};
+
+pub(crate) struct InForce {
+    // How often the keys were replaced. The last bit says which of the two sets counts.
+    version: AtomicUsize,
+    // Boxed, so that moving it leaves no copy of the keys on the stack.
+    sets: Box<[Set; 2]>,
+    writer: Mutex<()>,
+}
+
+struct Set {
+    slots: Slots,
+    labels: AtomicU32,
+}
+
+impl InForce {
+    pub(crate) fn new(ring: &KeyRing) -> InForce {
+        let set = || Set { slots: Slots::empty(), labels: AtomicU32::new(0) };
+        let keys = InForce { version: AtomicUsize::new(0), sets: Box::new([set(), set()]), writer: Mutex::new(()) };
+        keys.replace(ring);
+        keys
+    }
+
+    pub(crate) fn replace(&self, ring: &KeyRing) {
+        let _alone = self.writer.lock().unwrap_or_else(PoisonError::into_inner);
+        let version = self.version.load(Relaxed);
+        let next = version.wrapping_add(1);
+        let new = self.set(next);
+        new.slots.copy_from(ring.slots());
+        new.labels.store(ring.labels().number(), Relaxed);
+        self.version.store(next, Release);
+        // Who reads what is written from here on, reads the new version after it.
+        fence(Release);
+        self.set(version).slots.wipe();
+    }
+
+    /// Compares `presented` with the keys in force, and says what they are called.
+    #[inline]
+    pub(crate) fn compare(&self, presented: &[u8]) -> (Matches, Labels) {
+        self.read(|set| (set.slots.compare(presented), Labels::numbered(set.labels.load(Relaxed))))
+    }
+
+    #[inline]
+    fn read<T>(&self, look: impl Fn(&Set) -> T) -> T {
+        loop {
+            let version = self.version.load(Acquire);
+            let seen = look(self.set(version));
+            fence(Acquire);
+            if self.version.load(Relaxed) == version {
+                return seen;
+            }
+        }
+    }
+
+    fn set(&self, version: usize) -> &Set {
+        &self.sets[version % 2]
+    }
+
+    /// A copy of the keys in force.
+    #[cfg(test)]
+    pub(crate) fn ring(&self) -> KeyRing {
+        self.read(|set| KeyRing::copied(&set.slots, Labels::numbered(set.labels.load(Relaxed))))
+    }
+}
