@@ -15,6 +15,7 @@ use std::{
 };
 
 use metrics_guard_tests::{
+    numbered_key,
     prometheus::{Prometheus, Version},
     server::{Profile, Running, Server},
     wire::{exchange, request},
@@ -24,10 +25,6 @@ const ROTATIONS: u32 = 30;
 
 /// These read the file for each scrape. Debian's build of 3.5.3 does so once, and would keep the first key.
 const VERSIONS: [Version; 2] = [Version::Bookworm, Version::Trixie];
-
-fn key(number: u32) -> String {
-    format!("{:032x}", 0x9c2f_1e7a_b5d8_4036_f1c0_a7e3_b692_5d48_u128.wrapping_mul(u128::from(2 * number + 1)))
-}
 
 /// A key file as an operator writes it: under another name, and renamed.
 struct KeyFile(PathBuf);
@@ -115,8 +112,8 @@ fn no_scrape_fails_while_keys_are_rotated() {
     }
 
     let folder = tempfile::tempdir().unwrap();
-    let accepted = KeyFile::new(folder.path(), "accepted", &[&key(0)]);
-    let presented = KeyFile::new(folder.path(), "presented", &[&key(0)]);
+    let accepted = KeyFile::new(folder.path(), "accepted", &[&numbered_key(0)]);
+    let presented = KeyFile::new(folder.path(), "presented", &[&numbered_key(0)]);
     let environment = [("METRICS_VERIFICATION_KEY_FILE", accepted.0.to_str().unwrap())];
     let start = |of: Server| {
         let running = of.start(&of.build(Profile::Debug).unwrap(), &environment).unwrap();
@@ -143,7 +140,7 @@ fn no_scrape_fails_while_keys_are_rotated() {
     }
 
     for rotation in 1..=ROTATIONS {
-        let (old, new) = (key(rotation - 1), key(rotation));
+        let (old, new) = (numbered_key(rotation - 1), numbered_key(rotation));
         accepted.write(&[&new, &old]);
         for subject in &mut subjects {
             subject.wait_until(&new, true);
@@ -174,7 +171,7 @@ fn no_scrape_fails_while_keys_are_rotated() {
     }
     for subject in &mut subjects {
         // And what was refused was ours.
-        let wrong = subject.sample(&key(ROTATIONS), r#"metrics_guard_checks_total{key="",outcome="wrong"}"#);
+        let wrong = subject.sample(&numbered_key(ROTATIONS), r#"metrics_guard_checks_total{key="",outcome="wrong"}"#);
         assert!((wrong - f64::from(subject.refused)).abs() < 0.5, "{:?}: {wrong} refused", subject.of);
         assert!(subject.refused > ROTATIONS / 2, "{:?}: the old keys were never refused", subject.of);
     }

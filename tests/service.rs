@@ -22,7 +22,7 @@ pub(crate) fn fibonacci(n: u8) -> String {
     format!("{last}\n")
 }
 
-/// What a service counts of itself. Clones count together.
+/// What a service counts of itself. Clones count together. With the feature `tracing`, the guard's events are printed.
 #[derive(Clone)]
 pub(crate) struct Instruments {
     registry: Registry,
@@ -39,6 +39,8 @@ pub(crate) struct Instruments {
 
 impl Instruments {
     pub(crate) fn new() -> prometheus::Result<Instruments> {
+        #[cfg(feature = "tracing")]
+        tracing_subscriber::fmt().init();
         let instruments = Instruments {
             registry: Registry::new(),
             requests: IntCounterVec::new(

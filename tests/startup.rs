@@ -129,14 +129,10 @@ fn without_a_key_the_examples_make_one_and_print_what_uses_it() {
     // The rest of the configuration holds all the same.
     let named = [("METRICS_VERIFICATION_HEADER", "X-Scrape-Key"), ("METRICS_VERIFICATION_QUERY", "key")];
     let key_of_a_run = |server: Server| {
-        let mut running = start(server, &named);
-        let curl = running.process.wait_for(|line| line.trim().strip_prefix("curl -H '").map(str::to_owned)).unwrap();
-        let (field, url) = curl.split_once("' ").unwrap();
-        assert_eq!(url, format!("http://{}/metrics", running.address));
-        let key = field.strip_prefix("Authorization: Bearer ").unwrap();
+        let (running, key) = server.start_without_a_key(example(server), &named).unwrap();
         let ask =
             |target: &str, line: &str| exchange(running.address, &request("GET", target, &[line.as_bytes()])).unwrap();
-        assert_eq!(ask("/metrics", field).status, 200);
+        assert_eq!(ask("/metrics", &format!("Authorization: Bearer {key}")).status, 200);
         assert_eq!(ask("/metrics", &format!("X-Scrape-Key: {key}")).status, 200);
         assert_eq!(ask(&format!("/metrics?key={key}"), "Accept: */*").status, 200);
         assert_eq!(ask("/metrics", &format!("X-Scrape-Key: {WRONG}")).status, 401);
@@ -144,7 +140,7 @@ fn without_a_key_the_examples_make_one_and_print_what_uses_it() {
         let output = running.process.output();
         assert!(output.contains(&format!("echo {key} > metrics_key")), "{output}");
         assert!(output.contains(&format!("targets: [\"{}\"]", running.address)), "{output}");
-        key.to_owned()
+        key
     };
     for server in Server::ALL {
         let (one, another) = (key_of_a_run(server), key_of_a_run(server));

@@ -32,6 +32,12 @@ impl Process {
         Ok(Process { child, output })
     }
 
+    /// Its number, as the system knows it.
+    #[must_use]
+    pub fn id(&self) -> u32 {
+        self.child.id()
+    }
+
     /// All that the child has printed so far.
     #[must_use]
     pub fn output(&self) -> String {

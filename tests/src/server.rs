@@ -59,7 +59,7 @@ impl Server {
         };
         let cargo = match profile {
             Profile::Debug => cargo,
-            Profile::Release => cargo.release(),
+            Profile::Release => cargo.release().features("tracing"),
         };
         cargo.run().map(|run| run.path().to_owned()).map_err(io::Error::other)
     }
@@ -119,6 +119,22 @@ impl Server {
         Ok(Running { address, process })
     }
 
+    /// Starts what [`build`](Server::build) made without a key, so that it makes one for the run: that is the second. What
+    /// it prints of it says where it listens, also where Rocket's log is off.
+    ///
+    /// # Errors
+    ///
+    /// If it does not come up.
+    pub fn start_without_a_key(self, program: &Path, environment: &[(&str, &str)]) -> io::Result<(Running, String)> {
+        let mut process = Process::start(&mut self.command(program, environment))?;
+        let (key, address) = process.wait_for(|line| {
+            let curl = line.trim().strip_prefix("curl -H 'Authorization: Bearer ")?;
+            let (key, address) = curl.strip_suffix("/metrics")?.split_once("' http://")?;
+            Some((key.to_owned(), address.parse().ok()?))
+        })?;
+        Ok((Running { address, process }, key))
+    }
+
     /// The command that [`start`](Server::start) runs.
     #[must_use]
     pub fn command(self, program: &Path, environment: &[(&str, &str)]) -> Command {
@@ -138,7 +154,7 @@ impl Server {
 pub enum Profile {
     /// As `cargo run` does.
     Debug,
-    /// As it is deployed.
+    /// As it is deployed, with the guard's events in the log.
     Release,
 }
 

@@ -74,6 +74,28 @@ pub fn exchange(server: SocketAddr, request: &[u8]) -> io::Result<Response> {
     parse(&received)
 }
 
+/// Reads one response from a connection that stays open: all of its bytes, as many as its Content-Length says.
+///
+/// # Errors
+///
+/// If the connection is closed or goes silent before that.
+pub fn read_one(stream: &mut impl Read) -> io::Result<Vec<u8>> {
+    let mut received = Vec::new();
+    loop {
+        let mut buffer = [0; 4096];
+        match stream.read(&mut buffer)? {
+            0 => return Err(io::ErrorKind::UnexpectedEof.into()),
+            len => received.extend_from_slice(&buffer[..len]),
+        }
+        // What cannot be parsed is not there yet.
+        if let Ok(response) = parse(&received)
+            && response.field("content-length") == Some(&response.body.len().to_string())
+        {
+            return Ok(received);
+        }
+    }
+}
+
 /// Sends `request`, which is written as for [`exchange`], over HTTP/2 without TLS. None if HTTP/2 cannot say it.
 ///
 /// White space around a value is sent as it is written, but for the one space after the colon: HTTP/1.1 would not count
