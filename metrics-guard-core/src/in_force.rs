@@ -100,3 +100,61 @@ impl InForce {
         self.read(|set| KeyRing::copied(&set.slots, Labels::numbered(set.labels.load(Relaxed))))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::{
+        sync::atomic::{AtomicBool, Ordering::Relaxed},
+        thread,
+    };
+
+    use super::InForce;
+    use crate::{
+        key::{Key, KeyRing},
+        slots::Slots,
+    };
+
+    const PERMANENT: &str = "9c2f1e7ab5d84036f1c0a7e3b6925d48";
+    const OTHERS: [&str; 2] = ["7d1f0c5b9a3e48f2b6a0d4c8e1f75392", "e5b8a17c64d0f2395e8c1b7a0d63f498"];
+
+    fn ring(keys: &[&str]) -> KeyRing {
+        KeyRing::new(keys.iter().map(|key| Key::new(key).unwrap())).unwrap()
+    }
+
+    #[test]
+    fn a_comparison_sees_one_ring_whole_while_rings_are_replaced() {
+        let rings = [ring(&[PERMANENT, OTHERS[0]]), ring(&[OTHERS[1], PERMANENT])];
+        let keys = InForce::new(&rings[0]);
+        // What is neither, but would be found in half of one ring and half of the other.
+        let mixed = format!("{}{}", &OTHERS[0][..16], &PERMANENT[16..]);
+        let is_over = AtomicBool::new(false);
+        thread::scope(|scope| {
+            let reader = scope.spawn(|| {
+                let mut comparisons = 0;
+                while !is_over.load(Relaxed) {
+                    assert!(bool::from(keys.compare(PERMANENT.as_bytes()).0.any()), "a key that is in each ring");
+                    assert!(!bool::from(keys.compare(mixed.as_bytes()).0.any()), "a key that is in none");
+                    comparisons += 2;
+                }
+                comparisons
+            });
+            for replacement in 1..=20_000 {
+                keys.replace(&rings[replacement % 2]);
+            }
+            is_over.store(true, Relaxed);
+            assert!(reader.join().unwrap() > 100);
+        });
+    }
+
+    #[test]
+    fn revoked_keys_are_overwritten_at_once() {
+        let keys = InForce::new(&ring(&[PERMANENT]));
+        for other in OTHERS {
+            keys.replace(&ring(&[other]));
+            let version = keys.version.load(Relaxed);
+            assert!(bool::from(keys.set(version + 1).slots.is_same(&Slots::empty())));
+            assert!(!bool::from(keys.compare(PERMANENT.as_bytes()).0.any()));
+            assert!(bool::from(keys.compare(other.as_bytes()).0.any()));
+        }
+    }
+}

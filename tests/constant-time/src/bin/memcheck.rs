@@ -1,0 +1,118 @@
+//! What memcheck reports of comparisons and whole checks with marked keys: run by `tests/constant_time.rs`.
+//!
+//! `memcheck comparisons` prints for each comparison its name, the reports of all calls that nothing is done with, and the
+//! most reports of a call whose caller branches on the verdict, between tabs. `memcheck checks` prints for each source of a
+//! key its name, how many checks must tell the verdict, the reports of all checks, and the most of one.
+
+use std::{env, hint::black_box};
+
+use metrics_guard_constant_time::{
+    comparisons::{ByteLoop, Comparison, Equal, Product, ShortCircuit, SubtleOnSlices, WithoutBarriers},
+    guard, key,
+    sources::SOURCES,
+    valgrind::{declare_public, is_memcheck, mark, marked, reports, unreported},
+};
+use metrics_guard_core::{Guard, Key};
+
+/// The lengths of accepted keys. Of equal ones too: where lengths differ, all else could be decided by them alone.
+const LENS: [&[usize]; 5] = [&[32; 4], &[16, 33, 47, 64], &[24], &[256; 4], &[17, 256]];
+
+fn main() {
+    assert!(is_memcheck(), "this is to be run by memcheck");
+    match env::args().nth(1).as_deref() {
+        Some("comparisons") => {
+            show::<Product>();
+            show::<WithoutBarriers>();
+            show::<Equal>();
+            show::<ByteLoop>();
+            show::<ShortCircuit>();
+            show::<SubtleOnSlices>();
+        }
+        Some("checks") => checks(),
+        _ => panic!("comparisons, or checks?"),
+    }
+}
+
+/// Of each length, something wrong; and each key, right and with its first, a middle and its last byte wrong.
+fn presented(keys: &[Vec<u8>]) -> Vec<Vec<u8>> {
+    let mut all: Vec<_> = (1..=256).map(|len| vec![b'A'; len]).collect();
+    for key in keys {
+        all.push(key.clone());
+        all.extend([0, key.len() / 2, key.len() - 1].map(|place| {
+            let mut near = key.clone();
+            near[place] = if near[place] == b'a' { b'b' } else { b'a' };
+            near
+        }));
+    }
+    all
+}
+
+#[inline(never)]
+fn out_of_line<C: Comparison>(comparison: &C, presented: &[u8]) -> bool {
+    comparison.has(presented)
+}
+
+#[inline(never)]
+fn branching<C: Comparison>(comparison: &C, presented: &[u8]) -> u16 {
+    if comparison.has(presented) { black_box(200) } else { black_box(401) }
+}
+
+fn show<C: Comparison>() {
+    let (mut of_calls, mut of_a_branch) = (0, 0);
+    for lens in LENS {
+        let keys: Vec<_> = lens.iter().enumerate().map(|(number, len)| key(number, *len)).collect();
+        let comparison = Box::new(C::with(&keys));
+        // Built first, and then marked: who builds it may look at the keys.
+        comparison.mark();
+        for presented in presented(&keys) {
+            let before = reports();
+            let verdict = out_of_line(black_box(&*comparison), black_box(&presented));
+            of_calls += reports() - before;
+            declare_public(&verdict);
+            assert_eq!(black_box(verdict), keys.contains(&presented), "{}", C::NAME);
+
+            let before = reports();
+            let status = branching(black_box(&*comparison), black_box(&presented));
+            of_a_branch = of_a_branch.max(reports() - before);
+            declare_public(&status);
+            assert_eq!(black_box(status) == 200, keys.contains(&presented), "{}", C::NAME);
+        }
+    }
+    println!("{}\t{of_calls}\t{of_a_branch}", C::NAME);
+}
+
+fn checks() {
+    for (name, source) in SOURCES {
+        let (mut expected, mut reported, mut most) = (0, 0, 0);
+        for lens in LENS {
+            let keys: Vec<_> = lens.iter().enumerate().map(|(number, len)| key(number, *len)).collect();
+            let guard = guard_with_marks(&keys);
+            for presented in presented(&keys) {
+                let request = source(&presented);
+                let before = reports();
+                let verdict = black_box(&guard).check(black_box(&request)).is_ok();
+                let reports_of_it = reports() - before;
+                declare_public(&verdict);
+                assert_eq!(black_box(verdict), keys.contains(&presented), "{name}");
+                // What is longer than each key differs from the padding, whatever the key is, and the marks say so.
+                let depends_on_keys = presented.len() >= 16 && keys.iter().any(|key| key.len() >= presented.len());
+                expected += usize::from(depends_on_keys);
+                reported += reports_of_it;
+                most = most.max(reports_of_it);
+            }
+        }
+        println!("{name}\t{expected}\t{reported}\t{most}");
+    }
+}
+
+/// A guard into which the marks came with the keys: whatever it copies them to is marked too.
+fn guard_with_marks(keys: &[Vec<u8>]) -> Guard {
+    // A guard looks at its keys when it is built.
+    unreported(|| {
+        guard(keys.iter().map(|key| {
+            let bytes = key.clone();
+            mark(&bytes[..]);
+            Key::new(&bytes[..marked(key.len())]).expect("a key")
+        }))
+    })
+}
