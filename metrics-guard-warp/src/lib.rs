@@ -1,8 +1,8 @@
 #![doc = include_str!("../README.md")]
 #![forbid(unsafe_code)]
 
+mod head;
 mod locked;
-mod probe;
 mod protect;
 
 pub use locked::{Locked, Unguarded};

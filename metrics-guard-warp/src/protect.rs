@@ -47,8 +47,8 @@ use warp::{
 };
 
 use crate::{
+    head::{Head, head},
     locked::Locked,
-    probe::{Head, head},
 };
 
 /// A [`Guard`] as Warp filters. Cheap to clone.

@@ -171,13 +171,19 @@ async fn every_source_and_other_names() {
 }
 
 /// Behind a server of one's own, as in examples/tls.rs: Warp knows no address there, and takes the `Peer` it is given.
-/// And case 2, which `warp::test` cannot say: of repeated lines the first counts.
+/// And cases 2 and 27, which `warp::test` cannot say: of repeated lines the first counts, and a second `Authorization` is
+/// malformed.
 #[tokio::test]
 async fn behind_a_server_of_ones_own() {
     let mut service = warp::service(guard().protect(warp::path!("metrics"), warp::get().map(metrics)));
-    for (first, second, status) in [(KEY, "wrong", StatusCode::OK), ("wrong", KEY, StatusCode::UNAUTHORIZED)] {
-        let request = Request::get("/metrics").header("X-Metrics-Key", first).header("X-Metrics-Key", second);
-        let mut request = request.body(String::new()).unwrap();
+    let bearer = format!("Bearer {KEY}");
+    for (name, first, second, status) in [
+        ("X-Metrics-Key", KEY, "wrong", StatusCode::OK),
+        ("X-Metrics-Key", "wrong", KEY, StatusCode::UNAUTHORIZED),
+        ("Authorization", &bearer, &bearer, StatusCode::UNAUTHORIZED),
+    ] {
+        let mut request =
+            Request::get("/metrics").header(name, first).header(name, second).body(String::new()).unwrap();
         request.extensions_mut().insert(Peer::at(SocketAddr::from(([127, 0, 0, 1], 9090))));
         assert_eq!(service.call(request).await.unwrap().status(), status);
     }

@@ -1,0 +1,133 @@
+//! What the guard needs of a request.
+//!
+//! Warp shows a filter no request. It lends the first line of a field, and pairs of a query that it has decoded; whole are
+//! only copies. The guard takes those, since the core's rules are about all lines of a field, and about a query as it was
+//! received. A copied field value shares the buffer of the one in the request: no key is copied, and none needs wiping. A
+//! query is copied, and wiped, where a key may be in it.
+//!
+//! ```
+//! use metrics_guard_warp::{Guard, Key, MetricsGuard, guard_metrics};
+//! use warp::{Filter, http::StatusCode};
+//!
+//! #[guard_metrics]
+//! fn metrics() -> &'static str {
+//!     "up 1\n"
+//! }
+//!
+//! # let secret = "7d1f0c5b9a3e48f2b6a0d4c8e1f75392";
+//! # tokio::runtime::Runtime::new()?.block_on(async {
+//! let guard = MetricsGuard::with(Guard::builder(Key::new(secret)?).query("key")?.build());
+//! let routes = guard.protect(warp::path!("metrics"), warp::get().map(metrics));
+//!
+//! let scrape = warp::test::request().path(&format!("/metrics?a=1&key={secret}")).reply(&routes).await;
+//! assert_eq!(scrape.body(), "up 1\n");
+//!
+//! let stranger = warp::test::request().path("/metrics?key=guess").reply(&routes).await;
+//! assert_eq!(stranger.status(), StatusCode::UNAUTHORIZED);
+//! # Ok::<(), metrics_guard_warp::ConfigError>(())
+//! # })?;
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+
+use std::{future::ready, net::SocketAddr};
+
+use metrics_guard_core::{Guard, Peer, RequestHead};
+use warp::{
+    Filter, Rejection,
+    http::{HeaderMap, HeaderName, HeaderValue, Method},
+};
+use zeroize::Zeroizing;
+
+/// The head of a request.
+pub(crate) struct Head {
+    /// Not for the check, but for its answer.
+    pub(crate) method: Method,
+    fields: HeaderMap,
+    query: Option<Zeroizing<String>>,
+    peer: Option<Peer>,
+}
+
+impl RequestHead for Head {
+    fn field_values<'h>(&'h self, name: &'h HeaderName) -> impl Iterator<Item = &'h [u8]> {
+        self.fields.get_all(name).into_iter().map(HeaderValue::as_bytes)
+    }
+
+    fn first_field_value<'h>(&'h self, name: &'h HeaderName) -> Option<&'h [u8]> {
+        self.fields.get(name).map(HeaderValue::as_bytes)
+    }
+
+    fn query(&self) -> Option<&[u8]> {
+        self.query.as_ref().map(|query| query.as_bytes())
+    }
+
+    fn peer(&self) -> Option<&Peer> {
+        self.peer.as_ref()
+    }
+}
+
+/// A filter that extracts the head for `guard`, and rejects nothing.
+pub(crate) fn head(
+    guard: &Guard,
+) -> impl Filter<Extract = (Head,), Error = Rejection> + Clone + Send + Sync + 'static + use<> {
+    let wants_query = guard.query_parameter().is_some();
+
+    let query = warp::any()
+        .and_then(move || ready(if wants_query { Ok(()) } else { Err(warp::reject::not_found()) }))
+        .untuple_one()
+        .and(warp::query::raw())
+        .map(|query| Some(Zeroizing::new(query)))
+        .or_else(|_| ready(Ok::<_, Rejection>((None,))));
+
+    warp::method()
+        .and(warp::header::headers_cloned())
+        .and(query)
+        .and(warp::ext::optional::<Peer>())
+        .and(warp::addr::remote())
+        .map(|method, fields, query, peer: Option<Peer>, address: Option<SocketAddr>| Head {
+            method,
+            fields,
+            query,
+            peer: peer.or(address.map(Peer::at)),
+        })
+}
+
+#[cfg(test)]
+mod tests {
+    use std::net::SocketAddr;
+
+    use metrics_guard_core::{Guard, Key, Peer, RequestHead};
+    use warp::test::request;
+
+    use super::head;
+
+    fn guard() -> Guard {
+        Guard::new(Key::new("c2d94b7e10f3a586d7e9b0c4f1a26853").unwrap())
+    }
+
+    #[tokio::test]
+    async fn the_other_end_is_the_socket_unless_the_server_says_otherwise() {
+        let [socket, told] = [9090, 9091].map(|port| SocketAddr::from(([127, 0, 0, 1], port)));
+        let filter = head(&guard());
+        let nobody = request().filter(&filter).await.unwrap();
+        assert_eq!(nobody.peer(), None);
+        let by_socket = request().remote_addr(socket).filter(&filter).await.unwrap();
+        assert_eq!(by_socket.peer(), Some(&Peer::at(socket)));
+        let by_extension = request().extension(Peer::at(told)).filter(&filter).await.unwrap();
+        assert_eq!(by_extension.peer(), Some(&Peer::at(told)));
+        let by_both = request().remote_addr(socket).extension(Peer::at(told)).filter(&filter).await.unwrap();
+        assert_eq!(by_both.peer(), Some(&Peer::at(told)));
+    }
+
+    #[tokio::test]
+    async fn the_query_as_received_and_only_for_a_guard_that_reads_it() {
+        let unasked = head(&guard());
+        let asked =
+            head(&Guard::builder(Key::new("c2d94b7e10f3a586d7e9b0c4f1a26853").unwrap()).query("key").unwrap().build());
+        for (path, query) in [("/", None), ("/?", Some("")), ("/?a;b=%zz&key=+%ff", Some("a;b=%zz&key=+%ff"))] {
+            let seen = request().path(path).filter(&asked).await.unwrap();
+            assert_eq!(seen.query(), query.map(str::as_bytes), "{path}");
+            let seen = request().path(path).filter(&unasked).await.unwrap();
+            assert_eq!(seen.query(), None, "{path}");
+        }
+    }
+}
