@@ -4,19 +4,14 @@
 #![forbid(unsafe_code)]
 
 pub mod certificates;
+mod keys;
+pub mod model;
 pub mod process;
 pub mod prometheus;
 pub mod server;
 pub mod wire;
 
-/// An accepted key.
-pub const KEY: &str = "5f0c1d9e7b3a4268a1c8e6d2074fb935";
-
-/// A second accepted key, of characters that mean something to one syntax or another.
-pub const SYMBOLS: &str = r#"s+y%6Db&o=l;s:i/n?a#k"e,y'<>{}\|^`~"#;
-
-/// A key of the right form that nobody accepts.
-pub const WRONG: &str = "0e8a6c4f2d1b3957ec0f8a7d6b5c4e3f";
+pub use keys::{KEY, SYMBOLS, WRONG};
 
 /// The key with this number: one of the right form, and another for each.
 #[must_use]

@@ -1,0 +1,179 @@
+//! What a guard must decide, written a second time: plainly, with allocations, and with none of the guard's code. Also a
+//! module of the fuzz targets, by path.
+
+use std::net::IpAddr;
+
+use http::request::Parts;
+use metrics_guard_core::{ConfigError, Guard, Key, KeyRing, Peer, Reason};
+
+/// What the positions in a ring are called.
+const LABELS: [&str; 4] = ["current", "previous", "third", "fourth"];
+
+/// Basic credentials have no more bytes: twice the longest key.
+const MAX_CREDENTIALS: usize = 2 * 256;
+
+/// A policy.
+#[derive(Debug, Clone)]
+pub struct Model {
+    /// The accepted keys, no two of them alike.
+    pub keys: Vec<Vec<u8>>,
+    /// The field that presents a key.
+    pub field: &'static str,
+    /// The query parameter that may present one.
+    pub parameter: Option<&'static str>,
+    /// The only network that may ask: an address in it, and the length of its prefix.
+    pub network: Option<(IpAddr, u8)>,
+}
+
+impl Model {
+    /// The policy that accepts `keys` and is else as it comes.
+    #[must_use]
+    pub fn new<K: AsRef<[u8]>>(keys: &[K]) -> Model {
+        let keys = keys.iter().map(|key| key.as_ref().to_vec()).collect();
+        Model { keys, field: "x-metrics-key", parameter: None, network: None }
+    }
+
+    /// The guard that must decide as this model does.
+    ///
+    /// # Errors
+    ///
+    /// If there is no guard with this policy.
+    pub fn guard(&self) -> Result<Guard, ConfigError> {
+        let keys = self.keys.iter().map(Key::new).collect::<Result<Vec<_>, _>>()?;
+        let mut builder = Guard::builder(KeyRing::new(keys)?).header(self.field)?;
+        if let Some(parameter) = self.parameter {
+            builder = builder.query(parameter)?;
+        }
+        if let Some((address, prefix)) = self.network {
+            builder = builder.allow_networks([format!("{address}/{prefix}")])?;
+        }
+        Ok(builder.build())
+    }
+
+    /// The label of the key that a request presents, or why it is refused.
+    ///
+    /// # Errors
+    ///
+    /// The reason.
+    pub fn verdict(&self, head: &Parts) -> Result<&'static str, Reason> {
+        let peer = head.extensions.get().map(|peer: &Peer| peer.address().ip());
+        if self.network.is_some_and(|network| !peer.is_some_and(|peer| is_in(peer, network))) {
+            return Err(Reason::Address);
+        }
+        let presented = self.presented(head)?;
+        let position = self.keys.iter().position(|key| *key == presented);
+        position.map(|position| LABELS[position]).ok_or(Reason::Wrong)
+    }
+
+    fn presented(&self, head: &Parts) -> Result<Vec<u8>, Reason> {
+        let lines = |name| head.headers.get_all(name).iter().map(|value| trimmed(value.as_bytes())).collect::<Vec<_>>();
+        if let Some(first) = lines(self.field).first()
+            && !first.is_empty()
+        {
+            return Ok(first.to_vec());
+        }
+        let authorization = match *lines("authorization") {
+            [] | [[]] => None,
+            [value] => credentials(value)?,
+            _ => return Err(Reason::Malformed),
+        };
+        if let Some(key) = authorization {
+            return Ok(key);
+        }
+        let parameter = self.parameter.ok_or(Reason::Missing)?;
+        let pairs = parse_query(head.uri.query().unwrap_or_default().as_bytes());
+        let first = pairs.into_iter().find(|(name, _)| name == parameter.as_bytes());
+        first.map(|(_, value)| value).filter(|value| !value.is_empty()).ok_or(Reason::Missing)
+    }
+}
+
+/// What a value of `Authorization` presents, none if its scheme is not one of ours.
+fn credentials(value: &[u8]) -> Result<Option<Vec<u8>>, Reason> {
+    let mut words = value.splitn(2, |&byte| byte == b' ');
+    let scheme = words.next().unwrap_or_default();
+    let rest = words.next().unwrap_or_default();
+    let credentials = &rest[rest.iter().take_while(|&&byte| byte == b' ').count()..];
+    let is_token = |byte: &u8| byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(byte);
+    if scheme.is_empty() || !scheme.iter().all(is_token) {
+        return Err(Reason::Malformed);
+    }
+    match scheme.to_ascii_lowercase().as_slice() {
+        b"bearer" | b"basic" if credentials.is_empty() => Err(Reason::Malformed),
+        b"bearer" => Ok(Some(credentials.to_vec())),
+        b"basic" => {
+            let decoded = base64(credentials).filter(|decoded| decoded.len() <= MAX_CREDENTIALS);
+            let decoded = decoded.ok_or(Reason::Malformed)?;
+            let colon = decoded.iter().position(|&byte| byte == b':').ok_or(Reason::Malformed)?;
+            Ok(Some(decoded[colon + 1..].to_vec()))
+        }
+        _ => Ok(None),
+    }
+}
+
+/// Go's `url.ParseQuery`: the pairs that it keeps, in their order.
+#[must_use]
+pub fn parse_query(query: &[u8]) -> Vec<(Vec<u8>, Vec<u8>)> {
+    let mut pairs = Vec::new();
+    for pair in query.split(|&byte| byte == b'&') {
+        if pair.is_empty() || pair.contains(&b';') {
+            continue;
+        }
+        let mut halves = pair.splitn(2, |&byte| byte == b'=').map(unescape);
+        if let (Some(Some(name)), Some(value)) = (halves.next(), halves.next().unwrap_or(Some(Vec::new()))) {
+            pairs.push((name, value));
+        }
+    }
+    pairs
+}
+
+/// Go's `url.QueryUnescape`; none where that is an error.
+#[must_use]
+pub fn unescape(text: &[u8]) -> Option<Vec<u8>> {
+    let mut bytes = Vec::new();
+    let mut rest = text.iter();
+    while let Some(&byte) = rest.next() {
+        bytes.push(match byte {
+            b'+' => b' ',
+            b'%' => {
+                let mut digit = || char::from(*rest.next()?).to_digit(16);
+                u8::try_from(16 * digit()? + digit()?).ok()?
+            }
+            byte => byte,
+        });
+    }
+    Some(bytes)
+}
+
+/// What `text` is the base64 of (RFC 4648, section 4): padded, and with zeros for the bits that are left over.
+fn base64(text: &[u8]) -> Option<Vec<u8>> {
+    const DIGITS: &[u8] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+    if !text.len().is_multiple_of(4) {
+        return None;
+    }
+    let unpadded = text.strip_suffix(b"==").or(text.strip_suffix(b"=")).unwrap_or(text);
+    let digits =
+        unpadded.iter().map(|byte| DIGITS.iter().position(|digit| digit == byte)).collect::<Option<Vec<_>>>()?;
+    let bits = digits.iter().map(|digit| format!("{digit:06b}")).collect::<Vec<_>>().concat();
+    let (bytes, left_over) = bits.split_at(bits.len() / 8 * 8);
+    let bytes = (0..bytes.len()).step_by(8).map(|at| u8::from_str_radix(&bytes[at..at + 8], 2).ok()).collect();
+    if left_over.contains('1') { None } else { bytes }
+}
+
+/// Whether `address` begins with the prefix of `network`. One that is IPv4 in IPv6 is IPv4.
+#[must_use]
+pub fn is_in(address: IpAddr, (network, prefix): (IpAddr, u8)) -> bool {
+    let bits = |address| match address {
+        IpAddr::V4(address) => format!("{:032b}", u32::from(address)),
+        IpAddr::V6(address) => format!("{:0128b}", u128::from(address)),
+    };
+    let (address, network) = (bits(address.to_canonical()), bits(network));
+    address.len() == network.len() && address.starts_with(&network[..prefix.into()])
+}
+
+/// `value` without the spaces and tabs at its ends.
+fn trimmed(value: &[u8]) -> &[u8] {
+    let is_white = |byte: &u8| *byte == b' ' || *byte == b'\t';
+    let start = value.iter().position(|byte| !is_white(byte)).unwrap_or(value.len());
+    let end = value.iter().rposition(|byte| !is_white(byte)).map_or(start, |last| last + 1);
+    &value[start..end]
+}
