@@ -1,12 +1,15 @@
 //! Sends the attack catalogue over real sockets to each server, and looks at every answer.
 //!
 //! `cargo test -p metrics-guard-tests --test catalogue`
+//!
+//! With a folder in the variable `SEEDS` it asks nobody, and writes there what it would have sent.
 
 #![allow(missing_docs)] // a program's own table; its items say what they are
 
+mod seeds;
 mod table;
 
-use std::{fs, io, net::SocketAddr, thread, time::Duration};
+use std::{env, fs, io, net::SocketAddr, path::Path, thread, time::Duration};
 
 use libtest_mimic::{Arguments, Failed, Trial};
 use metrics_guard_tests::{
@@ -16,7 +19,10 @@ use metrics_guard_tests::{
 };
 use table::{Case, Config, Expect, basic_credentials, cases, percent_encoded};
 
-fn main() {
+fn main() -> io::Result<()> {
+    if let Some(folder) = env::var_os("SEEDS") {
+        return seeds::write(Path::new(&folder));
+    }
     let trials = Server::ALL.map(|server| Trial::test(server.name(), move || run(server)));
     libtest_mimic::run(&Arguments::from_args(), trials.into()).exit();
 }

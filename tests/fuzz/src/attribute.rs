@@ -1,0 +1,86 @@
+//! Any Rust, half of it broken: of each `#[guard_metrics(..)]` in it, the expansions for all frameworks make a guarded
+//! function or an error, and what they write can be read.
+
+#![no_main]
+
+#[path = "../../../metrics-guard-macros/src/args.rs"]
+mod args;
+#[path = "../../../metrics-guard-macros/src/expand.rs"]
+mod expand;
+#[path = "../../../metrics-guard-macros/src/handler.rs"]
+mod handler;
+#[path = "../../../metrics-guard-macros/src/request.rs"]
+mod request;
+#[path = "../../../metrics-guard-macros/src/rocket.rs"]
+mod rocket;
+#[path = "../../../metrics-guard-macros/src/warp.rs"]
+mod warp;
+
+use libfuzzer_sys::{Corpus, fuzz_target};
+use proc_macro2::{Delimiter, TokenStream, TokenTree};
+use quote::ToTokens;
+use syn::{File, FnArg, Item, ItemFn};
+
+type Expand = fn(TokenStream, TokenStream) -> TokenStream;
+type IsGuarded = fn(&ItemFn) -> bool;
+
+/// The expansion for each framework, and how a function shows that it went through it.
+const FRAMEWORKS: [(Expand, IsGuarded); 3] = [
+    (rocket::expand, |of| matches!(of.sig.inputs.first(), Some(FnArg::Typed(first)) if has(&first.ty, "Authorized"))),
+    (request::expand, |of| of.block.stmts.first().is_some_and(|first| has(first, "check"))),
+    (warp::expand, |of| has(&of.sig.output, "Locked")),
+];
+
+fuzz_target!(|text: &str| -> Corpus {
+    let Ok(tokens) = text.parse::<TokenStream>() else { return Corpus::Reject };
+    let mut uses = Vec::new();
+    find_uses(tokens, &mut uses);
+    for (args, item) in &uses {
+        // What the compiler cannot read it does not hand on; and what a trait asks for is read as verbatim.
+        let is_item = syn::parse2(item.clone()).is_ok_and(|item| !matches!(item, Item::Verbatim(_)));
+        for (expand, is_guarded) in FRAMEWORKS {
+            let output = expand(args.clone(), item.clone());
+            if is_item {
+                let file: File = syn::parse2(output.clone()).unwrap();
+                let is_in_order = match file.items.as_slice() {
+                    [Item::Macro(error), ..] => handler::last_is(&error.mac.path, "compile_error"),
+                    [Item::Fn(function)] => is_guarded(function),
+                    _ => false,
+                };
+                assert!(is_in_order, "{output}");
+            }
+        }
+    }
+    if uses.is_empty() { Corpus::Reject } else { Corpus::Keep }
+});
+
+/// The arguments and the item of each attribute whose name begins as ours does, at any depth.
+fn find_uses(tokens: TokenStream, uses: &mut Vec<(TokenStream, TokenStream)>) {
+    let tokens: Vec<TokenTree> = tokens.into_iter().collect();
+    for (index, token) in tokens.iter().enumerate() {
+        let TokenTree::Group(group) = token else { continue };
+        find_uses(group.stream(), uses);
+        if group.delimiter() == Delimiter::Bracket && group.to_string().contains("guard_metrics") {
+            let args = group.stream().into_iter().find_map(|token| match token {
+                TokenTree::Group(args) => Some(args.stream()),
+                _ => None,
+            });
+            uses.push((args.unwrap_or_default(), item(&tokens[index + 1..])));
+        }
+    }
+}
+
+/// The first item of `tokens`: up to a block or a semicolon.
+fn item(tokens: &[TokenTree]) -> TokenStream {
+    let is_end = |token: &TokenTree| match token {
+        TokenTree::Group(group) => group.delimiter() == Delimiter::Brace,
+        TokenTree::Punct(punct) => punct.as_char() == ';',
+        _ => false,
+    };
+    let end = tokens.iter().position(is_end).map_or(tokens.len(), |end| end + 1);
+    tokens[..end].iter().cloned().collect()
+}
+
+fn has(tokens: &impl ToTokens, name: &str) -> bool {
+    handler::find_ident(tokens.to_token_stream(), name).is_some()
+}
