@@ -135,10 +135,10 @@ fn after_spaces(rest: &[u8]) -> Result<&[u8], Denied> {
     if credentials.is_empty() { Err(Denied::MALFORMED) } else { Ok(credentials) }
 }
 
-/// Whether `value` begins with a scheme, alone or before a space.
+/// Whether `value`, which does not begin with white space, begins with a scheme, alone or before a space.
 fn has_scheme(value: &[u8]) -> bool {
     let end = value.iter().position(|byte| !is_token_byte(*byte));
-    end.is_none_or(|end| end > 0 && value[end] == b' ')
+    end.is_none_or(|end| value[end] == b' ')
 }
 
 /// The password of Basic credentials, which is all after the first colon (RFC 7617, section 2).
@@ -231,11 +231,21 @@ mod tests {
     fn each_refusal_has_its_reason() {
         assert_eq!(presented(&[], ""), Err(Denied::MISSING));
         assert_eq!(presented(&[], "?key="), Err(Denied::MISSING));
-        assert_eq!(presented(&[("authorization", b"Digest k")], ""), Err(Denied::MISSING));
+        for foreign in [&b"Digest k"[..], b"Digest", b"Bearers k", b"Basic1 k", b"Bear k"] {
+            assert_eq!(presented(&[("authorization", foreign)], ""), Err(Denied::MISSING), "{foreign:?}");
+        }
         assert_eq!(presented(&[("authorization", b"")], ""), Err(Denied::MISSING));
-        for malformed in
-            [&b"Bearer"[..], b"Bearer  ", b"Basic ", b"Basic !", b"Basic dQ==", b"Bearer\tk", b"\"k\"", b"\xff"]
-        {
+        for malformed in [
+            &b"Bearer"[..],
+            b"Bearer  ",
+            b"Basic ",
+            b"Basic !",
+            b"Basic dQ==",
+            b"Bearer\tk",
+            b"Digest\tk",
+            b"\"k\"",
+            b"\xff",
+        ] {
             assert_eq!(presented(&[("authorization", malformed)], "?key=k"), Err(Denied::MALFORMED), "{malformed:?}");
         }
         let twice = [("authorization", &b"Bearer k"[..]), ("authorization", b"Bearer k")];
