@@ -19,7 +19,7 @@ mod warp;
 use libfuzzer_sys::{Corpus, fuzz_target};
 use proc_macro2::{Delimiter, TokenStream, TokenTree};
 use quote::ToTokens;
-use syn::{File, FnArg, Item, ItemFn};
+use syn::{File, FnArg, Item, ItemFn, ReturnType, Type};
 
 type Expand = fn(TokenStream, TokenStream) -> TokenStream;
 type IsGuarded = fn(&ItemFn) -> bool;
@@ -36,8 +36,7 @@ fuzz_target!(|text: &str| -> Corpus {
     let mut uses = Vec::new();
     find_uses(tokens, &mut uses);
     for (args, item) in &uses {
-        // What the compiler cannot read it does not hand on; and what a trait asks for is read as verbatim.
-        let is_item = syn::parse2(item.clone()).is_ok_and(|item| !matches!(item, Item::Verbatim(_)));
+        let is_item = syn::parse2(item.clone()).is_ok_and(|item| is_readable(&item));
         for (expand, is_guarded) in FRAMEWORKS {
             let output = expand(args.clone(), item.clone());
             if is_item {
@@ -53,6 +52,16 @@ fuzz_target!(|text: &str| -> Corpus {
     }
     if uses.is_empty() { Corpus::Reject } else { Corpus::Keep }
 });
+
+/// Whether what is made of `item` must be readable too. What the compiler cannot read it does not hand on; what a trait asks
+/// for is read as verbatim; and nothing can return a bare trait object, which would need parentheses elsewhere.
+fn is_readable(item: &Item) -> bool {
+    let output = match item {
+        Item::Fn(function) => &function.sig.output,
+        item => return !matches!(item, Item::Verbatim(_)),
+    };
+    !matches!(output, ReturnType::Type(_, output) if matches!(**output, Type::TraitObject(_)))
+}
 
 /// The arguments and the item of each attribute whose name begins as ours does, at any depth.
 fn find_uses(tokens: TokenStream, uses: &mut Vec<(TokenStream, TokenStream)>) {
