@@ -61,7 +61,7 @@ use crate::{
 ///
 /// A guard from a key file follows that file: see [`reload`](Guard::reload).
 ///
-/// It sees a request and what the server says of its [`Peer`]. It does not see whether the connection is
+/// It sees a request and what the server says of its [`Peer`](crate::Peer). It does not see whether the connection is
 /// encrypted: over plain HTTP, whoever reads the traffic reads the key.
 #[derive(Debug, Clone)]
 pub struct Guard(Arc<Policy>);
@@ -336,7 +336,7 @@ impl GuardBuilder {
     /// Lets only peers in these networks ask, in addition to a key and never instead of it: `10.0.0.0/8`, `fd00::/8`, or
     /// one address. Others are refused with 403, and so is a peer whose address is not known.
     ///
-    /// The address is the one that the server tells by a [`Peer`]. No field of a request is read for it.
+    /// The address is the one that the server tells by a [`Peer`](crate::Peer). No field of a request is read for it.
     ///
     /// # Errors
     ///
@@ -352,7 +352,7 @@ impl GuardBuilder {
     /// Lets only peers ask whose client certificate has one of these names, DNS names or URIs (SPIFFE), beside a key.
     /// Others are refused with 403.
     ///
-    /// The names of a peer are those that the server tells by a [`Peer`], and it is the server's TLS that has
+    /// The names of a peer are those that the server tells by a [`Peer`](crate::Peer), and it is the server's TLS that has
     /// verified the certificate. No field of a request is read for it.
     ///
     /// # Errors
