@@ -1,178 +1,177 @@
-//! Keys are rotated under real Prometheus servers that scrape each example every second, and no scrape fails.
+//! Keys are rotated under real scrapers that come every second, by each way to send a key that reads it from a file, and no
+//! scrape fails. So are client certificates.
 //!
 //! `cargo test -p metrics-guard-tests --test rotation` (three minutes)
 //!
-//! A version that cannot be had is said; where the variable `CI` is set, it fails.
+//! A scraper that cannot be had is said; where the variable `CI` is set, it fails.
 
 #![allow(clippy::unwrap_used)] // in tests; clippy.toml does not reach their helper functions
 
 use std::{
     fmt::Write as _,
     fs,
+    os::unix::fs::symlink,
     path::{Path, PathBuf},
-    thread,
-    time::{Duration, Instant},
+    time::Duration,
 };
 
 use metrics_guard_tests::{
+    certificates::{Authority, Validity},
+    guarded::{Guarded, KeyFile, previous_key_falls_out_of_use},
     numbered_key,
-    prometheus::{Prometheus, Version},
-    server::{Profile, Running, Server},
-    wire::{exchange, request},
+    prometheus::Version,
+    scraper::{Scraper, Scraping},
+    server::{Profile, Server},
 };
 
 const ROTATIONS: u32 = 30;
 
 /// These read the file for each scrape. Debian's build of 3.5.3 does so once, and would keep the first key.
-const VERSIONS: [Version; 2] = [Version::Bookworm, Version::Trixie];
+const SCRAPERS: [Scraper; 3] =
+    [Scraper::Prometheus(Version::Bookworm), Scraper::Prometheus(Version::Trixie), Scraper::Vmagent];
 
-/// A key file as an operator writes it: under another name, and renamed.
-struct KeyFile(PathBuf);
+const NAME: &str = "prometheus.example";
 
-impl KeyFile {
-    fn new(folder: &Path, name: &str, keys: &[&str]) -> KeyFile {
-        let file = KeyFile(folder.join(name));
-        file.write(keys);
-        file
+/// What reads the key from a file, and who takes it: the methods of deploy/ with a file, as scrapers/methods.rs found them.
+fn methods(scraper: Scraper, key_file: &str) -> Vec<(&'static str, String)> {
+    let mut methods = vec![
+        ("bearer", format!("authorization: {{credentials_file: {key_file}}}")),
+        ("basic", format!("basic_auth: {{username: prometheus, password_file: {key_file}}}")),
+    ];
+    if scraper == Scraper::Prometheus(Version::Trixie) {
+        methods.push(("field", format!("http_headers: {{X-Metrics-Key: {{files: [{key_file}]}}}}")));
     }
-
-    fn write(&self, keys: &[&str]) {
-        let temporary = self.0.with_extension("new");
-        fs::write(&temporary, keys.join("\n")).unwrap();
-        fs::rename(temporary, &self.0).unwrap();
-    }
+    methods
 }
 
-/// A server under test, and how many requests of ours it has refused.
-struct Subject {
-    of: Server,
-    running: Running,
-    refused: u32,
+/// A client's certificate and private key, which change in one step: two files in a folder behind a symbolic link.
+struct Certificate<'a> {
+    authority: &'a Authority,
+    folder: PathBuf,
+    number: u32,
 }
 
-impl Subject {
-    fn ask(&mut self, key: &str) -> Option<String> {
-        let line = format!("Authorization: Bearer {key}");
-        let response = exchange(self.running.address, &request("GET", "/metrics", &[line.as_bytes()])).unwrap();
-        match response.status {
-            200 => Some(response.text()),
-            status => {
-                assert_eq!(status, 401, "{:?}", self.of);
-                self.refused += 1;
-                None
-            }
-        }
-    }
-
-    fn wait_until(&mut self, key: &str, is_accepted: bool) {
-        let deadline = Instant::now() + Duration::from_secs(10);
-        while self.ask(key).is_some() != is_accepted {
-            assert!(Instant::now() < deadline, "{:?}: a key is not in force, or still is", self.of);
-            thread::sleep(Duration::from_millis(200));
-        }
-    }
-
-    /// A sample of the guard's, as the server itself exports it.
-    fn sample(&mut self, key: &str, series: &str) -> f64 {
-        let text = self.ask(key).unwrap();
-        text.lines().find_map(|line| line.strip_prefix(series)?.trim().parse().ok()).unwrap_or_default()
-    }
-
-    /// How often the previous key was used.
-    fn uses_of_previous(&mut self, current: &str) -> f64 {
-        self.sample(current, r#"metrics_guard_checks_total{key="previous",outcome="allowed"}"#)
-    }
-}
-
-/// Waits until nobody has used the previous key for longer than a scrape takes to come round.
-fn wait_until_unused(subjects: &mut [Subject], current: &str) {
-    let deadline = Instant::now() + Duration::from_secs(20);
-    let uses = |subjects: &mut [Subject]| -> Vec<_> {
-        subjects.iter_mut().map(|subject| subject.uses_of_previous(current)).collect()
-    };
-    let mut before = uses(subjects);
-    loop {
-        thread::sleep(Duration::from_millis(1500));
-        let now = uses(subjects);
-        if now == before {
-            return;
-        }
-        assert!(Instant::now() < deadline, "the previous key is still in use: {now:?}");
-        before = now;
+impl Certificate<'_> {
+    fn renew(&mut self, name: &str) {
+        self.number += 1;
+        let version = format!("version-{}", self.number);
+        let folder = self.folder.join(&version);
+        fs::create_dir(&folder).unwrap();
+        self.authority.issue(&folder, "client", &[name], Validity::Current).unwrap();
+        let link = self.folder.join("next");
+        symlink(version, &link).unwrap();
+        fs::rename(link, self.folder.join("client")).unwrap();
     }
 }
 
 #[test]
 fn no_scrape_fails_while_keys_are_rotated() {
     let cache = Path::new(env!("CARGO_TARGET_TMPDIR")).join("scrapers");
-    let programs = VERSIONS.map(|version| (version, version.fetch_or_say_so(&cache).unwrap()));
-    let programs: Vec<_> = programs.into_iter().filter_map(|(version, program)| Some((version, program?))).collect();
-    if programs.is_empty() {
-        return;
-    }
+    let programs = SCRAPERS.map(|scraper| (scraper, scraper.fetch_or_say_so(&cache).unwrap()));
+    let programs: Vec<_> = programs.into_iter().filter_map(|(scraper, program)| Some((scraper, program?))).collect();
+    let Some((_, storage)) = programs.iter().find(|(scraper, _)| *scraper != Scraper::Vmagent).cloned() else { return };
 
     let folder = tempfile::tempdir().unwrap();
-    let accepted = KeyFile::new(folder.path(), "accepted", &[&numbered_key(0)]);
-    let presented = KeyFile::new(folder.path(), "presented", &[&numbered_key(0)]);
-    let environment = [("METRICS_VERIFICATION_KEY_FILE", accepted.0.to_str().unwrap())];
-    let start = |of: Server| {
-        let running = of.start(&of.build(Profile::Debug).unwrap(), &environment).unwrap();
-        Subject { of, running, refused: 0 }
-    };
-    let mut subjects = Server::ALL.map(start);
+    let path = |name: &str| folder.path().join(name).display().to_string();
+    let accepted = KeyFile::new(folder.path(), "accepted", &[&numbered_key(0)]).unwrap();
+    let presented = KeyFile::new(folder.path(), "presented", &[&numbered_key(0)]).unwrap();
+    let authority = Authority::new().unwrap();
+    authority.write(Path::new(&path("ca.pem"))).unwrap();
+    let mut certificate = Certificate { authority: &authority, folder: folder.path().to_owned(), number: 0 };
+    certificate.renew(NAME);
+    let operator = authority.issue(folder.path(), "operator", &[NAME], Validity::Current).unwrap();
+    let client = authority.client(Some(&operator)).unwrap();
 
-    let mut config = "global: {scrape_interval: 1s}\nscrape_configs:\n".to_owned();
-    for subject in &subjects {
-        let (name, file, target) = (subject.of.name(), presented.0.display(), subject.running.address);
-        writeln!(config, "- job_name: {name}\n  authorization: {{credentials_file: {file}}}").unwrap();
-        writeln!(config, "  static_configs: [{{targets: ['{target}']}}]").unwrap();
-    }
-    let prometheuses: Vec<_> = programs
-        .into_iter()
-        .map(|(version, program)| {
-            let folder = folder.path().join(version.slot());
+    let accepted_path = accepted.path();
+    let environment =
+        [("METRICS_VERIFICATION_KEY_FILE", accepted_path.as_str()), ("METRICS_VERIFICATION_CLIENT_NAMES", NAME)];
+    let in_clear = Server::ALL.map(|of| {
+        let program = of.build(Profile::Debug).unwrap();
+        Guarded::new(of, of.start(&program, &environment[..1]).unwrap(), None)
+    });
+    let behind_tls = Server::ALL.map(|of| {
+        let identity = authority.issue(folder.path(), of.name(), &["localhost"], Validity::Current).unwrap();
+        let files = [&identity.certificate, &identity.key].map(|path| path.to_str().unwrap());
+        let running = of.start_tls(&of.build_tls().unwrap(), [files[0], files[1], &path("ca.pem")], &environment);
+        Guarded::new(of, running.unwrap(), Some(client.clone()))
+    });
+
+    let config = |scraper: Scraper| {
+        let mut config = "global: {scrape_interval: 1s}\nscrape_configs:\n".to_owned();
+        for server in &in_clear {
+            for (method, lines) in methods(scraper, &presented.path()) {
+                writeln!(config, "- job_name: {} by {method}\n  {lines}", server.of().name()).unwrap();
+                writeln!(config, "  static_configs: [{{targets: ['{}']}}]", server.address()).unwrap();
+            }
+        }
+        for server in &behind_tls {
+            let (name, port, key) = (server.of().name(), server.address().port(), presented.path());
+            let files = [("ca", "ca.pem"), ("cert", "client/client_cert.pem"), ("key", "client/client_key.pem")];
+            let tls = files.map(|(field, file)| format!("{field}_file: {}", path(file))).join(", ");
+            writeln!(config, "- job_name: {name} by certificate\n  scheme: https\n  tls_config: {{{tls}}}").unwrap();
+            writeln!(config, "  authorization: {{credentials_file: {key}}}").unwrap();
+            writeln!(config, "  static_configs: [{{targets: ['localhost:{port}']}}]").unwrap();
+        }
+        config
+    };
+    let scrapings: Vec<_> = programs
+        .iter()
+        .map(|(scraper, program)| {
+            let folder = folder.path().join(scraper.slot());
             fs::create_dir(&folder).unwrap();
-            (version, Prometheus::start(&program, &folder, &config).unwrap())
+            let config = config(*scraper);
+            let scraping = Scraping::start(*scraper, program, &storage, &folder, &config, &[]).unwrap();
+            let jobs = config.lines().filter_map(|line| line.strip_prefix("- job_name: "));
+            (*scraper, scraping, jobs.map(str::to_owned).collect::<Vec<_>>())
         })
         .collect();
-    for (_, prometheus) in &prometheuses {
-        prometheus.wait_for_sample("sum(count_over_time(up[1m]))", |scrapes| scrapes >= 6.0).unwrap();
+    for (_, scraping, jobs) in &scrapings {
+        let jobs = f64::from(u32::try_from(jobs.len()).unwrap());
+        let all = "count(count_over_time(up[1m]) >= 2)";
+        scraping.storage().wait_for_sample(all, |scraped| scraped > jobs - 0.5).unwrap();
     }
 
+    let mut servers: Vec<_> = in_clear.into_iter().chain(behind_tls).collect();
     for rotation in 1..=ROTATIONS {
         let (old, new) = (numbered_key(rotation - 1), numbered_key(rotation));
-        accepted.write(&[&new, &old]);
-        for subject in &mut subjects {
-            subject.wait_until(&new, true);
+        accepted.write(&[&new, &old]).unwrap();
+        for server in &mut servers {
+            server.wait_until(&new, true).unwrap();
         }
-        presented.write(&[&new]);
-        wait_until_unused(&mut subjects, &new);
-        accepted.write(&[&new]);
-        for subject in &mut subjects {
-            subject.wait_until(&old, false);
+        presented.write(&[&new]).unwrap();
+        certificate.renew(NAME);
+        let is_out_of_use = previous_key_falls_out_of_use(&mut servers, &new, Duration::from_secs(20)).unwrap();
+        assert!(is_out_of_use, "rotation {rotation}: the previous key is still in use");
+        accepted.write(&[&new]).unwrap();
+        for server in &mut servers {
+            server.wait_until(&old, false).unwrap();
         }
     }
 
-    for (version, prometheus) in &prometheuses {
-        for server in Server::ALL {
+    for (scraper, scraping, jobs) in &scrapings {
+        for job in jobs {
             let ups = |function: &str| {
-                let query = format!("{function}(up{{job='{}'}}[1h])", server.name());
-                prometheus.sample(&query).unwrap().unwrap()
+                let query = format!("{function}(up{{job='{job}'}}[1h])");
+                scraping.storage().sample(&query).unwrap().unwrap()
             };
             let (scrapes, failed) = (ups("count_over_time"), ups("count_over_time") - ups("sum_over_time"));
-            println!(
-                "{} by {}: {ROTATIONS} rotations, {scrapes} scrapes, {failed} failed",
-                server.name(),
-                version.slot()
-            );
+            println!("{job}, {}: {ROTATIONS} rotations, {scrapes} scrapes, {failed} failed", scraper.slot());
             assert!(scrapes > f64::from(3 * ROTATIONS), "{scrapes} scrapes");
-            assert!(failed < 0.5, "{failed} of {scrapes} failed:\n{}", prometheus.log());
+            assert!(failed < 0.5, "{failed} of {scrapes} failed:\n{}", scraping.log());
         }
     }
-    for subject in &mut subjects {
+    for server in &mut servers {
         // And what was refused was ours.
-        let wrong = subject.sample(&numbered_key(ROTATIONS), r#"metrics_guard_checks_total{key="",outcome="wrong"}"#);
-        assert!((wrong - f64::from(subject.refused)).abs() < 0.5, "{:?}: {wrong} refused", subject.of);
-        assert!(subject.refused > ROTATIONS / 2, "{:?}: the old keys were never refused", subject.of);
+        let series = r#"metrics_guard_checks_total{key="",outcome="wrong"}"#;
+        let wrong = server.sample(&numbered_key(ROTATIONS), series).unwrap();
+        assert!((wrong - f64::from(server.refused())).abs() < 0.5, "{:?}: {wrong} refused", server.of());
+        assert!(server.refused() > ROTATIONS / 2, "{:?}: the old keys were never refused", server.of());
+    }
+
+    // The certificates that lay there were those that were shown: one with another name locks all of them out.
+    certificate.renew("other.example");
+    for (_, scraping, _) in &scrapings {
+        let up = "sum(max_over_time(up{job=~'.* by certificate'}[3s]))";
+        scraping.storage().wait_for_sample(up, |up| up < 0.5).unwrap();
     }
 }

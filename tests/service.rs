@@ -139,13 +139,13 @@ impl Instruments {
 
 /// Says what a service should say when it starts: what its guard puts up with, and where it listens.
 #[allow(dead_code)]
-pub(crate) fn announce(guard: &Guard, key_for_this_run: Option<&str>, address: SocketAddr) {
+pub(crate) fn announce(guard: &Guard, key_for_this_run: Option<&str>, scheme: &str, address: SocketAddr) {
     for warning in guard.warnings() {
         eprintln!("warning: {warning}");
     }
-    println!("listening on http://{address}");
+    println!("listening on {scheme}://{address}");
     if let Some(key) = key_for_this_run {
-        print_how_to_use(key, address);
+        print_how_to_use(key, scheme, address);
     }
 }
 
@@ -157,14 +157,14 @@ fn key_for_this_run() -> Result<String, Box<dyn Error>> {
 }
 
 /// Prints how to scrape the service at `address` with that key.
-pub(crate) fn print_how_to_use(key: &str, address: SocketAddr) {
+pub(crate) fn print_how_to_use(key: &str, scheme: &str, address: SocketAddr) {
     println!(
         r#"
 No key is configured, so this example made one, for this run alone.
 
 A scrape by hand, in another terminal:
 
-    curl -H 'Authorization: Bearer {key}' http://{address}/metrics
+    curl -H 'Authorization: Bearer {key}' {scheme}://{address}/metrics
 
 By Prometheus, with the key in a file:
 
@@ -172,6 +172,7 @@ By Prometheus, with the key in a file:
 
     scrape_configs:
       - job_name: example
+        scheme: {scheme}
         authorization:
           credentials_file: metrics_key
         static_configs:

@@ -95,7 +95,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
 
     let instruments = Instruments::new()?;
     let (guard, key_for_this_run) = instruments.guard(|| Ok(Settings::from_env()))?;
-    service::announce(&guard, key_for_this_run.as_deref(), address);
+    service::announce(&guard, key_for_this_run.as_deref(), "http", address);
     let service = Service { guard, instruments };
     loop {
         let (stream, address) = listener.accept().await?;

@@ -18,49 +18,63 @@ use hyper_util::{
     rt::{TokioExecutor, TokioIo},
     server::conn::auto::Builder,
 };
-use metrics_guard_core::{Guard, guard_metrics};
+use metrics_guard_core::{Guard, Settings, guard_metrics};
+use service::Instruments;
 use tokio::net::TcpListener;
 
 #[path = "../../tests/acceptor.rs"]
 mod acceptor;
+#[path = "../../tests/service.rs"]
+#[allow(dead_code)] // it has more for the examples without TLS
+mod service;
 
-fn answer<B>(guard: &Guard, request: &Request<B>) -> Response<String> {
-    match request.uri().path() {
-        "/metrics" => metrics(guard, request),
-        "/" => Response::new("Hello. My metrics are none of your business.\n".to_owned()),
-        _ => {
-            let mut answer = Response::default();
-            *answer.status_mut() = StatusCode::NOT_FOUND;
-            answer
+#[derive(Clone)]
+struct Service {
+    guard: Guard,
+    instruments: Instruments,
+}
+
+impl Service {
+    fn answer<B>(&self, request: &Request<B>) -> Response<String> {
+        match request.uri().path() {
+            "/metrics" => self.metrics(request),
+            "/" => Response::new(service::INDEX.to_owned()),
+            _ => status(StatusCode::NOT_FOUND),
         }
+    }
+
+    #[guard_metrics(guard = self.guard)]
+    fn metrics<B>(&self, request: &Request<B>) -> Response<String> {
+        let Ok(metrics) = self.instruments.scrape() else { return status(StatusCode::INTERNAL_SERVER_ERROR) };
+        let mut answer = Response::new(metrics);
+        answer.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static(service::METRICS_TYPE));
+        answer
     }
 }
 
-#[guard_metrics(guard = guard)]
-fn metrics<B>(guard: &Guard, request: &Request<B>) -> Response<String> {
-    let mut answer = Response::new("# TYPE example_up gauge\nexample_up 1\n".to_owned());
-    answer.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("text/plain; version=0.0.4; charset=utf-8"));
+fn status(status: StatusCode) -> Response<String> {
+    let mut answer = Response::default();
+    *answer.status_mut() = status;
     answer
 }
 
 #[tokio::main]
 async fn main() -> Result<(), Box<dyn Error>> {
-    let guard = Guard::from_env()?;
-    for warning in guard.warnings() {
-        eprintln!("warning: {warning}");
-    }
+    let instruments = Instruments::new()?;
+    let (guard, key_for_this_run) = instruments.guard(|| Ok(Settings::from_env()))?;
     let tls = acceptor::acceptor()?;
     let port = env::var("PORT").map_or(Ok(8443), |port| port.parse())?;
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, port)).await?;
-    println!("listening on https://{}", listener.local_addr()?);
+    service::announce(&guard, key_for_this_run.as_deref(), "https", listener.local_addr()?);
+    let service = Service { guard, instruments };
     loop {
         let (stream, address) = listener.accept().await?;
-        let (tls, guard) = (tls.clone(), guard.clone());
+        let (tls, service) = (tls.clone(), service.clone());
         tokio::spawn(async move {
             let Some((stream, peer)) = acceptor::handshake(tls, stream, address).await else { return };
             let with_peer = service_fn(move |mut request| {
                 request.extensions_mut().insert(peer.clone());
-                let answer = answer(&guard, &request);
+                let answer = service.answer(&request);
                 async { Ok::<_, Infallible>(answer) }
             });
             if let Err(error) =

@@ -65,7 +65,8 @@ async fn main() -> Result<(), Box<dyn Error>> {
         .attach(AdHoc::on_liftoff("How to use", |rocket| {
             Box::pin(async move {
                 if let Some(key) = key_for_this_run {
-                    service::print_how_to_use(&key, reachable(rocket.config()));
+                    let scheme = if rocket.config().tls_enabled() { "https" } else { "http" };
+                    service::print_how_to_use(&key, scheme, reachable(rocket.config()));
                 }
             })
         }));

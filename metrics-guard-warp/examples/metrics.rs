@@ -73,7 +73,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
 
     let instruments = Instruments::new()?;
     let (guard, key_for_this_run) = instruments.guard(|| Ok(Settings::from_env()))?;
-    service::announce(&guard, key_for_this_run.as_deref(), address);
+    service::announce(&guard, key_for_this_run.as_deref(), "http", address);
     let routes = routes(MetricsGuard::with(guard), instruments);
     warp::serve(routes).incoming(listener).run().await;
     Ok(())

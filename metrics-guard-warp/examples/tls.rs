@@ -21,35 +21,40 @@ use hyper_util::{
     rt::{TokioExecutor, TokioIo},
     server::conn::auto::Builder,
 };
-use metrics_guard_warp::{MetricsGuard, guard_metrics};
+use metrics_guard_warp::{MetricsGuard, Settings, guard_metrics};
+use service::Instruments;
 use tokio::net::TcpListener;
 use tower_service::Service as _;
-use warp::Filter;
+use warp::{Filter, Reply, http::StatusCode};
 
 #[path = "../../tests/acceptor.rs"]
 mod acceptor;
+#[path = "../../tests/service.rs"]
+#[allow(dead_code)] // it has more for the example without TLS
+mod service;
 
 #[guard_metrics]
-fn metrics() -> &'static str {
-    "# TYPE example_up gauge\nexample_up 1\n"
+#[allow(clippy::needless_pass_by_value)] // Warp's filters hand over what they extract
+fn metrics(instruments: Instruments) -> Result<impl Reply, StatusCode> {
+    let body = instruments.scrape().map_err(|_| StatusCode::INTERNAL_SERVER_ERROR)?;
+    Ok(warp::reply::with_header(body, "Content-Type", service::METRICS_TYPE))
 }
 
 #[tokio::main]
 async fn main() -> Result<(), Box<dyn Error>> {
-    let guard = MetricsGuard::from_env()?;
-    for warning in guard.guard().warnings() {
-        eprintln!("warning: {warning}");
-    }
-    let routes = guard
-        .protect(warp::path!("metrics"), warp::get().map(metrics))
+    let instruments = Instruments::new()?;
+    let (guard, key_for_this_run) = instruments.guard(|| Ok(Settings::from_env()))?;
+    let with_instruments = warp::any().map(move || instruments.clone());
+    let routes = MetricsGuard::with(guard.clone())
+        .protect(warp::path!("metrics"), warp::get().and(with_instruments).map(metrics))
         // Not a `&'static str`: the compiler fails to see that a task with that in it can be spawned.
-        .or(warp::path::end().map(|| "Hello. My metrics are none of your business.\n".to_owned()));
+        .or(warp::path::end().map(|| service::INDEX.to_owned()));
     let warp = warp::service(routes);
 
     let tls = acceptor::acceptor()?;
     let port = env::var("PORT").map_or(Ok(8443), |port| port.parse())?;
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, port)).await?;
-    println!("listening on https://{}", listener.local_addr()?);
+    service::announce(&guard, key_for_this_run.as_deref(), "https", listener.local_addr()?);
     loop {
         let (stream, address) = listener.accept().await?;
         let (tls, warp) = (tls.clone(), warp.clone());

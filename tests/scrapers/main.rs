@@ -1,21 +1,68 @@
 //! What deploy/ promises of scrapers, tried on real ones.
 //!
-//! `cargo test -p metrics-guard-tests --test scrapers`
+//! `cargo test -p metrics-guard-tests --test scrapers` (two minutes)
 //!
 //! A scraper or a tool that cannot be had is counted as ignored, and said so; where the variable `CI` is set, it fails.
 
 #![allow(clippy::unwrap_used)] // in tests; clippy.toml does not reach their helper functions
 
+use std::{
+    collections::BTreeMap,
+    io,
+    path::Path,
+    process::ExitCode,
+    sync::{Mutex, PoisonError},
+};
+
 use libtest_mimic::Arguments;
+use metrics_guard_tests::scraper::{Program, Scraper};
 
 mod collectors;
 mod compose;
+mod job;
 mod kubernetes;
+mod methods;
 mod passing;
+mod readme;
 mod scrape_config;
+mod table;
 
-fn main() {
-    let trials =
-        [collectors::trials(), compose::trials(), kubernetes::trials(), passing::trials(), scrape_config::trials()];
-    libtest_mimic::run(&Arguments::from_args(), trials.into_iter().flatten().collect()).exit();
+/// What waits for the next scrape most of the time can be more than there are processors.
+const AT_ONCE: usize = 4;
+
+fn main() -> ExitCode {
+    let trials = [
+        readme::trials(),
+        methods::trials(),
+        collectors::trials(),
+        compose::trials(),
+        kubernetes::trials(),
+        passing::trials(),
+        scrape_config::trials(),
+    ];
+    let mut arguments = Arguments::from_args();
+    arguments.test_threads.get_or_insert(AT_ONCE);
+    let conclusion = libtest_mimic::run(&arguments, trials.into_iter().flatten().collect());
+    if conclusion.has_failed() {
+        return ExitCode::FAILURE;
+    }
+    match table::check() {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("{error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// The program of this scraper, which is fetched once. None if it cannot be had.
+fn fetched(scraper: Scraper) -> io::Result<Option<Program>> {
+    static FETCHED: Mutex<BTreeMap<Scraper, Option<Program>>> = Mutex::new(BTreeMap::new());
+    let mut fetched = FETCHED.lock().unwrap_or_else(PoisonError::into_inner);
+    if let Some(program) = fetched.get(&scraper) {
+        return Ok(program.clone());
+    }
+    let program = scraper.fetch_or_say_so(&Path::new(env!("CARGO_TARGET_TMPDIR")).join("scrapers"))?;
+    fetched.insert(scraper, program.clone());
+    Ok(program)
 }

@@ -4,10 +4,12 @@
 #![forbid(unsafe_code)]
 
 pub mod certificates;
+pub mod guarded;
 mod keys;
 pub mod model;
 pub mod process;
 pub mod prometheus;
+pub mod scraper;
 pub mod server;
 pub mod wire;
 

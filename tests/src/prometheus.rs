@@ -23,7 +23,7 @@ use crate::{
 const PATIENCE: Duration = Duration::from_secs(90);
 
 /// A version that can be had.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Version {
     /// 2.42, of Debian 12.
     Bookworm,
@@ -47,37 +47,38 @@ impl Version {
         }
     }
 
-    /// The program, out of `cache`, where the script puts it if it is not there. None if it cannot be had.
+    /// The program, out of `cache`, as [`fetch_or_say_so`] gets it.
     ///
     /// # Errors
     ///
-    /// If the script cannot be run.
-    pub fn fetch(self, cache: &Path) -> io::Result<Option<PathBuf>> {
-        let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("get-prometheus.sh");
-        let status = Command::new(script).arg(cache).arg(self.slot()).status()?;
-        if !status.success() {
-            return Err(io::Error::other(format!("get-prometheus.sh ended with {status}")));
-        }
-        let program = cache.join(self.slot()).join("prometheus");
-        Ok(program.exists().then_some(program))
-    }
-
-    /// As [`fetch`](Version::fetch), and one that cannot be had is said; where the variable `CI` is set, it is an error.
-    ///
-    /// # Errors
-    ///
-    /// That one, and those of `fetch`.
+    /// Those of that function.
     pub fn fetch_or_say_so(self, cache: &Path) -> io::Result<Option<PathBuf>> {
-        let program = self.fetch(cache)?;
-        if program.is_none() {
-            let problem = format!("NO PROMETHEUS of {}: see above what get-prometheus.sh says", self.slot());
-            eprintln!("{problem}");
-            if env::var_os("CI").is_some_and(|ci| !ci.is_empty() && ci != "false") {
-                return Err(io::Error::other(problem));
-            }
-        }
-        Ok(program)
+        fetch_or_say_so(cache, self.slot(), "prometheus")
     }
+}
+
+/// The program of a slot of get-prometheus.sh, out of `cache`, where the script puts it if it is not there. None if it
+/// cannot be had, which is said; where the variable `CI` is set, it is an error.
+///
+/// # Errors
+///
+/// That one, and if the script cannot be run.
+pub fn fetch_or_say_so(cache: &Path, slot: &str, program: &str) -> io::Result<Option<PathBuf>> {
+    let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("get-prometheus.sh");
+    let status = Command::new(script).arg(cache).arg(slot).status()?;
+    if !status.success() {
+        return Err(io::Error::other(format!("get-prometheus.sh ended with {status}")));
+    }
+    let program = cache.join(slot).join(program);
+    if program.exists() {
+        return Ok(Some(program));
+    }
+    let problem = format!("NO {} of {slot}: see above what get-prometheus.sh says", program.display());
+    eprintln!("{problem}");
+    if env::var_os("CI").is_some_and(|ci| !ci.is_empty() && ci != "false") {
+        return Err(io::Error::other(problem));
+    }
+    Ok(None)
 }
 
 /// A Prometheus that is up.
@@ -93,13 +94,23 @@ impl Prometheus {
     ///
     /// If it refuses the configuration, or does not come up.
     pub fn start(program: &Path, folder: &Path, config: &str) -> io::Result<Prometheus> {
+        Prometheus::start_with(program, folder, config, &[])
+    }
+
+    /// As [`start`](Prometheus::start), with more arguments.
+    ///
+    /// # Errors
+    ///
+    /// Those of `start`.
+    pub fn start_with(program: &Path, folder: &Path, config: &str, arguments: &[&str]) -> io::Result<Prometheus> {
         let config_file = folder.join("prometheus.yml");
         fs::write(&config_file, config)?;
         let mut command = Command::new(program);
         command
             .arg(format!("--config.file={}", config_file.display()))
             .arg(format!("--storage.tsdb.path={}", folder.join("data").display()))
-            .args(["--web.listen-address=127.0.0.1:0", "--log.level=debug"]);
+            .args(["--web.listen-address=127.0.0.1:0", "--log.level=debug"])
+            .args(arguments);
         let mut process = Process::start(&mut command)?;
         // "Start listening" comes before it, with the port that was asked for.
         let address = process.wait_for(|line| {
@@ -165,6 +176,18 @@ impl Prometheus {
     fn get(&self, path: &str) -> io::Result<Response> {
         // HTTP/1.0, since the answers may be long, and would come in chunks.
         exchange(self.address, format!("GET {path} HTTP/1.0\r\nHost: prometheus\r\n\r\n").as_bytes())
+    }
+
+    /// Where it listens.
+    #[must_use]
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// Its process.
+    #[must_use]
+    pub fn process(&self) -> &Process {
+        &self.process
     }
 
     /// All that it has logged, at level debug.

@@ -1,0 +1,393 @@
+//! Each way to send the key in deploy/prometheus and deploy/vmagent, by each scraper, to each server: who takes it, where
+//! the key shows, and what a new key needs.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    fs, io,
+    net::TcpListener,
+    os::unix::fs::symlink,
+    sync::Mutex,
+    thread,
+    time::{Duration, Instant},
+};
+
+use libtest_mimic::{Completion, Trial};
+use metrics_guard_tests::{
+    WRONG,
+    certificates::{Authority, Validity},
+    guarded::{Guarded, KeyFile, previous_key_falls_out_of_use},
+    numbered_key,
+    prometheus::Version,
+    scraper::{Place, Program, Scraper, Scraping},
+    server::{Profile, Server},
+};
+
+use crate::{fetched, job::Job};
+
+/// A file of deploy/ and who takes it.
+pub(crate) struct Method {
+    /// Its path there.
+    pub(crate) file: &'static str,
+    text: &'static str,
+    /// The field that does it.
+    pub(crate) field: &'static str,
+    /// The version that brought it, as its project says.
+    pub(crate) since: &'static str,
+    refused_by: &'static [Scraper],
+}
+
+const OLDEST: Scraper = Scraper::Prometheus(Version::Bookworm);
+const PROMETHEUS: [Scraper; 3] = [OLDEST, Scraper::Prometheus(Version::Trixie), Scraper::Prometheus(Version::Forky)];
+
+/// In the order in which they are recommended.
+pub(crate) const METHODS: [Method; 6] = [
+    Method {
+        file: "prometheus/credentials_file.yml",
+        text: include_str!("../../deploy/prometheus/credentials_file.yml"),
+        field: "authorization.credentials_file",
+        since: "Prometheus 2.26",
+        refused_by: &[],
+    },
+    Method {
+        file: "prometheus/client_certificate.yml",
+        text: include_str!("../../deploy/prometheus/client_certificate.yml"),
+        field: "tls_config.cert_file, beside it",
+        since: "Prometheus 2.26",
+        refused_by: &[],
+    },
+    Method {
+        file: "prometheus/basic_auth.yml",
+        text: include_str!("../../deploy/prometheus/basic_auth.yml"),
+        field: "basic_auth.password_file",
+        since: "Prometheus 1.6",
+        refused_by: &[],
+    },
+    Method {
+        file: "prometheus/http_headers.yml",
+        text: include_str!("../../deploy/prometheus/http_headers.yml"),
+        field: "http_headers.files",
+        since: "Prometheus 2.55",
+        refused_by: &[OLDEST, Scraper::Vmagent],
+    },
+    Method {
+        file: "vmagent/headers.yml",
+        text: include_str!("../../deploy/vmagent/headers.yml"),
+        field: "headers",
+        since: "vmagent 1.68",
+        refused_by: &PROMETHEUS,
+    },
+    Method {
+        file: "prometheus/params.yml",
+        text: include_str!("../../deploy/prometheus/params.yml"),
+        field: "params",
+        since: "any version",
+        refused_by: &[],
+    },
+];
+
+/// What was found of a method with a scraper.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Finding {
+    /// It does not start with such a file.
+    Refused,
+    /// It scrapes.
+    Works {
+        /// Where the key shows.
+        shown: BTreeSet<Place>,
+        /// What is needed before it sends a new key.
+        renewal: Renewal,
+    },
+}
+
+/// The first of these that has a scraper send a new key.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Renewal {
+    /// Another file in the place of the old one.
+    File,
+    /// And a reload of the configuration.
+    Reload,
+    /// Or a new start.
+    Restart,
+}
+
+/// What the trials have found so far: by the file and the scraper.
+pub(crate) static FINDINGS: Mutex<BTreeMap<(&str, Scraper), Finding>> = Mutex::new(BTreeMap::new());
+
+pub(crate) fn trials() -> Vec<Trial> {
+    let pairs = METHODS.iter().flat_map(|method| Scraper::ALL.map(|scraper| (method, scraper)));
+    pairs
+        .map(|(method, scraper)| {
+            Trial::ignorable_test(format!("{}_by_{}", method.file, scraper.slot()), move || {
+                let storage = fetched(Scraper::Prometheus(Version::Trixie))?;
+                let (Some(program), Some(storage)) = (fetched(scraper)?, storage) else {
+                    return Ok(Completion::ignored_with(format!("no {} of {}", scraper.name(), scraper.slot())));
+                };
+                let finding = try_out(method, scraper, &program, &storage)?;
+                FINDINGS.lock().unwrap().insert((method.file, scraper), finding);
+                Ok(Completion::Completed)
+            })
+        })
+        .collect()
+}
+
+/// The files that a scraper of one trial reads, and what must show nowhere.
+struct Files {
+    folder: tempfile::TempDir,
+    presented: KeyFile,
+    wrong: KeyFile,
+    authority: Authority,
+}
+
+impl Files {
+    fn new(key: &str) -> io::Result<Files> {
+        let folder = tempfile::tempdir()?;
+        let presented = KeyFile::new(folder.path(), "metrics_key", &[key])?;
+        let wrong = KeyFile::new(folder.path(), "wrong_key", &[WRONG])?;
+        let authority = Authority::new()?;
+        authority.write(&folder.path().join("ca.pem"))?;
+        for (folder_name, name) in [("of-prometheus", "prometheus.example"), ("of-another", "other.example")] {
+            let folder = folder.path().join(folder_name);
+            fs::create_dir(&folder)?;
+            let identity = authority.issue(&folder, "client", &[name], Validity::Current)?;
+            fs::rename(identity.certificate, folder.join("tls.crt"))?;
+            fs::rename(identity.key, folder.join("tls.key"))?;
+        }
+        let files = Files { folder, presented, wrong, authority };
+        files.show_certificate("of-prometheus")?;
+        Ok(files)
+    }
+
+    fn path(&self, name: &str) -> String {
+        self.folder.path().join(name).display().to_string()
+    }
+
+    /// Has the link to the client's certificate lead to this folder, in one step.
+    fn show_certificate(&self, of: &str) -> io::Result<()> {
+        symlink(of, self.path("client.new"))?;
+        fs::rename(self.path("client.new"), self.path("client"))
+    }
+
+    /// Lines of which a scraper must show none: those of the private key.
+    fn private_lines(&self) -> io::Result<Vec<String>> {
+        let pem = fs::read_to_string(self.path("of-prometheus/tls.key"))?;
+        Ok(pem.lines().filter(|line| !line.starts_with("-----")).map(str::to_owned).collect())
+    }
+
+    /// The configuration: for each server a job with the right key and one with a wrong one, and a job for a port where
+    /// nobody listens.
+    fn config(&self, method: &Method, servers: &[Guarded], key: &str, closed: u16) -> io::Result<String> {
+        let job = Job::of(method.text)?;
+        let (has_tls, has_file) = (job.says("scheme: https"), job.says("keys/metrics_key"));
+        let mut config = "global: {scrape_interval: 1s}\nscrape_configs:\n".to_owned();
+        let mut add = |name: &str, port: u16, key: &str, key_file: &str, variable: &str| {
+            let mut job = job.clone();
+            job.replace("job_name: my-service", &format!("job_name: {name}"))?;
+            if has_tls {
+                job.replace("my-service:8443", &format!("localhost:{port}"))?;
+                job.replace("/etc/prometheus/ca.pem", &self.path("ca.pem"))?;
+                job.replace("/etc/prometheus/client", &self.path("client"))?;
+            } else {
+                job.replace("my-service:8000", &format!("127.0.0.1:{port}"))?;
+            }
+            if has_file {
+                job.replace("/etc/prometheus/keys/metrics_key", key_file)?;
+            } else if job.says("METRICS_KEY") {
+                job.replace("METRICS_KEY", variable)?;
+            } else {
+                job.replace("the-key-itself", key)?;
+            }
+            config += job.text();
+            Ok::<_, io::Error>(())
+        };
+        for server in servers {
+            let (name, port) = (server.of().name(), server.address().port());
+            add(name, port, key, &self.presented.path(), "METRICS_KEY")?;
+            add(&format!("{name}-intruder"), port, WRONG, &self.wrong.path(), "WRONG_KEY")?;
+        }
+        add("nobody", closed, key, &self.presented.path(), "METRICS_KEY")?;
+        Ok(config)
+    }
+}
+
+fn try_out(method: &Method, scraper: Scraper, program: &Program, storage: &Program) -> io::Result<Finding> {
+    let (old, new) = (numbered_key(0), numbered_key(1));
+    let files = Files::new(&old)?;
+    let accepted = KeyFile::new(files.folder.path(), "accepted_keys", &[&old])?;
+    let has_tls = method.text.contains("scheme: https");
+    let mut servers =
+        Server::ALL.iter().map(|server| start(*server, has_tls, &files, &accepted)).collect::<io::Result<Vec<_>>>()?;
+    // Nobody listens there any more.
+    let closed = TcpListener::bind(("127.0.0.1", 0))?.local_addr()?.port();
+
+    let data = files.folder.path().join("data");
+    fs::create_dir(&data)?;
+    let config = files.config(method, &servers, &old, closed)?;
+    let config_file = data.join(if scraper == Scraper::Vmagent { "vmagent.yml" } else { "prometheus.yml" });
+    fs::write(&config_file, &config)?;
+    let environment = |key: &str| [("METRICS_KEY", key.to_owned()), ("WRONG_KEY", WRONG.to_owned())];
+    let start = |key: &str, config: &str| {
+        let environment = environment(key);
+        let environment = environment.each_ref().map(|(name, value)| (*name, value.as_str()));
+        Scraping::start(scraper, program, storage, &data, config, &environment)
+    };
+
+    let checked = scraper.check(program, &config_file)?;
+    if method.refused_by.contains(&scraper) {
+        let Err(started) = start(&old, &config).map(drop) else { return Err(io::Error::other("it takes the file")) };
+        let Err(said) = checked else { return Err(io::Error::other("its check takes the file")) };
+        if [old.as_str(), WRONG].iter().any(|key| said.contains(key) || started.to_string().contains(key)) {
+            return Err(io::Error::other("it shows the key when it refuses the file"));
+        }
+        return Ok(Finding::Refused);
+    }
+    checked.map_err(|said| io::Error::other(format!("its check refuses the file: {said}")))?;
+
+    let mut scraping = start(&old, &config)?;
+    scrapes(&scraping, scraper, &accepted, has_tls)?;
+    let shown = places(&scraping, method, &files, &[&old, WRONG])?;
+    let said: String = servers.iter().map(Guarded::output).collect();
+    if [old.as_str(), WRONG].iter().any(|key| said.contains(key)) {
+        return Err(io::Error::other("a service has logged a key"));
+    }
+
+    // A new key: accepted beside the old one, then presented, then alone.
+    accepted.write(&[&new, &old])?;
+    for server in &mut servers {
+        server.wait_until(&new, true)?;
+    }
+    files.presented.write(&[&new])?;
+    let config = files.config(method, &servers, &new, closed)?;
+    fs::write(&config_file, &config)?;
+    let mut renewal = Renewal::File;
+    while !previous_key_falls_out_of_use(&mut servers, &new, Duration::from_secs(8))? {
+        renewal = match renewal {
+            Renewal::File => {
+                scraping.reload()?;
+                Renewal::Reload
+            }
+            Renewal::Reload => {
+                drop(scraping);
+                scraping = start(&new, &config)?;
+                Renewal::Restart
+            }
+            Renewal::Restart => return Err(io::Error::other("it goes on with the old key")),
+        };
+    }
+    accepted.write(&[&new])?;
+    for server in &mut servers {
+        server.wait_until(&old, false)?;
+    }
+    is_up(&scraping)?;
+    if has_tls {
+        takes_another_certificate(&scraping, &files)?;
+    }
+    Ok(Finding::Works { shown, renewal })
+}
+
+fn start(of: Server, has_tls: bool, files: &Files, accepted: &KeyFile) -> io::Result<Guarded> {
+    let accepted = accepted.path();
+    let mut environment =
+        vec![("METRICS_VERIFICATION_KEY_FILE", accepted.as_str()), ("METRICS_VERIFICATION_QUERY", "key")];
+    if !has_tls {
+        return Ok(Guarded::new(of, of.start(&of.build(Profile::Debug)?, &environment)?, None));
+    }
+    environment.push(("METRICS_VERIFICATION_CLIENT_NAMES", "prometheus.example"));
+    let folder = files.folder.path();
+    let identity = files.authority.issue(folder, of.name(), &["localhost"], Validity::Current)?;
+    let tls = [identity.certificate.display().to_string(), identity.key.display().to_string(), files.path("ca.pem")];
+    let running = of.start_tls(&of.build_tls()?, tls.each_ref().map(String::as_str), &environment)?;
+    let identity = files.authority.issue(folder, "operator", &["prometheus.example"], Validity::Current)?;
+    Ok(Guarded::new(of, running, Some(files.authority.client(Some(&identity))?)))
+}
+
+/// The target of each job is as it should be, and its samples are stored.
+fn scrapes(scraping: &Scraping, scraper: Scraper, accepted: &KeyFile, has_tls: bool) -> io::Result<()> {
+    let storage = scraping.storage();
+    for server in Server::ALL {
+        let name = server.name();
+        // The target is up, scrape after scrape, and its own metrics are stored.
+        storage.wait_for_sample(&format!("count_over_time(up{{job='{name}'}}[1m])"), |scrapes| scrapes >= 3.0)?;
+        storage.wait_for_sample(&format!("min_over_time(up{{job='{name}'}}[1m])"), |up| up > 0.5)?;
+        let served = format!("metrics_scrapes_total{{job='{name}'}}");
+        storage.wait_for_sample(&served, |scrapes| scrapes >= 2.0)?;
+        storage.wait_for_sample(&format!("process_resident_memory_bytes{{job='{name}'}}"), |bytes| bytes > 1e6)?;
+        // The other is down, and was never up.
+        storage.wait_for_sample(&format!("count_over_time(up{{job='{name}-intruder'}}[1m])"), |n| n >= 3.0)?;
+        storage.wait_for_sample(&format!("max_over_time(up{{job='{name}-intruder'}}[1m])"), |up| up < 0.5)?;
+        // The examples with TLS count no requests.
+        if !has_tls {
+            let of_metrics = format!("job='{name}',route='/metrics'");
+            for status in [200, 401] {
+                let requests = format!("http_requests_total{{{of_metrics},status='{status}'}}");
+                storage.wait_for_sample(&requests, |requests| requests >= 2.0)?;
+            }
+            let median = format!("histogram_quantile(0.5, http_request_duration_seconds_bucket{{{of_metrics}}})");
+            storage.wait_for_sample(&median, |seconds| seconds > 0.0)?;
+        }
+        // The guard counts its checks, with the reasons, and tells of its key file.
+        for outcome in ["outcome='allowed',key='current'", "outcome='wrong',key=''"] {
+            let checks = format!("metrics_guard_checks_total{{job='{name}',{outcome}}}");
+            storage.wait_for_sample(&checks, |checks| checks >= 2.0)?;
+        }
+        let of_file = format!("{{job='{name}',file='{}'}}", accepted.path());
+        storage.wait_for_sample(&format!("metrics_guard_key_file_stale{of_file}"), |stale| stale < 0.5)?;
+        let age = format!("time() - metrics_guard_key_file_modified_timestamp_seconds{of_file}");
+        storage.wait_for_sample(&age, |seconds| (0.0..600.0).contains(&seconds))?;
+
+        let (health, error) = scraping.target(name)?;
+        if health != "up" || !error.is_empty() {
+            return Err(io::Error::other(format!("{name} is {health}: {error}")));
+        }
+        let (health, error) = scraping.target(&format!("{name}-intruder"))?;
+        let refused = match scraper {
+            Scraper::Prometheus(_) => "server returned HTTP status 401 Unauthorized",
+            Scraper::Vmagent => "401",
+        };
+        if health != "down" || !error.contains(refused) {
+            return Err(io::Error::other(format!("{name} with a wrong key is {health}: {error}")));
+        }
+    }
+    storage.wait_for_sample("count_over_time(up{job='nobody'}[1m])", |scrapes| scrapes >= 2.0)
+}
+
+/// Where a key shows, in any form in which it was sent. A private key must not show at all.
+fn places(scraping: &Scraping, method: &Method, files: &Files, keys: &[&str]) -> io::Result<BTreeSet<Place>> {
+    use base64ct::{Base64, Encoding};
+
+    let mut secrets: Vec<String> = keys.iter().map(|key| (*key).to_owned()).collect();
+    secrets.extend(keys.iter().map(|key| Base64::encode_string(format!("prometheus:{key}").as_bytes())));
+    let private = files.private_lines()?;
+    let mut places = BTreeSet::new();
+    for (place, text) in scraping.shows()? {
+        if private.iter().any(|line| text.contains(line)) {
+            return Err(io::Error::other(format!("{}: a private key shows: {place:?}", method.file)));
+        }
+        if secrets.iter().any(|secret| text.contains(secret)) {
+            places.insert(place);
+        }
+    }
+    Ok(places)
+}
+
+/// The last scrapes of those with the right key were all good.
+fn is_up(scraping: &Scraping) -> io::Result<()> {
+    let right = "job!~'.*-intruder|nobody'";
+    let storage = scraping.storage();
+    storage.wait_for_sample(&format!("count(min_over_time(up{{{right}}}[3s]) > 0.5)"), |jobs| jobs > 2.5)
+}
+
+/// A certificate that the servers refuse is shown as soon as it lies there; and then the right one again.
+fn takes_another_certificate(scraping: &Scraping, files: &Files) -> io::Result<()> {
+    files.show_certificate("of-another")?;
+    let deadline = Instant::now() + Duration::from_secs(20);
+    for server in Server::ALL {
+        while !scraping.target(server.name())?.1.contains("403") {
+            if Instant::now() > deadline {
+                return Err(io::Error::other("it goes on with the old certificate"));
+            }
+            thread::sleep(Duration::from_millis(250));
+        }
+    }
+    files.show_certificate("of-prometheus")?;
+    is_up(scraping)
+}

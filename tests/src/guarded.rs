@@ -1,0 +1,168 @@
+//! A server under test whose keys change, as an operator changes them and as a scraper sees it.
+
+use std::{
+    fs, io,
+    net::SocketAddr,
+    path::{Path, PathBuf},
+    thread,
+    time::{Duration, Instant},
+};
+
+use rustls::ClientConfig;
+
+use crate::{
+    certificates::exchange_tls,
+    server::{Running, Server},
+    wire::{exchange, request},
+};
+
+/// A key file as an operator writes it: under another name, and renamed.
+pub struct KeyFile(PathBuf);
+
+impl KeyFile {
+    /// A new one with these keys.
+    ///
+    /// # Errors
+    ///
+    /// If it cannot be written.
+    pub fn new(folder: &Path, name: &str, keys: &[&str]) -> io::Result<KeyFile> {
+        let file = KeyFile(folder.join(name));
+        file.write(keys)?;
+        Ok(file)
+    }
+
+    /// Its path, as a setting says it.
+    #[must_use]
+    pub fn path(&self) -> String {
+        self.0.display().to_string()
+    }
+
+    /// Puts these keys in the place of the others.
+    ///
+    /// # Errors
+    ///
+    /// If it cannot be written.
+    pub fn write(&self, keys: &[&str]) -> io::Result<()> {
+        let temporary = self.0.with_extension("new");
+        fs::write(&temporary, keys.join("\n") + "\n")?;
+        fs::rename(temporary, &self.0)
+    }
+}
+
+/// A server that is up, and how to ask it.
+pub struct Guarded {
+    of: Server,
+    running: Running,
+    client: Option<ClientConfig>,
+    refused: u32,
+}
+
+impl Guarded {
+    /// This server, asked in clear, or over TLS by `client`.
+    #[must_use]
+    pub const fn new(of: Server, running: Running, client: Option<ClientConfig>) -> Guarded {
+        Guarded { of, running, client, refused: 0 }
+    }
+
+    /// Which it is.
+    #[must_use]
+    pub const fn of(&self) -> Server {
+        self.of
+    }
+
+    /// Where it listens.
+    #[must_use]
+    pub const fn address(&self) -> SocketAddr {
+        self.running.address
+    }
+
+    /// All that it has printed.
+    #[must_use]
+    pub fn output(&self) -> String {
+        self.running.process.output()
+    }
+
+    /// How many requests made here it has refused.
+    #[must_use]
+    pub const fn refused(&self) -> u32 {
+        self.refused
+    }
+
+    /// Its metrics, or nothing if it refuses the key.
+    ///
+    /// # Errors
+    ///
+    /// If it does not answer, or with another status than 200 and 401.
+    pub fn ask(&mut self, key: &str) -> io::Result<Option<String>> {
+        let line = format!("Authorization: Bearer {key}");
+        let request = request("GET", "/metrics", &[line.as_bytes()]);
+        let answer = match &self.client {
+            Some(client) => exchange_tls(self.running.address, client, &request)?,
+            None => {
+                let response = exchange(self.running.address, &request)?;
+                format!("HTTP/1.1 {}\r\n\r\n{}", response.status, response.text())
+            }
+        };
+        if answer.starts_with("HTTP/1.1 200") {
+            return Ok(Some(answer));
+        }
+        if !answer.starts_with("HTTP/1.1 401") {
+            return Err(io::Error::other(format!("{:?}: {answer}", self.of)));
+        }
+        self.refused += 1;
+        Ok(None)
+    }
+
+    /// Waits until the key is accepted, or is not any more.
+    ///
+    /// # Errors
+    ///
+    /// If that takes longer than ten seconds.
+    pub fn wait_until(&mut self, key: &str, is_accepted: bool) -> io::Result<()> {
+        let deadline = Instant::now() + Duration::from_secs(10);
+        while self.ask(key)?.is_some() != is_accepted {
+            if Instant::now() > deadline {
+                return Err(io::Error::other(format!("{:?}: a key is not in force, or still is", self.of)));
+            }
+            thread::sleep(Duration::from_millis(200));
+        }
+        Ok(())
+    }
+
+    /// A sample of its guard's, as the server itself exports it; zero if it does not.
+    ///
+    /// # Errors
+    ///
+    /// If it does not answer with its metrics.
+    pub fn sample(&mut self, key: &str, series: &str) -> io::Result<f64> {
+        let text = self.ask(key)?.ok_or_else(|| io::Error::other(format!("{:?} refuses the key", self.of)))?;
+        Ok(text.lines().find_map(|line| line.strip_prefix(series)?.trim().parse().ok()).unwrap_or_default())
+    }
+}
+
+/// Whether within `patience` a time comes in which none of these servers is asked with its previous key for longer than
+/// a scrape takes to come round.
+///
+/// # Errors
+///
+/// If one of them does not answer to `current`.
+pub fn previous_key_falls_out_of_use(servers: &mut [Guarded], current: &str, patience: Duration) -> io::Result<bool> {
+    const PREVIOUS: &str = r#"metrics_guard_checks_total{key="previous",outcome="allowed"}"#;
+    let uses = |servers: &mut [Guarded]| -> io::Result<Vec<u64>> {
+        // As bits, since a count that stands still is the same number.
+        servers.iter_mut().map(|server| server.sample(current, PREVIOUS).map(f64::to_bits)).collect()
+    };
+    let deadline = Instant::now() + patience;
+    let mut before = uses(servers)?;
+    loop {
+        thread::sleep(Duration::from_millis(1500));
+        let now = uses(servers)?;
+        if now == before {
+            return Ok(true);
+        }
+        if Instant::now() > deadline {
+            return Ok(false);
+        }
+        before = now;
+    }
+}

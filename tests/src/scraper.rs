@@ -1,0 +1,258 @@
+//! Prometheus and vmagent, as one thing: what scrapes, stores what it got, and shows what it knows.
+
+use std::{
+    fs, io,
+    net::SocketAddr,
+    path::{Path, PathBuf},
+    process::Command,
+};
+
+use serde_json::Value;
+
+use crate::{
+    process::Process,
+    prometheus::{Prometheus, Version, fetch_or_say_so},
+    wire::exchange,
+};
+
+/// A scraper that can be had.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Scraper {
+    /// Prometheus, in one of its versions.
+    Prometheus(Version),
+    /// vmagent of `VictoriaMetrics`.
+    Vmagent,
+}
+
+/// Where a scraper shows something.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Place {
+    /// Its targets: the page or the API.
+    Targets,
+    /// Its configuration, the same.
+    Configuration,
+    /// Its log, Prometheus's at level debug.
+    Log,
+    /// Anywhere else that was looked at: its own metrics, its flags, its command line, the names of what it stores.
+    Elsewhere,
+}
+
+/// A program, and its version.
+#[derive(Debug, Clone)]
+pub struct Program {
+    /// Where it is.
+    pub path: PathBuf,
+    /// As `2.53.3`.
+    pub version: String,
+}
+
+impl Scraper {
+    /// All of them.
+    pub const ALL: [Scraper; 4] = [
+        Scraper::Prometheus(Version::Bookworm),
+        Scraper::Prometheus(Version::Trixie),
+        Scraper::Prometheus(Version::Forky),
+        Scraper::Vmagent,
+    ];
+
+    /// Its slot in get-prometheus.sh.
+    #[must_use]
+    pub const fn slot(self) -> &'static str {
+        match self {
+            Scraper::Prometheus(version) => version.slot(),
+            Scraper::Vmagent => "vm",
+        }
+    }
+
+    /// What people call it.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Scraper::Prometheus(_) => "Prometheus",
+            Scraper::Vmagent => "vmagent",
+        }
+    }
+
+    /// The program, as [`fetch_or_say_so`] gets it.
+    ///
+    /// # Errors
+    ///
+    /// Those of that function.
+    pub fn fetch_or_say_so(self, cache: &Path) -> io::Result<Option<Program>> {
+        let program = match self {
+            Scraper::Prometheus(_) => "prometheus",
+            Scraper::Vmagent => "vmagent",
+        };
+        let Some(path) = fetch_or_say_so(cache, self.slot(), program)? else { return Ok(None) };
+        let version = fs::read_to_string(path.with_file_name("VERSION"))?;
+        let version = version.split(['+', '-', '\n']).next().unwrap_or_default().to_owned();
+        Ok(Some(Program { path, version }))
+    }
+
+    /// What its own check says of a configuration: promtool, or vmagent's dry run. An error is what it says against it.
+    ///
+    /// # Errors
+    ///
+    /// If the check cannot be run.
+    pub fn check(self, program: &Program, config_file: &Path) -> io::Result<Result<(), String>> {
+        let mut command = match self {
+            Scraper::Prometheus(_) => {
+                let mut promtool = Command::new(program.path.with_file_name("promtool"));
+                promtool.args(["check", "config"]).arg(config_file);
+                promtool
+            }
+            Scraper::Vmagent => {
+                let mut vmagent = Command::new(&program.path);
+                vmagent.arg("-dryRun").arg(format!("-promscrape.config={}", config_file.display()));
+                vmagent
+            }
+        };
+        let output = command.output()?;
+        let said = [output.stdout, output.stderr].concat();
+        Ok(if output.status.success() { Ok(()) } else { Err(String::from_utf8_lossy(&said).into_owned()) })
+    }
+}
+
+/// A scraper that is up.
+pub enum Scraping {
+    /// A Prometheus.
+    Prometheus(Prometheus),
+    /// A vmagent, and the Prometheus that it writes to.
+    Vmagent {
+        /// Where its pages are.
+        address: SocketAddr,
+        /// It.
+        process: Process,
+        /// Its storage.
+        storage: Prometheus,
+    },
+}
+
+impl Scraping {
+    /// Starts the program with this configuration, and waits until it is up. Its data go into `folder` too. `storage` is
+    /// the Prometheus for what vmagent finds, and is not used for others.
+    ///
+    /// # Errors
+    ///
+    /// If it refuses the configuration, or does not come up.
+    pub fn start(
+        scraper: Scraper,
+        program: &Program,
+        storage: &Program,
+        folder: &Path,
+        config: &str,
+        environment: &[(&str, &str)],
+    ) -> io::Result<Scraping> {
+        if let Scraper::Prometheus(_) = scraper {
+            return Prometheus::start(&program.path, folder, config).map(Scraping::Prometheus);
+        }
+        let config_file = folder.join("vmagent.yml");
+        fs::write(&config_file, config)?;
+        // It finds nothing by itself, and says so.
+        let receiver = ["--web.enable-remote-write-receiver"];
+        let storage = Prometheus::start_with(&storage.path, folder, "scrape_configs: []\n", &receiver)?;
+        let mut command = Command::new(&program.path);
+        command
+            .arg(format!("-promscrape.config={}", config_file.display()))
+            .arg(format!("-remoteWrite.url=http://{}/api/v1/write", storage.address()))
+            .arg(format!("-remoteWrite.tmpDataPath={}", folder.join("queue").display()))
+            .args(["-httpListenAddr=127.0.0.1:0", "-remoteWrite.forcePromProto", "-remoteWrite.flushInterval=1s"])
+            .args(["-memory.allowedBytes=256MiB"])
+            .envs(environment.iter().copied());
+        let mut process = Process::start(&mut command)?;
+        let address = process.wait_for(|line| {
+            let url = line.split_once("started server at http://")?.1;
+            url.trim_end_matches('/').parse().ok()
+        })?;
+        // It listens before it has read its configuration.
+        process.wait_for(|line| line.contains("service discovery routines in").then_some(()))?;
+        Ok(Scraping::Vmagent { address, process, storage })
+    }
+
+    /// The Prometheus that has the samples.
+    #[must_use]
+    pub const fn storage(&self) -> &Prometheus {
+        match self {
+            Scraping::Prometheus(prometheus) | Scraping::Vmagent { storage: prometheus, .. } => prometheus,
+        }
+    }
+
+    fn process(&self) -> &Process {
+        match self {
+            Scraping::Prometheus(prometheus) => prometheus.process(),
+            Scraping::Vmagent { process, .. } => process,
+        }
+    }
+
+    /// Has it read the configuration that stands in its file now.
+    ///
+    /// # Errors
+    ///
+    /// If the signal cannot be sent.
+    pub fn reload(&self) -> io::Result<()> {
+        let status = Command::new("kill").args(["-HUP", &self.process().id().to_string()]).status()?;
+        if status.success() { Ok(()) } else { Err(io::Error::other(format!("kill: {status}"))) }
+    }
+
+    /// All that it has logged.
+    #[must_use]
+    pub fn log(&self) -> String {
+        self.process().output()
+    }
+
+    /// The health of the target with this job, and the last error.
+    ///
+    /// # Errors
+    ///
+    /// If it does not know such a target.
+    pub fn target(&self, job: &str) -> io::Result<(String, String)> {
+        let targets: Value = serde_json::from_str(&self.get("/api/v1/targets")?)?;
+        let active = targets.pointer("/data/activeTargets").and_then(Value::as_array);
+        let target = active.and_then(|targets| targets.iter().find(|target| target["labels"]["job"] == job));
+        let target = target.ok_or_else(|| io::Error::other(format!("no {job} among the targets: {targets}")))?;
+        let says = |field: &str| target[field].as_str().unwrap_or_default().to_owned();
+        Ok((says("health"), says("lastError")))
+    }
+
+    /// All that it shows, by place.
+    ///
+    /// # Errors
+    ///
+    /// If it does not answer.
+    pub fn shows(&self) -> io::Result<Vec<(Place, String)>> {
+        let (targets, configuration, elsewhere): (&[_], _, &[_]) = match self {
+            Scraping::Prometheus(_) => {
+                (&["/api/v1/targets"], "/api/v1/status/config", &["/metrics", "/api/v1/status/flags"])
+            }
+            Scraping::Vmagent { .. } => {
+                (&["/api/v1/targets", "/targets", "/service-discovery"], "/config", &["/metrics", "/flags"])
+            }
+        };
+        let mut shown = vec![(Place::Configuration, self.get(configuration)?), (Place::Log, self.log())];
+        for path in targets {
+            shown.push((Place::Targets, self.get(path)?));
+        }
+        for path in elsewhere {
+            shown.push((Place::Elsewhere, self.get(path)?));
+        }
+        // {__name__=~".+"}
+        let series = self.storage().api("series?match[]=%7B__name__%3D~%22.%2B%22%7D")?;
+        shown.push((Place::Elsewhere, series.to_string()));
+        let command = fs::read(format!("/proc/{}/cmdline", self.process().id()))?;
+        shown.push((Place::Elsewhere, String::from_utf8_lossy(&command).into_owned()));
+        Ok(shown)
+    }
+
+    fn get(&self, path: &str) -> io::Result<String> {
+        let address = match self {
+            Scraping::Prometheus(prometheus) => prometheus.address(),
+            Scraping::Vmagent { address, .. } => *address,
+        };
+        // HTTP/1.0, since the answers may be long, and would come in chunks.
+        let response = exchange(address, format!("GET {path} HTTP/1.0\r\nHost: scraper\r\n\r\n").as_bytes())?;
+        match response.status {
+            200 => Ok(response.text()),
+            status => Err(io::Error::other(format!("{path}: {status}"))),
+        }
+    }
+}
