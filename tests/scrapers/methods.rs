@@ -31,7 +31,7 @@ pub(crate) struct Method {
     text: &'static str,
     /// The field that does it.
     pub(crate) field: &'static str,
-    /// The version that brought it, as its project says.
+    /// The version that brought it, as facts that were not tried here have it.
     pub(crate) since: &'static str,
     refused_by: &'static [Scraper],
 }
@@ -51,15 +51,15 @@ pub(crate) const METHODS: [Method; 6] = [
     Method {
         file: "prometheus/client_certificate.yml",
         text: include_str!("../../deploy/prometheus/client_certificate.yml"),
-        field: "tls_config.cert_file, beside it",
-        since: "Prometheus 2.26",
+        field: "tls_config.cert_file",
+        since: "any version",
         refused_by: &[],
     },
     Method {
         file: "prometheus/basic_auth.yml",
         text: include_str!("../../deploy/prometheus/basic_auth.yml"),
         field: "basic_auth.password_file",
-        since: "Prometheus 1.6",
+        since: "any version",
         refused_by: &[],
     },
     Method {
@@ -73,7 +73,7 @@ pub(crate) const METHODS: [Method; 6] = [
         file: "vmagent/headers.yml",
         text: include_str!("../../deploy/vmagent/headers.yml"),
         field: "headers",
-        since: "vmagent 1.68",
+        since: "vmagent 1.145 or earlier",
         refused_by: &PROMETHEUS,
     },
     Method {

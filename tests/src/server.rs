@@ -1,7 +1,7 @@
 //! The examples as servers under test: built as a user builds them, run as child processes.
 
 use std::{
-    io,
+    env, io,
     net::SocketAddr,
     path::{Path, PathBuf},
     process::Command,
@@ -61,7 +61,7 @@ impl Server {
             Profile::Debug => cargo,
             Profile::Release => cargo.release().features("tracing"),
         };
-        cargo.run().map(|run| run.path().to_owned()).map_err(io::Error::other)
+        outside_of_a_build(cargo).run().map(|run| run.path().to_owned()).map_err(io::Error::other)
     }
 
     /// Builds its example behind TLS. Rocket's is the same one.
@@ -75,7 +75,7 @@ impl Server {
             Server::Warp => CargoBuild::new().package("metrics-guard-warp").example("warp_tls"),
             Server::Hyper => CargoBuild::new().package("metrics-guard-core").example("hyper_tls").features("macros"),
         };
-        cargo.run().map(|run| run.path().to_owned()).map_err(io::Error::other)
+        outside_of_a_build(cargo).run().map(|run| run.path().to_owned()).map_err(io::Error::other)
     }
 
     /// Starts what [`build_tls`](Server::build_tls) made, with the certificate and the key in these files, and to trust
@@ -147,6 +147,15 @@ impl Server {
         command.envs(environment.iter().copied());
         command
     }
+}
+
+/// Without what cargo says to the tests that it runs: a build script that looks at these variables (ring's does) would
+/// have its crate and all that need it built anew for the examples, and then again for the tests.
+fn outside_of_a_build(cargo: CargoBuild) -> CargoBuild {
+    let said = env::vars_os().map(|(name, _)| name).filter(|name| {
+        name.to_str().is_some_and(|name| name.starts_with("CARGO_PKG_") || name.starts_with("CARGO_MANIFEST_"))
+    });
+    said.fold(cargo, CargoBuild::env_remove)
 }
 
 /// How a server is built.
