@@ -1,7 +1,489 @@
 //! The files for collectors other than Prometheus and vmagent.
+//!
+//! Of the OpenTelemetry Collector, the part that is Prometheus' own is run; of the Datadog Agent, the check. Of Grafana Alloy
+//! and Telegraf nothing can be had: their files are held against the names that their sources define.
 
-use libtest_mimic::Trial;
+use std::{
+    env, fs,
+    io::{self, BufRead, BufReader, Write as _},
+    path::{Path, PathBuf},
+    process::{Child, ChildStdin, ChildStdout, Command, Stdio},
+    thread,
+    time::{Duration, Instant},
+};
+
+use libtest_mimic::{Completion, Failed, Trial};
+use metrics_guard_tests::{
+    KEY, WRONG, numbered_key,
+    prometheus::{Prometheus, Version},
+    server::{Profile, Running, Server},
+    wire::{exchange, request},
+};
+use serde_json::Value;
+
+const ALLOY: &str = include_str!("../../deploy/alloy/config.alloy");
+const OTEL: &str = include_str!("../../deploy/otel/collector.yaml");
+const DATADOG: &str = include_str!("../../deploy/datadog/conf.yaml");
+const TELEGRAF: &str = include_str!("../../deploy/telegraf/telegraf.conf");
+
+const KEY_FILE: &str = "/etc/prometheus/keys/metrics_key";
+const TARGET: &str = "my-service:8000";
 
 pub(crate) fn trials() -> Vec<Trial> {
-    Vec::new()
+    let promtool = Version::ALL.map(|version| {
+        Trial::ignorable_test(format!("otel_config_by_promtool_{}", version.slot()), move || {
+            with_prometheus(version, check_otel)
+        })
+    });
+    let others = [
+        Trial::ignorable_test("otel_config_by_prometheus_trixie", || with_prometheus(Version::Trixie, scrape_as_otel)),
+        Trial::ignorable_test("datadog_check", || match Python::fetch_or_say_so()? {
+            Some(python) => Ok(datadog(&python).map(|()| Completion::Completed)?),
+            None => Ok(Completion::ignored_with("no check of the Datadog Agent")),
+        }),
+        Trial::test("alloy_names", || alloy_names().map_err(Failed::from)),
+        Trial::test("telegraf_names", || telegraf_names().map_err(Failed::from)),
+        Trial::test("telegraf_key_file", || Ok(telegraf_key_file()?)),
+    ];
+    promtool.into_iter().chain(others).collect()
+}
+
+fn with_prometheus(version: Version, test: impl Fn(&Path) -> io::Result<()>) -> Result<Completion, Failed> {
+    let cache = Path::new(env!("CARGO_TARGET_TMPDIR")).join("scrapers");
+    match version.fetch_or_say_so(&cache)? {
+        Some(program) => Ok(test(&program).map(|()| Completion::Completed)?),
+        None => Ok(Completion::ignored_with(format!("no Prometheus of {}", version.slot()))),
+    }
+}
+
+/// `text` with other words in the place of some that must be in it.
+fn replace(text: &str, words: &[(&str, &str)]) -> io::Result<String> {
+    words.iter().try_fold(text.to_owned(), |text, (word, other)| {
+        let is_there = text.contains(word);
+        is_there
+            .then(|| text.replace(word, other))
+            .ok_or_else(|| io::Error::other(format!("`{word}` is not in the file")))
+    })
+}
+
+// OpenTelemetry Collector
+
+/// What the Collector hands to the code of Prometheus: all below `config:`, in which it has made one `$` of two.
+fn otel_config() -> io::Result<String> {
+    let (_, rest) = OTEL.split_once("\n    config:\n").ok_or_else(|| io::Error::other("no `config` in the file"))?;
+    let config: String =
+        rest.lines().map_while(|line| line.strip_prefix("      ")).flat_map(|line| [line, "\n"]).collect();
+    if config.replace("$$", "").contains('$') {
+        return Err(io::Error::other("the Collector would take a `$` for the name of a variable"));
+    }
+    Ok(config.replace("$$", "$"))
+}
+
+fn check_otel(prometheus: &Path) -> io::Result<()> {
+    let folder = tempfile::tempdir()?;
+    let key_file = folder.path().join("metrics_key");
+    fs::write(&key_file, format!("{KEY}\n"))?;
+    let config_file = folder.path().join("prometheus.yml");
+    fs::write(&config_file, replace(&otel_config()?, &[(KEY_FILE, &key_file.display().to_string())])?)?;
+    let promtool = prometheus.with_file_name("promtool");
+    let output = Command::new(promtool).args(["check", "config"]).arg(&config_file).output()?;
+    if !output.status.success() {
+        return Err(io::Error::other(format!("{output:?}")));
+    }
+    Ok(())
+}
+
+fn scrape_as_otel(program: &Path) -> io::Result<()> {
+    let folder = tempfile::tempdir()?;
+    let service = Service::start(folder.path(), &[KEY])?;
+    let key_file = folder.path().join("metrics_key");
+    fs::write(&key_file, format!("{KEY}\n"))?;
+    let config = replace(
+        &otel_config()?,
+        &[
+            (KEY_FILE, &key_file.display().to_string()),
+            (TARGET, &service.running.address.to_string()),
+            ("scrape_interval: 15s", "scrape_interval: 1s"),
+        ],
+    )?;
+    let prometheus = Prometheus::start(program, folder.path(), &config)?;
+    prometheus.wait_for_sample("count_over_time(up{job='my-service'}[1m])", |scrapes| scrapes >= 3.0)?;
+    prometheus.wait_for_sample("min_over_time(up{job='my-service'}[1m])", |up| up > 0.5)?;
+    prometheus.wait_for_sample("process_resident_memory_bytes{job='my-service'}", |bytes| bytes > 1e6)?;
+    fs::write(&key_file, WRONG)?;
+    prometheus.wait_for_sample("up{job='my-service'}", |up| up < 0.5)
+}
+
+// Datadog Agent
+
+/// A Python in a folder of its own, with what the check needs.
+struct Python(PathBuf);
+
+impl Python {
+    fn fetch_or_say_so() -> io::Result<Option<Python>> {
+        match Python::fetch() {
+            Ok(python) => Ok(Some(python)),
+            Err(problem) => {
+                let problem = io::Error::other(format!("NO CHECK OF DATADOG: {problem}"));
+                eprintln!("{problem}");
+                let in_ci = env::var_os("CI").is_some_and(|ci| !ci.is_empty() && ci != "false");
+                if in_ci { Err(problem) } else { Ok(None) }
+            }
+        }
+    }
+
+    fn fetch() -> io::Result<Python> {
+        let requirements = Path::new(env!("CARGO_MANIFEST_DIR")).join("scrapers/datadog-requirements.txt");
+        let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join("scrapers/datadog");
+        let python = Python(folder.join("bin/python"));
+        let wanted = fs::read_to_string(&requirements)?;
+        let installed = folder.join("installed.txt");
+        if fs::read_to_string(&installed).is_ok_and(|installed| installed == wanted) {
+            return Ok(python);
+        }
+        run(Command::new("python3").args(["-m", "venv", "--clear"]).arg(&folder))?;
+        // Wheels only: nothing is compiled, and no package's own code runs.
+        let options =
+            ["-m", "pip", "install", "--quiet", "--no-deps", "--only-binary=:all:", "--retries=2", "--timeout=30"];
+        run(Command::new(&python.0).args(options).arg("--requirement").arg(&requirements))?;
+        fs::write(installed, wanted)?;
+        Ok(python)
+    }
+}
+
+fn run(command: &mut Command) -> io::Result<()> {
+    let output = command.stdin(Stdio::null()).output()?;
+    let said = || io::Error::other(format!("{command:?}: {}", String::from_utf8_lossy(&output.stderr)));
+    output.status.success().then_some(()).ok_or_else(said)
+}
+
+/// The Agent's check, at work on one configuration.
+struct Check {
+    child: Child,
+    input: ChildStdin,
+    output: BufReader<ChildStdout>,
+}
+
+impl Check {
+    fn start(python: &Python, config_file: &Path) -> io::Result<Check> {
+        let program = Path::new(env!("CARGO_MANIFEST_DIR")).join("scrapers/datadog_check.py");
+        let mut command = Command::new(&python.0);
+        command.arg(program).arg(config_file).stdin(Stdio::piped()).stdout(Stdio::piped());
+        let mut child = command.spawn()?;
+        let input = child.stdin.take().ok_or(io::ErrorKind::BrokenPipe)?;
+        let output = BufReader::new(child.stdout.take().ok_or(io::ErrorKind::BrokenPipe)?);
+        Ok(Check { child, input, output })
+    }
+
+    /// One run of the check: what the program prints of it.
+    fn run(&mut self) -> io::Result<Value> {
+        self.input.write_all(b"\n")?;
+        let mut line = String::new();
+        self.output.read_line(&mut line)?;
+        if [KEY, WRONG, &numbered_key(1)].iter().any(|key| line.contains(*key)) {
+            return Err(io::Error::other(format!("a key is shown in {line}")));
+        }
+        serde_json::from_str(&line).map_err(|error| io::Error::other(format!("{error}: {line:?}")))
+    }
+
+    /// One run that finds the metrics.
+    fn succeed(&mut self) -> io::Result<Value> {
+        let report = self.run()?;
+        let memory = report["samples"]["my_service.process_resident_memory_bytes"].as_f64();
+        if report["error"] != "" || report["health"][0][0] != 0 || memory.is_none_or(|bytes| bytes < 1e6) {
+            return Err(io::Error::other(format!("not scraped: {report:#}")));
+        }
+        Ok(report)
+    }
+
+    /// One run that does not.
+    fn fail(&mut self) -> io::Result<Value> {
+        const REFUSED: &str = "401 Client Error: Unauthorized for url";
+        let report = self.run()?;
+        let says_so = report["error"].as_str().is_some_and(|error| error.contains(REFUSED));
+        if !says_so || report["health"][0][0] != 2 || report["samples"] != Value::Object(serde_json::Map::new()) {
+            return Err(io::Error::other(format!("not refused: {report:#}")));
+        }
+        Ok(report)
+    }
+}
+
+impl Drop for Check {
+    fn drop(&mut self) {
+        // Neither fails but for a child that has ended already.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+fn datadog(python: &Python) -> io::Result<()> {
+    let other_header = [("Authorization # or: X-Metrics-Key", "X-Metrics-Key"), ("Bearer <TOKEN>", "<TOKEN>")];
+    for writer in [&[][..], &other_header] {
+        let folder = tempfile::tempdir()?;
+        let mut service = Service::start(folder.path(), &[KEY])?;
+        let key_file = folder.path().join("metrics_key");
+        let config_file = folder.path().join("conf.yaml");
+        let address = service.running.address.to_string();
+        let config = replace(DATADOG, &[(KEY_FILE, &key_file.display().to_string()), (TARGET, &address)])?;
+        fs::write(&config_file, replace(&config, writer)?)?;
+
+        fs::write(&key_file, format!("{KEY}\n"))?;
+        let mut check = Check::start(python, &config_file)?;
+        check.succeed()?;
+        let report = check.succeed()?;
+        if report["samples"]["my_service.http_requests.count"].as_f64().is_none() {
+            return Err(io::Error::other(format!("no counters: {report:#}")));
+        }
+        expect_refusals(&mut service, KEY, 0)?;
+
+        // A rotation. While the old key is accepted, it stays in use.
+        let new = numbered_key(1);
+        service.accept(&[&new, KEY])?;
+        write_and_rename(&key_file, &format!("{new}\n"))?;
+        check.succeed()?;
+        if service.checks(&new, r#"key="previous",outcome="allowed""#)? == 0 {
+            return Err(io::Error::other("the new key is used before the old one is refused"));
+        }
+        // When it is refused, the file is read again, and the scrape succeeds.
+        service.accept(&[&new])?;
+        let before = service.refusals(&new)?;
+        check.succeed()?;
+        let report = check.succeed()?;
+        expect_refusals(&mut service, &new, before + 1)?;
+        // That there is a log in which a key could be seen.
+        let log = report["log"].as_str().unwrap_or_default();
+        for line in [r#""GET /metrics HTTP/1.1" 200"#, "Renewing auth token, as an error occurred: 401"] {
+            if !log.contains(line) {
+                return Err(io::Error::other(format!("`{line}` is not in {log}")));
+            }
+        }
+
+        // A wrong key: two refusals a scrape. It heals by itself.
+        write_and_rename(&key_file, WRONG)?;
+        let mut check = Check::start(python, &config_file)?;
+        check.fail()?;
+        check.fail()?;
+        expect_refusals(&mut service, &new, before + 5)?;
+        write_and_rename(&key_file, &format!(" {new}\r\n"))?;
+        check.succeed()?;
+    }
+    Ok(())
+}
+
+fn expect_refusals(service: &mut Service, key: &str, expected: u32) -> io::Result<()> {
+    let refusals = service.refusals(key)?;
+    if refusals == expected {
+        return Ok(());
+    }
+    Err(io::Error::other(format!("{refusals} refusals, and not {expected}")))
+}
+
+// Grafana Alloy
+
+/// What may stand in the blocks of the file: the attributes and blocks of `Arguments` and `HTTPClientConfig` in
+/// grafana/alloy, internal/component/prometheus/scrape/scrape.go (014ca2ae3f82) and
+/// internal/component/common/config/types.go (f9bf406ae08b), but for those that would hold a key.
+const ALLOY_NAMES: [(&str, &[&str]); 4] = [
+    (
+        "prometheus.scrape",
+        &[
+            "targets",
+            "forward_to",
+            "job_name",
+            "honor_labels",
+            "honor_timestamps",
+            "track_timestamps_staleness",
+            "scrape_interval",
+            "scrape_timeout",
+            "scrape_protocols",
+            "metrics_path",
+            "scheme",
+            "body_size_limit",
+            "sample_limit",
+            "authorization",
+            "tls_config",
+            "clustering",
+            "follow_redirects",
+            "enable_http2",
+        ],
+    ),
+    ("authorization", &["type", "credentials_file"]),
+    ("prometheus.remote_write", &["endpoint", "external_labels"]),
+    ("endpoint", &["url"]),
+];
+
+/// Of its syntax, this knows what the file uses: a block begins with a line that ends with `{`, and ends with one that is
+/// `}`, and an attribute is a line.
+fn alloy_names() -> Result<(), String> {
+    let mut open: Vec<&str> = Vec::new();
+    let mut values = Vec::new();
+    let code = ALLOY.lines().filter(|line| !line.is_empty() && !line.starts_with("//"));
+    for line in code.map(|line| line.split(" //").next().unwrap_or_default().trim()) {
+        let is_block = line.ends_with('{');
+        if line == "}" {
+            open.pop().ok_or("a `}` too many")?;
+            continue;
+        }
+        let name = line.split(' ').next().unwrap_or_default();
+        let parent = open.last().copied();
+        let allowed = match parent {
+            Some(parent) => ALLOY_NAMES.iter().find(|(block, _)| *block == parent).map_or(&[][..], |(_, names)| names),
+            None => &["prometheus.scrape", "prometheus.remote_write"],
+        };
+        if !allowed.contains(&name) {
+            return Err(format!("`{name}` in {parent:?} is not one of {allowed:?}"));
+        }
+        if is_block {
+            open.push(name);
+        } else {
+            let (_, value) = line.split_once(" = ").ok_or_else(|| format!("neither block nor attribute: {line}"))?;
+            values.push((parent, name, value));
+        }
+    }
+    if !open.is_empty() {
+        return Err(format!("{open:?} not closed"));
+    }
+    let key_file = format!("\"{KEY_FILE}\"");
+    for expected in [
+        (Some("authorization"), "type", "\"Bearer\""),
+        (Some("authorization"), "credentials_file", key_file.as_str()),
+        (Some("prometheus.scrape"), "follow_redirects", "false"),
+        (Some("prometheus.scrape"), "targets", "[{\"__address__\" = \"my-service:8000\"}]"),
+        (Some("prometheus.scrape"), "forward_to", "[prometheus.remote_write.default.receiver]"),
+    ] {
+        if values.iter().filter(|value| **value == expected).count() != 1 {
+            return Err(format!("{expected:?} is not once in {values:?}"));
+        }
+    }
+    Ok(())
+}
+
+// Telegraf
+
+/// The fields of `Prometheus` in influxdata/telegraf, plugins/inputs/prometheus/prometheus.go after 1.30.2, that a file
+/// like ours could have, but for those that would hold a key.
+const TELEGRAF_NAMES: [&str; 9] = [
+    "urls",
+    "bearer_token",
+    "content_length_limit",
+    "content_type_override",
+    "enable_request_metrics",
+    "metric_version",
+    "url_tag",
+    "ignore_timestamp",
+    "kubernetes_services",
+];
+
+const TELEGRAF_KEY_FILE: &str = "/etc/prometheus/keys/telegraf_key";
+
+fn telegraf_names() -> Result<(), String> {
+    let config: toml::Table = TELEGRAF.parse().map_err(|error| format!("{error}"))?;
+    let inputs = config.get("inputs").and_then(|inputs| inputs.get("prometheus")).and_then(toml::Value::as_array);
+    let [input] = inputs.map_or(&[][..], Vec::as_slice) else { return Err(format!("not one input: {config:?}")) };
+    let input = input.as_table().ok_or("not a table")?;
+    if let Some(name) = input.keys().find(|name| !TELEGRAF_NAMES.contains(&name.as_str())) {
+        return Err(format!("`{name}` is not one of {TELEGRAF_NAMES:?}"));
+    }
+    if input.get("bearer_token").and_then(toml::Value::as_str) != Some(TELEGRAF_KEY_FILE) {
+        return Err(format!("no `{TELEGRAF_KEY_FILE}` in {input:?}"));
+    }
+    let url = format!("http://{TARGET}/metrics");
+    let urls = input.get("urls").and_then(toml::Value::as_array).map_or(&[][..], Vec::as_slice);
+    if urls != [toml::Value::from(url)] {
+        return Err(format!("other URLs: {urls:?}"));
+    }
+    Ok(())
+}
+
+/// The key file as the comment in telegraf.conf makes it is one that can be sent as it is; and what the service says to
+/// values with more white space than that.
+fn telegraf_key_file() -> io::Result<()> {
+    let folder = tempfile::tempdir()?;
+    fs::write(folder.path().join("metrics_key"), format!("{KEY}\n"))?;
+    let recipe = TELEGRAF.lines().find_map(|line| line.strip_prefix("#   ")).unwrap_or_default();
+    run(Command::new("sh").args(["-euc", recipe]).current_dir(folder.path()))?;
+    let token = fs::read_to_string(folder.path().join("telegraf_key"))?;
+    if token != KEY {
+        return Err(io::Error::other(format!("{token:?}")));
+    }
+
+    let service = Service::start(folder.path(), &[KEY])?;
+    // No client of Go's sends the last two. The line break ends the field, or begins a continued line, which hyper refuses.
+    for (value, expected) in [
+        (token, 200),
+        (format!("{KEY} "), 200),
+        (format!("{KEY}\t"), 200),
+        (format!("{KEY}\n"), 200),
+        (format!("{KEY}\n more"), 400),
+    ] {
+        let line = format!("Authorization: Bearer {value}");
+        let answer = exchange(service.running.address, &request("GET", "/metrics", &[line.as_bytes()]))?;
+        if answer.status != expected {
+            return Err(io::Error::other(format!("{} for {value:?}", answer.status)));
+        }
+    }
+    Ok(())
+}
+
+// The service
+
+/// The hyper example with a key file.
+struct Service {
+    running: Running,
+    accepted_keys: PathBuf,
+    /// Of our own requests.
+    refused: u32,
+}
+
+impl Service {
+    fn start(folder: &Path, keys: &[&str]) -> io::Result<Service> {
+        let accepted_keys = folder.join("accepted_keys");
+        fs::write(&accepted_keys, keys.join("\n"))?;
+        let path = accepted_keys.display().to_string();
+        let server = Server::Hyper;
+        let program = server.build(Profile::Debug)?;
+        let running = server.start(&program, &[("METRICS_VERIFICATION_KEY_FILE", &path)])?;
+        Ok(Service { running, accepted_keys, refused: 0 })
+    }
+
+    /// Puts `keys` into the file, and waits until they are in force: the first is accepted, and `KEY` only if it is one.
+    fn accept(&mut self, keys: &[&str]) -> io::Result<()> {
+        write_and_rename(&self.accepted_keys, &keys.join("\n"))?;
+        let deadline = Instant::now() + Duration::from_secs(20);
+        while self.metrics(keys[0])?.is_none() || self.metrics(KEY)?.is_some() != keys.contains(&KEY) {
+            if Instant::now() > deadline {
+                return Err(io::Error::other("the service does not take the new keys"));
+            }
+            thread::sleep(Duration::from_millis(100));
+        }
+        Ok(())
+    }
+
+    fn metrics(&mut self, key: &str) -> io::Result<Option<String>> {
+        let line = format!("X-Metrics-Key: {key}");
+        let answer = exchange(self.running.address, &request("GET", "/metrics", &[line.as_bytes()]))?;
+        if answer.status == 401 {
+            self.refused += 1;
+        }
+        Ok((answer.status == 200).then(|| answer.text()))
+    }
+
+    /// What the guard has counted so far under these labels.
+    fn checks(&mut self, key: &str, labels: &str) -> io::Result<u32> {
+        let metrics = self.metrics(key)?.ok_or_else(|| io::Error::other("refused"))?;
+        let series = format!("metrics_guard_checks_total{{{labels}}} ");
+        let value = metrics.lines().find_map(|line| line.strip_prefix(&series)?.parse().ok());
+        value.ok_or_else(|| io::Error::other(format!("no `{series}` in {metrics}")))
+    }
+
+    /// How many requests but ours it has refused for a wrong key.
+    fn refusals(&mut self, key: &str) -> io::Result<u32> {
+        Ok(self.checks(key, r#"key="",outcome="wrong""#)? - self.refused)
+    }
+}
+
+fn write_and_rename(file: &Path, text: &str) -> io::Result<()> {
+    let next = file.with_extension("next");
+    fs::write(&next, text)?;
+    fs::rename(next, file)
 }
