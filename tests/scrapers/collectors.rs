@@ -6,8 +6,13 @@
 use std::{
     env, fs,
     io::{self, BufRead, BufReader, Write as _},
+    net::{TcpListener, TcpStream},
     path::{Path, PathBuf},
     process::{Child, ChildStdin, ChildStdout, Command, Stdio},
+    sync::{
+        Arc, Mutex, PoisonError,
+        atomic::{AtomicBool, Ordering},
+    },
     thread,
     time::{Duration, Instant},
 };
@@ -37,10 +42,8 @@ pub(crate) fn trials() -> Vec<Trial> {
     });
     let others = [
         Trial::ignorable_test("otel_config_by_prometheus_trixie", || with_prometheus(Version::Trixie, scrape_as_otel)),
-        Trial::ignorable_test("datadog_check", || match Python::fetch_or_say_so()? {
-            Some(python) => Ok(datadog(&python).map(|()| Completion::Completed)?),
-            None => Ok(Completion::ignored_with("no check of the Datadog Agent")),
-        }),
+        Trial::ignorable_test("datadog_check", || with_datadog(datadog)),
+        Trial::ignorable_test("datadog_redirect", || with_datadog(datadog_redirect)),
         Trial::test("alloy_names", || alloy_names().map_err(Failed::from)),
         Trial::test("telegraf_names", || telegraf_names().map_err(Failed::from)),
         Trial::test("telegraf_key_file", || Ok(telegraf_key_file()?)),
@@ -53,6 +56,13 @@ fn with_prometheus(version: Version, test: impl Fn(&Path) -> io::Result<()>) -> 
     match version.fetch_or_say_so(&cache)? {
         Some(program) => Ok(test(&program).map(|()| Completion::Completed)?),
         None => Ok(Completion::ignored_with(format!("no Prometheus of {}", version.slot()))),
+    }
+}
+
+fn with_datadog(test: impl Fn(&Python) -> io::Result<()>) -> Result<Completion, Failed> {
+    match Python::fetch_or_say_so()? {
+        Some(python) => Ok(test(&python).map(|()| Completion::Completed)?),
+        None => Ok(Completion::ignored_with("no check of the Datadog Agent")),
     }
 }
 
@@ -86,11 +96,7 @@ fn check_otel(prometheus: &Path) -> io::Result<()> {
     let config_file = folder.path().join("prometheus.yml");
     fs::write(&config_file, replace(&otel_config()?, &[(KEY_FILE, &key_file.display().to_string())])?)?;
     let promtool = prometheus.with_file_name("promtool");
-    let output = Command::new(promtool).args(["check", "config"]).arg(&config_file).output()?;
-    if !output.status.success() {
-        return Err(io::Error::other(format!("{output:?}")));
-    }
-    Ok(())
+    run(Command::new(promtool).args(["check", "config"]).arg(&config_file))
 }
 
 fn scrape_as_otel(program: &Path) -> io::Result<()> {
@@ -121,6 +127,9 @@ struct Python(PathBuf);
 
 impl Python {
     fn fetch_or_say_so() -> io::Result<Option<Python>> {
+        // One trial installs it, the other finds it.
+        static ONE_AT_A_TIME: Mutex<()> = Mutex::new(());
+        let _guard = ONE_AT_A_TIME.lock().unwrap_or_else(PoisonError::into_inner);
         match Python::fetch() {
             Ok(python) => Ok(Some(python)),
             Err(problem) => {
@@ -138,7 +147,9 @@ impl Python {
         let python = Python(folder.join("bin/python"));
         let wanted = fs::read_to_string(&requirements)?;
         let installed = folder.join("installed.txt");
-        if fs::read_to_string(&installed).is_ok_and(|installed| installed == wanted) {
+        let is_installed = fs::read_to_string(&installed).is_ok_and(|installed| installed == wanted);
+        // The system's Python, of which it is a part, may be another by now.
+        if is_installed && run(Command::new(&python.0).args(["-c", "import datadog_checks.base"])).is_ok() {
             return Ok(python);
         }
         run(Command::new("python3").args(["-m", "venv", "--clear"]).arg(&folder))?;
@@ -152,9 +163,14 @@ impl Python {
 }
 
 fn run(command: &mut Command) -> io::Result<()> {
-    let output = command.stdin(Stdio::null()).output()?;
-    let said = || io::Error::other(format!("{command:?}: {}", String::from_utf8_lossy(&output.stderr)));
-    output.status.success().then_some(()).ok_or_else(said)
+    match command.stdin(Stdio::null()).output() {
+        Ok(output) if output.status.success() => Ok(()),
+        Ok(output) => {
+            let said = String::from_utf8_lossy(&[output.stdout, output.stderr].concat()).into_owned();
+            Err(io::Error::other(format!("{command:?}: {said}")))
+        }
+        Err(error) => Err(io::Error::other(format!("{command:?}: {error}"))),
+    }
 }
 
 /// The Agent's check, at work on one configuration.
@@ -216,9 +232,12 @@ impl Drop for Check {
     }
 }
 
+/// What the file says of a header of another name.
+const OTHER_HEADER: [(&str, &str); 2] =
+    [("Authorization # or: X-Metrics-Key", "X-Metrics-Key"), ("Bearer <TOKEN>", "<TOKEN>")];
+
 fn datadog(python: &Python) -> io::Result<()> {
-    let other_header = [("Authorization # or: X-Metrics-Key", "X-Metrics-Key"), ("Bearer <TOKEN>", "<TOKEN>")];
-    for writer in [&[][..], &other_header] {
+    for writer in [&[][..], &OTHER_HEADER] {
         let folder = tempfile::tempdir()?;
         let mut service = Service::start(folder.path(), &[KEY])?;
         let key_file = folder.path().join("metrics_key");
@@ -268,6 +287,66 @@ fn datadog(python: &Python) -> io::Result<()> {
         check.succeed()?;
     }
     Ok(())
+}
+
+/// A service that redirects does not get the key sent elsewhere, as it would without the file's line on redirects. The
+/// check finds nothing wrong with it.
+fn datadog_redirect(python: &Python) -> io::Result<()> {
+    for (allowed, expected) in [("false", false), ("true", true)] {
+        let (service, elsewhere) = (TcpListener::bind("127.0.0.1:0")?, TcpListener::bind("127.0.0.1:0")?);
+        let target = service.local_addr()?.to_string();
+        let location = format!("Location: http://localhost:{}/", elsewhere.local_addr()?.port());
+        elsewhere.set_nonblocking(true)?;
+        thread::spawn(move || {
+            for stream in service.incoming().take(1) {
+                answer(&mut stream?, &format!("HTTP/1.1 302 Found\r\n{location}\r\nContent-Length: 0\r\n\r\n"))?;
+            }
+            io::Result::Ok(())
+        });
+        let is_over = Arc::new(AtomicBool::new(false));
+        let until = Arc::clone(&is_over);
+        let received = thread::spawn(move || {
+            loop {
+                match elsewhere.accept() {
+                    Ok((mut stream, _)) => {
+                        stream.set_nonblocking(false)?;
+                        let head = answer(&mut stream, "HTTP/1.1 204 No Content\r\n\r\n")?;
+                        return io::Result::Ok(Some(head));
+                    }
+                    Err(_) if !until.load(Ordering::Relaxed) => thread::sleep(Duration::from_millis(20)),
+                    Err(_) => return Ok(None),
+                }
+            }
+        });
+
+        let folder = tempfile::tempdir()?;
+        let key_file = folder.path().join("metrics_key");
+        fs::write(&key_file, KEY)?;
+        let config = replace(DATADOG, &[(KEY_FILE, &key_file.display().to_string()), (TARGET, &target)])?;
+        let redirects = format!("allow_redirects: {allowed}");
+        let config = replace(&replace(&config, &OTHER_HEADER)?, &[("allow_redirects: false", &redirects)])?;
+        let config_file = folder.path().join("conf.yaml");
+        fs::write(&config_file, config)?;
+        let report = Check::start(python, &config_file).and_then(|mut check| check.run());
+        is_over.store(true, Ordering::Relaxed);
+        let report = report?;
+        let received = received.join().map_err(|_| io::Error::other("the other service panicked"))??;
+        let is_sent = received.as_ref().is_some_and(|head| head.contains(KEY));
+        if is_sent != expected || report["error"] != "" || report["health"][0][0] != 0 {
+            return Err(io::Error::other(format!("redirects allowed: {allowed}; {received:?} {report:#}")));
+        }
+    }
+    Ok(())
+}
+
+/// Reads a request's head from `stream`, and answers it.
+fn answer(stream: &mut TcpStream, response: &str) -> io::Result<String> {
+    stream.set_read_timeout(Some(Duration::from_secs(10)))?;
+    let mut head = String::new();
+    let mut reader = BufReader::new(&mut *stream);
+    while !head.ends_with("\r\n\r\n") && reader.read_line(&mut head)? > 0 {}
+    stream.write_all(response.as_bytes())?;
+    Ok(head)
 }
 
 fn expect_refusals(service: &mut Service, key: &str, expected: u32) -> io::Result<()> {
