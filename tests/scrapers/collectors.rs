@@ -1,7 +1,8 @@
 //! The files for collectors other than Prometheus and vmagent.
 //!
-//! Of the OpenTelemetry Collector, the part that is Prometheus' own is run; of the Datadog Agent, the check. Of Grafana Alloy
-//! and Telegraf nothing can be had: their files are held against the names that their sources define.
+//! Of the OpenTelemetry Collector, the part that is Prometheus' own is run; of the Datadog Agent, the check, which needs a
+//! `python3` with its module venv, and pip. Of Grafana Alloy and Telegraf nothing can be had: their files are held against
+//! the names that their sources define.
 
 use std::{
     env, fs,
@@ -24,7 +25,7 @@ use metrics_guard_tests::{
     server::{Profile, Running, Server},
     wire::{exchange, request},
 };
-use serde_json::Value;
+use serde_json::{Value, json};
 
 const ALLOY: &str = include_str!("../../deploy/alloy/config.alloy");
 const OTEL: &str = include_str!("../../deploy/otel/collector.yaml");
@@ -217,7 +218,7 @@ impl Check {
         const REFUSED: &str = "401 Client Error: Unauthorized for url";
         let report = self.run()?;
         let says_so = report["error"].as_str().is_some_and(|error| error.contains(REFUSED));
-        if !says_so || report["health"][0][0] != 2 || report["samples"] != Value::Object(serde_json::Map::new()) {
+        if !says_so || report["health"][0][0] != 2 || report["samples"] != json!({}) {
             return Err(io::Error::other(format!("not refused: {report:#}")));
         }
         Ok(report)
@@ -332,7 +333,8 @@ fn datadog_redirect(python: &Python) -> io::Result<()> {
         let report = report?;
         let received = received.join().map_err(|_| io::Error::other("the other service panicked"))??;
         let is_sent = received.as_ref().is_some_and(|head| head.contains(KEY));
-        if is_sent != expected || report["error"] != "" || report["health"][0][0] != 0 {
+        let is_healthy = report["error"] == "" && report["health"][0][0] == 0 && report["samples"] == json!({});
+        if is_sent != expected || !is_healthy {
             return Err(io::Error::other(format!("redirects allowed: {allowed}; {received:?} {report:#}")));
         }
     }
@@ -439,8 +441,8 @@ fn alloy_names() -> Result<(), String> {
 
 // Telegraf
 
-/// The fields of `Prometheus` in influxdata/telegraf, plugins/inputs/prometheus/prometheus.go after 1.30.2, that a file
-/// like ours could have, but for those that would hold a key.
+/// The fields of `Prometheus` in influxdata/telegraf, plugins/inputs/prometheus/prometheus.go in a version that speaks
+/// of changes in 1.30.2, that a file like ours could have, but for those that would hold a key.
 const TELEGRAF_NAMES: [&str; 9] = [
     "urls",
     "bearer_token",
@@ -487,7 +489,8 @@ fn telegraf_key_file() -> io::Result<()> {
     }
 
     let service = Service::start(folder.path(), &[KEY])?;
-    // No client of Go's sends the last two. The line break ends the field, or begins a continued line, which hyper refuses.
+    // Go sends the second and the third as the first, and not the last two at all. Where a line break comes through, it ends
+    // the field, or begins a continued line, which hyper refuses.
     for (value, expected) in [
         (token, 200),
         (format!("{KEY} "), 200),
