@@ -1,6 +1,6 @@
 //! What deploy/ promises of scrapers, tried on real ones.
 //!
-//! `cargo test -p metrics-guard-tests --test scrapers` (two minutes)
+//! `cargo test -p metrics-guard-tests --test scrapers` (five minutes)
 //!
 //! A scraper or a tool that cannot be had is counted as ignored, and said so; where the variable `CI` is set, it fails.
 
@@ -24,6 +24,7 @@ mod kubernetes;
 mod methods;
 mod passing;
 mod readme;
+mod rotation;
 mod scrape_config;
 mod table;
 
@@ -32,6 +33,7 @@ const AT_ONCE: usize = 4;
 
 fn main() -> ExitCode {
     let trials = [
+        rotation::trials(), // first, since it takes longest
         readme::trials(),
         methods::trials(),
         collectors::trials(),

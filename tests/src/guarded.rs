@@ -70,6 +70,12 @@ impl Guarded {
         self.of
     }
 
+    /// Whether it is asked over TLS.
+    #[must_use]
+    pub const fn has_tls(&self) -> bool {
+        self.client.is_some()
+    }
+
     /// Where it listens.
     #[must_use]
     pub const fn address(&self) -> SocketAddr {
