@@ -1,7 +1,455 @@
 //! What a scraper sends passes through the guard as it is, and so does what it is answered.
+//!
+//! Real scrapers ask each server at two paths, of which one is guarded, and the handler behind both remembers what it saw:
+//! the two must not differ. Nor may they from what a server of bytes sees, as far as a framework keeps that.
 
-use libtest_mimic::Trial;
+use std::{
+    env,
+    fmt::Write as _,
+    fs, io, mem,
+    net::{SocketAddr, TcpListener},
+    path::{Path, PathBuf},
+    process::Command,
+    sync::Arc,
+    thread,
+    time::{Duration, Instant},
+};
+
+use http::Version as HttpVersion;
+use libtest_mimic::{Completion, Failed, Trial};
+use metrics_guard_tests::{
+    KEY, WRONG,
+    certificates::Authority,
+    process::Process,
+    prometheus::{Prometheus, Version},
+    server::{Profile, Server},
+    wire::{Response, converse_h2, exchange, request},
+};
+use rustls::{ClientConfig, pki_types::ServerName};
+use serde_json::Value;
+use servers::{Answer, Form, GUARDED, Listening, OPEN, PLAIN, Seen, Servers};
+use tokio_rustls::TlsConnector;
+
+mod servers;
 
 pub(crate) fn trials() -> Vec<Trial> {
-    Vec::new()
+    let scrapers = Version::ALL.map(Scraper::Prometheus).into_iter().chain([Scraper::Vmagent]);
+    let passing = scrapers.map(|scraper| {
+        let name = format!("what_{}_sends_and_is_answered_passes", scraper.name());
+        Trial::ignorable_test(name, move || run(scraper, |program| passes(scraper, program)))
+    });
+    let types = Version::ALL.map(|version| {
+        let name = format!("prometheus_{}_takes_the_content_type_of_the_examples", version.slot());
+        Trial::ignorable_test(name, move || {
+            run(Scraper::Prometheus(version), |program| content_types(version, program))
+        })
+    });
+    passing.chain(types).collect()
 }
+
+fn run(scraper: Scraper, test: impl Fn(&Path)) -> Result<Completion, Failed> {
+    match scraper.fetch()? {
+        Some(program) => {
+            test(&program);
+            Ok(Completion::Completed)
+        }
+        None => Ok(Completion::ignored_with(format!("no {}", scraper.name()))),
+    }
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Scraper {
+    Prometheus(Version),
+    Vmagent,
+}
+
+impl Scraper {
+    fn name(self) -> String {
+        match self {
+            Scraper::Prometheus(version) => format!("prometheus_{}", version.slot()),
+            Scraper::Vmagent => "vmagent".to_owned(),
+        }
+    }
+
+    fn fetch(self) -> io::Result<Option<PathBuf>> {
+        let cache = Path::new(env!("CARGO_TARGET_TMPDIR")).join("scrapers");
+        if let Scraper::Prometheus(version) = self {
+            return version.fetch_or_say_so(&cache);
+        }
+        let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("get-prometheus.sh");
+        Command::new(script).arg(&cache).arg("vm").status()?;
+        let program = cache.join("vm/vmagent");
+        if program.exists() {
+            return Ok(Some(program));
+        }
+        eprintln!("NO VMAGENT: see above what get-prometheus.sh says");
+        let is_must = env::var_os("CI").is_some_and(|ci| !ci.is_empty() && ci != "false");
+        if is_must { Err(io::Error::other("no vmagent")) } else { Ok(None) }
+    }
+
+    /// What is tried with it.
+    fn runs(self) -> &'static [Run] {
+        match self {
+            // A job of this version has no line for it.
+            Scraper::Prometheus(Version::Bookworm) => &[
+                Run { arguments: &[], forms: &[(Form::OpenMetrics, "")] },
+                Run { arguments: &["--enable-feature=native-histograms"], forms: &[(Form::Protobuf, "")] },
+            ],
+            Scraper::Prometheus(Version::Trixie | Version::Forky) => &[Run {
+                arguments: &[],
+                forms: &[
+                    (Form::OpenMetrics, ""),
+                    (Form::Text, "scrape_protocols: [PrometheusText0.0.4]"),
+                    (Form::Protobuf, "scrape_protocols: [PrometheusProto, OpenMetricsText1.0.0]"),
+                ],
+            }],
+            Scraper::Vmagent => &[Run { arguments: &[], forms: &[(Form::Text, "")] }],
+        }
+    }
+}
+
+/// A scraper's arguments, and which form it then wants by which line in its jobs. What comes without a line is what it wants
+/// by itself.
+struct Run {
+    arguments: &'static [&'static str],
+    forms: &'static [(Form, &'static str)],
+}
+
+/// A query of the job, so that its requests are told from others', with what an encoder might change.
+fn parameters(form: Form) -> (String, String) {
+    let form = form.name();
+    (
+        format!("{{form: [{form}], \"match[]\": [\"a b+c&d;%41\"]}}"),
+        format!("form={form}&match%5B%5D=a+b%2Bc%26d%3B%2541"),
+    )
+}
+
+fn passes(scraper: Scraper, program: &Path) {
+    for run in scraper.runs() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = |name: &str| folder.path().join(name).display().to_string();
+        let authority = Authority::new().unwrap();
+        authority.write(&folder.path().join("ca.pem")).unwrap();
+        fs::write(path("metrics_key"), format!("{KEY}\n")).unwrap();
+        let servers = Servers::start(folder.path(), &authority);
+
+        // With the key at the open path too: whatever differs, it is not the job.
+        let mut config = GLOBAL.to_owned();
+        let mut jobs = Vec::new();
+        for server in &servers.listening {
+            let (scheme, port) = (if server.has_tls { "https" } else { "http" }, server.address.port());
+            for (form, line) in run.forms {
+                for target in [GUARDED, OPEN] {
+                    let job = format!("{}-{scheme}-{}-{}", server.name, &target[1..], form.name());
+                    let (key, ca, params) = (path("metrics_key"), path("ca.pem"), parameters(*form).0);
+                    write!(
+                        config,
+                        "
+  - job_name: {job}
+    scheme: {scheme}
+    metrics_path: {target}
+    params: {params}
+    authorization: {{credentials_file: {key}}}
+    tls_config: {{ca_file: {ca}}}
+    static_configs: [{{targets: [\"localhost:{port}\"]}}]
+    {line}
+"
+                    )
+                    .unwrap();
+                    jobs.push((job, server, target, *form));
+                }
+            }
+        }
+        let running = Running::start(scraper, program, folder.path(), &config, run.arguments);
+
+        let deadline = Instant::now() + PATIENCE;
+        for (job, server, target, form) in &jobs {
+            while server.seen(target, &parameters(*form).1).len() < 2 {
+                assert!(Instant::now() < deadline, "{job} is not scraped: {:#?}\n{}", server.all_seen(), running.log());
+                thread::sleep(Duration::from_millis(100));
+            }
+        }
+        for server in &servers.listening {
+            for (form, _) in run.forms {
+                let sent = the_same_each_time(servers.plain(), GUARDED, *form);
+                compare_requests(scraper, server, *form, &sent);
+                compare_answers(server, &sent, &authority.client(None).unwrap());
+            }
+        }
+        for (job, _, _, form) in &jobs {
+            running.wait_until_stored(job, *form);
+        }
+    }
+}
+
+const PATIENCE: Duration = Duration::from_secs(60);
+
+const GLOBAL: &str = "global: {scrape_interval: 1s, scrape_timeout: 1s}\nscrape_configs:\n";
+
+/// What a server has seen at a path in the scrapes for one form, of which each must be as the others.
+///
+/// But in HTTP/2 for the order of the lines, which Prometheus shuffles. That is not lost sight of: see
+/// [`compare_answers`].
+fn the_same_each_time(server: &Listening, path: &str, form: Form) -> Seen {
+    let mut seen = server.seen(path, &parameters(form).1);
+    for seen in seen.iter_mut().filter(|seen| !seen.has_host()) {
+        seen.lines.sort();
+    }
+    let first = seen.swap_remove(0);
+    for other in seen {
+        assert_eq!(first, other, "{}: one scrape and another", server.name);
+    }
+    first
+}
+
+fn compare_requests(scraper: Scraper, server: &Listening, form: Form, sent: &Seen) {
+    let name = format!("{} for {}, TLS: {}", server.name, form.name(), server.has_tls);
+    let guarded = the_same_each_time(server, GUARDED, form);
+    let open = the_same_each_time(server, OPEN, form);
+    // In one framework, line by line.
+    assert_eq!(Seen { path: OPEN.to_owned(), ..guarded.clone() }, open, "{name}: behind the guard, and not");
+
+    // And it is what was sent.
+    let is_h2 = server.has_tls && scraper != Scraper::Vmagent;
+    assert_eq!(guarded.lines_but("host"), sent.lines_but("host"), "{name}: behind the guard, and on the wire");
+    assert_eq!((guarded.method.as_str(), guarded.query.as_str()), ("GET", parameters(form).1.as_str()), "{name}");
+    // HTTP/2 has no such line: what it says is in `:authority`.
+    let host = if is_h2 { String::new() } else { format!("localhost:{}", server.address.port()) };
+    assert_eq!(guarded.field("host"), host, "{name}");
+    assert_eq!(guarded.has_host(), !is_h2, "{name}: {guarded:?}");
+    if let Some(version) = guarded.version {
+        assert_eq!(version, if is_h2 { HttpVersion::HTTP_2 } else { HttpVersion::HTTP_11 }, "{name}");
+    }
+
+    // All that was asked for is in it.
+    assert_eq!(Form::wanted(guarded.field("accept")), form, "{name}: {guarded:?}");
+    assert_eq!(guarded.field("accept-encoding"), "gzip", "{name}");
+    assert_eq!(guarded.field("authorization"), format!("Bearer {KEY}"), "{name}");
+    let (agent, timeout) = match scraper {
+        Scraper::Prometheus(_) => ("Prometheus/", "1"),
+        Scraper::Vmagent => ("vm_promscrape", "1.000"),
+    };
+    assert!(guarded.field("user-agent").starts_with(agent), "{name}: {guarded:?}");
+    assert_eq!(guarded.field("x-prometheus-scrape-timeout-seconds"), timeout, "{name}");
+}
+
+/// Sends what the scraper has sent once more, to see the answers: the guarded one is the handler's, and that caches shall
+/// not keep it. Sent in one order, the lines are seen in one order too.
+fn compare_answers(server: &Listening, sent: &Seen, client: &ClientConfig) {
+    if server.name == PLAIN {
+        return;
+    }
+    let lines = sent.lines_but("host").into_iter().map(|(name, value)| format!("{name}: {value}")).collect::<Vec<_>>();
+    let lines = lines.iter().map(String::as_bytes).collect::<Vec<_>>();
+    let query = format!("again&{}", sent.query);
+    let ask = |path| {
+        let request = request("GET", &format!("{path}?{query}"), &lines);
+        let response =
+            if server.has_tls { over_h2(server, client, &request) } else { exchange(server.address, &request) };
+        let mut response = response.unwrap();
+        response.fields.retain(|(name, _)| name != "date");
+        response
+    };
+    let (mut guarded, open) = (ask(GUARDED), ask(OPEN));
+    let name = server.name;
+    let seen = [GUARDED, OPEN].map(|path| server.seen(path, &query).pop().unwrap().lines);
+    assert_eq!(seen[0], seen[1], "{name}: behind the guard, and not");
+    let answer = Answer::to(sent.field("accept"), sent.field("accept-encoding"));
+    assert_eq!(answer.encoding, Some("gzip"), "{name}");
+    assert_eq!((open.status, &open.body), (200, &answer.body), "{name}: {open:?}");
+    assert_eq!(open.field("content-type"), Some(answer.content_type), "{name}");
+    assert_eq!(open.field("content-encoding"), answer.encoding, "{name}");
+    assert_eq!(open.field("cache-control"), None, "{name}");
+
+    let (storing, others): (Vec<_>, Vec<_>) =
+        mem::take(&mut guarded.fields).into_iter().partition(|(name, _)| name == "cache-control");
+    assert_eq!(storing, [("cache-control".to_owned(), "no-store".to_owned())], "{name}");
+    guarded.fields = others;
+    assert_eq!(guarded, open, "{name}");
+}
+
+fn over_h2(server: &Listening, client: &ClientConfig, request: &[u8]) -> io::Result<Response> {
+    let mut client = client.clone();
+    // As Prometheus offers them.
+    client.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
+    let connector = TlsConnector::from(Arc::new(client));
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    runtime.block_on(async {
+        let conversation = async {
+            let stream = tokio::net::TcpStream::connect(server.address).await?;
+            let stream = connector.connect(ServerName::try_from("localhost").unwrap(), stream).await?;
+            assert_eq!(stream.get_ref().1.alpn_protocol(), Some(&b"h2"[..]), "{}", server.name);
+            converse_h2(stream, request).await
+        };
+        tokio::time::timeout(Duration::from_secs(10), conversation).await?
+    })
+}
+
+/// A scraper that is up.
+enum Running {
+    Prometheus(Prometheus),
+    Vmagent(Process, SocketAddr),
+}
+
+impl Running {
+    fn start(scraper: Scraper, program: &Path, folder: &Path, config: &str, arguments: &[&str]) -> Running {
+        if let Scraper::Prometheus(_) = scraper {
+            return Running::Prometheus(Prometheus::start_with(program, folder, config, arguments).unwrap());
+        }
+        let file = folder.join("vmagent.yml");
+        fs::write(&file, config).unwrap();
+        // Nobody listens there: what it has read goes nowhere.
+        let nobody = TcpListener::bind(("127.0.0.1", 0)).unwrap().local_addr().unwrap();
+        let process = Process::start(Command::new(program).args([
+            format!("-promscrape.config={}", file.display()),
+            "-httpListenAddr=127.0.0.1:0".to_owned(),
+            format!("-remoteWrite.url=http://{nobody}/"),
+            format!("-remoteWrite.tmpDataPath={}", folder.join("queue").display()),
+        ]));
+        let mut process = process.unwrap();
+        let address =
+            process.wait_for(|line| line.split_once("started server at http://")?.1.trim_end_matches('/').parse().ok());
+        Running::Vmagent(process, address.unwrap())
+    }
+
+    fn log(&self) -> String {
+        match self {
+            Running::Prometheus(prometheus) => prometheus.log(),
+            Running::Vmagent(process, _) => process.output(),
+        }
+    }
+
+    /// Waits until it has read what the handler wrote for this form.
+    fn wait_until_stored(&self, job: &str, form: Form) {
+        let form = form.name();
+        match self {
+            Running::Prometheus(prometheus) => {
+                let series = format!("representation{{job='{job}',of='{form}',encoding='gzip'}}");
+                prometheus.wait_for_sample(&series, |value| (value - 1.0).abs() < f64::EPSILON).unwrap();
+                prometheus.wait_for_sample(&format!("min_over_time(up{{job='{job}'}}[1m])"), |up| up > 0.5).unwrap();
+            }
+            // What it stores goes elsewhere; but it tells how many samples it has found.
+            Running::Vmagent(process, address) => {
+                let deadline = Instant::now() + PATIENCE;
+                loop {
+                    let request = b"GET /api/v1/targets HTTP/1.0\r\nHost: vmagent\r\n\r\n";
+                    let targets = exchange(*address, request).ok();
+                    let targets = targets.and_then(|response| serde_json::from_slice(&response.body).ok());
+                    let targets: Value = targets.unwrap_or_default();
+                    let target = target(&targets, job);
+                    if target["health"] == "up" && target["lastSamplesScraped"] == 1 {
+                        break;
+                    }
+                    assert!(Instant::now() < deadline, "{job}: {targets}\n{}", process.output());
+                    thread::sleep(Duration::from_millis(250));
+                }
+            }
+        }
+    }
+}
+
+/// The active target of `job`, or null.
+fn target<'t>(targets: &'t Value, job: &str) -> &'t Value {
+    let active = targets.pointer("/data/activeTargets").and_then(Value::as_array);
+    active.and_then(|targets| targets.iter().find(|target| target["labels"]["job"] == job)).unwrap_or(&Value::Null)
+}
+
+/// Since its version 3, Prometheus reads no answer whose Content-Type it does not know. The examples keep to that, also in
+/// their refusals: those are refusals, and nothing else is said of them. The others show the rule.
+fn content_types(version: Version, program: &Path) {
+    let folder = tempfile::tempdir().unwrap();
+    let [right, wrong] = [("right", KEY), ("wrong", WRONG)].map(|(name, key)| {
+        let path = folder.path().join(name);
+        fs::write(&path, format!("{key}\n")).unwrap();
+        path.display().to_string()
+    });
+    let examples = Server::ALL.map(|server| {
+        let program = server.build(Profile::Debug).unwrap();
+        (server, server.start(&program, &[("METRICS_VERIFICATION_KEY_FILE", &right)]).unwrap())
+    });
+    let others = Servers::of_bytes(|seen| {
+        let other = OTHERS.iter().find(|other| other.path == seen.path).unwrap();
+        let (head, body) = (other.head, "example_up 1\n");
+        let length = body.len();
+        format!("HTTP/1.1 {head}Content-Length: {length}\r\nConnection: close\r\n\r\n{body}").into_bytes()
+    });
+
+    let mut config = GLOBAL.to_owned();
+    let mut expected = Vec::new();
+    let mut scrape = |job: String, target: SocketAddr, path: &str, key: &str, error: &'static str| {
+        write!(
+            config,
+            "
+  - job_name: {job}
+    metrics_path: {path}
+    authorization: {{credentials_file: {key}}}
+    static_configs: [{{targets: [\"{target}\"]}}]
+"
+        )
+        .unwrap();
+        expected.push((job, error));
+    };
+    for (server, running) in &examples {
+        scrape(format!("{}-right", server.name()), running.address, GUARDED, &right, "");
+        scrape(format!("{}-wrong", server.name()), running.address, GUARDED, &wrong, REFUSED);
+    }
+    for Other { path, before_3, since_3, .. } in OTHERS {
+        let error = if version == Version::Forky { since_3 } else { before_3 };
+        scrape(format!("other-{}", &path[1..]), others.plain().address, path, &right, error);
+    }
+    let prometheus = Prometheus::start(program, folder.path(), &config).unwrap();
+    let all = format!("count(count_over_time(up[1m]) >= 2) == {}", expected.len());
+    prometheus.wait_for_sample(&all, |_| true).unwrap();
+
+    // On a busy machine, a scrape can take too long: the next one counts.
+    let deadline = Instant::now() + PATIENCE;
+    loop {
+        let targets = prometheus.api("targets").unwrap();
+        let unexpected = expected.iter().find(|(job, error)| {
+            let target = target(&targets, job);
+            let last_error = target["lastError"].as_str().unwrap_or_default();
+            let health = if error.is_empty() { "up" } else { "down" };
+            target["health"] != health || !last_error.starts_with(error) || last_error.is_empty() != error.is_empty()
+        });
+        let Some((job, error)) = unexpected else { break };
+        assert!(Instant::now() < deadline, "{job} should say `{error}`, but: {:#}", target(&targets, job));
+        thread::sleep(Duration::from_millis(250));
+    }
+    // In its log too, the type is a topic where it is one, and nowhere else.
+    let log = prometheus.log();
+    for (job, error) in expected {
+        let is_topic = log.lines().any(|line| line.contains(&job) && line.contains("Content-Type"));
+        assert_eq!(is_topic, error.contains("Content-Type"), "{job}: {log}");
+    }
+}
+
+/// Another answer, and the beginning of what Prometheus says of it, if it does not read it.
+struct Other {
+    path: &'static str,
+    head: &'static str,
+    before_3: &'static str,
+    since_3: &'static str,
+}
+
+const REFUSED: &str = "server returned HTTP status 401 Unauthorized";
+const BLANK: &str = "non-compliant scrape target sending blank Content-Type ";
+const UNSUPPORTED: &str = "received unsupported Content-Type \"text/html\" ";
+
+const OTHERS: [Other; 6] = [
+    Other {
+        path: "/right-type",
+        head: "200 OK\r\nContent-Type: text/plain; version=0.0.4\r\n",
+        before_3: "",
+        since_3: "",
+    },
+    Other { path: "/no-version", head: "200 OK\r\nContent-Type: text/plain\r\n", before_3: "", since_3: "" },
+    Other { path: "/no-type", head: "200 OK\r\n", before_3: "", since_3: BLANK },
+    Other { path: "/another-type", head: "200 OK\r\nContent-Type: text/html\r\n", before_3: "", since_3: UNSUPPORTED },
+    Other { path: "/refusal-without", head: "401 Unauthorized\r\n", before_3: REFUSED, since_3: REFUSED },
+    Other {
+        path: "/refusal-with-another",
+        head: "401 Unauthorized\r\nContent-Type: text/html\r\n",
+        before_3: REFUSED,
+        since_3: REFUSED,
+    },
+];
