@@ -22,10 +22,13 @@ use libtest_mimic::{Completion, Failed, Trial};
 use metrics_guard_tests::{
     KEY, WRONG, numbered_key,
     prometheus::{Prometheus, Version},
+    scraper::Scraper,
     server::{Profile, Running, Server},
     wire::{exchange, request},
 };
 use serde_json::{Value, json};
+
+use crate::fetched;
 
 const ALLOY: &str = include_str!("../../deploy/alloy/config.alloy");
 const OTEL: &str = include_str!("../../deploy/otel/collector.yaml");
@@ -53,9 +56,8 @@ pub(crate) fn trials() -> Vec<Trial> {
 }
 
 fn with_prometheus(version: Version, test: impl Fn(&Path) -> io::Result<()>) -> Result<Completion, Failed> {
-    let cache = Path::new(env!("CARGO_TARGET_TMPDIR")).join("scrapers");
-    match version.fetch_or_say_so(&cache)? {
-        Some(program) => Ok(test(&program).map(|()| Completion::Completed)?),
+    match fetched(Scraper::Prometheus(version))? {
+        Some(program) => Ok(test(&program.path).map(|()| Completion::Completed)?),
         None => Ok(Completion::ignored_with(format!("no Prometheus of {}", version.slot()))),
     }
 }

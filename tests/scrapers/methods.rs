@@ -122,7 +122,7 @@ pub(crate) fn trials() -> Vec<Trial> {
                 let (Some(program), Some(storage)) = (fetched(scraper)?, storage) else {
                     return Ok(Completion::ignored_with(format!("no {} of {}", scraper.name(), scraper.slot())));
                 };
-                let finding = try_out(method, scraper, &program, &storage)?;
+                let finding = try_out(method, &program, &storage)?;
                 FINDINGS.lock().unwrap().insert((method.file, scraper), finding);
                 Ok(Completion::Completed)
             })
@@ -209,7 +209,7 @@ impl Files {
     }
 }
 
-fn try_out(method: &Method, scraper: Scraper, program: &Program, storage: &Program) -> io::Result<Finding> {
+fn try_out(method: &Method, program: &Program, storage: &Program) -> io::Result<Finding> {
     let (old, new) = (numbered_key(0), numbered_key(1));
     let files = Files::new(&old)?;
     let accepted = KeyFile::new(files.folder.path(), "accepted_keys", &[&old])?;
@@ -222,16 +222,17 @@ fn try_out(method: &Method, scraper: Scraper, program: &Program, storage: &Progr
     let data = files.folder.path().join("data");
     fs::create_dir(&data)?;
     let config = files.config(method, &servers, &old, closed)?;
+    let scraper = program.of;
     let config_file = data.join(if scraper == Scraper::Vmagent { "vmagent.yml" } else { "prometheus.yml" });
     fs::write(&config_file, &config)?;
     let environment = |key: &str| [("METRICS_KEY", key.to_owned()), ("WRONG_KEY", WRONG.to_owned())];
     let start = |key: &str, config: &str| {
         let environment = environment(key);
         let environment = environment.each_ref().map(|(name, value)| (*name, value.as_str()));
-        Scraping::start(scraper, program, storage, &data, config, &environment)
+        Scraping::start(program, storage, &data, config, &[], &environment)
     };
 
-    let checked = scraper.check(program, &config_file)?;
+    let checked = program.check(&config_file)?;
     if method.refused_by.contains(&scraper) {
         let Err(started) = start(&old, &config).map(drop) else { return Err(io::Error::other("it takes the file")) };
         let Err(said) = checked else { return Err(io::Error::other("its check takes the file")) };

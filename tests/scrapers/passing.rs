@@ -4,12 +4,10 @@
 //! the two must not differ. Nor may they from what a server of bytes sees, as far as a framework keeps that.
 
 use std::{
-    env,
     fmt::Write as _,
     fs, io, mem,
-    net::{SocketAddr, TcpListener},
-    path::{Path, PathBuf},
-    process::Command,
+    net::SocketAddr,
+    path::Path,
     sync::Arc,
     thread,
     time::{Duration, Instant},
@@ -20,8 +18,8 @@ use libtest_mimic::{Completion, Failed, Trial};
 use metrics_guard_tests::{
     KEY, WRONG,
     certificates::Authority,
-    process::Process,
     prometheus::{Prometheus, Version},
+    scraper::{Program, Scraper, Scraping},
     server::{Profile, Server},
     wire::{Response, converse_h2, exchange, request},
 };
@@ -30,81 +28,49 @@ use serde_json::Value;
 use servers::{Answer, Form, GUARDED, Listening, OPEN, PLAIN, Seen, Servers};
 use tokio_rustls::TlsConnector;
 
+use crate::fetched;
+
 mod servers;
 
 pub(crate) fn trials() -> Vec<Trial> {
-    let scrapers = Version::ALL.map(Scraper::Prometheus).into_iter().chain([Scraper::Vmagent]);
-    let passing = scrapers.map(|scraper| {
-        let name = format!("what_{}_sends_and_is_answered_passes", scraper.name());
-        Trial::ignorable_test(name, move || run(scraper, |program| passes(scraper, program)))
+    let passing = Scraper::ALL.map(|scraper| {
+        let name = format!("what_{}_sends_and_is_answered_passes", scraper.slot());
+        Trial::ignorable_test(name, move || run(scraper, passes))
     });
     let types = Version::ALL.map(|version| {
-        let name = format!("prometheus_{}_takes_the_content_type_of_the_examples", version.slot());
+        let name = format!("{}_takes_the_content_type_of_the_examples", version.slot());
         Trial::ignorable_test(name, move || {
-            run(Scraper::Prometheus(version), |program| content_types(version, program))
+            run(Scraper::Prometheus(version), |program, _| content_types(version, &program.path))
         })
     });
-    passing.chain(types).collect()
+    passing.into_iter().chain(types).collect()
 }
 
-fn run(scraper: Scraper, test: impl Fn(&Path)) -> Result<Completion, Failed> {
-    match scraper.fetch()? {
-        Some(program) => {
-            test(&program);
-            Ok(Completion::Completed)
-        }
-        None => Ok(Completion::ignored_with(format!("no {}", scraper.name()))),
-    }
+fn run(scraper: Scraper, test: impl Fn(&Program, &Program)) -> Result<Completion, Failed> {
+    let (Some(program), Some(storage)) = (fetched(scraper)?, fetched(Scraper::Prometheus(Version::Trixie))?) else {
+        return Ok(Completion::ignored_with(format!("no {} of {}", scraper.name(), scraper.slot())));
+    };
+    test(&program, &storage);
+    Ok(Completion::Completed)
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Scraper {
-    Prometheus(Version),
-    Vmagent,
-}
-
-impl Scraper {
-    fn name(self) -> String {
-        match self {
-            Scraper::Prometheus(version) => format!("prometheus_{}", version.slot()),
-            Scraper::Vmagent => "vmagent".to_owned(),
-        }
-    }
-
-    fn fetch(self) -> io::Result<Option<PathBuf>> {
-        let cache = Path::new(env!("CARGO_TARGET_TMPDIR")).join("scrapers");
-        if let Scraper::Prometheus(version) = self {
-            return version.fetch_or_say_so(&cache);
-        }
-        let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("get-prometheus.sh");
-        Command::new(script).arg(&cache).arg("vm").status()?;
-        let program = cache.join("vm/vmagent");
-        if program.exists() {
-            return Ok(Some(program));
-        }
-        eprintln!("NO VMAGENT: see above what get-prometheus.sh says");
-        let is_must = env::var_os("CI").is_some_and(|ci| !ci.is_empty() && ci != "false");
-        if is_must { Err(io::Error::other("no vmagent")) } else { Ok(None) }
-    }
-
-    /// What is tried with it.
-    fn runs(self) -> &'static [Run] {
-        match self {
-            // A job of this version has no line for it.
-            Scraper::Prometheus(Version::Bookworm) => &[
-                Run { arguments: &[], forms: &[(Form::OpenMetrics, "")] },
-                Run { arguments: &["--enable-feature=native-histograms"], forms: &[(Form::Protobuf, "")] },
+/// What is tried with a scraper.
+const fn runs(scraper: Scraper) -> &'static [Run] {
+    match scraper {
+        // A job of this version has no line for it.
+        Scraper::Prometheus(Version::Bookworm) => &[
+            Run { arguments: &[], forms: &[(Form::OpenMetrics, "")] },
+            Run { arguments: &["--enable-feature=native-histograms"], forms: &[(Form::Protobuf, "")] },
+        ],
+        Scraper::Prometheus(Version::Trixie | Version::Forky) => &[Run {
+            arguments: &[],
+            forms: &[
+                (Form::OpenMetrics, ""),
+                (Form::Text, "scrape_protocols: [PrometheusText0.0.4]"),
+                (Form::Protobuf, "scrape_protocols: [PrometheusProto, OpenMetricsText1.0.0]"),
             ],
-            Scraper::Prometheus(Version::Trixie | Version::Forky) => &[Run {
-                arguments: &[],
-                forms: &[
-                    (Form::OpenMetrics, ""),
-                    (Form::Text, "scrape_protocols: [PrometheusText0.0.4]"),
-                    (Form::Protobuf, "scrape_protocols: [PrometheusProto, OpenMetricsText1.0.0]"),
-                ],
-            }],
-            Scraper::Vmagent => &[Run { arguments: &[], forms: &[(Form::Text, "")] }],
-        }
+        }],
+        Scraper::Vmagent => &[Run { arguments: &[], forms: &[(Form::Text, "")] }],
     }
 }
 
@@ -124,8 +90,8 @@ fn parameters(form: Form) -> (String, String) {
     )
 }
 
-fn passes(scraper: Scraper, program: &Path) {
-    for run in scraper.runs() {
+fn passes(program: &Program, storage: &Program) {
+    for run in runs(program.of) {
         let folder = tempfile::tempdir().unwrap();
         let path = |name: &str| folder.path().join(name).display().to_string();
         let authority = Authority::new().unwrap();
@@ -160,24 +126,29 @@ fn passes(scraper: Scraper, program: &Path) {
                 }
             }
         }
-        let running = Running::start(scraper, program, folder.path(), &config, run.arguments);
+        let scraping = Scraping::start(program, storage, folder.path(), &config, run.arguments, &[]).unwrap();
 
         let deadline = Instant::now() + PATIENCE;
         for (job, server, target, form) in &jobs {
             while server.seen(target, &parameters(*form).1).len() < 2 {
-                assert!(Instant::now() < deadline, "{job} is not scraped: {:#?}\n{}", server.all_seen(), running.log());
+                assert!(
+                    Instant::now() < deadline,
+                    "{job} is not scraped: {:#?}\n{}",
+                    server.all_seen(),
+                    scraping.log()
+                );
                 thread::sleep(Duration::from_millis(100));
             }
         }
         for server in &servers.listening {
             for (form, _) in run.forms {
                 let sent = the_same_each_time(servers.plain(), GUARDED, *form);
-                compare_requests(scraper, server, *form, &sent);
+                compare_requests(program.of, server, *form, &sent);
                 compare_answers(server, &sent, &authority.client(None).unwrap());
             }
         }
         for (job, _, _, form) in &jobs {
-            running.wait_until_stored(job, *form);
+            wait_until_stored(&scraping, job, *form);
         }
     }
 }
@@ -285,67 +256,11 @@ fn over_h2(server: &Listening, client: &ClientConfig, request: &[u8]) -> io::Res
     })
 }
 
-/// A scraper that is up.
-enum Running {
-    Prometheus(Prometheus),
-    Vmagent(Process, SocketAddr),
-}
-
-impl Running {
-    fn start(scraper: Scraper, program: &Path, folder: &Path, config: &str, arguments: &[&str]) -> Running {
-        if let Scraper::Prometheus(_) = scraper {
-            return Running::Prometheus(Prometheus::start_with(program, folder, config, arguments).unwrap());
-        }
-        let file = folder.join("vmagent.yml");
-        fs::write(&file, config).unwrap();
-        // Nobody listens there: what it has read goes nowhere.
-        let nobody = TcpListener::bind(("127.0.0.1", 0)).unwrap().local_addr().unwrap();
-        let process = Process::start(Command::new(program).args([
-            format!("-promscrape.config={}", file.display()),
-            "-httpListenAddr=127.0.0.1:0".to_owned(),
-            format!("-remoteWrite.url=http://{nobody}/"),
-            format!("-remoteWrite.tmpDataPath={}", folder.join("queue").display()),
-        ]));
-        let mut process = process.unwrap();
-        let address =
-            process.wait_for(|line| line.split_once("started server at http://")?.1.trim_end_matches('/').parse().ok());
-        Running::Vmagent(process, address.unwrap())
-    }
-
-    fn log(&self) -> String {
-        match self {
-            Running::Prometheus(prometheus) => prometheus.log(),
-            Running::Vmagent(process, _) => process.output(),
-        }
-    }
-
-    /// Waits until it has read what the handler wrote for this form.
-    fn wait_until_stored(&self, job: &str, form: Form) {
-        let form = form.name();
-        match self {
-            Running::Prometheus(prometheus) => {
-                let series = format!("representation{{job='{job}',of='{form}',encoding='gzip'}}");
-                prometheus.wait_for_sample(&series, |value| (value - 1.0).abs() < f64::EPSILON).unwrap();
-                prometheus.wait_for_sample(&format!("min_over_time(up{{job='{job}'}}[1m])"), |up| up > 0.5).unwrap();
-            }
-            // What it stores goes elsewhere; but it tells how many samples it has found.
-            Running::Vmagent(process, address) => {
-                let deadline = Instant::now() + PATIENCE;
-                loop {
-                    let request = b"GET /api/v1/targets HTTP/1.0\r\nHost: vmagent\r\n\r\n";
-                    let targets = exchange(*address, request).ok();
-                    let targets = targets.and_then(|response| serde_json::from_slice(&response.body).ok());
-                    let targets: Value = targets.unwrap_or_default();
-                    let target = target(&targets, job);
-                    if target["health"] == "up" && target["lastSamplesScraped"] == 1 {
-                        break;
-                    }
-                    assert!(Instant::now() < deadline, "{job}: {targets}\n{}", process.output());
-                    thread::sleep(Duration::from_millis(250));
-                }
-            }
-        }
-    }
+/// Waits until the scraper has stored what the handler wrote for this form.
+fn wait_until_stored(scraping: &Scraping, job: &str, form: Form) {
+    let series = format!("representation{{job='{job}',of='{}',encoding='gzip'}}", form.name());
+    scraping.storage().wait_for_sample(&series, |value| (value - 1.0).abs() < f64::EPSILON).unwrap();
+    scraping.storage().wait_for_sample(&format!("min_over_time(up{{job='{job}'}}[1m])"), |up| up > 0.5).unwrap();
 }
 
 /// The active target of `job`, or null.

@@ -127,7 +127,7 @@ fn no_scrape_fails_while_keys_are_rotated() -> Result<Completion, Failed> {
             let folder = folder.path().join(scraper.slot());
             fs::create_dir(&folder).unwrap();
             let config = config(*scraper, &servers, &presented.path(), path);
-            let scraping = Scraping::start(*scraper, program, &storage, &folder, &config, &[]).unwrap();
+            let scraping = Scraping::start(program, &storage, &folder, &config, &[], &[]).unwrap();
             let jobs = config.lines().filter_map(|line| line.strip_prefix("- job_name: "));
             (*scraper, scraping, jobs.map(str::to_owned).collect::<Vec<_>>())
         })

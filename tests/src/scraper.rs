@@ -37,9 +37,11 @@ pub enum Place {
     Elsewhere,
 }
 
-/// A program, and its version.
+/// The program of a scraper.
 #[derive(Debug, Clone)]
 pub struct Program {
+    /// Of which.
+    pub of: Scraper,
     /// Where it is.
     pub path: PathBuf,
     /// As `2.53.3`.
@@ -86,23 +88,25 @@ impl Scraper {
         let Some(path) = fetch_or_say_so(cache, self.slot(), program)? else { return Ok(None) };
         let version = fs::read_to_string(path.with_file_name("VERSION"))?;
         let version = version.split(['+', '-', '\n']).next().unwrap_or_default().to_owned();
-        Ok(Some(Program { path, version }))
+        Ok(Some(Program { of: self, path, version }))
     }
+}
 
+impl Program {
     /// What its own check says of a configuration: promtool, or vmagent's dry run. An error is what it says against it.
     ///
     /// # Errors
     ///
     /// If the check cannot be run.
-    pub fn check(self, program: &Program, config_file: &Path) -> io::Result<Result<(), String>> {
-        let mut command = match self {
+    pub fn check(&self, config_file: &Path) -> io::Result<Result<(), String>> {
+        let mut command = match self.of {
             Scraper::Prometheus(_) => {
-                let mut promtool = Command::new(program.path.with_file_name("promtool"));
+                let mut promtool = Command::new(self.path.with_file_name("promtool"));
                 promtool.args(["check", "config"]).arg(config_file);
                 promtool
             }
             Scraper::Vmagent => {
-                let mut vmagent = Command::new(&program.path);
+                let mut vmagent = Command::new(&self.path);
                 vmagent.arg("-dryRun").arg(format!("-promscrape.config={}", config_file.display()));
                 vmagent
             }
@@ -130,21 +134,21 @@ pub enum Scraping {
 
 impl Scraping {
     /// Starts the program with this configuration, and waits until it is up. Its data go into `folder` too. `storage` is
-    /// the Prometheus for what vmagent finds, and is not used for others.
+    /// the Prometheus for what vmagent finds; a Prometheus is its own.
     ///
     /// # Errors
     ///
     /// If it refuses the configuration, or does not come up.
     pub fn start(
-        scraper: Scraper,
         program: &Program,
         storage: &Program,
         folder: &Path,
         config: &str,
+        arguments: &[&str],
         environment: &[(&str, &str)],
     ) -> io::Result<Scraping> {
-        if let Scraper::Prometheus(_) = scraper {
-            return Prometheus::start(&program.path, folder, config).map(Scraping::Prometheus);
+        if let Scraper::Prometheus(_) = program.of {
+            return Prometheus::start_with(&program.path, folder, config, arguments).map(Scraping::Prometheus);
         }
         let config_file = folder.join("vmagent.yml");
         fs::write(&config_file, config)?;
@@ -158,6 +162,7 @@ impl Scraping {
             .arg(format!("-remoteWrite.tmpDataPath={}", folder.join("queue").display()))
             .args(["-httpListenAddr=127.0.0.1:0", "-remoteWrite.forcePromProto", "-remoteWrite.flushInterval=1s"])
             .args(["-memory.allowedBytes=256MiB"])
+            .args(arguments)
             .envs(environment.iter().copied());
         let mut process = Process::start(&mut command)?;
         let address = process.wait_for(|line| {
