@@ -17,7 +17,8 @@ use metrics_guard_tests::{
     wire::{exchange, request},
 };
 
-static EXAMPLES: LazyLock<[PathBuf; 3]> = LazyLock::new(|| Server::ALL.map(|of| of.build(Profile::Debug).unwrap()));
+static EXAMPLES: LazyLock<[PathBuf; Server::ALL.len()]> =
+    LazyLock::new(|| Server::ALL.map(|of| of.build(Profile::Debug).unwrap()));
 
 fn start(server: Server, environment: &[(&str, &str)]) -> Running {
     server.start(example(server), environment).unwrap()

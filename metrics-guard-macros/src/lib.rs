@@ -3,13 +3,16 @@
 //! Use it through an adapter, or through the core and its feature `macros`: each re-exports its own entry of this crate
 //! as `guard_metrics`, and so fixes the framework and the path of the types that the expansion names.
 //!
-//! `args` and `handler` parse; then a module for each framework validates and writes; `expand` holds what they share.
+//! `args` and `handler` parse; then a module for each framework validates and writes; `expand` and `nested` hold what they
+//! share.
 
 #![forbid(unsafe_code)]
 
 mod args;
+mod axum;
 mod expand;
 mod handler;
+mod nested;
 mod request;
 mod rocket;
 mod warp;
@@ -171,4 +174,65 @@ pub fn guard_metrics_request(args: TokenStream, item: TokenStream) -> TokenStrea
 #[proc_macro_attribute]
 pub fn guard_metrics_warp(args: TokenStream, item: TokenStream) -> TokenStream {
     warp::expand(args.into(), item.into()).into()
+}
+
+/// Guards an axum handler: a request that the guard in the router's state refuses is answered before anything else of the
+/// handler runs.
+///
+/// Write the handler as without the attribute, with the extractors that it needs, returning whatever axum takes for an
+/// answer; one that awaits nothing need not be `async`. An answer to an accepted key gets `Cache-Control: no-store`, unless
+/// it has a `Cache-Control`.
+///
+/// ```
+/// use axum::{Router, body::Body, extract::{FromRef, State}, response::IntoResponse, routing::get};
+/// use http::Request;
+/// use metrics_guard_tower::{Guard, Key, guard_metrics};
+/// use tower::ServiceExt;
+///
+/// #[derive(Clone)]
+/// struct App {
+///     guard: Guard,
+///     up: u8,
+/// }
+///
+/// impl FromRef<App> for Guard { // or `#[derive(FromRef)]` on `App`, with axum's feature `macros`
+///     fn from_ref(app: &App) -> Guard {
+///         app.guard.clone()
+///     }
+/// }
+///
+/// #[guard_metrics]
+/// fn metrics(State(app): State<App>) -> impl IntoResponse {
+///     format!("up {}\n", app.up)
+/// }
+///
+/// # let secret = "7d1f0c5b9a3e48f2b6a0d4c8e1f75392";
+/// # tokio::runtime::Runtime::new()?.block_on(async {
+/// let app = App { guard: Guard::new(Key::new(secret)?), up: 1 };
+/// let app = Router::new().route("/metrics", get(metrics)).with_state(app);
+///
+/// let scrape = Request::get("/metrics").header("X-Metrics-Key", secret).body(Body::empty())?;
+/// assert_eq!(app.clone().oneshot(scrape).await?.status(), 200);
+///
+/// let stranger = Request::get("/metrics").body(Body::empty())?;
+/// assert_eq!(app.oneshot(stranger).await?.status(), 401);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// # })?;
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+///
+/// # Arguments
+///
+/// - `crate = path`: where `metrics_guard_tower` is, if the dependency is renamed or re-exported.
+///
+/// # Limits
+///
+/// - It guards this handler. Another method of the path is another handler; what the path answers to a method that it does
+///   not have (405) is answered to everyone. A `MetricsGuardLayer` on the route guards those too.
+/// - The handler cannot be called directly, since nobody can make the proof: test it through its router.
+/// - Where the router's state has no guard, the compiler says that the function is no `Handler`.
+/// - The body stands in a function of its own: in an associated function, it cannot name `Self`.
+#[proc_macro_attribute]
+pub fn guard_metrics_axum(args: TokenStream, item: TokenStream) -> TokenStream {
+    axum::expand(args.into(), item.into()).into()
 }

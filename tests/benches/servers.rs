@@ -40,6 +40,7 @@ use metrics_guard_tests::{
     server::Server,
     wire::{exchange, request},
 };
+use metrics_guard_tower::MetricsGuardLayer;
 use rocket::{fairing::AdHoc, routes};
 use tokio::net::TcpListener;
 use warp::Filter;
@@ -182,6 +183,7 @@ fn serve(name: &str, is_guarded: bool) -> Result<(), Failure> {
         match server {
             Server::Rocket => serve_rocket(is_guarded).await,
             Server::Warp => serve_warp(is_guarded).await,
+            Server::Axum => serve_axum(is_guarded).await,
             Server::Hyper => serve_hyper(is_guarded).await,
         }
     })
@@ -231,6 +233,13 @@ async fn serve_warp(is_guarded: bool) -> Result<(), Failure> {
         let routes = warp::path!("metrics").and(warp::get()).map(|| PAGE.as_str());
         warp::serve(routes).incoming(listener).run().await;
     }
+    Ok(())
+}
+
+async fn serve_axum(is_guarded: bool) -> Result<(), Failure> {
+    let page = axum::routing::get(|| async { PAGE.as_str() });
+    let page = if is_guarded { page.layer(MetricsGuardLayer::new(GUARD.clone())) } else { page };
+    axum::serve(listener().await?, axum::Router::new().route("/metrics", page)).await?;
     Ok(())
 }
 

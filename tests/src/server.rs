@@ -18,13 +18,15 @@ pub enum Server {
     Rocket,
     /// `metrics-guard-warp/examples/metrics.rs`
     Warp,
+    /// `metrics-guard-tower/examples/axum.rs`
+    Axum,
     /// `metrics-guard-core/examples/hyper.rs`
     Hyper,
 }
 
 impl Server {
     /// All of them.
-    pub const ALL: [Server; 3] = [Server::Rocket, Server::Warp, Server::Hyper];
+    pub const ALL: [Server; 4] = [Server::Rocket, Server::Warp, Server::Axum, Server::Hyper];
 
     /// Its name in reports.
     #[must_use]
@@ -32,6 +34,7 @@ impl Server {
         match self {
             Server::Rocket => "rocket",
             Server::Warp => "warp",
+            Server::Axum => "axum",
             Server::Hyper => "hyper",
         }
     }
@@ -40,7 +43,7 @@ impl Server {
     #[must_use]
     pub const fn refusal(self, body: &'static str) -> &'static str {
         match self {
-            Server::Rocket | Server::Warp => body,
+            Server::Rocket | Server::Warp | Server::Axum => body,
             Server::Hyper => "",
         }
     }
@@ -55,6 +58,7 @@ impl Server {
             // With the feature, so that one build of Rocket does for all tests.
             Server::Rocket => CargoBuild::new().package("metrics-guard-rocket").example("metrics").features("mtls"),
             Server::Warp => CargoBuild::new().package("metrics-guard-warp").example("warp"),
+            Server::Axum => CargoBuild::new().package("metrics-guard-tower").example("axum").features("axum"),
             Server::Hyper => CargoBuild::new().package("metrics-guard-core").example("hyper").features("macros"),
         };
         let cargo = match profile {
@@ -73,6 +77,7 @@ impl Server {
         let cargo = match self {
             Server::Rocket => return self.build(Profile::Debug),
             Server::Warp => CargoBuild::new().package("metrics-guard-warp").example("warp_tls"),
+            Server::Axum => CargoBuild::new().package("metrics-guard-tower").example("axum_tls").features("axum"),
             Server::Hyper => CargoBuild::new().package("metrics-guard-core").example("hyper_tls").features("macros"),
         };
         outside_of_a_build(cargo).run().map(|run| run.path().to_owned()).map_err(io::Error::other)
@@ -93,7 +98,7 @@ impl Server {
         let rocket = format!("{{certs={certificate:?},key={key:?},mutual={{ca_certs={authority:?},mandatory=false}}}}");
         let tls = match self {
             Server::Rocket => vec![("ROCKET_TLS", rocket.as_str())],
-            Server::Warp | Server::Hyper => {
+            Server::Warp | Server::Axum | Server::Hyper => {
                 vec![("TLS_CERT_FILE", certificate), ("TLS_KEY_FILE", key), ("TLS_CLIENT_CA_FILE", authority)]
             }
         };
@@ -109,7 +114,7 @@ impl Server {
     pub fn start(self, program: &Path, environment: &[(&str, &str)]) -> io::Result<Running> {
         let announcement = match self {
             Server::Rocket => "launched from http",
-            Server::Warp | Server::Hyper => "listening on http",
+            Server::Warp | Server::Axum | Server::Hyper => "listening on http",
         };
         let mut process = Process::start(&mut self.command(program, environment))?;
         let address = process.wait_for(|line| {
@@ -142,7 +147,7 @@ impl Server {
         command.env_clear();
         match self {
             Server::Rocket => command.env("ROCKET_PORT", "0").env("ROCKET_CLI_COLORS", "false"),
-            Server::Warp | Server::Hyper => command.env("PORT", "0"),
+            Server::Warp | Server::Axum | Server::Hyper => command.env("PORT", "0"),
         };
         command.envs(environment.iter().copied());
         command

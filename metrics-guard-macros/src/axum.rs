@@ -1,0 +1,58 @@
+//! axum: a handler that asks for the proof first, and whose answer is kept from shared caches.
+
+use proc_macro2::{Span, TokenStream};
+use quote::{format_ident, quote_spanned};
+use syn::{Error, parse_quote, spanned::Spanned};
+
+use crate::{args::Args, expand::guarded_or_error, handler::Item, nested::Nested};
+
+/// axum's handlers have so many parameters at most.
+const MAX_PARAMETERS: usize = 16;
+
+/// `clippy::too_many_arguments` allows so many.
+const CLIPPY_MAX_PARAMETERS: usize = 7;
+
+pub(crate) fn expand(args: TokenStream, item: TokenStream) -> TokenStream {
+    let args = Args::parse(args, &["crate"], "`crate = path`");
+    guarded_or_error(args, item, guarded, |_, _, _| false)
+}
+
+/// axum runs extractors in the order of the parameters: the proof comes first.
+fn guarded(args: &Args, item: &Item) -> syn::Result<TokenStream> {
+    let handler = item.handler("a function, an axum handler")?;
+    let signature = &handler.signature;
+    if let Some(receiver) = signature.receiver() {
+        return Err(Error::new(
+            receiver.span(),
+            "`#[guard_metrics]` guards axum handlers, and a method cannot be one: take what it needs as `State`",
+        ));
+    }
+    if signature.inputs.len() >= MAX_PARAMETERS {
+        return Err(Error::new(
+            signature.paren_token.span.join(),
+            "an axum handler has 16 parameters at most, and `#[guard_metrics]` needs one of them: take several as one, in a \
+             tuple or a type with `#[derive(FromRequestParts)]`",
+        ));
+    }
+    let krate = args.krate.clone().unwrap_or_else(|| parse_quote!(::metrics_guard_tower));
+
+    // Mixed-site: no name of ours meets one of the user's.
+    let span = Span::mixed_site().located_at(Span::call_site());
+    // The user wrote no more parameters than clippy allows, and is not to hear of one more.
+    let allow = (signature.inputs.len() == CLIPPY_MAX_PARAMETERS)
+        .then(|| quote_spanned!(span=> #[allow(clippy::too_many_arguments)]));
+    let Nested { attributes, mut outer, definition, call, is_async, .. } = Nested::of(item, handler, span)?;
+    let answer = if is_async { quote_spanned!(span=> #call.await) } else { call };
+    let proof = format_ident!("authorized", span = span);
+    outer.inputs.insert(0, parse_quote!(#proof: #krate::Authorized));
+    outer.asyncness = Some(parse_quote!(async));
+    outer.output = parse_quote!(-> #krate::expansion::Response);
+    Ok(quote_spanned! {span=>
+        #allow
+        #[allow(clippy::unused_async)] // axum asks for it
+        #attributes #outer {
+            #definition
+            #krate::expansion::unstored(&#proof, #answer)
+        }
+    })
+}

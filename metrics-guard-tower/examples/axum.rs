@@ -1,0 +1,79 @@
+//! A small service on axum, whose `/metrics` is closed to everyone but the holder of the key.
+//!
+//! ```text
+//! cargo run -p metrics-guard-tower --features axum --example axum
+//! ```
+//!
+//! `GET /` and `GET /fibonacci/<n>` are public, `GET /metrics` is guarded. It listens on 127.0.0.1, at `PORT`, and takes
+//! its key from the environment. Only where none is configured, and only since this is an example, it makes one for the
+//! run and prints what uses it.
+
+use std::{
+    error::Error,
+    net::{Ipv4Addr, SocketAddr},
+    time::Instant,
+};
+
+use axum::{
+    Router,
+    extract::{FromRef, MatchedPath, Path, Request, State},
+    http::{StatusCode, header::CONTENT_TYPE},
+    middleware::{Next, from_fn_with_state},
+    response::{IntoResponse, Response},
+    routing::get,
+};
+use metrics_guard_tower::{Guard, Settings, guard_metrics};
+use service::Instruments;
+use tokio::net::TcpListener;
+
+#[path = "../../tests/service.rs"]
+mod service;
+
+#[derive(Clone, FromRef)]
+struct App {
+    guard: Guard,
+    instruments: Instruments,
+}
+
+#[guard_metrics]
+fn metrics(State(instruments): State<Instruments>) -> Result<impl IntoResponse, StatusCode> {
+    let body = instruments.scrape().map_err(|_| StatusCode::INTERNAL_SERVER_ERROR)?;
+    Ok(([(CONTENT_TYPE, service::METRICS_TYPE)], body))
+}
+
+async fn count(State(instruments): State<Instruments>, request: Request, next: Next) -> Response {
+    let (arrival, method) = (Instant::now(), request.method().clone());
+    let route = match request.extensions().get().map(MatchedPath::as_str) {
+        Some("/metrics") => "/metrics",
+        Some("/fibonacci/{n}") => "/fibonacci/<n>",
+        Some(_) => "/",
+        None => "none",
+    };
+    let response = next.run(request).await;
+    instruments.observe(method.as_str(), route, response.status().as_u16(), arrival.elapsed());
+    response
+}
+
+fn router(app: App) -> Router {
+    Router::new()
+        .route("/metrics", get(metrics))
+        .route("/", get(|| async { service::INDEX }))
+        .route("/fibonacci/{n}", get(|Path(n): Path<u8>| async move { service::fibonacci(n) }))
+        .layer(from_fn_with_state(app.clone(), count))
+        .with_state(app)
+}
+
+#[tokio::main]
+async fn main() -> Result<(), Box<dyn Error>> {
+    let port = std::env::var("PORT").map_or(Ok(8000), |port| port.parse())?;
+    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, port)).await?;
+    let address = listener.local_addr()?;
+
+    let instruments = Instruments::new()?;
+    let (guard, key_for_this_run) = instruments.guard(|| Ok(Settings::from_env()))?;
+    service::announce(&guard, key_for_this_run.as_deref(), "http", address);
+    let router = router(App { guard, instruments });
+    // With the address of who asks, for a guard with networks.
+    axum::serve(listener, router.into_make_service_with_connect_info::<SocketAddr>()).await?;
+    Ok(())
+}

@@ -1,0 +1,102 @@
+//! The guard as an axum extractor: a handler that asks for the proof cannot run without it.
+//!
+//! ```
+//! use axum::{Router, body::Body, routing::get};
+//! use http::Request;
+//! use metrics_guard_tower::{Authorized, Guard, Key};
+//! use tower::ServiceExt;
+//!
+//! async fn metrics(authorized: Authorized) -> String {
+//!     format!("up 1 # for {:?}\n", authorized.key())
+//! }
+//!
+//! # let secret = "7d1f0c5b9a3e48f2b6a0d4c8e1f75392";
+//! # tokio::runtime::Runtime::new()?.block_on(async {
+//! let guard = Guard::new(Key::new(secret)?);
+//! let app = Router::new().route("/metrics", get(metrics)).with_state(guard);
+//!
+//! let scrape = Request::get("/metrics").header("X-Metrics-Key", secret).body(Body::empty())?;
+//! assert_eq!(app.clone().oneshot(scrape).await?.status(), 200);
+//!
+//! let stranger = Request::get("/metrics").body(Body::empty())?;
+//! assert_eq!(app.oneshot(stranger).await?.status(), 401);
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! # })?;
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+
+use axum::{
+    extract::{FromRef, FromRequestParts},
+    response::{IntoResponse, Response},
+};
+use http::{HeaderMap, HeaderValue, header::CONTENT_TYPE, request::Parts};
+use metrics_guard_core::{Denied, Guard};
+
+use crate::head::Head;
+
+/// The proof that a request was checked and let pass, by the [`Guard`] in the router's state.
+///
+/// Nobody else can make one, so that a handler that takes it is guarded in every route. Let it be the first parameter, and
+/// nothing of the request is read before the check. A router whose state has no guard does not compile: the state is a
+/// `Guard`, or a type of which one can be had by [`FromRef`].
+///
+/// The answer is the handler's own: against shared caches, call [`forbid_storing`](Authorized::forbid_storing), or use
+/// [`#[guard_metrics]`](crate::guard_metrics), which does. An `Option<Authorized>` is no extractor.
+#[derive(Debug)]
+pub struct Authorized(metrics_guard_core::Authorized);
+
+impl Authorized {
+    /// The label of the key that the request presented; none if the guard asks for no key, since it is
+    /// [disabled](Guard::disabled) or content with a [certificate](crate::GuardBuilder::instead_of_key).
+    #[must_use]
+    pub fn key(&self) -> Option<&'static str> {
+        self.0.key()
+    }
+
+    /// Adds `Cache-Control: no-store` to the answer, unless it has a `Cache-Control`: a shared cache may else keep what
+    /// a field such as `X-Metrics-Key` opened, and hand it to others (RFC 9111, section 3.5).
+    pub fn forbid_storing(&self, fields: &mut HeaderMap) {
+        self.0.forbid_storing(fields);
+    }
+}
+
+impl<S> FromRequestParts<S> for Authorized
+where
+    Guard: FromRef<S>,
+    S: Sync,
+{
+    type Rejection = Refusal;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Authorized, Refusal> {
+        let verdict = Guard::from_ref(state).check(&Head::new(&*parts, &parts.extensions));
+        verdict.map(Authorized).map_err(Refusal)
+    }
+}
+
+/// The answer to a request that was refused.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[must_use = "a refused request must be answered with the refusal"]
+pub struct Refusal(Denied);
+
+impl Refusal {
+    /// Why, for a log. The client is not told.
+    pub const fn denied(self) -> Denied {
+        self.0
+    }
+}
+
+impl IntoResponse for Refusal {
+    fn into_response(self) -> Response {
+        let mut response: Response = self.0.into_response();
+        *response.body_mut() = self.0.body().into();
+        response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("text/plain; charset=utf-8"));
+        response
+    }
+}
+
+/// What a handler under `#[guard_metrics]` answers.
+pub fn unstored(authorized: &Authorized, answer: impl IntoResponse) -> Response {
+    let mut response = answer.into_response();
+    authorized.forbid_storing(response.headers_mut());
+    response
+}

@@ -1,0 +1,143 @@
+//! The guard as a tower layer: what it refuses does not reach the service.
+//!
+//! ```
+//! use axum::{Router, body::Body, routing::get};
+//! use http::Request;
+//! use metrics_guard_tower::{Guard, Key, MetricsGuardLayer};
+//! use tower::ServiceExt;
+//! # let secret = "7d1f0c5b9a3e48f2b6a0d4c8e1f75392";
+//! # tokio::runtime::Runtime::new()?.block_on(async {
+//!
+//! let guard = Guard::new(Key::new(secret)?);
+//! let app = Router::new().route("/metrics", get(|| async { "up 1\n" }).layer(MetricsGuardLayer::new(guard)));
+//!
+//! let scrape = Request::get("/metrics").header("X-Metrics-Key", secret).body(Body::empty())?;
+//! assert_eq!(app.clone().oneshot(scrape).await?.status(), 200);
+//!
+//! let stranger = Request::get("/metrics").body(Body::empty())?;
+//! assert_eq!(app.oneshot(stranger).await?.status(), 401);
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! # })?;
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+
+use std::{
+    pin::Pin,
+    task::{Context, Poll, ready},
+};
+
+use http::{Request, Response};
+use metrics_guard_core::{Authorized, Denied, Guard};
+use pin_project_lite::pin_project;
+use tower_layer::Layer;
+use tower_service::Service;
+
+use crate::head::Head;
+
+/// Puts a [`Guard`] in front of a service, whatever path and method it is asked for.
+///
+/// For axum, layer the one route: `get(metrics).layer(MetricsGuardLayer::new(guard))`. There it comes before the method is
+/// looked at, also where the answer would be a 405. [`Router::layer`] guards all routes that the router has *at that
+/// moment*, and its fallback; a route that is added afterwards is open. `route_layer` leaves out the fallback, and of one
+/// route the methods that it does not have. For tonic, and for hyper by way of tower, layer the service.
+///
+/// [`Router::layer`]: https://docs.rs/axum/0.8/axum/struct.Router.html#method.layer
+///
+/// The other end of the connection is a [`Peer`](crate::Peer) among the request's extensions, or, with the feature `axum`,
+/// a `ConnectInfo<SocketAddr>`. Without either, a guard with networks or client names lets nobody in.
+#[derive(Debug, Clone)]
+pub struct MetricsGuardLayer {
+    guard: Guard,
+}
+
+impl MetricsGuardLayer {
+    /// A layer of this guard.
+    #[must_use]
+    pub const fn new(guard: Guard) -> MetricsGuardLayer {
+        MetricsGuardLayer { guard }
+    }
+}
+
+impl<S> Layer<S> for MetricsGuardLayer {
+    type Service = MetricsGuardService<S>;
+
+    fn layer(&self, inner: S) -> MetricsGuardService<S> {
+        MetricsGuardService { guard: self.guard.clone(), inner }
+    }
+}
+
+/// A service behind a [`MetricsGuardLayer`].
+///
+/// Its readiness is that of the inner service. A refused request is answered without it: a refusal has an empty body, the
+/// default of the response's body type.
+#[derive(Debug, Clone)]
+pub struct MetricsGuardService<S> {
+    guard: Guard,
+    inner: S,
+}
+
+impl<S, Q, B> Service<Request<Q>> for MetricsGuardService<S>
+where
+    S: Service<Request<Q>, Response = Response<B>>,
+    B: Default,
+{
+    type Response = Response<B>;
+    type Error = S::Error;
+    type Future = ResponseFuture<S::Future>;
+
+    fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), S::Error>> {
+        self.inner.poll_ready(cx)
+    }
+
+    fn call(&mut self, request: Request<Q>) -> ResponseFuture<S::Future> {
+        let verdict = self.guard.check(&Head::new(&request, request.extensions()));
+        let state = match verdict {
+            Ok(authorized) => State::Allowed { future: self.inner.call(request), authorized },
+            Err(denied) => State::Denied { denied },
+        };
+        ResponseFuture { state }
+    }
+}
+
+pin_project! {
+    /// The future of a [`MetricsGuardService`].
+    #[derive(Debug)]
+    #[must_use = "futures do nothing unless polled"]
+    pub struct ResponseFuture<F> {
+        #[pin]
+        state: State<F>,
+    }
+}
+
+pin_project! {
+    #[derive(Debug)]
+    #[project = Projected]
+    enum State<F> {
+        Allowed {
+            #[pin]
+            future: F,
+            authorized: Authorized,
+        },
+        Denied {
+            denied: Denied,
+        },
+    }
+}
+
+impl<F, B, E> Future for ResponseFuture<F>
+where
+    F: Future<Output = Result<Response<B>, E>>,
+    B: Default,
+{
+    type Output = Result<Response<B>, E>;
+
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        Poll::Ready(match self.project().state.project() {
+            Projected::Allowed { future, authorized } => ready!(future.poll(cx)).map(|mut response| {
+                authorized.forbid_storing(response.headers_mut()); // unless the service has a word on that
+                response
+            }),
+            Projected::Denied { denied } => Ok(denied.into_response()),
+        })
+    }
+}

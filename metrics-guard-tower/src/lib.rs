@@ -1,0 +1,26 @@
+#![doc = include_str!("../README.md")]
+#![forbid(unsafe_code)]
+
+#[cfg(feature = "axum")]
+mod extract;
+mod head;
+mod layer;
+
+#[cfg(feature = "axum")]
+pub use extract::{Authorized, Refusal};
+pub use layer::{MetricsGuardLayer, MetricsGuardService, ResponseFuture};
+pub use metrics_guard_core::{
+    Check, ClientName, ConfigError, Denied, Guard, GuardBuilder, Key, KeyFile, KeyRing, Peer, Place, Problem, Reason,
+    Setting, Settings, Warning,
+};
+#[cfg(feature = "axum")]
+pub use metrics_guard_macros::guard_metrics_axum as guard_metrics;
+
+/// What the attribute's expansion names, so that its user need not depend on it by that name.
+#[cfg(feature = "axum")]
+#[doc(hidden)]
+pub mod expansion {
+    pub use axum::response::Response;
+
+    pub use crate::extract::unstored;
+}
