@@ -1,7 +1,229 @@
-//! The files for Kubernetes and the Prometheus Operator, against the types of what they are.
+//! The files for Kubernetes: each field is one that there is, the names agree, and the commands do what they say.
 
-use libtest_mimic::Trial;
+use std::{collections::BTreeMap, fs, os::unix::fs::PermissionsExt as _, path::Path, process::Command};
+
+use base64ct::{Base64, Encoding as _};
+use libtest_mimic::{Failed, Trial};
+use metrics_guard_core::{Guard, Key, Problem};
+use metrics_guard_tests::prometheus::Version;
+use serde_json::{Map, Value};
+
+use crate::tools::{accepts, at, commands, deploy, documents, list, run, script, text, with};
+
+mod names;
+mod types;
 
 pub(crate) fn trials() -> Vec<Trial> {
-    Vec::new()
+    let promtool = Version::ALL.map(|version| {
+        let name = format!("kubernetes_scrape_configs_by_promtool_{}", version.slot());
+        Trial::ignorable_test(name, move || {
+            with(version.slot(), "promtool", |promtool| scrape_configs_by_promtool(version, promtool))
+        })
+    });
+    let mut trials = vec![
+        Trial::test("kubernetes_types", types::every_field_has_its_type),
+        Trial::test("kubernetes_types_refuse_what_is_wrong", types::what_is_wrong_has_no_type),
+        Trial::test("kubernetes_names", names::the_names_agree),
+        Trial::test("kubernetes_names_refuse_what_is_wrong", names::what_disagrees_is_seen),
+        Trial::test("kubernetes_names_after_a_change", names::the_names_agree_after_a_change),
+        Trial::test("kubernetes_no_key", no_key_is_in_them),
+        Trial::ignorable_test("kubernetes_kustomize", || with("kubectl", "kubectl", what_kustomize_makes)),
+        Trial::ignorable_test("kubernetes_commands", || with("kubectl", "kubectl", the_commands_do_what_they_say)),
+    ];
+    trials.extend(promtool);
+    trials
+}
+
+/// The files, by name.
+#[derive(Clone)]
+struct Files(BTreeMap<String, String>);
+
+impl Files {
+    fn ours() -> Result<Files, Failed> {
+        Files::of(&deploy("kubernetes"))
+    }
+
+    fn of(folder: &Path) -> Result<Files, Failed> {
+        let mut files = BTreeMap::new();
+        for entry in fs::read_dir(folder)? {
+            let path = entry?.path();
+            if path.extension().is_some_and(|extension| extension == "yaml") {
+                let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
+                files.insert(name, fs::read_to_string(path)?);
+            }
+        }
+        Ok(Files(files))
+    }
+
+    /// With something put in place of what is in this file.
+    fn with(&self, file: &str, from: &str, to: &str) -> Files {
+        let mut files = self.clone();
+        let content = files.0.get_mut(file).unwrap();
+        assert!(content.contains(from), "{file} has no `{from}`");
+        *content = content.replacen(from, to, 1);
+        files
+    }
+
+    /// The objects in all of them, each with its file's name and its namespace, if need be the one that kustomize gives it.
+    fn objects(&self) -> Result<Vec<(&str, Value)>, String> {
+        let mut objects = Vec::new();
+        for (file, content) in self.0.iter().filter(|(file, _)| *file != KUSTOMIZATION) {
+            let documents = documents(content).map_err(|problem| format!("{file}: {problem}"))?;
+            objects.extend(documents.into_iter().map(|object| (file.as_str(), object)));
+        }
+        let namespace = self.kustomization()?["namespace"].clone();
+        for (_, object) in &mut objects {
+            if let Some(metadata) = object["metadata"].as_object_mut() {
+                metadata.entry("namespace").or_insert(namespace.clone());
+            }
+        }
+        Ok(objects)
+    }
+
+    fn kustomization(&self) -> Result<Value, String> {
+        let content = self.0.get(KUSTOMIZATION).ok_or("no kustomization.yaml")?;
+        documents(content)?.pop().ok_or_else(|| "an empty kustomization.yaml".into())
+    }
+}
+
+const KUSTOMIZATION: &str = "kustomization.yaml";
+
+/// The list of scrape configs in the Secret for the Operator, and its text.
+fn additional_scrape_configs(objects: &[(&str, Value)]) -> Result<(Value, String), String> {
+    let lists = objects.iter().filter_map(|(_, object)| object.pointer("/stringData/scrape-configs.yaml")?.as_str());
+    let [text] = lists.collect::<Vec<_>>()[..] else { return Err("not one list of scrape configs".into()) };
+    let list = documents(text)?.pop().ok_or("an empty list")?;
+    Ok((list, text.to_owned()))
+}
+
+fn no_key_is_in_them() -> Result<(), Failed> {
+    let mut seen = 0;
+    for (file, object) in Files::ours()?.objects()? {
+        assert!(object.get("data").is_none(), "{file}: who reads that can tell what it is?");
+        for (name, value) in at(&object, "/stringData").as_object().into_iter().flatten() {
+            if name == "scrape-configs.yaml" {
+                continue; // whose key is a file: see the names
+            }
+            seen += 1;
+            for key in value.as_str().ok_or("no text")?.lines() {
+                let error = Key::new(key).err().ok_or_else(|| format!("{file}: {name} is a key that is accepted"))?;
+                assert_eq!(*error.problem(), Problem::Sample, "{file}: {name}");
+            }
+        }
+    }
+    assert_eq!(seen, 2);
+    Ok(())
+}
+
+fn scrape_configs_by_promtool(version: Version, promtool: &Path) -> Result<(), Failed> {
+    let (_, list) = additional_scrape_configs(&Files::ours()?.objects()?)?;
+    let folder = tempfile::tempdir()?;
+    let check = |list: &str| -> Result<(bool, String), Failed> {
+        let file = folder.path().join("prometheus.yml");
+        fs::write(&file, format!("scrape_configs:\n{list}"))?;
+        let output = Command::new(promtool).args(["check", "config", "--syntax-only"]).arg(&file).output()?;
+        let said = String::from_utf8_lossy(&[output.stdout, output.stderr].concat()).into_owned();
+        Ok((output.status.success(), said))
+    };
+    let (is_right, said) = check(&list)?;
+    if version == Version::Bookworm {
+        assert!(!is_right && said.contains("http_headers"), "{said}");
+    } else {
+        assert!(is_right, "{said}");
+        let (is_right, said) = check(&list.replace("follow_redirects", "followRedirects"))?;
+        assert!(!is_right && said.contains("followRedirects"), "{said}");
+    }
+    Ok(())
+}
+
+fn what_kustomize_makes(kubectl: &Path) -> Result<(), Failed> {
+    let files = Files::ours()?;
+    let folder = tempfile::tempdir()?;
+    let kustomize = |files: &Files| -> Result<Value, Failed> {
+        for (name, content) in &files.0 {
+            fs::write(folder.path().join(name), content)?;
+        }
+        let mut command = Command::new(kubectl);
+        let output = command.env("HOME", folder.path()).arg("kustomize").arg(folder.path()).output()?;
+        let said = String::from_utf8_lossy(&output.stderr);
+        if !output.status.success() || !said.is_empty() {
+            return Err(said.into_owned().into());
+        }
+        Ok(Value::Array(documents(&String::from_utf8(output.stdout)?)?))
+    };
+    let made = kustomize(&files)?;
+    let mut kinds: Vec<_> = list(&made, "").iter().map(|object| text(object, "/kind")).collect();
+    kinds.sort_unstable();
+    assert_eq!(kinds, ["Deployment", "NetworkPolicy", "Service", "Service", "ServiceMonitor"]);
+    for object in list(&made, "") {
+        assert_eq!(text(object, "/metadata/namespace"), "my-namespace");
+        if object["kind"] == "Deployment" {
+            let image = text(object, "/spec/template/spec/containers/0/image");
+            assert_eq!(image, "registry.example.com/my-service:1.0");
+        }
+    }
+    // Each of the others in the list can take the place of the monitor.
+    for other in ["service-monitor-client-certificate.yaml", "pod-monitor.yaml"] {
+        let changed = files.with(KUSTOMIZATION, "  - service-monitor.yaml\n", "").with(
+            KUSTOMIZATION,
+            &format!("# - {other}"),
+            &format!("- {other}"),
+        );
+        assert_eq!(list(&kustomize(&changed)?, "").len(), 5, "{other}");
+    }
+    // It would say so, if there were something to say.
+    let said = kustomize(&files.with(KUSTOMIZATION, "resources:", "resource:"));
+    assert!(said.is_err_and(|said| said.message().is_some_and(|said| said.contains("unknown field"))));
+    Ok(())
+}
+
+/// The commands in secret.yaml, on the real kubectl: all but the last step of each, for which there is no cluster.
+fn the_commands_do_what_they_say(kubectl: &Path) -> Result<(), Failed> {
+    let [begin, rotate] = &commands(&Files::ours()?.0["secret.yaml"])[..] else { return Err("not two blocks".into()) };
+    let [folder, programs] = [tempfile::tempdir()?, tempfile::tempdir()?];
+    let here = folder.path();
+    // What would be sent to the cluster goes into files instead, one after the other.
+    let sent_to = programs.path().join("sent");
+    fs::create_dir(&sent_to)?;
+    let to_file = format!("cat > {0}/$(ls {0} | wc -l)", sent_to.display());
+    let kubectl = format!("env HOME={} {}", programs.path().display(), kubectl.display());
+    let body = format!(
+        "case \"$*\" in\n'replace --filename=-') {to_file};;\n*--dry-run=client*) exec {kubectl} \"$@\";;\n\
+         *) {kubectl} \"$@\" --dry-run=client --output=yaml | {to_file};;\nesac"
+    );
+    script(programs.path(), "kubectl", &body)?;
+    run(begin, here, programs.path())?;
+    run(rotate, here, programs.path())?;
+
+    let mut sent = Vec::new();
+    for number in 0..4 {
+        let yaml = fs::read_to_string(sent_to.join(number.to_string()))?;
+        let [secret] = &documents(&yaml)?[..] else { return Err("not one Secret".into()) };
+        assert_eq!(
+            [text(secret, "/metadata/name"), text(secret, "/metadata/namespace")],
+            ["metrics-key", "my-namespace"]
+        );
+        assert!(secret["metadata"].get("annotations").is_none(), "{yaml}");
+        assert_eq!(secret["data"].as_object().map(Map::len), Some(2));
+        let [accepted, scraper] = ["accepted_keys", "metrics_key"].map(|key| {
+            let decoded = Base64::decode_vec(text(secret, &format!("/data/{key}"))).unwrap();
+            String::from_utf8(decoded).unwrap()
+        });
+        // As the service reads it, and as Prometheus would send it.
+        let file = here.join("mounted");
+        fs::write(&file, &accepted)?;
+        fs::set_permissions(&file, fs::Permissions::from_mode(0o440))?;
+        let guard = Guard::builder_from_file(&file)?.build();
+        assert_eq!(guard.warnings(), []);
+        assert!(accepts(&guard, &scraper), "a scrape would fail");
+        assert!(scraper.len() == 64 && !scraper.contains('\n'), "a line break");
+        sent.push((accepted.lines().map(str::to_owned).collect::<Vec<_>>(), scraper));
+    }
+    let (old, new) = (sent[0].1.clone(), sent[3].1.clone());
+    assert_ne!(old, new);
+    let both = vec![new.clone(), old.clone()];
+    let expected =
+        [(vec![old.clone()], old.clone()), (both.clone(), old), (both, new.clone()), (vec![new.clone()], new)];
+    assert_eq!(sent, expected);
+    Ok(())
 }

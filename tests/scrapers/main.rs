@@ -27,6 +27,7 @@ mod readme;
 mod rotation;
 mod scrape_config;
 mod table;
+mod tools;
 
 /// What waits for the next scrape most of the time can be more than there are processors.
 const AT_ONCE: usize = 4;
