@@ -11,6 +11,7 @@ use serde_json::{Map, Value};
 use crate::tools::{accepts, at, commands, deploy, documents, list, run, script, text, with};
 
 mod names;
+mod service;
 mod types;
 
 pub(crate) fn trials() -> Vec<Trial> {
@@ -27,6 +28,7 @@ pub(crate) fn trials() -> Vec<Trial> {
         Trial::test("kubernetes_names_refuse_what_is_wrong", names::what_disagrees_is_seen),
         Trial::test("kubernetes_names_after_a_change", names::the_names_agree_after_a_change),
         Trial::test("kubernetes_no_key", no_key_is_in_them),
+        Trial::test("kubernetes_service", service::the_example_runs_as_deployed),
         Trial::ignorable_test("kubernetes_kustomize", || with("kubectl", "kubectl", what_kustomize_makes)),
         Trial::ignorable_test("kubernetes_commands", || with("kubectl", "kubectl", the_commands_do_what_they_say)),
     ];
@@ -99,7 +101,7 @@ fn additional_scrape_configs(objects: &[(&str, Value)]) -> Result<(Value, String
 fn no_key_is_in_them() -> Result<(), Failed> {
     let mut seen = 0;
     for (file, object) in Files::ours()?.objects()? {
-        assert!(object.get("data").is_none(), "{file}: who reads that can tell what it is?");
+        assert!(object.get("data").is_none(), "{file}: `data` is in Base64, and nobody sees what it says");
         for (name, value) in at(&object, "/stringData").as_object().into_iter().flatten() {
             if name == "scrape-configs.yaml" {
                 continue; // whose key is a file: see the names
