@@ -1,0 +1,188 @@
+//! Prints the scrape config that fits a guard with the settings in the environment: its field, its query parameter,
+//! its client certificates.
+//!
+//! ```text
+//! cargo run -p metrics-guard-core --example scrape_config -- --scraper prometheus --target my-service:8000
+//! ```
+//!
+//! The config names the file that holds the scraper's key; the key itself is never in it. None need be configured here:
+//! where one is, the guard looks at it, to say what is wrong with it. The config goes to the standard output, warnings
+//! and errors go to the standard error. `--help` lists what else can be said.
+//!
+//! Here are the arguments and the settings, in text.rs what is written for each scraper.
+
+use std::{collections::HashMap, error::Error, process::ExitCode};
+
+use http::uri::Authority;
+use metrics_guard_core::{ConfigError, Guard, Place, Problem, Setting, Settings};
+use text::{SCRAPERS, quoted};
+
+mod text;
+
+const HELP: &str = "\
+Prints the scrape config that fits the METRICS_VERIFICATION_... settings in the environment.
+
+--scraper NAME      prometheus, vmagent, alloy, otel, operator, datadog or telegraf
+--target HOST:PORT  the service
+--key-file PATH     the scraper's file with its one key [/etc/prometheus/keys/metrics_key]
+--method NAME       how the key is sent [authorization]; or basic_auth, header, query
+--job NAME          what the scraper calls the service [my-service]
+--https             the service is behind TLS (a required client certificate implies it)
+";
+
+fn main() -> ExitCode {
+    if std::env::args_os().any(|argument| argument == "--help") {
+        print!("{HELP}");
+        return ExitCode::SUCCESS;
+    }
+    match config() {
+        Ok(config) => {
+            print!("{config}");
+            ExitCode::SUCCESS
+        }
+        Err(error) => {
+            eprintln!("error: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn config() -> Result<String, Box<dyn Error>> {
+    let mut arguments = arguments()?;
+    let scraper = arguments.remove("--scraper").ok_or("--scraper: write which, such as prometheus")?;
+    let (_, write) = SCRAPERS
+        .into_iter()
+        .find(|(name, _)| *name == scraper)
+        .ok_or_else(|| format!("--scraper: write one of {}", SCRAPERS.map(|(name, _)| name).join(", ")))?;
+    let guard = guard()?;
+    for warning in guard.warnings() {
+        eprintln!("warning: {warning}");
+    }
+    Ok(write(&Job::new(arguments, &guard)?)?)
+}
+
+/// The arguments by name. No error shows a value: it may be a key that slipped in.
+fn arguments() -> Result<HashMap<&'static str, String>, String> {
+    const WITH_VALUE: [&str; 5] = ["--scraper", "--target", "--key-file", "--method", "--job"];
+    let mut given = HashMap::new();
+    let mut arguments = std::env::args_os().skip(1);
+    while let Some(argument) = arguments.next() {
+        let (name, value) = if argument == "--https" {
+            ("--https", String::new())
+        } else {
+            let name = WITH_VALUE.into_iter().find(|name| argument == *name);
+            let name = name.ok_or_else(|| format!("an argument is not known; write\n{HELP}"))?;
+            let value = arguments.next().and_then(|value| value.into_string().ok()).unwrap_or_default();
+            // What YAML and its like cannot hold in one line, and what begins a variable for some scrapers.
+            if value.is_empty() || value.contains(|c: char| c.is_control() || "$%".contains(c)) {
+                return Err(format!("{name}: write a value after it, in one line and without `$` and `%`"));
+            }
+            (name, value)
+        };
+        if given.insert(name, value).is_some() {
+            return Err(format!("{name}: write it once"));
+        }
+    }
+    Ok(given)
+}
+
+/// The guard that the environment describes, to be asked for its settings.
+fn guard() -> Result<Guard, ConfigError> {
+    match Settings::from_env().guard() {
+        // The scraper's machine needs none of the service's keys. This one opens nothing: the guard checks no request.
+        Err(error) if *error.problem() == Problem::NoKey => {
+            let mut settings = Settings::from_env();
+            let stand_in = "in-the-place-of-a-key-where-none-is-asked-for";
+            settings.set(Setting::Key, Place::Argument("scrape_config"), stand_in.into())?;
+            settings.guard()
+        }
+        guard => guard,
+    }
+}
+
+/// What is to be scraped, and how. The strings are in quotes already.
+struct Job {
+    name: String,
+    target: String,
+    url: String,
+    key_file: String,
+    method: Method,
+    https: bool,
+    client_certificate: bool,
+    remarks: Vec<String>,
+}
+
+/// How the scraper presents the key.
+#[derive(PartialEq)]
+enum Method {
+    Authorization,
+    BasicAuth,
+    /// In the field with this name.
+    Header(String),
+    /// In the query parameter with this name.
+    Query(String),
+}
+
+impl Job {
+    fn new(mut arguments: HashMap<&'static str, String>, guard: &Guard) -> Result<Job, String> {
+        let mut take = |name| arguments.remove(name);
+        let target = take("--target").unwrap_or_default();
+        let is_complete = |target: Authority| {
+            !target.host().is_empty() && target.port_u16().is_some() && !target.as_str().contains('@')
+        };
+        if !target.parse().is_ok_and(is_complete) {
+            return Err("--target: write HOST:PORT, such as my-service:8000".to_owned());
+        }
+        let mut key_file = take("--key-file").unwrap_or_else(|| "/etc/prometheus/keys/metrics_key".to_owned());
+        if !key_file.starts_with('/') {
+            return Err("--key-file: write the whole path of the file, from the root on; not the key".to_owned());
+        }
+        let method = match take("--method").as_deref() {
+            None | Some("authorization") => Method::Authorization,
+            Some("basic_auth") => Method::BasicAuth,
+            Some("header") => Method::Header(guard.header_name().to_string()),
+            Some("query") => Method::Query(parameter(guard)?),
+            Some(_) => return Err("--method: write authorization, basic_auth, header or query".to_owned()),
+        };
+        if let Method::Query(_) = method {
+            key_file += ".json"; // of targets, with the key; scrapers take its path for a pattern
+            if key_file.contains(['*', '?', '[', '\\']) {
+                return Err("--key-file: for --method query, write a path without `*`, `?`, `[` and `\\`".to_owned());
+            }
+        }
+        let client_certificate = guard.requires_client_name();
+        let mut remarks = Vec::new();
+        if client_certificate {
+            remarks.push(format!("The client certificate must have a name in {}.", Setting::ClientNames.variable()));
+        }
+        if std::env::var_os(Setting::Networks.variable()).is_some() {
+            remarks.push(format!("The scraper must ask from a network in {}.", Setting::Networks.variable()));
+        }
+        let https = take("--https").is_some() || client_certificate;
+        Ok(Job {
+            name: quoted(&take("--job").unwrap_or_else(|| "my-service".to_owned())),
+            url: quoted(&format!("{}://{target}/metrics", if https { "https" } else { "http" })),
+            target: quoted(&target),
+            key_file: quoted(&key_file),
+            method,
+            https,
+            client_certificate,
+            remarks,
+        })
+    }
+}
+
+/// The name of the query parameter, if the guard looks at one and a scraper can take its value from a file.
+fn parameter(guard: &Guard) -> Result<String, String> {
+    let variable = Setting::Query.variable();
+    let Some(name) = guard.query_parameter() else {
+        return Err(format!(
+            "--method query: the guard takes no key from the query; choose another, or set {variable}"
+        ));
+    };
+    // The key comes as a label of the target, and Prometheus 2 has no other names for labels.
+    if !name.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_') {
+        return Err(format!("--method query: scrapers want {variable} to have letters, digits and `_` only"));
+    }
+    Ok(name.to_owned())
+}

@@ -1,0 +1,281 @@
+//! A job as each scraper wants it written.
+
+use metrics_guard_core::Setting;
+
+use crate::{Job, Method};
+
+/// What writes a job for a scraper; or says why that cannot be.
+type Write = fn(&Job) -> Result<String, String>;
+
+/// All scrapers, by their names.
+pub(crate) const SCRAPERS: [(&str, Write); 7] = [
+    ("prometheus", prometheus),
+    ("vmagent", |job| Ok(vmagent(job))),
+    ("alloy", alloy),
+    ("otel", otel),
+    ("operator", operator),
+    ("datadog", datadog),
+    ("telegraf", telegraf),
+];
+
+/// What is to be known of the key file.
+const KEY_FILE: &str =
+    "One key, which the scraper's user can read. It is read again by itself: a new one needs no reload.";
+
+/// Why redirects are not followed, for a comment.
+const NO_REDIRECTS: &str = "a redirect could take the key to another host";
+
+/// `text` in double quotes, as YAML, TOML and Alloy's language have it.
+pub(crate) fn quoted(text: &str) -> String {
+    let escaped = text.chars().map(|c| match c {
+        '"' | '\\' => format!("\\{c}"),
+        ' '..='~' => c.to_string(),
+        _ if c.is_alphanumeric() => c.to_string(),
+        _ => format!("\\U{:08X}", u32::from(c)), // there are line separators among them
+    });
+    format!("\"{}\"", escaped.collect::<String>())
+}
+
+impl Job {
+    /// Comments for the first lines of a file, each behind `mark`: this one, and the remarks.
+    fn head(&self, mark: &str, first: &str) -> String {
+        let lines = first.lines().chain(self.remarks.iter().map(String::as_str));
+        lines.fold(String::new(), |head, line| head + mark + " " + line + "\n")
+    }
+
+    /// Lines with the files for TLS, if any: the CA, the certificate and its key. The scraper's `names` stand between
+    /// `indent` and `equals`.
+    fn tls(&self, indent: &str, names: [&str; 3], equals: &str) -> String {
+        let paths = ["\"/etc/prometheus/ca.pem\"", "\"/etc/prometheus/client.pem\"", "\"/etc/prometheus/client.key\""];
+        let count = if self.client_certificate { 3 } else { usize::from(self.https) };
+        let files = names.into_iter().zip(paths).take(count);
+        files.fold(String::new(), |lines, (name, path)| lines + indent + name + equals + path + "\n")
+    }
+
+    fn by_authorization_only(&self) -> Result<(), String> {
+        let message =
+            "--method: for this scraper, write authorization or nothing; others would have the key in the config";
+        if self.method == Method::Authorization { Ok(()) } else { Err(message.to_owned()) }
+    }
+}
+
+fn prometheus(job: &Job) -> Result<String, String> {
+    let head = job.head("#", "Debian's build of Prometheus 3.5.3 reads a key file once: for a new key, restart it.");
+    Ok(format!("{head}scrape_configs:\n{}", scrape_config(job, &http_headers(job)?)))
+}
+
+fn vmagent(job: &Job) -> String {
+    let headers = match &job.method {
+        Method::Header(name) => {
+            let header = quoted(&format!("{name}: %{{METRICS_KEY}}"));
+            format!(
+                "    # vmagent takes a field from no file: this one is in its environment. It shows on the page /config.
+    headers:
+      - {header}
+"
+            )
+        }
+        _ => String::new(),
+    };
+    format!("{}scrape_configs:\n{}", job.head("#", ""), scrape_config(job, &headers))
+}
+
+/// The OpenTelemetry Collector: its receiver is Prometheus's code.
+fn otel(job: &Job) -> Result<String, String> {
+    let head = job.head("#", "Not run.");
+    let scrape_config = scrape_config(job, &http_headers(job)?);
+    let scrape_config = scrape_config.lines().fold(String::new(), |lines, line| lines + "      " + line + "\n");
+    Ok(format!(
+        "\
+{head}receivers:
+  prometheus:
+    config:
+      scrape_configs:
+{scrape_config}exporters:
+  debug: {{}} # write yours
+service:
+  pipelines:
+    metrics:
+      receivers: [prometheus]
+      exporters: [debug]
+"
+    ))
+}
+
+/// An entry of `scrape_configs`. Only fields for the key differ from scraper to scraper: `headers`.
+fn scrape_config(job: &Job, headers: &str) -> String {
+    let Job { name, target, key_file, .. } = job;
+    let tls = job.tls("      ", ["ca_file", "cert_file", "key_file"], ": ");
+    let tls = if job.https { format!("    scheme: https\n    tls_config:\n{tls}") } else { tls };
+    let key = match &job.method {
+        Method::Authorization => format!(
+            "    authorization:
+      # {KEY_FILE}
+      credentials_file: {key_file}
+"
+        ),
+        Method::BasicAuth => format!(
+            "    basic_auth:
+      username: metrics # any
+      # {KEY_FILE}
+      password_file: {key_file}
+"
+        ),
+        Method::Header(_) => headers.to_owned(),
+        Method::Query(_) => String::new(),
+    };
+    let target = match &job.method {
+        Method::Query(parameter) => format!(
+            "    # THE LAST RESORT. The key is in the URL: it shows in the scraper's pages, API and log, and in the
+    # access logs of the service and of proxies. It comes from this file, with the key after the last colon:
+    # [{{\"targets\": [{target}], \"labels\": {{\"__param_{parameter}\": \"...\"}}}}]
+    file_sd_configs:
+      - files: [{key_file}]
+"
+        ),
+        _ => format!(
+            "    static_configs:
+      - targets: [{target}]
+"
+        ),
+    };
+    format!(
+        "  - job_name: {name}
+    metrics_path: /metrics
+    follow_redirects: false # {NO_REDIRECTS}
+{tls}{key}{target}"
+    )
+}
+
+/// Prometheus's fields for the key, if it is to be in one.
+fn http_headers(job: &Job) -> Result<String, String> {
+    // What Prometheus lets nobody set.
+    const RESERVED: &str = "accept-encoding connection content-encoding content-length content-type host keep-alive \
+        proxy-authenticate proxy-authorization user-agent www-authenticate x-amz-content-sha256 x-amz-date \
+        x-amz-security-token x-prometheus-remote-read-version x-prometheus-remote-write-version \
+        x-prometheus-scrape-timeout-seconds";
+    let Method::Header(name) = &job.method else { return Ok(String::new()) };
+    if RESERVED.split(' ').any(|reserved| reserved == name) {
+        let variable = Setting::Header.variable();
+        return Err(format!(
+            "--method header: Prometheus does not send the field in {variable}; choose another method"
+        ));
+    }
+    let (name, key_file) = (quoted(name), &job.key_file);
+    Ok(format!(
+        "    # Prometheus 2.55 or later; not Debian's build of 3.5.3, which adds the field once more each time until it
+    # is refused.
+    http_headers:
+      {name}:
+        # {KEY_FILE}
+        files: [{key_file}]
+"
+    ))
+}
+
+fn alloy(job: &Job) -> Result<String, String> {
+    job.by_authorization_only()?;
+    let Job { name, target, key_file, .. } = job;
+    let head = job.head("//", "Not run.");
+    let tls = job.tls("    ", ["ca_file", "cert_file", "key_file"], " = ");
+    let tls = if job.https { format!("  scheme = \"https\"\n  tls_config {{\n{tls}  }}\n") } else { tls };
+    Ok(format!(
+        "\
+{head}prometheus.scrape \"guarded\" {{
+  job_name = {name}
+  targets = [{{\"__address__\" = {target}}}]
+  metrics_path = \"/metrics\"
+  follow_redirects = false // {NO_REDIRECTS}
+{tls}  authorization {{
+    // {KEY_FILE}
+    credentials_file = {key_file}
+  }}
+  forward_to = [] // write where to
+}}
+"
+    ))
+}
+
+/// A `ScrapeConfig` of the Prometheus Operator.
+fn operator(job: &Job) -> Result<String, String> {
+    job.by_authorization_only()?;
+    let Job { name, target, .. } = job;
+    let head = job.head(
+        "#",
+        "Not run. The Secret `metrics-key` holds the key, and what TLS needs. A ScrapeConfig cannot say that\n\
+         redirects are not followed: the service must not answer with one.",
+    );
+    let ca = if job.https {
+        "  scheme: HTTPS
+  tlsConfig:
+    ca: {secret: {name: metrics-key, key: ca.pem}}
+"
+    } else {
+        ""
+    };
+    let certificate = if job.client_certificate {
+        "    cert: {secret: {name: metrics-key, key: client.pem}}
+    keySecret: {name: metrics-key, key: client.key}
+"
+    } else {
+        ""
+    };
+    Ok(format!(
+        "\
+{head}apiVersion: monitoring.coreos.com/v1alpha1
+kind: ScrapeConfig
+metadata:
+  name: my-service
+spec:
+  jobName: {name}
+  metricsPath: /metrics
+{ca}{certificate}  authorization:
+    credentials: {{name: metrics-key, key: metrics_key}}
+  staticConfigs:
+    - targets: [{target}]
+"
+    ))
+}
+
+fn datadog(job: &Job) -> Result<String, String> {
+    let Job { name, url, key_file, .. } = job;
+    let head = job.head("#", "Not run.");
+    let writer = match &job.method {
+        Method::Header(name) => format!("{}, value: \"<TOKEN>\"", quoted(name)),
+        _ => job.by_authorization_only().map(|()| "Authorization, value: \"Bearer <TOKEN>\"".to_owned())?,
+    };
+    let tls = job.tls("    ", ["tls_ca_cert", "tls_cert", "tls_private_key"], ": ");
+    Ok(format!(
+        "\
+{head}init_config:
+instances:
+  - openmetrics_endpoint: {url}
+    namespace: {name}
+    metrics: [\".*\"]
+    allow_redirects: false # {NO_REDIRECTS}
+{tls}    auth_token: # the Agent puts in the place of `<TOKEN>` what it has read, and reads it again after a refusal
+      reader: {{type: file, path: {key_file}}}
+      writer: {{type: header, name: {writer}}}
+"
+    ))
+}
+
+fn telegraf(job: &Job) -> Result<String, String> {
+    job.by_authorization_only()?;
+    let Job { name, url, key_file, .. } = job;
+    let head = job.head(
+        "#",
+        "Not run. The file must hold the key alone: with a line break behind it, Telegraf gathers nothing. No setting\n\
+         keeps Telegraf from following redirects: the service must not answer with one.",
+    );
+    let tls = job.tls("  ", ["tls_ca", "tls_cert", "tls_key"], " = ");
+    Ok(format!(
+        "\
+{head}[[inputs.prometheus]]
+  urls = [{url}]
+  bearer_token = {key_file} # the path
+{tls}  [inputs.prometheus.tags]
+    job = {name}
+"
+    ))
+}
