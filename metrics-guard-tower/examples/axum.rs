@@ -7,6 +7,9 @@
 //! `GET /` and `GET /fibonacci/<n>` are public, `GET /metrics` is guarded. It listens on 127.0.0.1, at `PORT`, and takes
 //! its key from the environment. Only where none is configured, and only since this is an example, it makes one for the
 //! run and prints what uses it.
+//!
+//! The guard is a layer of the route, and so comes before the method is looked at. The example behind TLS has the attribute
+//! on its handler instead.
 
 use std::{
     error::Error,
@@ -16,27 +19,20 @@ use std::{
 
 use axum::{
     Router,
-    extract::{FromRef, MatchedPath, Path, Request, State},
+    extract::{MatchedPath, Path, Request, State},
     http::{StatusCode, header::CONTENT_TYPE},
     middleware::{Next, from_fn_with_state},
     response::{IntoResponse, Response},
     routing::get,
 };
-use metrics_guard_tower::{Guard, Settings, guard_metrics};
+use metrics_guard_tower::{Guard, MetricsGuardLayer, Settings};
 use service::Instruments;
 use tokio::net::TcpListener;
 
 #[path = "../../tests/service.rs"]
 mod service;
 
-#[derive(Clone, FromRef)]
-struct App {
-    guard: Guard,
-    instruments: Instruments,
-}
-
-#[guard_metrics]
-fn metrics(State(instruments): State<Instruments>) -> Result<impl IntoResponse, StatusCode> {
+async fn metrics(State(instruments): State<Instruments>) -> Result<impl IntoResponse, StatusCode> {
     let body = instruments.scrape().map_err(|_| StatusCode::INTERNAL_SERVER_ERROR)?;
     Ok(([(CONTENT_TYPE, service::METRICS_TYPE)], body))
 }
@@ -54,13 +50,13 @@ async fn count(State(instruments): State<Instruments>, request: Request, next: N
     response
 }
 
-fn router(app: App) -> Router {
+fn router(guard: Guard, instruments: Instruments) -> Router {
     Router::new()
-        .route("/metrics", get(metrics))
+        .route("/metrics", get(metrics).layer(MetricsGuardLayer::new(guard)))
         .route("/", get(|| async { service::INDEX }))
         .route("/fibonacci/{n}", get(|Path(n): Path<u8>| async move { service::fibonacci(n) }))
-        .layer(from_fn_with_state(app.clone(), count))
-        .with_state(app)
+        .layer(from_fn_with_state(instruments.clone(), count))
+        .with_state(instruments)
 }
 
 #[tokio::main]
@@ -72,7 +68,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
     let instruments = Instruments::new()?;
     let (guard, key_for_this_run) = instruments.guard(|| Ok(Settings::from_env()))?;
     service::announce(&guard, key_for_this_run.as_deref(), "http", address);
-    let router = router(App { guard, instruments });
+    let router = router(guard, instruments);
     // With the address of who asks, for a guard with networks.
     axum::serve(listener, router.into_make_service_with_connect_info::<SocketAddr>()).await?;
     Ok(())

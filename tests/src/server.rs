@@ -43,8 +43,8 @@ impl Server {
     #[must_use]
     pub const fn refusal(self, body: &'static str) -> &'static str {
         match self {
-            Server::Rocket | Server::Warp | Server::Axum => body,
-            Server::Hyper => "",
+            Server::Rocket | Server::Warp => body,
+            Server::Axum | Server::Hyper => "",
         }
     }
 
