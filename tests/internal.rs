@@ -9,15 +9,14 @@ use std::{
     time::{Duration, Instant},
 };
 
-use escargot::CargoBuild;
 use metrics_guard_tests::{
-    KEY, WRONG,
+    KEY, WRONG, build,
     process::Process,
     wire::{exchange, request},
 };
 
 fn start(environment: &[(&str, &str)]) -> Process {
-    let example = CargoBuild::new().package("metrics-guard-rocket").example("internal").features("mtls").run().unwrap();
+    let example = build::example("metrics-guard-rocket", "internal").features("mtls").run().unwrap();
     let mut command = Command::new(example.path());
     command.env_clear().env("ROCKET_PORT", "0").env("ROCKET_CLI_COLORS", "false").env("METRICS_PORT", "0");
     Process::start(command.envs(environment.iter().copied())).unwrap()

@@ -22,13 +22,12 @@ use libtest_mimic::{Completion, Failed, Trial};
 use metrics_guard_tests::{
     KEY, WRONG, numbered_key,
     prometheus::{Prometheus, Version},
-    scraper::Scraper,
     server::{Profile, Running, Server},
     wire::{exchange, request},
 };
 use serde_json::{Value, json};
 
-use crate::fetched;
+use crate::tools;
 
 const ALLOY: &str = include_str!("../../deploy/alloy/config.alloy");
 const OTEL: &str = include_str!("../../deploy/otel/collector.yaml");
@@ -56,10 +55,7 @@ pub(crate) fn trials() -> Vec<Trial> {
 }
 
 fn with_prometheus(version: Version, test: impl Fn(&Path) -> io::Result<()>) -> Result<Completion, Failed> {
-    match fetched(Scraper::Prometheus(version))? {
-        Some(program) => Ok(test(&program.path).map(|()| Completion::Completed)?),
-        None => Ok(Completion::ignored_with(format!("no Prometheus of {}", version.slot()))),
-    }
+    tools::with(version.slot(), "prometheus", |program| Ok(test(program)?))
 }
 
 fn with_datadog(test: impl Fn(&Python) -> io::Result<()>) -> Result<Completion, Failed> {

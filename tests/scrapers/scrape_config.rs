@@ -1,19 +1,20 @@
 //! What the example `scrape_config` prints: the scrapers' own checks accept it, and Prometheus scrapes with it.
 
 use std::{
-    env, fs,
+    fs,
     path::{Path, PathBuf},
     process::{Command, Output},
 };
 
-use escargot::CargoBuild;
 use libtest_mimic::{Completion, Failed, Trial};
 use metrics_guard_tests::{
-    KEY, WRONG,
+    KEY, WRONG, build,
     certificates::{Authority, Validity},
     prometheus::{Prometheus, Version},
     server::{Profile, Server},
 };
+
+use crate::tools;
 
 const METHODS: [&str; 4] = ["authorization", "basic_auth", "header", "query"];
 
@@ -44,7 +45,7 @@ pub(crate) fn trials() -> Vec<Trial> {
 
 /// The example, built by the first trial that asks for it.
 fn example() -> PathBuf {
-    let build = CargoBuild::new().package("metrics-guard-core").example("scrape_config");
+    let build = build::example("metrics-guard-core", "scrape_config");
     build.run().unwrap().path().to_owned()
 }
 
@@ -55,33 +56,15 @@ fn trial(name: &str, test: fn(&Path)) -> Trial {
     })
 }
 
-fn cache() -> PathBuf {
-    Path::new(env!("CARGO_TARGET_TMPDIR")).join("scrapers")
-}
-
 fn with_prometheus(version: Version, test: impl Fn(&Path)) -> Result<Completion, Failed> {
-    match version.fetch_or_say_so(&cache())? {
-        Some(program) => test(&program),
-        None => return Ok(Completion::ignored_with(format!("no Prometheus of {}", version.slot()))),
-    }
-    Ok(Completion::Completed)
+    with_tool(version.slot(), "prometheus", test)
 }
 
-/// As `with_prometheus`, for what get-prometheus.sh has in another slot.
 fn with_tool(slot: &str, tool: &str, test: impl Fn(&Path)) -> Result<Completion, Failed> {
-    let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("get-prometheus.sh");
-    Command::new(script).arg(cache()).arg(slot).status()?;
-    let program = cache().join(slot).join(tool);
-    if program.exists() {
-        test(&program);
-        return Ok(Completion::Completed);
-    }
-    let problem = format!("NO {tool}: see above what get-prometheus.sh says");
-    eprintln!("{problem}");
-    if env::var_os("CI").is_some_and(|ci| !ci.is_empty() && ci != "false") {
-        return Err(problem.into());
-    }
-    Ok(Completion::ignored_with(problem))
+    tools::with(slot, tool, |program| {
+        test(program);
+        Ok(())
+    })
 }
 
 /// The example with these settings, and these arguments with spaces between them.
@@ -299,7 +282,7 @@ fn others(example: &Path) {
         let text = printed(&run(example, &settings, &arguments));
         let first = text.lines().next().unwrap();
         assert!(first.starts_with("# Not run.") || first.starts_with("// Not run."), "{text}");
-        for part in [key, "my-service:8000", "ca.pem", "client.pem", "client.key", "redirects"] {
+        for part in [key, "my-service:8000", "ca", "tls.crt", "tls.key", "redirects"] {
             assert!(text.contains(part) || text.contains(&part.replace("redirects", "redirect")), "{part}: {text}");
         }
         for method in METHODS {
@@ -496,8 +479,8 @@ fn scrapes_with_certificate(program: &Path) {
             ["--scraper", "prometheus", "--target", &target, "--job", job, "--key-file", &key_file, "--https"];
         let config = printed(&run_with(&example, settings, &arguments));
         let config = config.replace("/etc/prometheus/ca.pem", &path("ca.pem"));
-        let config = config.replace("/etc/prometheus/client.pem", &shown(&client.certificate));
-        config.replace("/etc/prometheus/client.key", &shown(&client.key))
+        let config = config.replace("/etc/prometheus/client/tls.crt", &shown(&client.certificate));
+        config.replace("/etc/prometheus/client/tls.key", &shown(&client.key))
     };
     let with = print(&[("CLIENT_NAMES", "prometheus.example")], "with");
     let without = print(&[], "without");

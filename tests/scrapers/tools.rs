@@ -8,6 +8,7 @@ use std::{
 
 use libtest_mimic::{Completion, Failed};
 use metrics_guard_core::Guard;
+use metrics_guard_tests::prometheus::fetch_or_say_so;
 use serde_json::Value;
 
 /// Runs `test` with this program of a slot of get-prometheus.sh. Where that cannot be had, the test is ignored, and says so;
@@ -18,18 +19,10 @@ pub(crate) fn with(
     test: impl Fn(&Path) -> Result<(), Failed>,
 ) -> Result<Completion, Failed> {
     let cache = Path::new(env!("CARGO_TARGET_TMPDIR")).join("scrapers");
-    let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("get-prometheus.sh");
-    let status = Command::new(script).arg(&cache).arg(slot).status()?;
-    let path = cache.join(slot).join(program);
-    if status.success() && path.exists() {
-        return test(&path).map(|()| Completion::Completed);
+    match fetch_or_say_so(&cache, slot, program)? {
+        Some(path) => test(&path).map(|()| Completion::Completed),
+        None => Ok(Completion::ignored_with(format!("no {program} of {slot}"))),
     }
-    let problem = format!("NO {program}: see above what get-prometheus.sh says");
-    eprintln!("{problem}");
-    if env::var_os("CI").is_some_and(|ci| !ci.is_empty() && ci != "false") {
-        return Err(problem.into());
-    }
-    Ok(Completion::ignored_with(problem))
 }
 
 /// The folder of this name in deploy/.

@@ -3,6 +3,7 @@
 
 #![forbid(unsafe_code)]
 
+pub mod build;
 pub mod certificates;
 pub mod guarded;
 mod keys;

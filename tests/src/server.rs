@@ -1,15 +1,13 @@
 //! The examples as servers under test: built as a user builds them, run as child processes.
 
 use std::{
-    env, io,
+    io,
     net::SocketAddr,
     path::{Path, PathBuf},
     process::Command,
 };
 
-use escargot::CargoBuild;
-
-use crate::process::Process;
+use crate::{build::example, process::Process};
 
 /// A server under test. Adding one is adding an entry here.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -56,16 +54,16 @@ impl Server {
     pub fn build(self, profile: Profile) -> io::Result<PathBuf> {
         let cargo = match self {
             // With the feature, so that one build of Rocket does for all tests.
-            Server::Rocket => CargoBuild::new().package("metrics-guard-rocket").example("metrics").features("mtls"),
-            Server::Warp => CargoBuild::new().package("metrics-guard-warp").example("warp"),
-            Server::Axum => CargoBuild::new().package("metrics-guard-tower").example("axum").features("axum"),
-            Server::Hyper => CargoBuild::new().package("metrics-guard-core").example("hyper").features("macros"),
+            Server::Rocket => example("metrics-guard-rocket", "metrics").features("mtls"),
+            Server::Warp => example("metrics-guard-warp", "warp"),
+            Server::Axum => example("metrics-guard-tower", "axum").features("axum"),
+            Server::Hyper => example("metrics-guard-core", "hyper").features("macros"),
         };
         let cargo = match profile {
             Profile::Debug => cargo,
             Profile::Release => cargo.release().features("tracing"),
         };
-        outside_of_a_build(cargo).run().map(|run| run.path().to_owned()).map_err(io::Error::other)
+        cargo.run().map(|run| run.path().to_owned()).map_err(io::Error::other)
     }
 
     /// Builds its example behind TLS. Rocket's is the same one.
@@ -76,11 +74,11 @@ impl Server {
     pub fn build_tls(self) -> io::Result<PathBuf> {
         let cargo = match self {
             Server::Rocket => return self.build(Profile::Debug),
-            Server::Warp => CargoBuild::new().package("metrics-guard-warp").example("warp_tls"),
-            Server::Axum => CargoBuild::new().package("metrics-guard-tower").example("axum_tls").features("axum"),
-            Server::Hyper => CargoBuild::new().package("metrics-guard-core").example("hyper_tls").features("macros"),
+            Server::Warp => example("metrics-guard-warp", "warp_tls"),
+            Server::Axum => example("metrics-guard-tower", "axum_tls").features("axum"),
+            Server::Hyper => example("metrics-guard-core", "hyper_tls").features("macros"),
         };
-        outside_of_a_build(cargo).run().map(|run| run.path().to_owned()).map_err(io::Error::other)
+        cargo.run().map(|run| run.path().to_owned()).map_err(io::Error::other)
     }
 
     /// Starts what [`build_tls`](Server::build_tls) made, with the certificate and the key in these files, and to trust
@@ -152,15 +150,6 @@ impl Server {
         command.envs(environment.iter().copied());
         command
     }
-}
-
-/// Without what cargo says to the tests that it runs: a build script that looks at these variables (ring's does) would
-/// have its crate and all that need it built anew for the examples, and then again for the tests.
-fn outside_of_a_build(cargo: CargoBuild) -> CargoBuild {
-    let said = env::vars_os().map(|(name, _)| name).filter(|name| {
-        name.to_str().is_some_and(|name| name.starts_with("CARGO_PKG_") || name.starts_with("CARGO_MANIFEST_"))
-    });
-    said.fold(cargo, CargoBuild::env_remove)
 }
 
 /// How a server is built.

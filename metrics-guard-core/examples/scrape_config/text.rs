@@ -46,10 +46,10 @@ impl Job {
     /// Lines with the files for TLS, if any: the CA, the certificate and its key. The scraper's `names` stand between
     /// `indent` and `equals`.
     fn tls(&self, indent: &str, names: [&str; 3], equals: &str) -> String {
-        let paths = ["\"/etc/prometheus/ca.pem\"", "\"/etc/prometheus/client.pem\"", "\"/etc/prometheus/client.key\""];
+        let paths = ["/etc/prometheus/ca.pem", "/etc/prometheus/client/tls.crt", "/etc/prometheus/client/tls.key"];
         let count = if self.client_certificate { 3 } else { usize::from(self.https) };
         let files = names.into_iter().zip(paths).take(count);
-        files.fold(String::new(), |lines, (name, path)| lines + indent + name + equals + path + "\n")
+        files.fold(String::new(), |lines, (name, path)| lines + indent + name + equals + &quoted(path) + "\n")
     }
 
     fn by_authorization_only(&self) -> Result<(), String> {
@@ -202,20 +202,20 @@ fn operator(job: &Job) -> Result<String, String> {
     let Job { name, target, .. } = job;
     let head = job.head(
         "#",
-        "Not run. The Secret `metrics-key` holds the key, and what TLS needs. A ScrapeConfig cannot say that\n\
-         redirects are not followed: the service must not answer with one.",
+        "Not run. The Secret `metrics-key` holds the key, `my-service-client-certificate` what TLS needs. A ScrapeConfig\n\
+         cannot say that redirects are not followed: the service must not answer with one.",
     );
     let ca = if job.https {
         "  scheme: HTTPS
   tlsConfig:
-    ca: {secret: {name: metrics-key, key: ca.pem}}
+    ca: {secret: {name: my-service-client-certificate, key: ca.crt}}
 "
     } else {
         ""
     };
     let certificate = if job.client_certificate {
-        "    cert: {secret: {name: metrics-key, key: client.pem}}
-    keySecret: {name: metrics-key, key: client.key}
+        "    cert: {secret: {name: my-service-client-certificate, key: tls.crt}}
+    keySecret: {name: my-service-client-certificate, key: tls.key}
 "
     } else {
         ""

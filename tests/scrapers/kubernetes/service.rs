@@ -10,10 +10,9 @@ use std::{
     time::{Duration, Instant},
 };
 
-use escargot::CargoBuild;
 use libtest_mimic::Failed;
 use metrics_guard_tests::{
-    numbered_key,
+    build, numbered_key,
     process::Process,
     wire::{exchange, request},
 };
@@ -34,7 +33,7 @@ pub(super) fn the_example_runs_as_deployed() -> Result<(), Failed> {
     let [old, new] = [1, 2].map(numbered_key);
     let folder = tempfile::tempdir()?;
     mount(folder.path(), 1, &format!("{old}\n"))?;
-    let example = CargoBuild::new().package("metrics-guard-rocket").example("internal").features("mtls").run()?;
+    let example = build::example("metrics-guard-rocket", "internal").features("mtls").run()?;
     let mut command = Command::new(example.path());
     command.env_clear().env("ROCKET_CLI_COLORS", "false");
     // The names are the Deployment's; the values are such that they fit here. One that is not known is left out, so that
