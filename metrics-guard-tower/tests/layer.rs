@@ -1,0 +1,584 @@
+//! The layer as a tower service: what it keeps from the service behind it, and what it hands on as it is.
+
+#![allow(clippy::unwrap_used)] // in tests; clippy.toml does not reach their helper functions
+
+use std::{
+    collections::VecDeque,
+    convert::Infallible,
+    fmt::Debug,
+    future::{Pending, Ready, pending, ready},
+    net::SocketAddr,
+    pin::{Pin, pin},
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicBool, AtomicUsize, Ordering::Relaxed},
+    },
+    task::{Context, Poll, Wake, Waker},
+};
+
+use axum::body::{Bytes, HttpBody};
+use http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode, header::CACHE_CONTROL};
+use http_body_util::{BodyExt, Full};
+use metrics_guard_tower::{
+    ClientName, Guard, Key, KeyRing, MetricsGuardLayer, MetricsGuardService, Peer, ResponseFuture,
+};
+use tower::{Layer, Service, ServiceExt, limit::ConcurrencyLimit, service_fn};
+
+const KEY: &str = "c2d94b7e10f3a586d7e9b0c4f1a26853";
+const OTHER: &str = "another-key-of-32-characters-too";
+const BASIC: &str = "Basic dTpjMmQ5NGI3ZTEwZjNhNTg2ZDdlOWIwYzRmMWEyNjg1Mw=="; // u: and KEY
+
+fn key() -> Key {
+    Key::new(KEY).unwrap()
+}
+
+fn guarded<S>(inner: S) -> MetricsGuardService<S> {
+    MetricsGuardLayer::new(Guard::new(key())).layer(inner)
+}
+
+fn scrape(fields: &[(&str, &str)]) -> Request<()> {
+    let request = fields.iter().fold(Request::get("/metrics"), |request, (name, value)| request.header(*name, *value));
+    request.body(()).unwrap()
+}
+
+fn with_key() -> Request<()> {
+    scrape(&[("X-Metrics-Key", KEY)])
+}
+
+/// What one answers who is asked for nothing.
+fn up() -> impl Service<Request<()>, Response = Response<String>, Error = Infallible> + Clone {
+    service_fn(|_| ready(Ok(Response::new("up 1\n".to_owned()))))
+}
+
+async fn status<S, B>(service: &S, request: Request<()>) -> u16
+where
+    S: Service<Request<()>, Response = Response<B>, Error: Debug> + Clone,
+{
+    service.clone().oneshot(request).await.unwrap().status().as_u16()
+}
+
+#[tokio::test]
+async fn what_is_refused_does_not_reach_the_service() {
+    let calls = Arc::new(AtomicUsize::new(0));
+    let counted = Arc::clone(&calls);
+    let mut service = guarded(service_fn(move |request: Request<&str>| {
+        counted.fetch_add(1, Relaxed);
+        ready(Ok::<_, Infallible>(Response::new(request.into_body().to_owned())))
+    }));
+
+    // Whatever the method and the path.
+    for method in [Method::GET, Method::HEAD, Method::POST, Method::OPTIONS, Method::CONNECT, Method::TRACE] {
+        for (path, key) in [("/metrics", "wrong"), ("/", ""), ("*", &KEY[..31]), ("/metrics?key=c2d94b7e", "0")] {
+            let request = Request::builder().method(&method).uri(path).header("X-Metrics-Key", key).body("body");
+            let response = service.ready().await.unwrap().call(request.unwrap()).await.unwrap();
+            assert_eq!(
+                (response.status(), response.body().as_str()),
+                (StatusCode::UNAUTHORIZED, ""),
+                "{method} {path}"
+            );
+        }
+    }
+    assert_eq!(calls.load(Relaxed), 0);
+
+    // A refused one that is never polled neither.
+    drop(service.ready().await.unwrap().call(Request::new("body")));
+    assert_eq!(calls.load(Relaxed), 0);
+
+    // What is let through arrives as it came, once.
+    let request = Request::post("/any").header("X-Metrics-Key", KEY).body("body").unwrap();
+    assert_eq!(service.ready().await.unwrap().call(request).await.unwrap().body(), "body");
+    assert_eq!(calls.load(Relaxed), 1);
+}
+
+type Readiness = Poll<Result<(), &'static str>>;
+
+/// A service whose readiness is written down beforehand.
+#[derive(Clone)]
+struct Scripted(Arc<Mutex<VecDeque<Readiness>>>);
+
+impl Service<Request<()>> for Scripted {
+    type Response = Response<()>;
+    type Error = &'static str;
+    type Future = Ready<Result<Response<()>, &'static str>>;
+
+    fn poll_ready(&mut self, _: &mut Context<'_>) -> Readiness {
+        self.0.lock().unwrap().pop_front().unwrap()
+    }
+
+    fn call(&mut self, _: Request<()>) -> Self::Future {
+        ready(Ok(Response::new(())))
+    }
+}
+
+#[test]
+fn readiness_is_that_of_the_service() {
+    let script = [Poll::Pending, Poll::Pending, Poll::Ready(Ok(())), Poll::Ready(Err("gone")), Poll::Pending];
+    let mut service = guarded(Scripted(Arc::new(Mutex::new(script.into()))));
+    for expected in script {
+        assert_eq!(service.poll_ready(&mut Context::from_waker(Waker::noop())), expected);
+    }
+}
+
+#[tokio::test]
+async fn errors_pass() {
+    let failing = guarded(service_fn(|_: Request<()>| ready(Err::<Response<()>, _>("broken"))));
+    assert_eq!(failing.clone().oneshot(with_key()).await.unwrap_err(), "broken");
+    // Not where the service is not called.
+    assert_eq!(failing.oneshot(scrape(&[])).await.unwrap().status(), StatusCode::UNAUTHORIZED);
+
+    let unready = guarded(Scripted(Arc::new(Mutex::new([Poll::Ready(Err("gone"))].into()))));
+    assert_eq!(unready.oneshot(with_key()).await.unwrap_err(), "gone");
+}
+
+#[derive(Default)]
+struct Woken(AtomicBool);
+
+impl Wake for Woken {
+    fn wake(self: Arc<Self>) {
+        self.0.store(true, Relaxed);
+    }
+}
+
+/// Who waits is the service's to say, also of requests that will be refused: readiness is asked for before there is one.
+#[test]
+fn a_limit_behind_it_holds_back() {
+    let woken = Arc::new(Woken::default());
+    let waker = Waker::from(Arc::clone(&woken));
+    let mut cx = Context::from_waker(&waker);
+    let slow = service_fn(|_: Request<()>| pending::<Result<Response<()>, Infallible>>());
+    let mut first = guarded(ConcurrencyLimit::new(slow, 1));
+    let mut second = first.clone();
+
+    assert!(first.poll_ready(&mut cx).is_ready());
+    let in_flight = first.call(with_key());
+    assert!(second.poll_ready(&mut cx).is_pending());
+    drop(in_flight);
+    assert!(woken.0.load(Relaxed));
+    assert!(second.poll_ready(&mut cx).is_ready());
+
+    // A refusal does not use up the place, which this service keeps until it is dropped or asked again.
+    let mut refused = pin!(second.call(scrape(&[])));
+    assert!(refused.as_mut().poll(&mut cx).is_ready());
+    assert!(first.poll_ready(&mut cx).is_pending());
+    assert!(second.poll_ready(&mut cx).is_ready());
+    drop(second);
+    assert!(first.poll_ready(&mut cx).is_ready());
+}
+
+#[test]
+fn its_future_has_a_name_and_no_box() {
+    type Answer = Ready<Result<Response<()>, Infallible>>;
+    fn is_send_and_sync<T: Send + Sync>(_: &T) {}
+    fn is_unpin<T: Unpin>(_: &T) {}
+
+    let mut service = guarded(service_fn(|_: Request<()>| -> Answer { ready(Ok(Response::new(()))) }));
+    let future: ResponseFuture<Answer> = service.call(with_key());
+    is_send_and_sync(&service);
+    is_send_and_sync(&future);
+    is_unpin(&future);
+    // It holds the service's own, and of ours not more than the proof and which of the two it is.
+    let proof = size_of::<ResponseFuture<Pending<()>>>();
+    assert!(proof <= 4 * size_of::<usize>(), "{proof}");
+    assert!(size_of_val(&future) <= size_of::<Answer>() + proof, "{} of {proof}", size_of_val(&future));
+}
+
+/// None of ours: the check, the call and the future are free of them, and what makes room for the fields of an answer is the
+/// answer's.
+#[test]
+fn a_request_allocates_nothing() {
+    let allocations = |run: &mut dyn FnMut()| allocation_counter::measure(run).count_total;
+    let ring = KeyRing::new([KEY, OTHER].map(|key| Key::new(key).unwrap())).unwrap();
+    let guard = Guard::builder(ring).query("key").unwrap().allow_networks(["10.0.0.0/8"]).unwrap().build();
+    let layer = MetricsGuardLayer::new(guard);
+    let uri = format!("/metrics?key={OTHER}");
+    for (uri, name, value, passes) in [
+        ("/metrics", "X-Metrics-Key", KEY, true),
+        ("/metrics", "Authorization", BASIC, true),
+        (&uri, "Accept", "*/*", true),
+        ("/metrics", "X-Metrics-Key", "wrong", false),
+        ("/metrics", "Accept", "*/*", false),
+    ] {
+        let mut answer = Response::new(());
+        answer.headers_mut().reserve(4);
+        let mut answer = Some(answer);
+        let mut service = layer.layer(service_fn(move |_: Request<()>| ready(answer.take().ok_or("asked twice"))));
+        let ask = Request::get(uri).header(name, value).extension(Peer::at(SocketAddr::from(([10, 0, 0, 1], 9090))));
+        let (mut ask, mut future) = (Some(ask.body(()).unwrap()), None);
+        assert_eq!(allocations(&mut || future = ask.take().map(|request| service.call(request))), 0, "{uri} {name}");
+        let mut future = pin!(future.unwrap());
+        let mut answered = Poll::Pending;
+        let of_answer = allocations(&mut || answered = future.as_mut().poll(&mut Context::from_waker(Waker::noop())));
+        let Poll::Ready(Ok(response)) = answered else { unreachable!("it was ready") };
+        assert_eq!(response.status() == StatusCode::OK, passes, "{uri} {name}");
+        assert_eq!(response.headers()[CACHE_CONTROL], "no-store");
+        // A refusal has two fields, and a table for them.
+        assert_eq!(of_answer == 0, passes, "{uri} {name}: {of_answer}");
+    }
+    assert_ne!(allocations(&mut || drop(std::hint::black_box(vec![1]))), 0); // it does count
+}
+
+#[tokio::test]
+async fn answers_are_not_stored_unless_the_service_says_so() {
+    for (said, expected) in [
+        (&[][..], &["no-store"][..]),
+        (&["private, max-age=5"], &["private, max-age=5"]),
+        (&["no-cache", "max-age=0"], &["no-cache", "max-age=0"]),
+    ] {
+        let fields: HeaderMap = said.iter().map(|said| (CACHE_CONTROL, HeaderValue::from_static(said))).collect();
+        let service = guarded(service_fn(move |_: Request<()>| {
+            let mut response = Response::new("up 1\n");
+            *response.status_mut() = StatusCode::IM_A_TEAPOT;
+            response.headers_mut().insert("X-Other", HeaderValue::from_static("other"));
+            for said in fields.get_all(CACHE_CONTROL) {
+                response.headers_mut().append(CACHE_CONTROL, said.clone());
+            }
+            ready(Ok::<_, Infallible>(response))
+        }));
+        let response = service.oneshot(with_key()).await.unwrap();
+        assert_eq!(response.headers().get_all(CACHE_CONTROL).iter().collect::<Vec<_>>(), expected);
+        // All else is the service's.
+        assert_eq!((response.status(), *response.body()), (StatusCode::IM_A_TEAPOT, "up 1\n"));
+        assert_eq!(
+            (response.headers().len(), &response.headers()["X-Other"]),
+            (1 + expected.len(), &"other".parse().unwrap())
+        );
+    }
+}
+
+#[tokio::test]
+async fn a_refusal_does_not_tell_what_was_wrong() {
+    let service = guarded(up());
+    let bearer = format!("Bearer {KEY}");
+    let mut refusals = Vec::new();
+    for fields in [
+        &[][..],
+        &[("X-Metrics-Key", "wrong")],
+        &[("X-Metrics-Key", OTHER)],
+        &[("Authorization", "Bearer")],
+        &[("Authorization", "Basic !")],
+        &[("Authorization", &bearer), ("Authorization", &bearer)],
+        &[("X-Metrics-Key", &KEY[1..])],
+    ] {
+        let (head, body) = service.clone().oneshot(scrape(fields)).await.unwrap().into_parts();
+        refusals.push((head.status, head.version, head.headers, head.extensions.len(), body));
+    }
+    let (status, _, fields, extensions, body) = &refusals[0];
+    assert_eq!((status.as_u16(), fields.len(), *extensions, body.as_str()), (401, 2, 0, ""));
+    assert_eq!(fields["WWW-Authenticate"], "Bearer realm=\"metrics\"");
+    assert_eq!(fields["Cache-Control"], "no-store");
+    assert!(refusals.windows(2).all(|two| two[0] == two[1]), "{refusals:#?}");
+}
+
+#[tokio::test]
+async fn every_source_and_other_names() {
+    let ring = || KeyRing::new([KEY, OTHER].map(|key| Key::new(key).unwrap())).unwrap();
+    let guard = Guard::builder(ring()).header("X-Scrape-Key").unwrap().query("k").unwrap().build();
+    let service = MetricsGuardLayer::new(guard).layer(up());
+    let bearer = format!("Bearer {OTHER}");
+    for (path, name, value, expected) in [
+        ("/metrics", "x-scrape-key", KEY, 200),
+        ("/metrics", "x-metrics-key", KEY, 401),
+        ("/metrics", "authorization", &bearer, 200),
+        ("/metrics", "authorization", BASIC, 200),
+        (&format!("/metrics?a&k={OTHER}"), "accept", "*/*", 200),
+        (&format!("/metrics?k={}", OTHER.replace('-', "%2D")), "accept", "*/*", 200),
+        (&format!("/metrics?key={OTHER}"), "accept", "*/*", 401),
+        (&format!("/metrics?k={OTHER}"), "x-scrape-key", "wrong", 401), // the field is asked before the query
+    ] {
+        let request = Request::get(path).header(name, value).body(()).unwrap();
+        assert_eq!(status(&service, request).await, expected, "{path} {name}: {value}");
+    }
+    // The query only where it is switched on.
+    let request = || Request::get(format!("/metrics?key={KEY}&k={KEY}")).body(()).unwrap();
+    assert_eq!(status(&MetricsGuardLayer::new(Guard::new(ring())).layer(up()), request()).await, 401);
+    // Of repeated lines the first counts.
+    for (first, second, expected) in [(KEY, "wrong", 200), ("wrong", KEY, 401)] {
+        let request = scrape(&[("X-Scrape-Key", first), ("X-Scrape-Key", second)]);
+        assert_eq!(status(&service, request).await, expected);
+    }
+}
+
+#[tokio::test]
+async fn the_other_end_is_a_peer_among_the_extensions() {
+    let builder = || Guard::builder(key()).allow_networks(["10.0.0.0/8", "2001:db8::/32"]).unwrap();
+    let by_address = MetricsGuardLayer::new(builder().build()).layer(up());
+    let by_name = builder().require_client_name(["prometheus.example"]).unwrap();
+    let beside = MetricsGuardLayer::new(by_name.build()).layer(up());
+    let instead = builder().require_client_name(["prometheus.example"]).unwrap().instead_of_key().unwrap();
+    let instead = MetricsGuardLayer::new(instead.build()).layer(up());
+
+    let from = |address: &str, names: &[&str], key: &str| {
+        let address = SocketAddr::new(address.parse().unwrap(), 9090);
+        let mut request =
+            scrape(&[("X-Metrics-Key", key), ("X-Forwarded-For", "10.0.0.1"), ("Forwarded", "for=10.0.0.1")]);
+        request.extensions_mut().insert(Peer::at(address).with_names(names.iter().map(|name| ClientName::dns(name))));
+        request
+    };
+    for (address, expected) in [
+        ("10.1.2.3", 200),
+        ("::ffff:10.1.2.3", 200),
+        ("2001:db8::1", 200),
+        ("11.1.2.3", 403),
+        ("::ffff:11.1.2.3", 403),
+        ("2001:db9::1", 403),
+    ] {
+        assert_eq!(status(&by_address, from(address, &[], KEY)).await, expected, "{address}");
+    }
+    assert_eq!(status(&by_address, from("10.1.2.3", &[], "wrong")).await, 401);
+    assert_eq!(status(&by_address, from("11.1.2.3", &[], "wrong")).await, 403);
+    // Nobody knows where it comes from, whatever it says of that.
+    assert_eq!(status(&by_address, scrape(&[("X-Metrics-Key", KEY), ("X-Forwarded-For", "10.0.0.1")])).await, 403);
+
+    for (names, key, of_beside, of_instead) in [
+        (&["prometheus.example"][..], KEY, 200, 200),
+        (&["prometheus.example"], "wrong", 401, 200),
+        (&["other.example", "prometheus.example"], KEY, 200, 200),
+        (&["other.example"], KEY, 403, 403),
+        (&[], KEY, 403, 403),
+    ] {
+        assert_eq!(status(&beside, from("10.1.2.3", names, key)).await, of_beside, "{names:?} {key}");
+        assert_eq!(status(&instead, from("10.1.2.3", names, key)).await, of_instead, "{names:?} {key}");
+        assert_eq!(status(&instead, from("11.1.2.3", names, key)).await, 403, "{names:?} {key}");
+    }
+    assert_eq!(status(&instead, with_key()).await, 403);
+}
+
+#[tokio::test]
+async fn a_disabled_guard_lets_all_through() {
+    let service = MetricsGuardLayer::new(Guard::disabled()).layer(up());
+    for request in [scrape(&[]), scrape(&[("X-Metrics-Key", "wrong")]), with_key()] {
+        let response = service.clone().oneshot(request).await.unwrap();
+        assert_eq!((response.status(), response.body().as_str()), (StatusCode::OK, "up 1\n"));
+    }
+}
+
+/// A server has a clone of the service for each connection, or request.
+#[tokio::test]
+async fn clones_share_the_guard() {
+    let guard = Guard::new(key());
+    let layer = MetricsGuardLayer::new(guard.clone());
+    let services = [layer.layer(up()), layer.clone().layer(up())];
+    let services: Vec<_> = services.iter().flat_map(|service| [service.clone(), service.clone()]).collect();
+    let other = || scrape(&[("X-Metrics-Key", OTHER)]);
+    for service in &services {
+        assert_eq!([status(service, with_key()).await, status(service, other()).await], [200, 401]);
+    }
+    guard.replace(Key::new(OTHER).unwrap()).unwrap();
+    for service in &services {
+        assert_eq!([status(service, with_key()).await, status(service, other()).await], [401, 200]);
+    }
+}
+
+/// The answer of a service with bodies of this type, and the refusal.
+async fn both<B>(body: fn(&'static str) -> B) -> [(u16, Bytes); 2]
+where
+    B: HttpBody<Error: Debug> + Default + 'static,
+{
+    let service = guarded(service_fn(move |_: Request<()>| ready(Ok::<_, Infallible>(Response::new(body("up 1\n"))))));
+    let mut answers = Vec::new();
+    for request in [with_key(), scrape(&[])] {
+        let (head, body) = service.clone().oneshot(request).await.unwrap().into_parts();
+        let is_empty = body.is_end_stream();
+        let body = body.collect().await.map_err(|_| ()).unwrap().to_bytes();
+        // What makes a server say `Content-Length: 0`.
+        assert_eq!(is_empty, body.is_empty());
+        answers.push((head.status.as_u16(), body));
+    }
+    answers.try_into().unwrap()
+}
+
+#[tokio::test]
+async fn bodies_of_all_kinds() {
+    let expected = [(200, Bytes::from("up 1\n")), (401, Bytes::new())];
+    assert_eq!(both(str::to_owned).await, expected);
+    assert_eq!(both(|text| Full::new(Bytes::from(text))).await, expected);
+    assert_eq!(both(|text| Full::new(text.as_bytes())).await, expected);
+    assert_eq!(both(axum::body::Body::from).await, expected);
+    assert_eq!(both(|text| tonic::body::Body::new(text.to_owned().map_err(|none| match none {}))).await, expected);
+    assert_eq!(both(|text| Full::new(Bytes::from(text)).boxed_unsync()).await, expected);
+}
+
+/// tonic, over a socket: its server, its client, and messages without a content.
+mod grpc {
+    use super::*;
+
+    use hyper_util::rt::{TokioExecutor, TokioIo};
+    use tonic::{
+        Code, Status,
+        body::Body,
+        codec::{Codec, DecodeBuf, Decoder, EncodeBuf, Encoder},
+        server::NamedService,
+        service::LayerExt,
+        transport::{
+            Server,
+            server::{TcpConnectInfo, TcpIncoming},
+        },
+    };
+    use tower::util::MapRequestLayer;
+
+    /// An empty message.
+    #[derive(Default)]
+    struct Nothing;
+
+    impl Codec for Nothing {
+        type Encode = ();
+        type Decode = ();
+        type Encoder = Nothing;
+        type Decoder = Nothing;
+
+        fn encoder(&mut self) -> Nothing {
+            Nothing
+        }
+
+        fn decoder(&mut self) -> Nothing {
+            Nothing
+        }
+    }
+
+    impl Encoder for Nothing {
+        type Item = ();
+        type Error = Status;
+
+        fn encode(&mut self, (): (), _: &mut EncodeBuf<'_>) -> Result<(), Status> {
+            Ok(())
+        }
+    }
+
+    impl Decoder for Nothing {
+        type Item = ();
+        type Error = Status;
+
+        fn decode(&mut self, _: &mut DecodeBuf<'_>) -> Result<Option<()>, Status> {
+            Ok(Some(()))
+        }
+    }
+
+    /// A service as a generated one is.
+    #[derive(Clone, Default)]
+    struct Metrics(Arc<AtomicUsize>);
+
+    impl NamedService for Metrics {
+        const NAME: &'static str = "test.Metrics";
+    }
+
+    impl Service<Request<Body>> for Metrics {
+        type Response = Response<Body>;
+        type Error = Infallible;
+        type Future = Pin<Box<dyn Future<Output = Result<Response<Body>, Infallible>> + Send>>;
+
+        fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
+            Poll::Ready(Ok(()))
+        }
+
+        fn call(&mut self, request: Request<Body>) -> Self::Future {
+            self.0.fetch_add(1, Relaxed);
+            let scrape = service_fn(|_: tonic::Request<()>| ready(Ok::<_, Status>(tonic::Response::new(()))));
+            Box::pin(async move { Ok(tonic::server::Grpc::new(Nothing).unary(scrape, request).await) })
+        }
+    }
+
+    /// The same, which anybody may ask.
+    #[derive(Clone, Default)]
+    struct Health(Metrics);
+
+    impl NamedService for Health {
+        const NAME: &'static str = "test.Health";
+    }
+
+    impl Service<Request<Body>> for Health {
+        type Response = Response<Body>;
+        type Error = Infallible;
+        type Future = <Metrics as Service<Request<Body>>>::Future;
+
+        fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
+            self.0.poll_ready(cx)
+        }
+
+        fn call(&mut self, request: Request<Body>) -> Self::Future {
+            self.0.call(request)
+        }
+    }
+
+    async fn incoming() -> (SocketAddr, TcpIncoming) {
+        let listener = tokio::net::TcpListener::bind((std::net::Ipv4Addr::LOCALHOST, 0)).await.unwrap();
+        (listener.local_addr().unwrap(), TcpIncoming::from(listener))
+    }
+
+    /// What tonic's client makes of the answer, and the `Cache-Control` of it.
+    async fn call(address: SocketAddr, path: &'static str, key: Option<&str>) -> Result<Option<String>, Code> {
+        let stream = tokio::net::TcpStream::connect(address).await.unwrap();
+        let (sender, connection) =
+            hyper::client::conn::http2::handshake(TokioExecutor::new(), TokioIo::new(stream)).await.unwrap();
+        let connection = tokio::spawn(connection);
+        let channel = service_fn(move |request: Request<Body>| sender.clone().send_request(request));
+        let mut client = tonic::client::Grpc::with_origin(channel, format!("http://{address}").parse().unwrap());
+        client.ready().await.unwrap();
+        let mut request = tonic::Request::new(());
+        if let Some(key) = key {
+            request.metadata_mut().insert("x-metrics-key", key.parse().unwrap());
+        }
+        let answer = client.unary(request, http::uri::PathAndQuery::from_static(path), Nothing).await;
+        connection.abort();
+        let caching = |answer: tonic::Response<()>| {
+            answer.metadata().get("cache-control").map(|value| value.to_str().unwrap().to_owned())
+        };
+        answer.map(caching).map_err(|status| status.code())
+    }
+
+    #[tokio::test]
+    async fn a_whole_server() {
+        let (address, incoming) = incoming().await;
+        let (metrics, guard) = (Metrics::default(), Guard::new(key()));
+        let server = Server::builder().layer(MetricsGuardLayer::new(guard)).add_service(metrics.clone());
+        let server = tokio::spawn(server.serve_with_incoming(incoming));
+        for key in [None, Some("wrong"), Some("")] {
+            for path in ["/test.Metrics/Scrape", "/test.Other/Scrape"] {
+                // By the status of HTTP, for which gRPC has a code.
+                assert_eq!(call(address, path, key).await, Err(Code::Unauthenticated), "{path} {key:?}");
+            }
+        }
+        assert_eq!(metrics.0.load(Relaxed), 0);
+        assert_eq!(call(address, "/test.Metrics/Scrape", Some(KEY)).await, Ok(Some("no-store".to_owned())));
+        assert_eq!(call(address, "/test.Other/Scrape", Some(KEY)).await, Err(Code::Unimplemented));
+        assert_eq!(metrics.0.load(Relaxed), 1);
+        server.abort();
+    }
+
+    #[tokio::test]
+    async fn one_service_of_it() {
+        let (address, incoming) = incoming().await;
+        let guarded = MetricsGuardLayer::new(Guard::new(key())).named_layer(Metrics::default());
+        let server = Server::builder().add_service(guarded).add_service(Health::default());
+        let server = tokio::spawn(server.serve_with_incoming(incoming));
+        assert_eq!(call(address, "/test.Metrics/Scrape", None).await, Err(Code::Unauthenticated));
+        assert_eq!(call(address, "/test.Metrics/Scrape", Some(KEY)).await, Ok(Some("no-store".to_owned())));
+        assert_eq!(call(address, "/test.Health/Check", None).await, Ok(None));
+        server.abort();
+    }
+
+    /// tonic says whence a request comes in a type of its own, of which a `Peer` must be made.
+    #[tokio::test]
+    async fn an_address_that_tonic_knows() {
+        let guard = || Guard::builder(key()).allow_networks(["127.0.0.0/8"]).unwrap().build();
+        let with_peer = MapRequestLayer::new(|mut request: Request<Body>| {
+            if let Some(address) = request.extensions().get().and_then(TcpConnectInfo::remote_addr) {
+                request.extensions_mut().insert(Peer::at(address));
+            }
+            request
+        });
+
+        let (address, listener) = incoming().await;
+        let server = Server::builder().layer(MetricsGuardLayer::new(guard())).add_service(Metrics::default());
+        let server = tokio::spawn(server.serve_with_incoming(listener));
+        assert_eq!(call(address, "/test.Metrics/Scrape", Some(KEY)).await, Err(Code::PermissionDenied));
+        server.abort();
+
+        let (address, listener) = incoming().await;
+        let layers = (with_peer, MetricsGuardLayer::new(guard()));
+        let server = Server::builder().layer(layers).add_service(Metrics::default());
+        let server = tokio::spawn(server.serve_with_incoming(listener));
+        assert_eq!(call(address, "/test.Metrics/Scrape", Some(KEY)).await, Ok(Some("no-store".to_owned())));
+        assert_eq!(call(address, "/test.Metrics/Scrape", None).await, Err(Code::Unauthenticated));
+        server.abort();
+    }
+}
