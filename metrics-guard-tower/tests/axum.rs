@@ -1,0 +1,579 @@
+//! What the guard lets through and what it does not, among axum's routers, methods and extractors: where axum surprises.
+
+#![cfg(feature = "axum")]
+#![allow(clippy::unwrap_used)] // in tests; clippy.toml does not reach their helper functions
+
+use std::{
+    convert::Infallible,
+    net::{Ipv4Addr, SocketAddr},
+    pin::Pin,
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering::Relaxed},
+    },
+    task::{Context, Poll},
+};
+
+use axum::{
+    Json, Router,
+    body::{Body, Bytes, HttpBody},
+    extract::{ConnectInfo, DefaultBodyLimit, FromRef, Path, Query, Request, State},
+    middleware::from_extractor_with_state,
+    response::IntoResponse,
+    routing::{MethodRouter, any, get, post},
+};
+use http::{HeaderMap, Method, StatusCode, header::CACHE_CONTROL};
+use http_body_util::BodyExt;
+use hyper::body::Frame;
+use metrics_guard_tower::{
+    Authorized, ClientName, Guard, Key, KeyRing, MetricsGuardLayer, Peer, Reason, Refusal, guard_metrics,
+};
+use tower::{Service, ServiceExt};
+
+const KEY: &str = "c2d94b7e10f3a586d7e9b0c4f1a26853";
+const OTHER: &str = "another-key-of-32-characters-too";
+
+fn key() -> Key {
+    Key::new(KEY).unwrap()
+}
+
+fn guard() -> Guard {
+    Guard::new(key())
+}
+
+fn layer() -> MetricsGuardLayer {
+    MetricsGuardLayer::new(guard())
+}
+
+/// A handler that asks nothing of anybody.
+async fn open() -> &'static str {
+    "up 1\n"
+}
+
+#[guard_metrics]
+fn metrics() -> &'static str {
+    "up 1\n"
+}
+
+struct Answer {
+    status: u16,
+    fields: HeaderMap,
+    body: Bytes,
+}
+
+async fn answer(app: &Router, request: Request) -> Answer {
+    let (head, body) = app.clone().oneshot(request).await.unwrap().into_parts();
+    Answer { status: head.status.as_u16(), fields: head.headers, body: body.collect().await.unwrap().to_bytes() }
+}
+
+fn request(method: &Method, path: &str, key: Option<&str>) -> Request {
+    let request = Request::builder().method(method).uri(path);
+    let request = if let Some(key) = key { request.header("X-Metrics-Key", key) } else { request };
+    request.body(Body::empty()).unwrap()
+}
+
+async fn ask(app: &Router, method: Method, path: &str, key: Option<&str>) -> Answer {
+    answer(app, request(&method, path, key)).await
+}
+
+/// The status without a key, and with it.
+async fn statuses(app: &Router, method: Method, path: &str) -> [u16; 2] {
+    [ask(app, method.clone(), path, None).await.status, ask(app, method, path, Some(KEY)).await.status]
+}
+
+#[derive(Clone)]
+struct App {
+    guard: Guard,
+    name: &'static str,
+}
+
+impl FromRef<App> for Guard {
+    fn from_ref(app: &App) -> Guard {
+        app.guard.clone()
+    }
+}
+
+fn app() -> App {
+    App { guard: guard(), name: "app" }
+}
+
+/// A documented limit of `Router::layer`, and what the attribute is for.
+#[tokio::test]
+async fn a_route_that_is_added_after_the_layer_is_open() {
+    let app: Router = Router::new().route("/metrics", get(open)).layer(layer()).route("/late", get(open));
+    assert_eq!(statuses(&app, Method::GET, "/metrics").await, [401, 200]);
+    assert_eq!(statuses(&app, Method::GET, "/late").await, [200, 200]);
+    // Also another method of the same path.
+    let app: Router = app.route("/metrics", post(open));
+    assert_eq!(statuses(&app, Method::POST, "/metrics").await, [200, 200]);
+
+    let app = Router::new().route("/metrics", get(open)).layer(layer()).route("/late", get(metrics).post(metrics));
+    let app = app.with_state(guard());
+    for method in [Method::GET, Method::POST] {
+        assert_eq!(statuses(&app, method, "/late").await, [401, 200]);
+    }
+}
+
+#[tokio::test]
+async fn the_layer_of_a_router_guards_its_fallback() {
+    let routes = || Router::new().route("/metrics", get(open));
+    let layered: Router = routes().layer(layer());
+    let with_fallback: Router = routes().fallback(open).layer(layer());
+    let with_service: Router = routes().fallback_service(get(open)).layer(layer());
+    let late: Router = routes().layer(layer()).fallback(open);
+    for (name, app, elsewhere) in [
+        ("layer", &layered, [401, 404]),
+        ("fallback", &with_fallback, [401, 200]),
+        ("fallback_service", &with_service, [401, 200]),
+        // A fallback that is added afterwards is as open as a route.
+        ("late fallback", &late, [200, 200]),
+    ] {
+        assert_eq!(statuses(app, Method::GET, "/metrics").await, [401, 200], "{name}");
+        assert_eq!(statuses(app, Method::POST, "/metrics").await, [401, 405], "{name}");
+        for path in ["/", "/metric", "/metrics/", "/metrics/x", "//metrics"] {
+            assert_eq!(statuses(app, Method::GET, path).await, elsewhere, "{name} {path}");
+        }
+    }
+}
+
+/// That of a router guards all that its routes answer, a 405 too; that of one route, only the methods that it has.
+#[tokio::test]
+async fn route_layer_leaves_out_the_fallback() {
+    let of_router: Router = Router::new().route("/metrics", get(open)).route_layer(layer());
+    let of_route: Router = Router::new().route("/metrics", get(open).route_layer(layer()));
+    let with_fallback: Router = Router::new().route("/metrics", get(open)).fallback(open).route_layer(layer());
+    for (name, app, post, elsewhere) in [
+        ("Router", &of_router, [401, 405], 404),
+        ("MethodRouter", &of_route, [405, 405], 404),
+        ("with a fallback", &with_fallback, [401, 405], 200),
+    ] {
+        assert_eq!(statuses(app, Method::GET, "/metrics").await, [401, 200], "{name}");
+        assert_eq!(statuses(app, Method::POST, "/metrics").await, post, "{name}");
+        assert_eq!(statuses(app, Method::GET, "/else").await, [elsewhere; 2], "{name}");
+    }
+}
+
+#[tokio::test]
+async fn nested_and_merged_routers() {
+    let inner = || Router::new().route("/metrics", get(open));
+    let beside = || Router::new().route("/", get(open));
+
+    // The layer goes with what it was put on.
+    let nested: Router = beside().nest("/inner", inner().layer(layer()));
+    assert_eq!(statuses(&nested, Method::GET, "/inner/metrics").await, [401, 200]);
+    assert_eq!(statuses(&nested, Method::POST, "/inner/metrics").await, [401, 405]);
+    assert_eq!(statuses(&nested, Method::GET, "/").await, [200, 200]);
+    let merged: Router = beside().merge(inner().layer(layer()));
+    assert_eq!(statuses(&merged, Method::GET, "/metrics").await, [401, 200]);
+    assert_eq!(statuses(&merged, Method::GET, "/").await, [200, 200]);
+    let service: Router = beside().nest_service("/inner", inner().layer(layer()));
+    assert_eq!(statuses(&service, Method::GET, "/inner/metrics").await, [401, 200]);
+    assert_eq!(statuses(&service, Method::GET, "/inner/else").await, [401, 404]);
+
+    // And one around both guards both, but nothing that comes later.
+    let around: Router = beside().nest("/inner", inner()).layer(layer()).nest("/late", inner()).merge(inner());
+    for (path, expected) in
+        [("/", [401, 200]), ("/inner/metrics", [401, 200]), ("/late/metrics", [200, 200]), ("/metrics", [200, 200])]
+    {
+        assert_eq!(statuses(&around, Method::GET, path).await, expected, "{path}");
+    }
+
+    // A guarded handler stays one, wherever it goes, and whatever the state beside it: which may come late.
+    let routes = Router::<App>::new().route("/metrics", any(metrics));
+    let app: Router = Router::<App>::new()
+        .nest("/inner", routes.clone())
+        .nest("/other", Router::<App>::new().merge(routes.clone()).with_state(App { guard: other(), name: "other" }))
+        .merge(routes)
+        .nest_service("/service", Router::new().route("/metrics", get(metrics)).with_state(guard()))
+        .with_state(app());
+    for (path, key) in
+        [("/metrics", KEY), ("/inner/metrics", KEY), ("/other/metrics", OTHER), ("/service/metrics", KEY)]
+    {
+        assert_eq!(ask(&app, Method::GET, path, None).await.status, 401, "{path}");
+        for presented in [KEY, OTHER] {
+            let expected = if presented == key { 200 } else { 401 };
+            assert_eq!(ask(&app, Method::GET, path, Some(presented)).await.status, expected, "{path} {presented}");
+        }
+    }
+    // Also as a fallback.
+    let app: Router = Router::new().route("/", get(open)).fallback(metrics).with_state(guard());
+    assert_eq!(statuses(&app, Method::PUT, "/any").await, [401, 200]);
+}
+
+fn other() -> Guard {
+    Guard::new(Key::new(OTHER).unwrap())
+}
+
+#[tokio::test]
+async fn a_head_is_guarded_and_has_no_body() {
+    let by_attribute: Router = Router::new().route("/metrics", get(metrics)).with_state(guard());
+    let by_layer: Router = Router::new().route("/metrics", get(open).layer(layer()));
+    let around: Router = Router::new().route("/metrics", get(open)).layer(layer());
+    for (app, refused) in [(&by_attribute, "13"), (&by_layer, "0"), (&around, "0")] {
+        for (key, status, length) in [(None, 401, refused), (Some("wrong"), 401, refused), (Some(KEY), 200, "5")] {
+            let of_get = ask(app, Method::GET, "/metrics", key).await;
+            let of_head = ask(app, Method::HEAD, "/metrics", key).await;
+            assert_eq!((of_get.status, of_head.status), (status, status));
+            assert_eq!(of_get.body.len().to_string(), length);
+            assert_eq!(of_head.body.len(), 0);
+            assert_eq!(of_head.fields["Content-Length"], length);
+            assert_eq!(of_head.fields[CACHE_CONTROL], "no-store");
+            assert_eq!(of_head.fields.get("WWW-Authenticate").is_some(), status == 401);
+        }
+    }
+}
+
+/// The extractor runs when axum has found the handler; the layer of a route, before that.
+#[tokio::test]
+async fn methods_that_a_route_does_not_have() {
+    let by_attribute: Router = Router::new().route("/metrics", get(metrics)).with_state(guard());
+    let by_layer: Router = Router::new().route("/metrics", get(open).layer(layer()));
+    let both: Router = Router::new().route("/metrics", get(metrics).layer(layer())).with_state(guard());
+    for method in [Method::POST, Method::PUT, Method::DELETE, Method::PATCH, Method::OPTIONS, Method::TRACE] {
+        assert_eq!(statuses(&by_attribute, method.clone(), "/metrics").await, [405, 405], "{method}");
+        assert_eq!(statuses(&by_layer, method.clone(), "/metrics").await, [401, 405], "{method}");
+        assert_eq!(statuses(&both, method.clone(), "/metrics").await, [401, 405], "{method}");
+        // A 405 has nothing of what is guarded. axum names the methods that there are, also on the refusal in its place.
+        for app in [&by_attribute, &by_layer] {
+            let refused = ask(app, method.clone(), "/metrics", None).await;
+            assert_eq!((&refused.fields["Allow"], refused.body.len()), (&"GET,HEAD".parse().unwrap(), 0), "{method}");
+        }
+    }
+    assert_eq!(statuses(&both, Method::GET, "/metrics").await, [401, 200]);
+
+    // What answers in the place of a 405: a handler as any other, which the attribute guards.
+    let route = || get(metrics).fallback(open);
+    let open_fallback: Router = Router::new().route("/metrics", route()).with_state(guard());
+    let guarded_fallback: Router = Router::new().route("/metrics", get(open).fallback(metrics)).with_state(guard());
+    let layered: Router = Router::new().route("/metrics", route().layer(layer())).with_state(guard());
+    let of_router = || Router::new().route("/metrics", get(metrics)).method_not_allowed_fallback(open);
+    let router_around: Router = of_router().layer(layer()).with_state(guard());
+    let of_router: Router = of_router().with_state(guard());
+    for method in [Method::POST, Method::OPTIONS] {
+        assert_eq!(statuses(&open_fallback, method.clone(), "/metrics").await, [200, 200], "{method}");
+        assert_eq!(statuses(&guarded_fallback, method.clone(), "/metrics").await, [401, 200], "{method}");
+        assert_eq!(statuses(&layered, method.clone(), "/metrics").await, [401, 200], "{method}");
+        assert_eq!(statuses(&of_router, method.clone(), "/metrics").await, [200, 200], "{method}");
+        assert_eq!(statuses(&router_around, method, "/metrics").await, [401, 200]);
+    }
+    assert_eq!(statuses(&guarded_fallback, Method::GET, "/metrics").await, [200, 200]);
+
+    // For all methods, those without a name included.
+    let all: Router = Router::new().route("/metrics", any(metrics)).with_state(guard());
+    for method in [Method::GET, Method::OPTIONS, Method::CONNECT, Method::from_bytes(b"PROPFIND").unwrap()] {
+        assert_eq!(statuses(&all, method.clone(), "/metrics").await, [401, 200], "{method}");
+    }
+}
+
+fn by_network() -> Guard {
+    Guard::builder(key()).allow_networks(["127.0.0.0/8", "2001:db8::/32"]).unwrap().build()
+}
+
+/// Both ways to guard, with the same guard.
+fn both_ways(guard: &Guard) -> [Router; 2] {
+    let by_layer = Router::new().route("/metrics", get(open).layer(MetricsGuardLayer::new(guard.clone())));
+    [Router::new().route("/metrics", get(metrics)).with_state(guard.clone()), by_layer]
+}
+
+#[tokio::test]
+async fn the_address_that_axum_knows_is_asked_for() {
+    for app in both_ways(&by_network()) {
+        for (address, expected) in [
+            ("127.0.0.1", [401, 200]),
+            ("::ffff:127.0.0.1", [401, 200]),
+            ("2001:db8::1", [401, 200]),
+            ("::ffff:192.0.2.1", [403, 403]),
+            ("192.0.2.1", [403, 403]),
+            ("::1", [403, 403]),
+        ] {
+            let from = SocketAddr::new(address.parse().unwrap(), 9090);
+            for (key, expected) in [None, Some(KEY)].into_iter().zip(expected) {
+                let mut request = request(&Method::GET, "/metrics", key);
+                request.extensions_mut().insert(ConnectInfo(from));
+                assert_eq!(answer(&app, request).await.status, expected, "{address} {key:?}");
+            }
+        }
+        // Without it nobody gets in, whatever a field says.
+        for (name, value) in
+            [("X-Forwarded-For", "127.0.0.1"), ("Forwarded", "for=127.0.0.1"), ("X-Real-IP", "127.0.0.1")]
+        {
+            let mut request = request(&Method::GET, "/metrics", Some(KEY));
+            request.headers_mut().insert(name, value.parse().unwrap());
+            assert_eq!(answer(&app, request).await.status, 403, "{name}");
+        }
+        // And who may ask may, whatever it says.
+        let mut request = request(&Method::GET, "/metrics", Some(KEY));
+        request.headers_mut().insert("X-Forwarded-For", "192.0.2.1".parse().unwrap());
+        request.extensions_mut().insert(ConnectInfo(SocketAddr::from(([127, 0, 0, 1], 9090))));
+        assert_eq!(answer(&app, request).await.status, 200);
+    }
+}
+
+/// A `Peer` may have names, and comes from whoever accepted the connection.
+#[tokio::test]
+async fn a_peer_counts_more_than_what_axum_knows() {
+    let named = Guard::builder(key()).require_client_name(["prometheus.example"]).unwrap().build();
+    let [inside, outside] = [[127, 0, 0, 1], [192, 0, 2, 1]].map(|address| SocketAddr::from((address, 9090)));
+    for (guard, peer, connected, expected) in [
+        (by_network(), Peer::at(inside), outside, 200),
+        (by_network(), Peer::at(outside), inside, 403),
+        (named.clone(), Peer::at(inside).with_names([ClientName::dns("prometheus.example")]), outside, 200),
+        (named.clone(), Peer::at(inside).with_names([ClientName::dns("other.example")]), inside, 403),
+        (named, Peer::at(inside), inside, 403),
+    ] {
+        for app in both_ways(&guard) {
+            let mut request = request(&Method::GET, "/metrics", Some(KEY));
+            request.extensions_mut().insert(ConnectInfo(connected));
+            request.extensions_mut().insert(peer.clone());
+            assert_eq!(answer(&app, request).await.status, expected, "{peer:?} {connected}");
+        }
+    }
+}
+
+/// Over a socket: served with the address, and without.
+#[tokio::test]
+async fn served_with_the_address_and_without() {
+    async fn status(address: SocketAddr) -> u16 {
+        let stream = tokio::net::TcpStream::connect(address).await.unwrap();
+        let stream = hyper_util::rt::TokioIo::new(stream);
+        let (mut sender, connection) = hyper::client::conn::http1::handshake(stream).await.unwrap();
+        let connection = tokio::spawn(connection);
+        let response = sender.send_request(request(&Method::GET, "/metrics", Some(KEY))).await.unwrap();
+        connection.abort();
+        response.status().as_u16()
+    }
+    let bind = || tokio::net::TcpListener::bind((Ipv4Addr::LOCALHOST, 0));
+    for app in both_ways(&by_network()) {
+        let listener = bind().await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let with_address = app.clone().into_make_service_with_connect_info::<SocketAddr>();
+        let server = tokio::spawn(axum::serve(listener, with_address).into_future());
+        assert_eq!(status(address).await, 200);
+        server.abort();
+
+        let listener = bind().await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let server = tokio::spawn(axum::serve(listener, app).into_future());
+        assert_eq!(status(address).await, 403);
+        server.abort();
+    }
+}
+
+/// A body that tells when somebody looks at it.
+struct Watched(Arc<AtomicUsize>);
+
+impl HttpBody for Watched {
+    type Data = Bytes;
+    type Error = Infallible;
+
+    fn poll_frame(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
+        let is_first = self.0.fetch_add(1, Relaxed) == 0;
+        Poll::Ready(is_first.then_some(Ok(Frame::data(Bytes::from_static(b"7")))))
+    }
+}
+
+#[tokio::test]
+async fn nothing_of_the_body_is_read_before_the_check() {
+    #[guard_metrics]
+    fn attribute(body: String) -> String {
+        body
+    }
+    async fn extractor(_: Authorized, body: String) -> String {
+        body
+    }
+    async fn open(body: String) -> String {
+        body
+    }
+    let app: Router = Router::new()
+        .route("/attribute", post(attribute))
+        .route("/extractor", post(extractor))
+        .route("/layer", post(open).layer(layer()))
+        .with_state(guard());
+    for path in ["/attribute", "/extractor", "/layer"] {
+        for (key, expected) in [("wrong", 401), (KEY, 200)] {
+            let polls = Arc::new(AtomicUsize::new(0));
+            let request = Request::post(path).header("X-Metrics-Key", key);
+            let answer = answer(&app, request.body(Body::new(Watched(Arc::clone(&polls)))).unwrap()).await;
+            assert_eq!(answer.status, expected, "{path} {key}");
+            assert_eq!(polls.load(Relaxed) > 0, expected == 200, "{path} {key}");
+        }
+    }
+}
+
+/// What other extractors would say, only who has a key hears.
+#[tokio::test]
+async fn the_check_comes_before_other_extractors() {
+    #[guard_metrics]
+    fn parsed(Path(number): Path<u8>, Query(query): Query<Vec<(String, u8)>>, Json(body): Json<Vec<u8>>) -> String {
+        format!("{number} {query:?} {body:?}")
+    }
+    let limited = DefaultBodyLimit::max(4);
+    let app: Router = Router::new().route("/{number}", post(parsed)).layer(limited).with_state(guard());
+    for (path, kind, body, expected) in [
+        ("/7?a=1", "application/json", "[1]", 200),
+        ("/many?a=1", "application/json", "[1]", 400),
+        ("/7?a=many", "application/json", "[1]", 400),
+        ("/7?a=1", "text/plain", "[1]", 415),
+        ("/7?a=1", "application/json", "[", 400),
+        ("/7?a=1", "application/json", "[1, 2, 3]", 413),
+    ] {
+        for (key, expected) in [("wrong", 401), (KEY, expected)] {
+            let request = Request::post(path).header("Content-Type", kind).header("X-Metrics-Key", key);
+            let answer = answer(&app, request.body(Body::from(body)).unwrap()).await;
+            assert_eq!(answer.status, expected, "{path} {kind} {body} {key}");
+        }
+    }
+}
+
+/// Any extractor may be asked for as a `Result`. A handler that does so decides itself, and this one does not.
+#[tokio::test]
+async fn a_handler_that_asks_for_a_result_is_not_guarded() {
+    async fn undecided(verdict: Result<Authorized, Refusal>) -> String {
+        match verdict {
+            Ok(authorized) => format!("{:?}", authorized.key()),
+            Err(refusal) => refusal.denied().reason().to_string(),
+        }
+    }
+    async fn decided(verdict: Result<Authorized, Refusal>) -> Result<String, Refusal> {
+        verdict.map(|authorized| format!("{:?}", authorized.key()))
+    }
+    let app: Router =
+        Router::new().route("/undecided", get(undecided)).route("/decided", get(decided)).with_state(guard());
+    for (key, reason) in [(None, Reason::Missing), (Some("wrong"), Reason::Wrong)] {
+        let answer = ask(&app, Method::GET, "/undecided", key).await;
+        assert_eq!((answer.status, &answer.body[..]), (200, reason.as_str().as_bytes()));
+        let answer = ask(&app, Method::GET, "/decided", key).await;
+        assert_eq!((answer.status, &answer.body[..]), (401, &b"Unauthorized\n"[..]));
+    }
+    for path in ["/undecided", "/decided"] {
+        assert_eq!(ask(&app, Method::GET, path, Some(KEY)).await.body, "Some(\"current\")");
+    }
+}
+
+#[tokio::test]
+async fn the_guard_is_the_state_or_a_part_of_it() {
+    #[guard_metrics]
+    fn with_state(State(app): State<App>) -> &'static str {
+        app.name
+    }
+    async fn by_extractor(authorized: Authorized, State(app): State<App>) -> String {
+        format!("{} {}", app.name, authorized.key().unwrap())
+    }
+    let labelled = KeyRing::new([key().labelled("main"), Key::new(OTHER).unwrap().labelled("next")]).unwrap();
+    let guard = Guard::new(labelled);
+    let part: Router = Router::new()
+        .route("/attribute", get(with_state))
+        .route("/extractor", get(by_extractor))
+        .with_state(App { guard: guard.clone(), name: "app" });
+    let whole: Router = Router::new().route("/attribute", get(metrics)).with_state(guard.clone());
+    assert_eq!(statuses(&whole, Method::GET, "/attribute").await, [401, 200]);
+    assert_eq!(statuses(&part, Method::GET, "/attribute").await, [401, 200]);
+    assert_eq!(ask(&part, Method::GET, "/attribute", Some(KEY)).await.body, "app");
+    assert_eq!(ask(&part, Method::GET, "/extractor", None).await.body, "Unauthorized\n");
+    assert_eq!(ask(&part, Method::GET, "/extractor", Some(KEY)).await.body, "app main");
+    assert_eq!(ask(&part, Method::GET, "/extractor", Some(OTHER)).await.body, "app next");
+    // The router's guard is a clone, and sees a change.
+    guard.replace(Key::new(OTHER).unwrap()).unwrap();
+    assert_eq!(statuses(&part, Method::GET, "/attribute").await, [401, 401]);
+    assert_eq!(ask(&whole, Method::GET, "/attribute", Some(OTHER)).await.status, 200);
+}
+
+#[tokio::test]
+async fn answers_are_not_stored_unless_the_handler_says_so() {
+    #[guard_metrics]
+    fn cached() -> impl IntoResponse {
+        ([(CACHE_CONTROL, "private, max-age=5")], "up 1\n")
+    }
+    #[guard_metrics]
+    fn failing() -> Result<&'static str, StatusCode> {
+        Err(StatusCode::SERVICE_UNAVAILABLE)
+    }
+    async fn extractor(_: Authorized) -> &'static str {
+        "up 1\n"
+    }
+    async fn extractor_that_forbids(authorized: Authorized) -> impl IntoResponse {
+        let mut response = "up 1\n".into_response();
+        authorized.forbid_storing(response.headers_mut());
+        response
+    }
+    let by_layer: fn(MethodRouter<Guard>) -> MethodRouter<Guard> = |route| route.layer(layer());
+    let app: Router = Router::new()
+        .route("/metrics", get(metrics))
+        .route("/cached", get(cached))
+        .route("/failing", get(failing))
+        .route("/extractor", get(extractor))
+        .route("/forbids", get(extractor_that_forbids))
+        .route("/layer", by_layer(get(open)))
+        .route("/layer/cached", by_layer(get(cached)))
+        .with_state(guard());
+    for (path, expected) in [
+        ("/metrics", &["no-store"][..]),
+        ("/cached", &["private, max-age=5"]),
+        ("/failing", &["no-store"]),
+        ("/extractor", &[]), // the handler's to say
+        ("/forbids", &["no-store"]),
+        ("/layer", &["no-store"]),
+        ("/layer/cached", &["private, max-age=5"]),
+    ] {
+        let answer = ask(&app, Method::GET, path, Some(KEY)).await;
+        assert_eq!(answer.fields.get_all(CACHE_CONTROL).iter().collect::<Vec<_>>(), expected, "{path}");
+        let refused = ask(&app, Method::GET, path, None).await;
+        assert_eq!(refused.fields.get_all(CACHE_CONTROL).iter().collect::<Vec<_>>(), ["no-store"], "{path}");
+    }
+}
+
+#[tokio::test]
+async fn a_refusal_does_not_tell_what_was_wrong() {
+    let app: Router = Router::new().route("/metrics", get(metrics)).with_state(guard());
+    let bearer = format!("Bearer {KEY}");
+    let mut refusals = Vec::new();
+    for fields in [
+        &[][..],
+        &[("X-Metrics-Key", "wrong")],
+        &[("Authorization", "Basic !")],
+        &[("Authorization", &bearer), ("Authorization", &bearer)],
+    ] {
+        let mut request = request(&Method::GET, "/metrics", None);
+        for (name, value) in fields {
+            request.headers_mut().append(*name, value.parse().unwrap());
+        }
+        let Answer { status, fields, body } = answer(&app, request).await;
+        refusals.push((status, fields, body));
+    }
+    let (status, fields, body) = &refusals[0];
+    assert_eq!((*status, &body[..]), (401, &b"Unauthorized\n"[..]));
+    let mut fields: Vec<_> =
+        fields.iter().map(|(name, value)| format!("{name}: {}", value.to_str().unwrap())).collect();
+    fields.sort();
+    let expected = [
+        "cache-control: no-store",
+        "content-length: 13",
+        "content-type: text/plain; charset=utf-8",
+        "www-authenticate: Bearer realm=\"metrics\"",
+    ];
+    assert_eq!(fields, expected);
+    assert!(refusals.windows(2).all(|two| two[0] == two[1]));
+
+    let forbidden: Router = Router::new().route("/metrics", get(metrics)).with_state(by_network());
+    let answer = ask(&forbidden, Method::GET, "/metrics", Some(KEY)).await;
+    assert_eq!((answer.status, &answer.body[..]), (403, &b"Forbidden\n"[..]));
+}
+
+/// As axum makes layers of extractors, for handlers of others.
+#[tokio::test]
+async fn the_extractor_as_a_layer() {
+    let guarded = from_extractor_with_state::<Authorized, Guard>(guard());
+    let app: Router = Router::new().route("/metrics", get(open).layer(guarded)).route("/", get(open));
+    assert_eq!(statuses(&app, Method::GET, "/metrics").await, [401, 200]);
+    assert_eq!(statuses(&app, Method::GET, "/").await, [200, 200]);
+}
+
+#[tokio::test]
+async fn a_disabled_guard_lets_all_through() {
+    for mut app in both_ways(&Guard::disabled()) {
+        for key in [None, Some("wrong"), Some(KEY)] {
+            let response = app.call(request(&Method::GET, "/metrics", key)).await.unwrap();
+            assert_eq!(response.status(), StatusCode::OK);
+        }
+    }
+}
