@@ -170,6 +170,19 @@ async fn nested_and_merged_routers() {
     assert_eq!(statuses(&service, Method::GET, "/inner/metrics").await, [401, 200]);
     assert_eq!(statuses(&service, Method::GET, "/inner/else").await, [401, 404]);
 
+    // But below a nested path, what is no route gets the outer router's fallback, unless the inner one has its own.
+    assert_eq!(statuses(&nested, Method::GET, "/inner/else").await, [404, 404]);
+    let outer: Router = beside().fallback(open).nest("/inner", inner().layer(layer()));
+    assert_eq!(statuses(&outer, Method::GET, "/inner/else").await, [200, 200]);
+    let own: Router = beside().nest("/inner", inner().fallback(open).layer(layer()));
+    assert_eq!(statuses(&own, Method::GET, "/inner/else").await, [401, 200]);
+    // Of merged routers the one that has a fallback counts, else the later one.
+    assert_eq!(statuses(&merged, Method::GET, "/else").await, [401, 404]);
+    let before: Router = inner().layer(layer()).merge(beside());
+    assert_eq!(statuses(&before, Method::GET, "/else").await, [404, 404]);
+    let replaced: Router = inner().layer(layer()).merge(beside().fallback(open));
+    assert_eq!(statuses(&replaced, Method::GET, "/else").await, [200, 200]);
+
     // And one around both guards both, but nothing that comes later.
     let around: Router = beside().nest("/inner", inner()).layer(layer()).nest("/late", inner()).merge(inner());
     for (path, expected) in
