@@ -5,10 +5,14 @@
 
 #[path = "../../../metrics-guard-macros/src/args.rs"]
 mod args;
+#[path = "../../../metrics-guard-macros/src/axum.rs"]
+mod axum;
 #[path = "../../../metrics-guard-macros/src/expand.rs"]
 mod expand;
 #[path = "../../../metrics-guard-macros/src/handler.rs"]
 mod handler;
+#[path = "../../../metrics-guard-macros/src/nested.rs"]
+mod nested;
 #[path = "../../../metrics-guard-macros/src/request.rs"]
 mod request;
 #[path = "../../../metrics-guard-macros/src/rocket.rs"]
@@ -25,11 +29,21 @@ type Expand = fn(TokenStream, TokenStream) -> TokenStream;
 type IsGuarded = fn(&ItemFn) -> bool;
 
 /// The expansion for each framework, and how a function shows that it went through it.
-const FRAMEWORKS: [(Expand, IsGuarded); 3] = [
-    (rocket::expand, |of| matches!(of.sig.inputs.first(), Some(FnArg::Typed(first)) if has(&first.ty, "Authorized"))),
+const FRAMEWORKS: [(Expand, IsGuarded); 4] = [
+    (rocket::expand, asks_for_the_proof),
+    (axum::expand, |of| asks_for_the_proof(of) && of.sig.asyncness.is_some() && ends_in(of, "unstored")),
     (request::expand, |of| of.block.stmts.first().is_some_and(|first| has(first, "check"))),
     (warp::expand, |of| has(&of.sig.output, "Locked")),
 ];
+
+/// Before all else, since that is the order in which the frameworks look at parameters.
+fn asks_for_the_proof(of: &ItemFn) -> bool {
+    matches!(of.sig.inputs.first(), Some(FnArg::Typed(first)) if has(&first.ty, "Authorized"))
+}
+
+fn ends_in(of: &ItemFn, name: &str) -> bool {
+    of.block.stmts.last().is_some_and(|last| has(last, name))
+}
 
 fuzz_target!(|text: &str| -> Corpus {
     let Ok(tokens) = text.parse::<TokenStream>() else { return Corpus::Reject };
