@@ -438,6 +438,19 @@ async fn the_check_comes_before_other_extractors() {
     }
 }
 
+/// axum's own attribute, for better messages, looks at the parameters that were written, if it stands below.
+#[tokio::test]
+async fn together_with_debug_handler() {
+    #[guard_metrics]
+    #[axum::debug_handler]
+    async fn debugged(State(app): State<App>, body: String) -> String {
+        app.name.to_owned() + &body
+    }
+    let app: Router = Router::new().route("/metrics", get(debugged)).with_state(app());
+    assert_eq!(statuses(&app, Method::GET, "/metrics").await, [401, 200]);
+    assert_eq!(ask(&app, Method::GET, "/metrics", Some(KEY)).await.body, "app");
+}
+
 /// Any extractor may be asked for as a `Result`. A handler that does so decides itself, and this one does not.
 #[tokio::test]
 async fn a_handler_that_asks_for_a_result_is_not_guarded() {
