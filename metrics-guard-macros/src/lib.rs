@@ -230,7 +230,9 @@ pub fn guard_metrics_warp(args: TokenStream, item: TokenStream) -> TokenStream {
 /// - It guards this handler. Another method of the path is another handler; what the path answers to a method that it does
 ///   not have (405) is answered to everyone. A `MetricsGuardLayer` on the route guards those too.
 /// - The handler cannot be called directly, since nobody can make the proof: test it through its router.
-/// - Where the router's state has no guard, the compiler says that the function is no `Handler`.
+/// - Where the router's state has no guard, the compiler says that it expected a `Guard` and found that state, or that the
+///   function is no `Handler`: implement `FromRef` of the state for `Guard`.
+/// - axum's `#[debug_handler]` goes below this attribute.
 /// - The body stands in a function of its own: in an associated function, it cannot name `Self`.
 #[proc_macro_attribute]
 pub fn guard_metrics_axum(args: TokenStream, item: TokenStream) -> TokenStream {
