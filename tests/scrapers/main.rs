@@ -6,13 +6,7 @@
 
 #![allow(clippy::unwrap_used)] // in tests; clippy.toml does not reach their helper functions
 
-use std::{
-    collections::BTreeMap,
-    io,
-    path::Path,
-    process::ExitCode,
-    sync::{Mutex, PoisonError},
-};
+use std::{io, path::Path, process::ExitCode};
 
 use libtest_mimic::Arguments;
 use metrics_guard_tests::scraper::{Program, Scraper};
@@ -58,14 +52,7 @@ fn main() -> ExitCode {
     }
 }
 
-/// The program of this scraper, which is fetched once. None if it cannot be had.
+/// The program of this scraper. None if it cannot be had.
 fn fetched(scraper: Scraper) -> io::Result<Option<Program>> {
-    static FETCHED: Mutex<BTreeMap<Scraper, Option<Program>>> = Mutex::new(BTreeMap::new());
-    let mut fetched = FETCHED.lock().unwrap_or_else(PoisonError::into_inner);
-    if let Some(program) = fetched.get(&scraper) {
-        return Ok(program.clone());
-    }
-    let program = scraper.fetch_or_say_so(&Path::new(env!("CARGO_TARGET_TMPDIR")).join("scrapers"))?;
-    fetched.insert(scraper, program.clone());
-    Ok(program)
+    scraper.fetch_or_say_so(&Path::new(env!("CARGO_TARGET_TMPDIR")).join("scrapers"))
 }

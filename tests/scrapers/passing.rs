@@ -260,7 +260,7 @@ fn over_h2(server: &Listening, client: &ClientConfig, request: &[u8]) -> io::Res
 fn wait_until_stored(scraping: &Scraping, job: &str, form: Form) {
     let series = format!("representation{{job='{job}',of='{}',encoding='gzip'}}", form.name());
     scraping.storage().wait_for_sample(&series, |value| (value - 1.0).abs() < f64::EPSILON).unwrap();
-    scraping.storage().wait_for_sample(&format!("min_over_time(up{{job='{job}'}}[1m])"), |up| up > 0.5).unwrap();
+    scraping.storage().wait_for_sample(&format!("min_over_time(up{{job='{job}'}}[10s])"), |up| up > 0.5).unwrap();
 }
 
 /// The active target of `job`, or null.

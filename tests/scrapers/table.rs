@@ -46,15 +46,13 @@ pub(crate) fn check() -> io::Result<()> {
 }
 
 fn table() -> io::Result<Option<String>> {
+    let Some(rows) = METHODS.iter().map(row).collect::<Option<String>>() else { return Ok(None) };
     let mut head = "| file | the field that does it | since |".to_owned();
     for scraper in Scraper::ALL {
         let Some(program) = fetched(scraper)? else { return Ok(None) };
         head = format!("{head} {} {} |", scraper.name(), program.version);
     }
-    let rows: Option<String> = METHODS.iter().map(row).collect();
-    Ok(rows.map(|rows| {
-        format!("{head} the key shows in | a new key needs |\n|---|---|---|---|---|---|---|---|---|\n{rows}")
-    }))
+    Ok(Some(format!("{head} the key shows in | a new key needs |\n|---|---|---|---|---|---|---|---|---|\n{rows}")))
 }
 
 fn row(method: &Method) -> Option<String> {

@@ -1,6 +1,11 @@
 //! The examples, built as a user builds them.
 
-use std::env;
+use std::{
+    collections::BTreeMap,
+    env, io,
+    path::PathBuf,
+    sync::{Mutex, PoisonError},
+};
 
 use escargot::CargoBuild;
 
@@ -14,4 +19,20 @@ pub fn example(package: &str, name: &str) -> CargoBuild {
         name.to_str().is_some_and(|name| name.starts_with("CARGO_PKG_") || name.starts_with("CARGO_MANIFEST_"))
     });
     said.fold(CargoBuild::new().package(package).example(name), CargoBuild::env_remove)
+}
+
+/// What `cargo` builds, which is called `name` here: built by the first test of a program that asks for it.
+///
+/// # Errors
+///
+/// If it does not compile.
+pub fn once(name: String, cargo: CargoBuild) -> io::Result<PathBuf> {
+    static BUILT: Mutex<BTreeMap<String, PathBuf>> = Mutex::new(BTreeMap::new());
+    let mut built = BUILT.lock().unwrap_or_else(PoisonError::into_inner);
+    if let Some(path) = built.get(&name) {
+        return Ok(path.clone());
+    }
+    let path = cargo.run().map_err(io::Error::other)?.path().to_owned();
+    built.insert(name, path.clone());
+    Ok(path)
 }

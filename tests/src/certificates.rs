@@ -4,6 +4,7 @@ use std::{
     fs,
     io::{self, Read, Write},
     net::{SocketAddr, TcpStream},
+    os::unix::fs::symlink,
     path::{Path, PathBuf},
     sync::Arc,
     time::Duration,
@@ -17,6 +18,17 @@ use rustls::{
     ClientConfig, ClientConnection, RootCertStore, StreamOwned,
     pki_types::{CertificateDer, PrivateKeyDer, ServerName, pem::PemObject},
 };
+
+/// Has the symbolic link at `link` lead to this folder, in one step: so a certificate and its private key change together.
+///
+/// # Errors
+///
+/// If the link cannot be made.
+pub fn lead(link: &Path, to: &str) -> io::Result<()> {
+    let next = link.with_extension("next");
+    symlink(to, &next)?;
+    fs::rename(next, link)
+}
 
 /// A certificate authority.
 pub struct Authority(CertifiedIssuer<'static, KeyPair>);

@@ -123,9 +123,9 @@ impl Guarded {
     ///
     /// # Errors
     ///
-    /// If that takes longer than ten seconds.
+    /// If that takes longer than half a minute.
     pub fn wait_until(&mut self, key: &str, is_accepted: bool) -> io::Result<()> {
-        let deadline = Instant::now() + Duration::from_secs(10);
+        let deadline = Instant::now() + Duration::from_secs(30);
         while self.ask(key)?.is_some() != is_accepted {
             if Instant::now() > deadline {
                 return Err(io::Error::other(format!("{:?}: a key is not in force, or still is", self.of)));
@@ -146,8 +146,8 @@ impl Guarded {
     }
 }
 
-/// Whether within `patience` a time comes in which none of these servers is asked with its previous key for longer than
-/// a scrape takes to come round.
+/// Whether within `patience` a time comes in which none of these servers is asked with its previous key for two seconds,
+/// where each is scraped every second.
 ///
 /// # Errors
 ///
@@ -161,7 +161,7 @@ pub fn previous_key_falls_out_of_use(servers: &mut [Guarded], current: &str, pat
     let deadline = Instant::now() + patience;
     let mut before = uses(servers)?;
     loop {
-        thread::sleep(Duration::from_millis(1500));
+        thread::sleep(Duration::from_secs(2));
         let now = uses(servers)?;
         if now == before {
             return Ok(true);

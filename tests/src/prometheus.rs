@@ -1,12 +1,14 @@
 //! Real Prometheus servers, from Debian's packages.
 
 use std::{
+    collections::BTreeSet,
     env,
     fmt::Write as _,
     fs, io,
     net::SocketAddr,
     path::{Path, PathBuf},
     process::Command,
+    sync::{Mutex, PoisonError},
     thread,
     time::{Duration, Instant},
 };
@@ -64,10 +66,17 @@ impl Version {
 ///
 /// That one, and if the script cannot be run.
 pub fn fetch_or_say_so(cache: &Path, slot: &str, program: &str) -> io::Result<Option<PathBuf>> {
-    let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("get-prometheus.sh");
-    let status = Command::new(script).arg(cache).arg(slot).status()?;
-    if !status.success() {
-        return Err(io::Error::other(format!("get-prometheus.sh ended with {status}")));
+    // One at a time, and each slot once: a program that is slow to say its version would be fetched anew, while another
+    // test runs it.
+    static FETCHED: Mutex<BTreeSet<String>> = Mutex::new(BTreeSet::new());
+    let mut fetched = FETCHED.lock().unwrap_or_else(PoisonError::into_inner);
+    if !fetched.contains(slot) {
+        let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("get-prometheus.sh");
+        let status = Command::new(script).arg(cache).arg(slot).status()?;
+        if !status.success() {
+            return Err(io::Error::other(format!("get-prometheus.sh ended with {status}")));
+        }
+        fetched.insert(slot.to_owned());
     }
     let program = cache.join(slot).join(program);
     if program.exists() {

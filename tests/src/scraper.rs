@@ -5,6 +5,8 @@ use std::{
     net::SocketAddr,
     path::{Path, PathBuf},
     process::Command,
+    thread,
+    time::{Duration, Instant},
 };
 
 use serde_json::Value;
@@ -93,6 +95,15 @@ impl Scraper {
 }
 
 impl Program {
+    /// What it says of a target that answers with this status.
+    #[must_use]
+    pub fn says_of_status(&self, status: u16) -> String {
+        match self.of {
+            Scraper::Prometheus(_) => format!("server returned HTTP status {status}"),
+            Scraper::Vmagent => format!("\": {status}; expecting 200"),
+        }
+    }
+
     /// What its own check says of a configuration: promtool, or vmagent's dry run. An error is what it says against it.
     ///
     /// # Errors
@@ -134,7 +145,7 @@ pub enum Scraping {
 
 impl Scraping {
     /// Starts the program with this configuration, and waits until it is up. Its data go into `folder` too. `storage` is
-    /// the Prometheus for what vmagent finds; a Prometheus is its own.
+    /// the Prometheus for what vmagent finds; a Prometheus is its own. The environment is for vmagent, which looks at it.
     ///
     /// # Errors
     ///
@@ -195,7 +206,8 @@ impl Scraping {
     ///
     /// If the signal cannot be sent.
     pub fn reload(&self) -> io::Result<()> {
-        let status = Command::new("kill").args(["-HUP", &self.process().id().to_string()]).status()?;
+        // By a shell, of which it is a part: the program need not be there.
+        let status = Command::new("sh").args(["-c", &format!("kill -HUP {}", self.process().id())]).status()?;
         if status.success() { Ok(()) } else { Err(io::Error::other(format!("kill: {status}"))) }
     }
 
@@ -203,6 +215,29 @@ impl Scraping {
     #[must_use]
     pub fn log(&self) -> String {
         self.process().output()
+    }
+
+    /// Waits until the target with this job is up, or is down with an error with `error` in it.
+    ///
+    /// # Errors
+    ///
+    /// With what it says at last, if that does not come within a minute.
+    pub fn wait_for_target(&self, job: &str, error: Option<&str>) -> io::Result<()> {
+        let deadline = Instant::now() + Duration::from_secs(60);
+        loop {
+            let (health, last) = self.target(job)?;
+            let is_expected = match error {
+                None => health == "up" && last.is_empty(),
+                Some(error) => health == "down" && last.contains(error),
+            };
+            if is_expected {
+                return Ok(());
+            }
+            if Instant::now() > deadline {
+                return Err(io::Error::other(format!("{job} is {health}: {last}")));
+            }
+            thread::sleep(Duration::from_millis(250));
+        }
     }
 
     /// The health of the target with this job, and the last error.
@@ -225,20 +260,24 @@ impl Scraping {
     ///
     /// If it does not answer.
     pub fn shows(&self) -> io::Result<Vec<(Place, String)>> {
-        let (targets, configuration, elsewhere): (&[_], _, &[_]) = match self {
-            Scraping::Prometheus(_) => {
-                (&["/api/v1/targets"], "/api/v1/status/config", &["/metrics", "/api/v1/status/flags"])
-            }
-            Scraping::Vmagent { .. } => {
-                (&["/api/v1/targets", "/targets", "/service-discovery"], "/config", &["/metrics", "/flags"])
-            }
+        // Debian's Prometheus has no pages: what they would show comes from the same API.
+        let paths: &[(Place, &[&str])] = match self {
+            Scraping::Prometheus(_) => &[
+                (Place::Targets, &["/api/v1/targets"]),
+                (Place::Configuration, &["/api/v1/status/config"]),
+                (Place::Elsewhere, &["/metrics", "/api/v1/status/flags"]),
+            ],
+            Scraping::Vmagent { .. } => &[
+                (Place::Targets, &["/api/v1/targets", "/targets", "/service-discovery"]),
+                (Place::Configuration, &["/config", "/api/v1/status/config"]),
+                (Place::Elsewhere, &["/metrics", "/flags"]),
+            ],
         };
-        let mut shown = vec![(Place::Configuration, self.get(configuration)?), (Place::Log, self.log())];
-        for path in targets {
-            shown.push((Place::Targets, self.get(path)?));
-        }
-        for path in elsewhere {
-            shown.push((Place::Elsewhere, self.get(path)?));
+        let mut shown = vec![(Place::Log, self.log())];
+        for (place, paths) in paths {
+            for path in *paths {
+                shown.push((*place, self.get(path)?));
+            }
         }
         // {__name__=~".+"}
         let series = self.storage().api("series?match[]=%7B__name__%3D~%22.%2B%22%7D")?;

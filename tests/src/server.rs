@@ -7,7 +7,10 @@ use std::{
     process::Command,
 };
 
-use crate::{build::example, process::Process};
+use crate::{
+    build::{example, once},
+    process::Process,
+};
 
 /// A server under test. Adding one is adding an entry here.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -63,7 +66,7 @@ impl Server {
             Profile::Debug => cargo,
             Profile::Release => cargo.release().features("tracing"),
         };
-        cargo.run().map(|run| run.path().to_owned()).map_err(io::Error::other)
+        once(format!("{} {profile:?}", self.name()), cargo)
     }
 
     /// Builds its example behind TLS. Rocket's is the same one.
@@ -78,7 +81,7 @@ impl Server {
             Server::Axum => example("metrics-guard-tower", "axum_tls").features("axum"),
             Server::Hyper => example("metrics-guard-core", "hyper_tls").features("macros"),
         };
-        cargo.run().map(|run| run.path().to_owned()).map_err(io::Error::other)
+        once(format!("{} with TLS", self.name()), cargo)
     }
 
     /// Starts what [`build_tls`](Server::build_tls) made, with the certificate and the key in these files, and to trust
