@@ -1,5 +1,5 @@
-//! Servers that remember what they are asked, in this process: Rocket, Warp and hyper, in clear and behind TLS, each with
-//! one handler at a guarded path and at an open one; and one of bytes alone, to see what a scraper sends to anybody.
+//! Servers that remember what they are asked, in this process: Rocket, Warp, axum and hyper, in clear and behind TLS, each
+//! with one handler at a guarded path and at an open one; and one of bytes alone, to see what a scraper sends to anybody.
 
 use std::{
     convert::Infallible,
@@ -11,6 +11,11 @@ use std::{
     time::Duration,
 };
 
+use axum::{
+    Router,
+    extract::{Request as AxumRequest, State},
+    routing::get,
+};
 use flate2::{Compression, write::GzEncoder};
 use http::{
     Request, Response, Version,
@@ -31,6 +36,7 @@ use metrics_guard_tests::{
     KEY,
     certificates::{Authority, Validity},
 };
+use metrics_guard_tower::MetricsGuardLayer;
 use metrics_guard_warp::MetricsGuard as WarpGuard;
 use rocket::{
     async_trait,
@@ -274,7 +280,7 @@ pub(super) struct Servers {
 }
 
 impl Servers {
-    /// Rocket, Warp and hyper, in clear and with a certificate of `authority`; and a plain one.
+    /// Rocket, Warp, axum and hyper, in clear and with a certificate of `authority`; and a plain one.
     pub(super) fn start(folder: &Path, authority: &Authority) -> Servers {
         let mut servers = Servers { runtime: Some(Runtime::new().unwrap()), listening: Vec::new() };
         let identity = authority.issue(folder, "server", &["localhost"], Validity::Current).unwrap();
@@ -282,6 +288,7 @@ impl Servers {
         for tls in [None, Some(files)] {
             servers.start_rocket(tls);
             servers.start_warp(tls);
+            servers.start_axum(tls);
             servers.start_hyper(tls);
         }
         let handler = Handler::new();
@@ -339,6 +346,15 @@ impl Servers {
             let version = request.version();
             request.extensions_mut().insert(version);
             warp.clone().call(request)
+        }));
+    }
+
+    fn start_axum(&mut self, tls: Option<[&str; 2]>) {
+        let handler = Handler::new();
+        let listener = self.listen("axum", tls.is_some(), Arc::clone(&handler.seen));
+        let axum = in_axum(handler);
+        self.runtime().spawn(serve(listener, tls.map(acceptor), move |request: Request<Incoming>| {
+            axum.clone().call(request) // always ready
         }));
     }
 
@@ -453,6 +469,15 @@ fn in_warp(handler: Handler) -> impl Filter<Extract = (impl Reply,), Error = Rej
         .and(seen.clone())
         .map(|handler: Handler, seen| handler.answer(seen).into_response::<Vec<u8>>());
     guard.protect(warp::path!("metrics"), seen.map(guarded)).or(open)
+}
+
+/// By the layer: the attribute is in the example.
+fn in_axum(handler: Handler) -> Router {
+    async fn answer(State(handler): State<Handler>, request: AxumRequest) -> axum::response::Response {
+        handler.answer(Seen::of(&request)).into_response()
+    }
+    let layer = MetricsGuardLayer::new(handler.guard.clone());
+    Router::new().route(GUARDED, get(answer).layer(layer)).route(OPEN, get(answer)).with_state(handler)
 }
 
 mod in_rocket {
