@@ -1,20 +1,31 @@
 //! A check allocates nothing: not for any source, not when it refuses, not for what is too long. All features are on; only
-//! what a counter does once is left out. For a guarded route, Warp allocates what holds the copies that a check needs.
+//! what a counter does once is left out. For a guarded route, Warp allocates what holds the copies that a check needs, and
+//! axum nothing.
 
 #![allow(clippy::unwrap_used)] // in tests; clippy.toml does not reach their helper functions
 
 use std::{
+    convert::Infallible,
+    future::{Ready, ready},
     pin::pin,
     task::{Context, Poll, Waker},
 };
 
+use axum::{
+    Router,
+    extract::State,
+    routing::{MethodRouter, get},
+};
+
 use base64ct::{Base64, Encoding};
-use http::Request;
+use http::{HeaderValue, Request, Response, StatusCode, header::CONTENT_TYPE};
 use metrics_guard_core::{Guard, Key, KeyRing};
 use metrics_guard_tests::{KEY, SYMBOLS, WRONG};
+use metrics_guard_tower::{Authorized, MetricsGuardLayer};
 use metrics_guard_warp::{MetricsGuard, guard_metrics};
+use tower_layer::{Identity, Layer};
 use tower_service::Service;
-use warp::{Filter, reply::Response};
+use warp::Filter;
 
 fn allocations(run: impl FnMut()) -> u64 {
     allocation_counter::measure(run).count_total
@@ -94,10 +105,106 @@ fn warp_allocates_for_copies_and_nothing_else() {
     }
 }
 
-/// What the answer to `request` allocates, from the call to the response.
-fn allocations_of<S>(mut service: S, request: Request<String>) -> u64
+/// What presents a key, and what is not one.
+fn presented(key: &str) -> [Request<String>; 3] {
+    let basic = Base64::encode_string(format!("u:{key}").as_bytes());
+    [
+        ("x-metrics-key", key.to_owned()),
+        ("authorization", format!("Bearer {key}")),
+        ("authorization", format!("Basic {basic}")),
+    ]
+    .map(|(field, value)| Request::get("/metrics").header(field, value).body(String::new()).unwrap())
+}
+
+/// A service that answers with a page: of one field, as metrics have it, whose table then has room for more, or of none.
+#[derive(Clone)]
+struct Page {
+    has_a_field: bool,
+}
+
+impl Service<Request<String>> for Page {
+    type Response = Response<String>;
+    type Error = Infallible;
+    type Future = Ready<Result<Response<String>, Infallible>>;
+
+    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn call(&mut self, _: Request<String>) -> Self::Future {
+        let mut response = Response::new(String::new());
+        if self.has_a_field {
+            response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("text/plain"));
+        }
+        ready(Ok(response))
+    }
+}
+
+#[test]
+fn the_tower_layer_allocates_nothing_but_a_table_of_fields_where_there_was_none() {
+    for (key, has_a_field, status, more) in [
+        (KEY, true, StatusCode::OK, 0),
+        (KEY, false, StatusCode::OK, 2), // for no-store
+        (WRONG, true, StatusCode::UNAUTHORIZED, 2),
+    ] {
+        let page = Page { has_a_field };
+        let guarded = MetricsGuardLayer::new(Guard::new(Key::new(KEY).unwrap())).layer(page.clone());
+        for request in presented(key) {
+            // Counting makes each series once.
+            let _ = answer_to(guarded.clone(), request.clone());
+            let (count, answered) = answer_to(guarded.clone(), request.clone());
+            assert_eq!(answered, status, "{request:?}");
+            // A refused request does not reach the page.
+            let of_page = if status.is_success() { allocations_of(page.clone(), request.clone()) } else { 0 };
+            assert_eq!(count, of_page + more, "{request:?}");
+        }
+    }
+}
+
+#[test]
+fn axum_allocates_nothing_more_for_a_guarded_route() {
+    #[metrics_guard_tower::guard_metrics]
+    fn attribute() -> &'static str {
+        "up 1\n"
+    }
+    async fn extractor(authorized: Authorized) -> &'static str {
+        authorized.key().unwrap()
+    }
+    // Whatever extracts something has a future that is boxed, and whatever is layered has one more.
+    async fn open(State(_): State<Guard>) -> &'static str {
+        "up 1\n"
+    }
+    let guard = Guard::new(Key::new(KEY).unwrap());
+    let layer = MetricsGuardLayer::new(guard.clone());
+    let serve = |route: MethodRouter<Guard>| Router::new().route("/metrics", route).with_state(guard.clone());
+
+    let by_handler =
+        [("attribute", get(attribute)), ("extractor", get(extractor))].map(|(name, route)| (name, route, get(open)));
+    let by_layer = ("layer", get(open).layer(layer), get(open).layer(Identity::new()));
+    for (name, guarded, open) in by_handler.into_iter().chain([by_layer]) {
+        let (guarded, open) = (serve(guarded), serve(open));
+        for request in presented(KEY) {
+            let _ = answer_to(guarded.clone(), request.clone());
+            let _ = answer_to(open.clone(), request.clone());
+            let count = allocations_of(guarded.clone(), request.clone());
+            assert_eq!(count, allocations_of(open.clone(), request), "{name}");
+        }
+    }
+}
+
+/// What the answer to `request` allocates, from the call to the response, which is the page.
+fn allocations_of<S, B>(service: S, request: Request<String>) -> u64
 where
-    S: Service<Request<String>, Response = Response>,
+    S: Service<Request<String>, Response = Response<B>>,
+{
+    let (count, status) = answer_to(service, request);
+    assert_eq!(status, StatusCode::OK);
+    count
+}
+
+fn answer_to<S, B>(mut service: S, request: Request<String>) -> (u64, StatusCode)
+where
+    S: Service<Request<String>, Response = Response<B>>,
 {
     let mut request = Some(request);
     let mut status = None;
@@ -109,6 +216,5 @@ where
             status = Some(response.status());
         }
     });
-    assert_eq!(status, Some(http::StatusCode::OK));
-    count
+    (count, status.unwrap())
 }
