@@ -19,6 +19,8 @@ use subtle::ConstantTimeEq;
 use tower_http::validate_request::ValidateRequestHeader;
 use tower_service::Service;
 
+use crate::measure::Case;
+
 /// 32 bytes, as `openssl rand -hex 16` makes them.
 const KEYS: [&str; 4] = [
     "7d1f0c5b9a3e48f2b6a0d4c8e1f75392",
@@ -33,12 +35,6 @@ pub(crate) const FLOOR: &str = "floor: HeaderMap::get and ==";
 pub(crate) const FORM: &str = "form_urlencoded and ==";
 pub(crate) const TOWER: &str = "tower-http's bearer";
 pub(crate) const ACTIX: &str = "actix-web-httpauth's Bearer and ==";
-
-pub(crate) struct Case {
-    pub(crate) name: &'static str,
-    /// Checks so many times.
-    pub(crate) run: Box<dyn Fn(u32)>,
-}
 
 fn case(name: &'static str, passes: bool, check: impl Fn() -> bool + 'static) -> Case {
     assert_eq!(check(), passes, "{name}");

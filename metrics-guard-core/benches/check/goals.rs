@@ -3,11 +3,9 @@
 use std::collections::HashMap;
 
 use crate::{
-    Measured,
     cases::{ACTIX, FLOOR, FORM, TOWER},
-    median,
+    measure::{Measured, goal, median},
     reference::{self, Reference},
-    shown,
 };
 
 const BY_INSTRUCTIONS: &[(&str, &str, f64)] = &[
@@ -31,19 +29,14 @@ const BY_TIME_IN_GO: &[(&str, &str, f64)] = &[
 pub(crate) fn report(rows: &HashMap<&str, Measured>) {
     println!("| what | to what | by | at most | measured |\n|---|---|---|---|---|");
     for (what, other, most) in BY_INSTRUCTIONS {
-        line(what, other, "instructions", *most, rows[what].instructions_over(&rows[other]));
+        goal(what, other, "instructions", *most, rows[what].instructions_over(&rows[other]));
     }
     for (what, other, most) in BY_TIME {
-        line(what, other, "time", *most, Some(rows[what].time_over(&rows[other])));
+        goal(what, other, "time", *most, Some(rows[what].time_over(&rows[other])));
     }
     let reference = Reference::measure();
     for (what, other, most) in BY_TIME_IN_GO {
         let theirs = reference.as_ref().map(|reference| reference.time(other));
-        line(what, other, "time", *most, theirs.map(|theirs| median(rows[what].times.clone()) / theirs));
+        goal(what, other, "time", *most, theirs.map(|theirs| median(rows[what].times.clone()) / theirs));
     }
-}
-
-fn line(what: &str, other: &str, by: &str, most: f64, measured: Option<f64>) {
-    let missed = if measured.is_some_and(|measured| measured > most) { ": missed" } else { "" };
-    println!("| {what} | {other} | {by} | {most} | {}{missed} |", shown(measured));
 }

@@ -2,7 +2,7 @@
 
 use std::{collections::HashMap, process::Command};
 
-use crate::median;
+use crate::measure::median;
 
 pub(crate) const HEADER: &str = "reference in Go, header";
 pub(crate) const WRONG: &str = "reference in Go, wrong key";
