@@ -1,7 +1,7 @@
 //! What a guard costs a server: each framework, guarded and unguarded, serves one page under wrk, and what is compared is
 //! the CPU time of a request, as the system accounts it.
 //!
-//! `cargo bench -p metrics-guard-tests --bench servers` (on Linux, with wrk; four minutes)
+//! `cargo bench -p metrics-guard-tests --bench servers` (on Linux, with wrk; five minutes), and with `-- axum` that one alone
 //!
 //! In each round, three new processes serve in turns: an unguarded server, the guarded one, and the unguarded one once
 //! more. What two processes of the same code differ in, layout in memory included, shows as the control: a difference
@@ -66,9 +66,14 @@ fn main() -> Result<(), Failure> {
     let arguments: Vec<_> = env::args().skip(1).collect();
     match arguments.iter().map(String::as_str).collect::<Vec<_>>()[..] {
         ["serve", name, form] => serve(name, form == GUARDED),
-        [.., "--bench"] => compare(),
+        ["--bench"] => compare(&Server::ALL),
+        [name, "--bench"] => compare(&[named(name)?]),
         _ => Ok(()), // a test run, which has no minutes for this
     }
+}
+
+fn named(name: &str) -> Result<Server, Failure> {
+    Ok(Server::ALL.into_iter().find(|server| server.name() == name).ok_or("no such server")?)
 }
 
 const GUARDED: &str = "guarded";
@@ -83,9 +88,9 @@ struct Ratios {
     unguarded: Vec<f64>,
 }
 
-fn compare() -> Result<(), Failure> {
+fn compare(servers: &[Server]) -> Result<(), Failure> {
     Command::new("wrk").arg("-v").output().map_err(|error| format!("wrk (`apt-get install wrk`): {error}"))?;
-    let mut ratios = Server::ALL.map(|server| (server, Ratios::default()));
+    let mut ratios: Vec<_> = servers.iter().map(|server| (*server, Ratios::default())).collect();
     for round in 0..ROUNDS {
         for (server, ratios) in &mut ratios {
             let [open, closed, other] = [UNGUARDED, GUARDED, UNGUARDED].map(|form| Subject::start(*server, form));
@@ -177,7 +182,7 @@ fn announce(address: SocketAddr) {
 }
 
 fn serve(name: &str, is_guarded: bool) -> Result<(), Failure> {
-    let server = Server::ALL.into_iter().find(|server| server.name() == name).ok_or("no such server")?;
+    let server = named(name)?;
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     runtime.block_on(async {
         match server {
