@@ -41,7 +41,10 @@ use crate::head::Head;
 /// `Guard`, or a type of which one can be had by [`FromRef`].
 ///
 /// The answer is the handler's own: against shared caches, call [`forbid_storing`](Authorized::forbid_storing), or use
-/// [`#[guard_metrics]`](crate::guard_metrics), which does. An `Option<Authorized>` is no extractor.
+/// [`#[guard_metrics]`](crate::guard_metrics), which does.
+///
+/// An `Option<Authorized>` is no extractor. A `Result<Authorized, Refusal>` is one, as axum makes it of any: a handler that
+/// takes that runs for everyone, and decides itself.
 #[derive(Debug)]
 pub struct Authorized(metrics_guard_core::Authorized);
 

@@ -38,10 +38,11 @@ use crate::head::Head;
 ///
 /// For axum, layer the one route: `get(metrics).layer(MetricsGuardLayer::new(guard))`. There it comes before the method is
 /// looked at, also where the answer would be a 405. [`Router::layer`] guards all routes that the router has *at that
-/// moment*, and its fallback; a route that is added afterwards is open. `route_layer` leaves out the fallback, and of one
-/// route the methods that it does not have. For tonic, and for hyper by way of tower, layer the service.
+/// moment*, and its fallback; a route or a fallback that is added afterwards is open. [`Router::route_layer`] leaves out the
+/// fallback, and that of a `MethodRouter` also the methods that the route does not have. For tonic, and for hyper by way of tower, layer the service.
 ///
 /// [`Router::layer`]: https://docs.rs/axum/0.8/axum/struct.Router.html#method.layer
+/// [`Router::route_layer`]: https://docs.rs/axum/0.8/axum/struct.Router.html#method.route_layer
 ///
 /// The other end of the connection is a [`Peer`](crate::Peer) among the request's extensions, or, with the feature `axum`,
 /// a `ConnectInfo<SocketAddr>`. Without either, a guard with networks or client names lets nobody in.
@@ -68,7 +69,8 @@ impl<S> Layer<S> for MetricsGuardLayer {
 
 /// A service behind a [`MetricsGuardLayer`].
 ///
-/// Its readiness is that of the inner service. A refused request is answered without it: a refusal has an empty body, the
+/// Its readiness is that of the inner service: a refusal waits for it too, and keeps what was reserved by it until this
+/// service is asked again or dropped. A refused request is answered without it: a refusal has an empty body, the
 /// default of the response's body type.
 #[derive(Debug, Clone)]
 pub struct MetricsGuardService<S> {
