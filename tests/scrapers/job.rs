@@ -2,6 +2,8 @@
 
 use std::io;
 
+const KEY_FILE: &str = "/etc/prometheus/keys/metrics_key";
+
 /// The text of a job, as it stands in its file.
 #[derive(Clone)]
 pub(crate) struct Job(String);
@@ -11,6 +13,32 @@ impl Job {
     pub(crate) fn of(file: &str) -> io::Result<Job> {
         let (_, job) = file.split_once("\nscrape_configs:\n").ok_or_else(|| io::Error::other("no scrape_configs"))?;
         Ok(Job(job.to_owned()))
+    }
+
+    /// The same job with this name, for a server at this port, and with other files: the scraper's key, and what `path`
+    /// gives for `ca.pem` and `client`.
+    pub(crate) fn at(&self, name: &str, port: u16, key_file: &str, path: impl Fn(&str) -> String) -> io::Result<Job> {
+        let mut job = self.clone();
+        job.replace("job_name: my-service", &format!("job_name: {name}"))?;
+        if job.has_tls() {
+            job.replace("my-service:8443", &format!("localhost:{port}"))?;
+            job.replace("/etc/prometheus/ca.pem", &path("ca.pem"))?;
+            job.replace("/etc/prometheus/client", &path("client"))?;
+        } else {
+            job.replace("my-service:8000", &format!("127.0.0.1:{port}"))?;
+        }
+        if job.has_key_file() {
+            job.replace(KEY_FILE, key_file)?;
+        }
+        Ok(job)
+    }
+
+    pub(crate) fn has_tls(&self) -> bool {
+        self.says("scheme: https")
+    }
+
+    pub(crate) fn has_key_file(&self) -> bool {
+        self.says(KEY_FILE)
     }
 
     pub(crate) fn text(&self) -> &str {

@@ -115,8 +115,17 @@ pub(crate) enum Finding {
 }
 
 impl Method {
+    /// The job in its file.
+    pub(crate) fn job(&self) -> io::Result<Job> {
+        Job::of(self.text)
+    }
+
+    pub(crate) fn is_taken_by(&self, scraper: Scraper) -> bool {
+        !self.refused_by.contains(&scraper)
+    }
+
     fn expected(&self, program: &Program) -> Finding {
-        if self.refused_by.contains(&program.of) {
+        if !self.is_taken_by(program.of) {
             return Finding::Refused;
         }
         let reads_once = (program.of, program.version.as_str()) == READS_ONCE && self.renewal == Renewal::File;
@@ -186,11 +195,7 @@ impl Files {
         let authority = Authority::new()?;
         authority.write(&folder.path().join("ca.pem"))?;
         for (folder_name, name) in [("of-prometheus", "prometheus.example"), ("of-another", "other.example")] {
-            let folder = folder.path().join(folder_name);
-            fs::create_dir(&folder)?;
-            let identity = authority.issue(&folder, "client", &[name], Validity::Current)?;
-            fs::rename(identity.certificate, folder.join("tls.crt"))?;
-            fs::rename(identity.key, folder.join("tls.key"))?;
+            authority.issue_into(&folder.path().join(folder_name), name)?;
         }
         let files = Files { folder, presented, wrong, authority };
         files.show_certificate("of-prometheus")?;
@@ -215,24 +220,14 @@ impl Files {
     /// The configuration: for each server a job with the right key and one with a wrong one, and a job for a port where
     /// nobody listens.
     fn config(&self, method: &Method, servers: &[Guarded], key: &str) -> io::Result<String> {
-        let job = Job::of(method.text)?;
-        let (has_tls, has_file) = (job.says("scheme: https"), job.says("keys/metrics_key"));
+        let job = method.job()?;
+        let has_file = job.has_key_file();
         let mut config = "global: {scrape_interval: 1s}\nscrape_configs:\n".to_owned();
         let mut add = |name: &str, port: u16, key: &str, key_file: &str, variable: &str| {
-            let mut job = job.clone();
-            job.replace("job_name: my-service", &format!("job_name: {name}"))?;
-            if has_tls {
-                job.replace("my-service:8443", &format!("localhost:{port}"))?;
-                job.replace("/etc/prometheus/ca.pem", &self.path("ca.pem"))?;
-                job.replace("/etc/prometheus/client", &self.path("client"))?;
-            } else {
-                job.replace("my-service:8000", &format!("127.0.0.1:{port}"))?;
-            }
-            if has_file {
-                job.replace("/etc/prometheus/keys/metrics_key", key_file)?;
-            } else if job.says("METRICS_KEY") {
+            let mut job = job.at(name, port, key_file, |name| self.path(name))?;
+            if job.says("METRICS_KEY") {
                 job.replace("METRICS_KEY", variable)?;
-            } else {
+            } else if !has_file {
                 job.replace("the-key-itself", key)?;
             }
             config += job.text();
@@ -252,7 +247,7 @@ fn try_out(method: &Method, program: &Program, storage: &Program) -> io::Result<
     let (old, new) = (numbered_key(0), numbered_key(1));
     let files = Files::new(&old)?;
     let accepted = KeyFile::new(files.folder.path(), "accepted_keys", &[&old])?;
-    let has_tls = method.text.contains("scheme: https");
+    let has_tls = method.job()?.has_tls();
     let mut servers =
         Server::ALL.iter().map(|server| start(*server, has_tls, &files, &accepted)).collect::<io::Result<Vec<_>>>()?;
     let data = files.folder.path().join("data");
@@ -269,7 +264,7 @@ fn try_out(method: &Method, program: &Program, storage: &Program) -> io::Result<
     };
 
     let checked = program.check(&config_file)?;
-    if method.refused_by.contains(&scraper) {
+    if !method.is_taken_by(scraper) {
         let Err(started) = start(&old, &config).map(drop) else { return Err(io::Error::other("it takes the file")) };
         let Err(said) = checked else { return Err(io::Error::other("its check takes the file")) };
         let field = method.field.split('.').next().unwrap_or_default();

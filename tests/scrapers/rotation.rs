@@ -2,7 +2,6 @@
 //! scrape fails. So are client certificates.
 
 use std::{
-    fmt::Write as _,
     fs,
     path::{Path, PathBuf},
     time::Duration,
@@ -18,7 +17,7 @@ use metrics_guard_tests::{
     server::{Profile, Server},
 };
 
-use crate::fetched;
+use crate::{fetched, methods::METHODS};
 
 const ROTATIONS: u32 = 30;
 
@@ -27,18 +26,6 @@ const SCRAPERS: [Scraper; 3] =
     [Scraper::Prometheus(Version::Bookworm), Scraper::Prometheus(Version::Trixie), Scraper::Vmagent];
 
 const NAME: &str = "prometheus.example";
-
-/// What reads the key from a file, and who takes it: the methods of deploy/ with a file, as scrapers/methods.rs found them.
-fn methods(scraper: Scraper, key_file: &str) -> Vec<(&'static str, String)> {
-    let mut methods = vec![
-        ("bearer", format!("authorization: {{credentials_file: {key_file}}}")),
-        ("basic", format!("basic_auth: {{username: prometheus, password_file: {key_file}}}")),
-    ];
-    if scraper == Scraper::Prometheus(Version::Trixie) {
-        methods.push(("field", format!("http_headers: {{X-Metrics-Key: {{files: [{key_file}]}}}}")));
-    }
-    methods
-}
 
 /// A client's certificate and private key, which change in one step: two files in a folder behind a symbolic link.
 struct Certificate<'a> {
@@ -51,33 +38,30 @@ impl Certificate<'_> {
     fn renew(&mut self, name: &str) {
         self.number += 1;
         let version = format!("version-{}", self.number);
-        let folder = self.folder.join(&version);
-        fs::create_dir(&folder).unwrap();
-        self.authority.issue(&folder, "client", &[name], Validity::Current).unwrap();
+        self.authority.issue_into(&self.folder.join(&version), name).unwrap();
         lead(&self.folder.join("client"), &version).unwrap();
     }
 }
 
-/// The configuration: each server by each method, and those behind TLS by certificate. `path` is that of a file beside the
-/// certificates.
-fn config(scraper: Scraper, servers: &[Guarded], key_file: &str, path: impl Fn(&str) -> String) -> String {
+/// The names of the jobs, and the configuration: each server by each method that reads the key from a file, those with TLS
+/// by certificate. `path` is that of a file beside the certificates.
+fn config(
+    scraper: Scraper,
+    servers: &[Guarded],
+    key_file: &str,
+    path: impl Fn(&str) -> String,
+) -> (Vec<String>, String) {
+    let mut names = Vec::new();
     let mut config = "global: {scrape_interval: 1s}\nscrape_configs:\n".to_owned();
-    for server in servers {
-        let (name, address) = (server.of().name(), server.address());
-        if !server.has_tls() {
-            for (method, lines) in methods(scraper, key_file) {
-                writeln!(config, "- job_name: {name} by {method}\n  {lines}").unwrap();
-                writeln!(config, "  static_configs: [{{targets: ['{address}']}}]").unwrap();
-            }
-            continue;
+    for method in METHODS.iter().filter(|method| method.is_taken_by(scraper)) {
+        let job = method.job().unwrap();
+        for server in servers.iter().filter(|server| job.has_key_file() && job.has_tls() == server.has_tls()) {
+            let name = format!("{} by {}", server.of().name(), method.file);
+            config += job.at(&name, server.address().port(), key_file, &path).unwrap().text();
+            names.push(name);
         }
-        let files = [("ca", "ca.pem"), ("cert", "client/client_cert.pem"), ("key", "client/client_key.pem")];
-        let tls = files.map(|(field, file)| format!("{field}_file: {}", path(file))).join(", ");
-        writeln!(config, "- job_name: {name} by certificate\n  scheme: https\n  tls_config: {{{tls}}}").unwrap();
-        writeln!(config, "  authorization: {{credentials_file: {key_file}}}").unwrap();
-        writeln!(config, "  static_configs: [{{targets: ['localhost:{}']}}]", address.port()).unwrap();
     }
-    config
+    (names, config)
 }
 
 /// How many scrapes of this job were given up for want of an answer within the second, as the log has it: those of a machine
@@ -133,10 +117,9 @@ fn no_scrape_fails_while_keys_are_rotated() -> Result<Completion, Failed> {
         .map(|(scraper, program)| {
             let folder = folder.path().join(scraper.slot());
             fs::create_dir(&folder).unwrap();
-            let config = config(*scraper, &servers, &presented.path(), path);
+            let (jobs, config) = config(*scraper, &servers, &presented.path(), path);
             let scraping = Scraping::start(program, &storage, &folder, &config, &[], &[]).unwrap();
-            let jobs = config.lines().filter_map(|line| line.strip_prefix("- job_name: "));
-            (*scraper, scraping, jobs.map(str::to_owned).collect::<Vec<_>>())
+            (*scraper, scraping, jobs)
         })
         .collect();
     for (_, scraping, jobs) in &scrapings {
@@ -195,7 +178,7 @@ fn no_scrape_fails_while_keys_are_rotated() -> Result<Completion, Failed> {
     // The certificates that lay there were those that were shown: one with another name locks all of them out.
     certificate.renew("other.example");
     for (_, scraping, _) in &scrapings {
-        let up = "sum(max_over_time(up{job=~'.* by certificate'}[3s]))";
+        let up = "sum(max_over_time(up{job=~'.*client_certificate.*'}[3s]))";
         scraping.storage().wait_for_sample(up, |up| up < 0.5).unwrap();
     }
     Ok(Completion::Completed)

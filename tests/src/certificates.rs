@@ -99,6 +99,18 @@ impl Authority {
         Ok(identity)
     }
 
+    /// A current certificate for a client with this name, in a new folder, under the names that Kubernetes gives such files.
+    ///
+    /// # Errors
+    ///
+    /// If the folder is there already, or a file cannot be written.
+    pub fn issue_into(&self, folder: &Path, name: &str) -> io::Result<()> {
+        fs::create_dir(folder)?;
+        let identity = self.issue(folder, "client", &[name], Validity::Current)?;
+        fs::rename(identity.certificate, folder.join("tls.crt"))?;
+        fs::rename(identity.key, folder.join("tls.key"))
+    }
+
     /// A client that trusts this authority's servers, and shows `identity`.
     ///
     /// # Errors
