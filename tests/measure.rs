@@ -1,9 +1,10 @@
-//! How the benches of a check and of the tower layer measure: in turns within one run, and under valgrind.
+//! How the benches of a check and of the tower layer measure: in turns, in one process after another, and under valgrind.
 
 use std::{collections::HashMap, env, process::Command, time::Instant};
 
-/// How often each case is timed, and for how many checks each time.
-const ROUNDS: usize = 301;
+/// How often each case is timed: in how many processes, how often in each, and for how many checks each time.
+const PROCESSES: usize = 31;
+const ROUNDS: usize = 10;
 const CHECKS: u32 = 1000;
 
 pub(crate) struct Case {
@@ -20,36 +21,63 @@ pub(crate) struct Measured {
     pub(crate) times: Vec<f64>,
 }
 
-/// Measures all cases; nothing if this process was started to run one of them, by [`twice`].
+/// Measures all cases; nothing if this process is one that was started to run some of them.
 pub(crate) fn measure(cases: &[Case]) -> Option<HashMap<&'static str, Measured>> {
-    if let [run, name, times] = env::args().skip(1).collect::<Vec<_>>().as_slice()
-        && run == RUN
-    {
-        let case = cases.iter().find(|case| case.name == name).unwrap();
-        (case.run)(times.parse().unwrap());
-        return None;
+    let arguments: Vec<_> = env::args().skip(1).collect();
+    match arguments.iter().map(String::as_str).collect::<Vec<_>>()[..] {
+        [RUN, name, times] => {
+            let case = cases.iter().find(|case| case.name == name).unwrap();
+            (case.run)(times.parse().unwrap());
+            None
+        }
+        [TIME] => {
+            time(cases);
+            None
+        }
+        _ => {
+            let rows = cases.iter().zip(timed(cases)).map(|(Case { name, .. }, times)| {
+                let callgrind = ["--tool=callgrind", "--callgrind-out-file=/dev/null"];
+                let instructions = twice(name, &callgrind, "Collected : ");
+                (*name, Measured { name, instructions, times })
+            });
+            Some(rows.collect())
+        }
     }
-    let rows = cases.iter().zip(timed(cases)).map(|(Case { name, .. }, times)| {
-        let instructions = twice(name, &["--tool=callgrind", "--callgrind-out-file=/dev/null"], "Collected : ");
-        (*name, Measured { name, instructions, times })
-    });
-    Some(rows.collect())
 }
 
 const RUN: &str = "--run";
+const TIME: &str = "--time";
 
-/// Times all cases in turn, beginning each round with another one.
+/// The times of each case, from all processes: what lies where in memory is settled when one starts, and can matter more than
+/// what is measured.
 fn timed(cases: &[Case]) -> Vec<Vec<f64>> {
-    let mut times = vec![Vec::with_capacity(ROUNDS); cases.len()];
-    for round in 0..ROUNDS {
+    let mut times = vec![Vec::with_capacity(PROCESSES * ROUNDS); cases.len()];
+    for _ in 0..PROCESSES {
+        let output = Command::new(env::current_exe().unwrap()).arg(TIME).output().unwrap();
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        for round in String::from_utf8(output.stdout).unwrap().lines() {
+            for (times, time) in times.iter_mut().zip(round.split(' ')) {
+                times.push(time.parse().unwrap());
+            }
+        }
+    }
+    times
+}
+
+/// Times all cases in turn, beginning each round with another one, and prints a line a round. The first does not count.
+fn time(cases: &[Case]) {
+    for round in 0..=ROUNDS {
+        let mut times = vec![String::new(); cases.len()];
         for place in 0..cases.len() {
             let index = (place + round) % cases.len();
             let start = Instant::now();
             (cases[index].run)(CHECKS);
-            times[index].push(start.elapsed().as_secs_f64() * 1e9 / f64::from(CHECKS));
+            times[index] = (start.elapsed().as_secs_f64() * 1e9 / f64::from(CHECKS)).to_string();
+        }
+        if round > 0 {
+            println!("{}", times.join(" "));
         }
     }
-    times
 }
 
 pub(crate) fn median(mut numbers: Vec<f64>) -> f64 {
