@@ -471,7 +471,7 @@ fn in_warp(handler: Handler) -> impl Filter<Extract = (impl Reply,), Error = Rej
     guard.protect(warp::path!("metrics"), seen.map(guarded)).or(open)
 }
 
-/// By the layer: the attribute is in the example.
+/// By the layer: the attribute is in the example behind TLS.
 fn in_axum(handler: Handler) -> Router {
     async fn answer(State(handler): State<Handler>, request: AxumRequest) -> axum::response::Response {
         handler.answer(Seen::of(&request)).into_response()
