@@ -2,7 +2,7 @@
 
 use proc_macro2::{Span, TokenStream};
 use quote::{format_ident, quote_spanned};
-use syn::{Error, parse_quote, spanned::Spanned};
+use syn::{Error, Safety, parse_quote, spanned::Spanned};
 
 use crate::{args::Args, expand::guarded_or_error, handler::Item, nested::Nested};
 
@@ -27,6 +27,17 @@ fn guarded(args: &Args, item: &Item) -> syn::Result<TokenStream> {
             "`#[guard_metrics]` guards axum handlers, and a method cannot be one: take what it needs as `State`",
         ));
     }
+    let odd = match (&signature.safety, &signature.abi) {
+        (Safety::Unsafe(token), _) => Some(("unsafe", token.span())),
+        (_, Some(abi)) => Some(("extern", abi.extern_token.span())),
+        _ => None,
+    };
+    if let Some((kind, span)) = odd {
+        return Err(Error::new(
+            span,
+            format!("`#[guard_metrics]` guards axum handlers, and an `{kind}` function cannot be one"),
+        ));
+    }
     if signature.inputs.len() >= MAX_PARAMETERS {
         return Err(Error::new(
             signature.paren_token.span.join(),
@@ -41,18 +52,20 @@ fn guarded(args: &Args, item: &Item) -> syn::Result<TokenStream> {
     // The user wrote no more parameters than clippy allows, and is not to hear of one more.
     let allow = (signature.inputs.len() == CLIPPY_MAX_PARAMETERS)
         .then(|| quote_spanned!(span=> #[allow(clippy::too_many_arguments)]));
-    let Nested { attributes, mut outer, definition, call, is_async, .. } = Nested::of(item, handler, span)?;
+    let Nested { attributes, mut outer, definition, call, is_async, output } = Nested::of(item, handler, span)?;
     let answer = if is_async { quote_spanned!(span=> #call.await) } else { call };
-    let proof = format_ident!("authorized", span = span);
+    let proof = format_ident!("__metrics_guard_authorized", span = span);
     outer.inputs.insert(0, parse_quote!(#proof: #krate::Authorized));
     outer.asyncness = Some(parse_quote!(async));
     outer.output = parse_quote!(-> #krate::expansion::Response);
+    // Located at the return type, which is what an error here is about.
+    let answer = quote_spanned!(span.located_at(output.span())=> #krate::expansion::unstored(&#proof, #answer));
     Ok(quote_spanned! {span=>
         #allow
         #[allow(clippy::unused_async)] // axum asks for it
         #attributes #outer {
             #definition
-            #krate::expansion::unstored(&#proof, #answer)
+            #answer
         }
     })
 }

@@ -228,7 +228,7 @@ pub fn guard_metrics_warp(args: TokenStream, item: TokenStream) -> TokenStream {
 /// # Limits
 ///
 /// - It guards this handler. Another method of the path is another handler; what the path answers to a method that it does
-///   not have (405) is answered to everyone. A `MetricsGuardLayer` on the route guards those too.
+///   not have (405) is answered to everyone. A `MetricsGuardLayer`, last on the route, guards those too.
 /// - The handler cannot be called directly, since nobody can make the proof: test it through its router.
 /// - Where the router's state has no guard, the compiler says that it expected a `Guard` and found that state, or that the
 ///   function is no `Handler`: implement `FromRef` of the state for `Guard`.

@@ -58,7 +58,8 @@ impl Nested {
     }
 }
 
-/// Names that no name of the user's meets, in the place of the patterns.
+/// Plain names in the place of the patterns. The inner function is in scope where they are, and hides one that is called as
+/// it is: none will be called so.
 fn rename_parameters(signature: &mut Signature, span: Span) -> syn::Result<Vec<Ident>> {
     let mut names = Vec::new();
     for input in &mut signature.inputs {
@@ -69,7 +70,7 @@ fn rename_parameters(signature: &mut Signature, span: Span) -> syn::Result<Vec<I
                 "`#[guard_metrics]` cannot hand on a parameter with an attribute: put it on the function",
             ));
         }
-        let name = format_ident!("parameter_{}", names.len(), span = span);
+        let name = format_ident!("__metrics_guard_parameter_{}", names.len(), span = span);
         *parameter.pat = parse_quote!(#name);
         names.push(name);
     }

@@ -6,8 +6,9 @@
 //! use metrics_guard_tower::{Authorized, Guard, Key};
 //! use tower::ServiceExt;
 //!
-//! async fn metrics(authorized: Authorized) -> String {
-//!     format!("up 1 # for {:?}\n", authorized.key())
+//! // With the proof as a part of the answer, no shared cache may store it.
+//! async fn metrics(authorized: Authorized) -> (Authorized, &'static str) {
+//!     (authorized, "up 1\n")
 //! }
 //!
 //! # let secret = "7d1f0c5b9a3e48f2b6a0d4c8e1f75392";
@@ -25,9 +26,11 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 
+use std::convert::Infallible;
+
 use axum::{
     extract::{FromRef, FromRequestParts},
-    response::{IntoResponse, Response},
+    response::{IntoResponse, IntoResponseParts, Response, ResponseParts},
 };
 use http::{HeaderMap, HeaderValue, header::CONTENT_TYPE, request::Parts};
 use metrics_guard_core::{Denied, Guard};
@@ -40,11 +43,13 @@ use crate::head::Head;
 /// nothing of the request is read before the check. A router whose state has no guard does not compile: the state is a
 /// `Guard`, or a type of which one can be had by [`FromRef`].
 ///
-/// The answer is the handler's own: against shared caches, call [`forbid_storing`](Authorized::forbid_storing), or use
-/// [`#[guard_metrics]`](crate::guard_metrics), which does.
+/// The answer is the handler's own. Against shared caches, make the proof a part of it, `(authorized, body)`, as
+/// [`#[guard_metrics]`](crate::guard_metrics) does by itself: it adds `Cache-Control: no-store` to an answer that has no
+/// `Cache-Control` yet. A cache may else keep what a field such as `X-Metrics-Key` opened, and hand it to others (RFC 9111,
+/// section 3.5).
 ///
-/// An `Option<Authorized>` is no extractor. A `Result<Authorized, Refusal>` is one, as axum makes it of any: a handler that
-/// takes that runs for everyone, and decides itself.
+/// It guards by itself alone. A `Result<Authorized, Refusal>`, which axum makes an extractor of, and others that hold one as
+/// `Either` of axum-extra does, let the handler run for everyone, and decide itself. An `Option<Authorized>` is none.
 #[derive(Debug)]
 pub struct Authorized(metrics_guard_core::Authorized);
 
@@ -56,10 +61,18 @@ impl Authorized {
         self.0.key()
     }
 
-    /// Adds `Cache-Control: no-store` to the answer, unless it has a `Cache-Control`: a shared cache may else keep what
-    /// a field such as `X-Metrics-Key` opened, and hand it to others (RFC 9111, section 3.5).
+    /// Adds `Cache-Control: no-store` to an answer that has no `Cache-Control`, where it cannot be a part of it.
     pub fn forbid_storing(&self, fields: &mut HeaderMap) {
         self.0.forbid_storing(fields);
+    }
+}
+
+impl IntoResponseParts for Authorized {
+    type Error = Infallible;
+
+    fn into_response_parts(self, mut parts: ResponseParts) -> Result<ResponseParts, Infallible> {
+        self.forbid_storing(parts.headers_mut());
+        Ok(parts)
     }
 }
 

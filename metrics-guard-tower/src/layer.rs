@@ -36,16 +36,19 @@ use crate::head::Head;
 
 /// Puts a [`Guard`] in front of a service, whatever path and method it is asked for.
 ///
-/// For axum, layer the one route: `get(metrics).layer(MetricsGuardLayer::new(guard))`. There it comes before the method is
-/// looked at, also where the answer would be a 405. [`Router::layer`] guards all routes that the router has *at that
-/// moment*, and its fallback; a route or a fallback that is added afterwards is open. [`Router::route_layer`] leaves out the
-/// fallback, and that of a `MethodRouter` also the methods that the route does not have. For tonic, and for hyper by way of tower, layer the service.
+/// With axum, layer the one route, and last: `get(metrics).layer(MetricsGuardLayer::new(guard))`. There it comes before the
+/// method is looked at, also where the answer would be a 405. Open is what is added to a route after the layer (`.post(..)`,
+/// `.fallback(..)`, `.merge(..)`), and what the router's `method_not_allowed_fallback`, called later, puts in the place of
+/// the 405. [`Router::layer`] guards all routes that the router has *at that moment*, and its fallback; a route or a fallback
+/// that is added afterwards is open. [`Router::route_layer`] leaves out the fallback, and that of a `MethodRouter` also the
+/// methods that the route does not have. For tonic, and for hyper by way of tower, layer the service.
 ///
 /// [`Router::layer`]: https://docs.rs/axum/0.8/axum/struct.Router.html#method.layer
 /// [`Router::route_layer`]: https://docs.rs/axum/0.8/axum/struct.Router.html#method.route_layer
 ///
 /// The other end of the connection is a [`Peer`](crate::Peer) among the request's extensions, or, with the feature `axum`,
-/// a `ConnectInfo<SocketAddr>`. Without either, a guard with networks or client names lets nobody in.
+/// a `ConnectInfo<SocketAddr>`, and no other `ConnectInfo`. Without either, a guard with networks or client names lets nobody
+/// in.
 #[derive(Debug, Clone)]
 pub struct MetricsGuardLayer {
     guard: Guard,
@@ -70,7 +73,8 @@ impl<S> Layer<S> for MetricsGuardLayer {
 /// A service behind a [`MetricsGuardLayer`].
 ///
 /// Its readiness is that of the inner service: a refusal waits for it too, and keeps what was reserved by it until this
-/// service is asked again or dropped. A refused request is answered without it: a refusal has an empty body, the
+/// service is asked again or dropped. So put a limit in front of the guard, or clone the service for each request, as axum,
+/// tonic and hyper-util do. A refused request is answered without it: a refusal has an empty body, the
 /// default of the response's body type.
 #[derive(Debug, Clone)]
 pub struct MetricsGuardService<S> {

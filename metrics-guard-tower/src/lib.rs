@@ -1,4 +1,9 @@
-#![doc = include_str!("../README.md")]
+// Its examples are axum's.
+#![cfg_attr(feature = "axum", doc = include_str!("../README.md"))]
+#![cfg_attr(
+    not(feature = "axum"),
+    doc = "A secret key for `/metrics`, as a tower layer; the README comes with the feature `axum`."
+)]
 #![forbid(unsafe_code)]
 
 #[cfg(feature = "axum")]
