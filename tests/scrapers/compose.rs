@@ -120,39 +120,56 @@ fn the_commands_do_what_they_say() -> Result<(), Failed> {
     if !is_root {
         script(programs.path(), "chown", "exit 0")?; // the rest is worth a try
     }
-    let own = |path: &str, service: &str| -> Result<(), Failed> {
-        let metadata = fs::metadata(here.join(path))?;
-        assert_eq!(metadata.permissions().mode() & 0o077, 0, "{path} is open to others");
+    let closed = |path: &Path| -> Result<fs::Metadata, Failed> {
+        let metadata = fs::metadata(path)?;
+        assert_eq!(metadata.permissions().mode() & 0o077, 0, "{} is open to others", path.display());
+        Ok(metadata)
+    };
+    let own = |path: &Path, service: &str| -> Result<(), Failed> {
+        let metadata = closed(path)?;
         let owner = format!("{}:{}", metadata.uid(), metadata.gid());
-        assert!(!is_root || owner == text(file, &format!("/services/{service}/user")), "{path} belongs to {owner}");
+        assert!(
+            !is_root || owner == text(file, &format!("/services/{service}/user")),
+            "{} belongs to {owner}",
+            path.display()
+        );
         Ok(())
     };
-    let files = || -> Result<_, Failed> {
-        for path in ["service-keys", "service-keys/accepted_keys"] {
+    let files = |folder: &Path| -> Result<_, Failed> {
+        let (accepted_keys, metrics_key) = (folder.join("service-keys/accepted_keys"), folder.join("keys/metrics_key"));
+        for path in [&folder.join("service-keys"), &accepted_keys] {
             own(path, "my-service")?;
         }
-        for path in ["keys", "keys/metrics_key"] {
+        for path in [&folder.join("keys"), &metrics_key] {
             own(path, "prometheus")?;
         }
-        Ok((keys(here.join("service-keys/accepted_keys"))?, keys(here.join("keys/metrics_key"))?))
+        Ok((keys(accepted_keys)?, keys(metrics_key)?))
     };
 
-    run(begin, here, programs.path())?;
-    let (accepted, sent) = files()?;
+    // Where nobody has said otherwise, files are for all.
+    let begin_as_usual = format!("umask 022\n{begin}");
+    run(&begin_as_usual, here, programs.path())?;
+    let (accepted, sent) = files(here)?;
     assert_eq!((accepted.len(), &accepted), (1, &sent));
     let old = accepted[0].clone();
-    let guard = Guard::builder_from_file(here.join("service-keys/accepted_keys"))?.build();
+    let followed = programs.path().join("followed");
+    fs::copy(here.join("service-keys/accepted_keys"), &followed)?; // and its mode
+    let guard = Guard::builder_from_file(&followed)?.build();
     assert_eq!(guard.warnings(), []);
 
-    // The rotation, up to each of its pauses, and on.
-    let steps: Vec<&str> = rotate.split_inclusive('\n').collect();
-    let steps: Vec<String> = steps.split(|line| line.starts_with("sleep ")).map(<[&str]>::concat).collect();
+    // The rotation in one go. What is there at each of its pauses is kept.
+    let pauses = tempfile::tempdir()?;
+    script(programs.path(), "sleep", &format!("cp -a . {0}/$(ls {0} | wc -l)", pauses.path().display()))?;
+    run(&format!("umask 022\n{rotate}"), here, programs.path())?;
     let mut seen = Vec::new();
-    for step in &steps {
-        run(&format!("umask 077\n{step}"), here, programs.path())?;
-        let (accepted, sent) = files()?;
+    for folder in [&pauses.path().join("0"), &pauses.path().join("1"), here] {
+        let (accepted, sent) = files(folder)?;
         assert_eq!(sent.len(), 1);
         assert!(accepted.contains(&sent[0]), "a scrape would fail");
+        if folder != here {
+            closed(&folder.join("new_key"))?;
+        }
+        fs::write(&followed, accepted.join("\n"))?;
         guard.reload()?;
         assert!(accepted.iter().all(|key| accepts(&guard, key)));
         seen.push((accepted, sent[0].clone()));
@@ -163,5 +180,6 @@ fn the_commands_do_what_they_say() -> Result<(), Failed> {
     assert_eq!(seen, [(both.clone(), old.clone()), (both, new.clone()), (vec![new.clone()], new)]);
     assert!(!accepts(&guard, &old));
     assert!(!here.join("new_key").exists());
+    assert_eq!(fs::read_dir(pauses.path())?.count(), 2, "another pause");
     Ok(())
 }

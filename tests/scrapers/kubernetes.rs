@@ -6,7 +6,7 @@ use base64ct::{Base64, Encoding as _};
 use libtest_mimic::{Failed, Trial};
 use metrics_guard_core::{Guard, Key, Problem};
 use metrics_guard_tests::prometheus::Version;
-use serde_json::{Map, Value};
+use serde_json::{Map, Value, json};
 
 use crate::tools::{accepts, at, commands, deploy, documents, list, run, script, text, with};
 
@@ -70,7 +70,17 @@ impl Files {
     fn objects(&self) -> Result<Vec<(&str, Value)>, String> {
         let mut objects = Vec::new();
         for (file, content) in self.0.iter().filter(|(file, _)| *file != KUSTOMIZATION) {
-            let documents = documents(content).map_err(|problem| format!("{file}: {problem}"))?;
+            let mut documents = documents(content).map_err(|problem| format!("{file}: {problem}"))?;
+            if file == PATCH {
+                // As a part of the object that its command names.
+                let words: Vec<_> = content.split_whitespace().collect();
+                let namespace = words.iter().skip_while(|word| **word != "--namespace").nth(1);
+                let metadata = json!({"name": "somebody's", "namespace": namespace});
+                let identity =
+                    json!({"apiVersion": "monitoring.coreos.com/v1", "kind": "Prometheus", "metadata": metadata});
+                let object = documents.first_mut().and_then(Value::as_object_mut).ok_or("an empty patch")?;
+                object.extend(identity.as_object().cloned().unwrap_or_default());
+            }
             objects.extend(documents.into_iter().map(|object| (file.as_str(), object)));
         }
         let namespace = self.kustomization()?["namespace"].clone();
@@ -89,6 +99,9 @@ impl Files {
 }
 
 const KUSTOMIZATION: &str = "kustomization.yaml";
+
+/// For a Prometheus that is there; it has no kind, so that it cannot be applied.
+const PATCH: &str = "prometheus-patch.yaml";
 
 /// The list of scrape configs in the Secret for the Operator, and its text.
 fn additional_scrape_configs(objects: &[(&str, Value)]) -> Result<(Value, String), String> {
@@ -193,9 +206,15 @@ fn the_commands_do_what_they_say(kubectl: &Path) -> Result<(), Failed> {
         "case \"$*\" in\n'replace --filename=-') {to_file};;\n*--dry-run=client*) exec {kubectl} \"$@\";;\n\
          *) {kubectl} \"$@\" --dry-run=client --output=yaml | {to_file};;\nesac"
     );
-    script(programs.path(), "kubectl", &body)?;
-    run(begin, here, programs.path())?;
-    run(rotate, here, programs.path())?;
+    // By then, each file with a key is its owner's alone.
+    let modes = "for file in accepted_keys metrics_key new_key; do\n[ ! -e $file ] || [ $(stat -c %a $file) = 600 ] || \
+                 { echo \"$file is open to others\" >&2; exit 1; }\ndone\n";
+    script(programs.path(), "kubectl", &(modes.to_owned() + &body))?;
+    for commands in [begin, rotate] {
+        // Where nobody has said otherwise, files are for all.
+        run(&format!("umask 022\n{commands}"), here, programs.path())?;
+    }
+    assert!(!here.join("new_key").exists());
 
     let mut sent = Vec::new();
     for number in 0..4 {

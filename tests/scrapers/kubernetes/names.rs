@@ -190,9 +190,10 @@ fn disagreements(files: &Files) -> Result<Vec<String>, String> {
     let secret = text(prometheus, "/spec/secrets/0");
     let path = format!("/etc/prometheus/secrets/{secret}/metrics_key");
     rule(file, "the Secret exists", has_key(namespace, secret, "metrics_key"));
-    let of_the_command = files.0[*file].split_once("--patch").and_then(|(_, rest)| rest.split('\'').nth(1));
-    let of_the_command = of_the_command.and_then(|patch| serde_json::from_str::<Value>(patch).ok()).unwrap_or_default();
-    rule(file, "the command adds what is shown", of_the_command["spec"] == prometheus["spec"]);
+    let patches: Vec<_> = commands(&files.0[*file]).concat().split_whitespace().map(str::to_owned).collect();
+    let names_itself = patches.contains(&format!("--patch-file={file}")) && patches.contains(&"patch".to_owned());
+    rule(file, "the command is for this file", names_itself);
+    rule(file, "it cannot be applied", !files.0[*file].contains("kind:"));
     rule(file, "one job", jobs.as_array().is_some_and(|jobs| jobs.len() == 1));
     rule(file, "the key file is mounted", text(&jobs, "/0/http_headers/X-Metrics-Key/files/0") == path);
     rule(file, "redirects are not followed", at(&jobs, "/0/follow_redirects") == false);
@@ -295,7 +296,14 @@ pub(super) fn what_disagrees_is_seen() -> Result<(), Failed> {
             "create secret generic other",
             "the Secret exists",
         ),
-        ("additional-scrape-configs.yaml", "key: scrape-configs.yaml", "key: scrape-config.yaml", "the list exists"),
+        ("prometheus-patch.yaml", "key: scrape-configs.yaml", "key: scrape-config.yaml", "the list exists"),
+        (
+            "prometheus-patch.yaml",
+            "--patch-file=prometheus-patch",
+            "--patch-file=patch",
+            "the command is for this file",
+        ),
+        ("prometheus-patch.yaml", "spec:", "kind: Prometheus\nspec:", "it cannot be applied"),
         ("additional-scrape-configs.yaml", "regex: my-service;metrics", "regex: my-service;http", "it keeps the port"),
         ("network-policy.yaml", "    - ports:\n        - port: http\n", "", "every port has its rule"),
         (

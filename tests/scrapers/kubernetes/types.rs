@@ -138,7 +138,7 @@ pub(super) fn what_is_wrong_has_no_type() -> Result<(), Failed> {
         ("service-monitor.yaml", "path: /metrics", "interval: often", "is not of pattern"),
         ("service-monitor-client-certificate.yaml", "scheme: https", "scheme: tls", "\"tls\" is not of enum"),
         ("service-monitor-client-certificate.yaml", "key: ca.crt", "optional: false", ".ca.secret: \"key\" is missing"),
-        ("additional-scrape-configs.yaml", "secrets: [metrics-key]", "secrets: metrics-key", ".spec.secrets: "),
+        ("prometheus-patch.yaml", "secrets: [metrics-key]", "secrets: metrics-key", ".spec.secrets: "),
         ("deployment.yaml", "defaultMode: 0440", "defaultMode: \"0440\"", "is not of type \"integer\""),
         ("deployment.yaml", "runAsNonRoot: true", "runAsNonRoot: yes please", "is not of type \"boolean\""),
         ("deployment.yaml", "automountServiceAccountToken", "automountToken", ".automountToken: unknown field"),
