@@ -1,8 +1,8 @@
 //! The files for collectors other than Prometheus and vmagent.
 //!
 //! Of the OpenTelemetry Collector, the part that is Prometheus' own is run; of the Datadog Agent, the check, which needs a
-//! `python3` with its module venv, and pip. Of Grafana Alloy and Telegraf nothing can be had: their files are held against
-//! the names that their sources define.
+//! `python3` with its module venv, and pip. Grafana Alloy and Telegraf are not run: their files are held against lists of
+//! names, which were copied from their sources.
 
 use std::{
     env, fs,
@@ -50,6 +50,7 @@ pub(crate) fn trials() -> Vec<Trial> {
         Trial::test("alloy_names", || alloy_names().map_err(Failed::from)),
         Trial::test("telegraf_names", || telegraf_names().map_err(Failed::from)),
         Trial::test("telegraf_key_file", || Ok(telegraf_key_file()?)),
+        Trial::test("what_is_not_run_says_so", || Ok(what_is_not_run_says_so()?)),
     ];
     promtool.into_iter().chain(others).collect()
 }
@@ -184,6 +185,10 @@ impl Check {
         let program = Path::new(env!("CARGO_MANIFEST_DIR")).join("scrapers/datadog_check.py");
         let mut command = Command::new(&python.0);
         command.arg(program).arg(config_file).stdin(Stdio::piped()).stdout(Stdio::piped());
+        // It would ask a proxy for 127.0.0.1.
+        for proxy in ["http_proxy", "https_proxy", "all_proxy", "no_proxy"] {
+            command.env_remove(proxy).env_remove(proxy.to_uppercase());
+        }
         let mut child = command.spawn()?;
         let input = child.stdin.take().ok_or(io::ErrorKind::BrokenPipe)?;
         let output = BufReader::new(child.stdout.take().ok_or(io::ErrorKind::BrokenPipe)?);
@@ -359,10 +364,10 @@ fn expect_refusals(service: &mut Service, key: &str, expected: u32) -> io::Resul
 
 // Grafana Alloy
 
-/// What may stand in the blocks of the file: the attributes and blocks of `Arguments` and `HTTPClientConfig` in
-/// grafana/alloy, internal/component/prometheus/scrape/scrape.go (014ca2ae3f82) and
-/// internal/component/common/config/types.go (f9bf406ae08b), but for those that would hold a key.
-const ALLOY_NAMES: [(&str, &[&str]); 4] = [
+/// What may stand in the blocks of the file: the attributes and blocks of `Arguments`, `HTTPClientConfig` and `TLSConfig`,
+/// copied from grafana/alloy, internal/component/prometheus/scrape/scrape.go (commit 014ca2ae3f82) and
+/// internal/component/common/config/types.go (commit f9bf406ae08b), but for those that would hold a key.
+const ALLOY_NAMES: [(&str, &[&str]); 5] = [
     (
         "prometheus.scrape",
         &[
@@ -387,16 +392,22 @@ const ALLOY_NAMES: [(&str, &[&str]); 4] = [
         ],
     ),
     ("authorization", &["type", "credentials_file"]),
+    ("tls_config", &["ca_file", "cert_file", "key_file", "server_name", "min_version"]),
     ("prometheus.remote_write", &["endpoint", "external_labels"]),
     ("endpoint", &["url"]),
 ];
 
-/// Of its syntax, this knows what the file uses: a block begins with a line that ends with `{`, and ends with one that is
+/// The block that it is in, its name, its value.
+pub(crate) type Attribute<'t> = (Option<&'t str>, &'t str, &'t str);
+
+/// The attributes in `text`, all of which, and their blocks, have names that there are.
+///
+/// Of the syntax, this knows what the file uses: a block begins with a line that ends with `{`, and ends with one that is
 /// `}`, and an attribute is a line.
-fn alloy_names() -> Result<(), String> {
+pub(crate) fn alloy_values(text: &str) -> Result<Vec<Attribute<'_>>, String> {
     let mut open: Vec<&str> = Vec::new();
     let mut values = Vec::new();
-    let code = ALLOY.lines().filter(|line| !line.is_empty() && !line.starts_with("//"));
+    let code = text.lines().map(str::trim).filter(|line| !line.is_empty() && !line.starts_with("//"));
     for line in code.map(|line| line.split(" //").next().unwrap_or_default().trim()) {
         let is_block = line.ends_with('{');
         if line == "}" {
@@ -419,9 +430,11 @@ fn alloy_names() -> Result<(), String> {
             values.push((parent, name, value));
         }
     }
-    if !open.is_empty() {
-        return Err(format!("{open:?} not closed"));
-    }
+    if open.is_empty() { Ok(values) } else { Err(format!("{open:?} not closed")) }
+}
+
+fn alloy_names() -> Result<(), String> {
+    let values = alloy_values(ALLOY)?;
     let key_file = format!("\"{KEY_FILE}\"");
     for expected in [
         (Some("authorization"), "type", "\"Bearer\""),
@@ -439,30 +452,27 @@ fn alloy_names() -> Result<(), String> {
 
 // Telegraf
 
-/// The fields of `Prometheus` in influxdata/telegraf, plugins/inputs/prometheus/prometheus.go in a version that speaks
-/// of changes in 1.30.2, that a file like ours could have, but for those that would hold a key.
-const TELEGRAF_NAMES: [&str; 9] = [
-    "urls",
-    "bearer_token",
-    "content_length_limit",
-    "content_type_override",
-    "enable_request_metrics",
-    "metric_version",
-    "url_tag",
-    "ignore_timestamp",
-    "kubernetes_services",
-];
+/// The fields that a file like ours could have, but for those that would hold a key: copied from influxdata/telegraf,
+/// plugins/inputs/prometheus/prometheus.go, commit 3b0846d8aaea; and `tags`, which every input has.
+const TELEGRAF_NAMES: [&str; 9] =
+    ["urls", "bearer_token", "metric_version", "url_tag", "response_timeout", "tls_ca", "tls_cert", "tls_key", "tags"];
 
-const TELEGRAF_KEY_FILE: &str = "/etc/prometheus/keys/telegraf_key";
+pub(crate) const TELEGRAF_KEY_FILE: &str = "/etc/prometheus/keys/telegraf_key";
 
-fn telegraf_names() -> Result<(), String> {
-    let config: toml::Table = TELEGRAF.parse().map_err(|error| format!("{error}"))?;
+/// The one input in `text`, whose fields have names that there are.
+pub(crate) fn telegraf_input(text: &str) -> Result<toml::Table, String> {
+    let config: toml::Table = text.parse().map_err(|error| format!("{error}"))?;
     let inputs = config.get("inputs").and_then(|inputs| inputs.get("prometheus")).and_then(toml::Value::as_array);
     let [input] = inputs.map_or(&[][..], Vec::as_slice) else { return Err(format!("not one input: {config:?}")) };
     let input = input.as_table().ok_or("not a table")?;
     if let Some(name) = input.keys().find(|name| !TELEGRAF_NAMES.contains(&name.as_str())) {
         return Err(format!("`{name}` is not one of {TELEGRAF_NAMES:?}"));
     }
+    Ok(input.clone())
+}
+
+fn telegraf_names() -> Result<(), String> {
+    let input = telegraf_input(TELEGRAF)?;
     if input.get("bearer_token").and_then(toml::Value::as_str) != Some(TELEGRAF_KEY_FILE) {
         return Err(format!("no `{TELEGRAF_KEY_FILE}` in {input:?}"));
     }
@@ -474,13 +484,17 @@ fn telegraf_names() -> Result<(), String> {
     Ok(())
 }
 
+/// How the key file is made.
+pub(crate) fn telegraf_recipe() -> &'static str {
+    TELEGRAF.lines().find_map(|line| line.strip_prefix("#   ")).unwrap_or_default()
+}
+
 /// The key file as the comment in telegraf.conf makes it is one that can be sent as it is; and what the service says to
 /// values with more white space than that.
 fn telegraf_key_file() -> io::Result<()> {
     let folder = tempfile::tempdir()?;
     fs::write(folder.path().join("metrics_key"), format!("{KEY}\n"))?;
-    let recipe = TELEGRAF.lines().find_map(|line| line.strip_prefix("#   ")).unwrap_or_default();
-    run(Command::new("sh").args(["-euc", recipe]).current_dir(folder.path()))?;
+    run(Command::new("sh").args(["-euc", telegraf_recipe()]).current_dir(folder.path()))?;
     let token = fs::read_to_string(folder.path().join("telegraf_key"))?;
     if token != KEY {
         return Err(io::Error::other(format!("{token:?}")));
@@ -503,6 +517,30 @@ fn telegraf_key_file() -> io::Result<()> {
         }
     }
     Ok(())
+}
+
+// All
+
+/// Each file in deploy/ says what of it is not run, but for those that are run as they are.
+fn what_is_not_run_says_so() -> io::Result<()> {
+    let mut seen = 0;
+    for folder in fs::read_dir(tools::deploy(""))? {
+        let folder = folder?.path();
+        if !folder.is_dir() || folder.ends_with("prometheus") || folder.ends_with("vmagent") {
+            continue; // alerts.yml is run by tests/alerts.rs, and README.md is about all of them
+        }
+        for file in fs::read_dir(folder)? {
+            let file = file?.path();
+            if file.file_name().is_some_and(|name| name == ".gitignore") {
+                continue;
+            }
+            seen += 1;
+            if !fs::read_to_string(&file)?.to_lowercase().contains("not run") {
+                return Err(io::Error::other(format!("{} does not say what is not run", file.display())));
+            }
+        }
+    }
+    if seen < 15 { Err(io::Error::other(format!("only {seen} files"))) } else { Ok(()) }
 }
 
 // The service

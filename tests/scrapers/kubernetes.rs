@@ -103,6 +103,14 @@ const KUSTOMIZATION: &str = "kustomization.yaml";
 /// For a Prometheus that is there; it has no kind, so that it cannot be applied.
 const PATCH: &str = "prometheus-patch.yaml";
 
+/// What is wrong with these objects, which are not in deploy/.
+pub(crate) fn problems(objects: &str) -> Result<Vec<String>, Failed> {
+    let mut files = Files::ours()?;
+    files.0.retain(|file, _| file == KUSTOMIZATION);
+    files.0.insert("objects.yaml".to_owned(), objects.to_owned());
+    Ok(types::Types::load().problems(&files))
+}
+
 /// The list of scrape configs in the Secret for the Operator, and its text.
 fn additional_scrape_configs(objects: &[(&str, Value)]) -> Result<(Value, String), String> {
     let lists = objects.iter().filter_map(|(_, object)| object.pointer("/stringData/scrape-configs.yaml")?.as_str());

@@ -14,17 +14,19 @@
 use std::{collections::HashMap, error::Error, process::ExitCode};
 
 use http::uri::Authority;
-use metrics_guard_core::{ConfigError, Guard, Place, Problem, Setting, Settings};
-use text::{SCRAPERS, quoted};
+use metrics_guard_core::{ConfigError, Guard, Place, Problem, Setting, Settings, Warning};
+use text::{KEYS, SCRAPERS, quoted};
 
 mod text;
 
 const HELP: &str = "\
-Prints the scrape config that fits the METRICS_VERIFICATION_... settings in the environment.
+Prints the scrape config that fits the METRICS_VERIFICATION_... settings in the environment. What stands in Rocket.toml is
+not read.
 
 --scraper NAME      prometheus, vmagent, alloy, otel, operator, datadog or telegraf
 --target HOST:PORT  the service
---key-file PATH     the scraper's file with its one key [/etc/prometheus/keys/metrics_key]
+--key-file PATH     the scraper's file with its one key [/etc/prometheus/keys/metrics_key; for telegraf, telegraf_key there];
+                    not for operator, which takes it from the Secret `metrics-key`
 --method NAME       how the key is sent [authorization]; or basic_auth, header, query
 --job NAME          what the scraper calls the service [my-service]
 --https             the service is behind TLS (a required client certificate implies it)
@@ -58,7 +60,7 @@ fn config() -> Result<String, Box<dyn Error>> {
     for warning in guard.warnings() {
         eprintln!("warning: {warning}");
     }
-    Ok(write(&Job::new(arguments, &guard)?)?)
+    Ok(write(&Job::new(&scraper, arguments, &guard)?)?)
 }
 
 /// The arguments by name. No error shows a value: it may be a key that slipped in.
@@ -103,6 +105,8 @@ fn guard() -> Result<Guard, ConfigError> {
 /// What is to be scraped, and how. The strings are in quotes already.
 struct Job {
     name: String,
+    /// The same, where it must be the name of an object in Kubernetes.
+    object_name: String,
     target: String,
     url: String,
     key_file: String,
@@ -124,7 +128,7 @@ enum Method {
 }
 
 impl Job {
-    fn new(mut arguments: HashMap<&'static str, String>, guard: &Guard) -> Result<Job, String> {
+    fn new(scraper: &str, mut arguments: HashMap<&'static str, String>, guard: &Guard) -> Result<Job, String> {
         let mut take = |name| arguments.remove(name);
         let target = take("--target").unwrap_or_default();
         let is_complete = |target: Authority| {
@@ -133,7 +137,12 @@ impl Job {
         if !target.parse().is_ok_and(is_complete) {
             return Err("--target: write HOST:PORT, such as my-service:8000".to_owned());
         }
-        let mut key_file = take("--key-file").unwrap_or_else(|| "/etc/prometheus/keys/metrics_key".to_owned());
+        let key_file = take("--key-file");
+        if scraper == "operator" && key_file.is_some() {
+            return Err("--key-file: leave it out; the Operator takes the key from the Secret `metrics-key`".to_owned());
+        }
+        let name = if scraper == "telegraf" { "telegraf_key" } else { "metrics_key" };
+        let mut key_file = key_file.unwrap_or_else(|| format!("{KEYS}/{name}"));
         if !key_file.starts_with('/') {
             return Err("--key-file: write the whole path of the file, from the root on; not the key".to_owned());
         }
@@ -155,12 +164,16 @@ impl Job {
         if client_certificate {
             remarks.push(format!("The client certificate must have a name in {}.", Setting::ClientNames.variable()));
         }
-        if std::env::var_os(Setting::Networks.variable()).is_some() {
+        // The guard has looked at the list: if there is one, it is a good one.
+        let has_networks = std::env::var_os(Setting::Networks.variable()).is_some();
+        if has_networks && !guard.warnings().contains(&Warning::Disabled) {
             remarks.push(format!("The scraper must ask from a network in {}.", Setting::Networks.variable()));
         }
         let https = take("--https").is_some() || client_certificate;
+        let name = take("--job").unwrap_or_else(|| "my-service".to_owned());
         Ok(Job {
-            name: quoted(&take("--job").unwrap_or_else(|| "my-service".to_owned())),
+            object_name: object_name(&name),
+            name: quoted(&name),
             url: quoted(&format!("{}://{target}/metrics", if https { "https" } else { "http" })),
             target: quoted(&target),
             key_file: quoted(&key_file),
@@ -170,6 +183,14 @@ impl Job {
             remarks,
         })
     }
+}
+
+/// `job`, with `-` for what the name of an object cannot have.
+fn object_name(job: &str) -> String {
+    let in_names = |c: char| if c.is_ascii_alphanumeric() { c.to_ascii_lowercase() } else { '-' };
+    let name: String = job.chars().map(in_names).take(63).collect();
+    let name = name.trim_matches('-');
+    if name.is_empty() { "my-service".to_owned() } else { name.to_owned() }
 }
 
 /// The name of the query parameter, if the guard looks at one and a scraper can take its value from a file.

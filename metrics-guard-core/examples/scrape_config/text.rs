@@ -10,13 +10,16 @@ type Write = fn(&Job) -> Result<String, String>;
 /// All scrapers, by their names.
 pub(crate) const SCRAPERS: [(&str, Write); 7] = [
     ("prometheus", prometheus),
-    ("vmagent", |job| Ok(vmagent(job))),
+    ("vmagent", vmagent),
     ("alloy", alloy),
     ("otel", otel),
     ("operator", operator),
     ("datadog", datadog),
     ("telegraf", telegraf),
 ];
+
+/// The folder of the keys.
+pub(crate) const KEYS: &str = "/etc/prometheus/keys";
 
 /// What is to be known of the key file.
 const KEY_FILE: &str =
@@ -64,9 +67,13 @@ fn prometheus(job: &Job) -> Result<String, String> {
     Ok(format!("{head}scrape_configs:\n{}", scrape_config(job, &http_headers(job)?)))
 }
 
-fn vmagent(job: &Job) -> String {
+fn vmagent(job: &Job) -> Result<String, String> {
+    // What it does not send, and what it would send in the place of its own.
+    const RESERVED: &str = "accept accept-encoding content-length host trailer transfer-encoding user-agent \
+        x-prometheus-scrape-timeout-seconds";
     let headers = match &job.method {
         Method::Header(name) => {
+            not_reserved(name, RESERVED)?;
             let header = quoted(&format!("{name}: %{{METRICS_KEY}}"));
             format!(
                 "    # vmagent takes a field from no file: this one is in its environment. It shows on the page /config.
@@ -77,13 +84,14 @@ fn vmagent(job: &Job) -> String {
         }
         _ => String::new(),
     };
-    format!("{}scrape_configs:\n{}", job.head("#", ""), scrape_config(job, &headers))
+    Ok(format!("{}scrape_configs:\n{}", job.head("#", ""), scrape_config(job, &headers)))
 }
 
 /// The OpenTelemetry Collector: its receiver is Prometheus's code.
 fn otel(job: &Job) -> Result<String, String> {
     let head = job.head("#", "Not run.");
-    let scrape_config = scrape_config(job, &http_headers(job)?);
+    // It takes `$` for the beginning of a variable, and `$$` for one.
+    let scrape_config = scrape_config(job, &http_headers(job)?).replace('$', "$$");
     let scrape_config = scrape_config.lines().fold(String::new(), |lines, line| lines + "      " + line + "\n");
     Ok(format!(
         "\
@@ -116,7 +124,7 @@ fn scrape_config(job: &Job, headers: &str) -> String {
         ),
         Method::BasicAuth => format!(
             "    basic_auth:
-      username: metrics # any
+      username: prometheus # any
       # {KEY_FILE}
       password_file: {key_file}
 "
@@ -149,18 +157,13 @@ fn scrape_config(job: &Job, headers: &str) -> String {
 
 /// Prometheus's fields for the key, if it is to be in one.
 fn http_headers(job: &Job) -> Result<String, String> {
-    // What Prometheus lets nobody set.
-    const RESERVED: &str = "accept-encoding connection content-encoding content-length content-type host keep-alive \
-        proxy-authenticate proxy-authorization user-agent www-authenticate x-amz-content-sha256 x-amz-date \
+    // What Prometheus lets nobody set; what it does not send; and `Accept`, of which it sends its own first.
+    const RESERVED: &str = "accept accept-encoding connection content-encoding content-length content-type host keep-alive \
+        proxy-authenticate proxy-authorization trailer transfer-encoding user-agent www-authenticate x-amz-content-sha256 x-amz-date \
         x-amz-security-token x-prometheus-remote-read-version x-prometheus-remote-write-version \
         x-prometheus-scrape-timeout-seconds";
     let Method::Header(name) = &job.method else { return Ok(String::new()) };
-    if RESERVED.split(' ').any(|reserved| reserved == name) {
-        let variable = Setting::Header.variable();
-        return Err(format!(
-            "--method header: Prometheus does not send the field in {variable}; choose another method"
-        ));
-    }
+    not_reserved(name, RESERVED)?;
     let (name, key_file) = (quoted(name), &job.key_file);
     Ok(format!(
         "    # Prometheus 2.55 or later; not Debian's build of 3.5.3, which adds the field once more each time until it
@@ -171,6 +174,15 @@ fn http_headers(job: &Job) -> Result<String, String> {
         files: [{key_file}]
 "
     ))
+}
+
+/// That the scraper sends the key in this field, and loses none of its own by that.
+fn not_reserved(name: &str, reserved: &str) -> Result<(), String> {
+    if reserved.split(' ').all(|reserved| reserved != name) {
+        return Ok(());
+    }
+    let variable = Setting::Header.variable();
+    Err(format!("--method header: the field in {variable} is none that this scraper can use; choose another method"))
 }
 
 fn alloy(job: &Job) -> Result<String, String> {
@@ -199,11 +211,12 @@ fn alloy(job: &Job) -> Result<String, String> {
 /// A `ScrapeConfig` of the Prometheus Operator.
 fn operator(job: &Job) -> Result<String, String> {
     job.by_authorization_only()?;
-    let Job { name, target, .. } = job;
+    let Job { name, object_name, target, .. } = job;
     let head = job.head(
         "#",
-        "Not run. The Secret `metrics-key` holds the key, `my-service-client-certificate` what TLS needs. A ScrapeConfig\n\
-         cannot say that redirects are not followed: the service must not answer with one.",
+        "Not run. The Secret `metrics-key` holds the key, without a line break: with one, Prometheus sends nothing.\n\
+         `my-service-client-certificate` holds what TLS needs. A ScrapeConfig cannot say that redirects are not followed:\n\
+         the service must not answer with one.",
     );
     let ca = if job.https {
         "  scheme: HTTPS
@@ -225,7 +238,7 @@ fn operator(job: &Job) -> Result<String, String> {
 {head}apiVersion: monitoring.coreos.com/v1alpha1
 kind: ScrapeConfig
 metadata:
-  name: my-service
+  name: {object_name}
 spec:
   jobName: {name}
   metricsPath: /metrics
@@ -251,7 +264,7 @@ fn datadog(job: &Job) -> Result<String, String> {
 instances:
   - openmetrics_endpoint: {url}
     namespace: {name}
-    metrics: [\".*\"]
+    metrics: [\".+\"]
     allow_redirects: false # {NO_REDIRECTS}
 {tls}    auth_token: # the Agent puts in the place of `<TOKEN>` what it has read, and reads it again after a refusal
       reader: {{type: file, path: {key_file}}}
@@ -265,14 +278,16 @@ fn telegraf(job: &Job) -> Result<String, String> {
     let Job { name, url, key_file, .. } = job;
     let head = job.head(
         "#",
-        "Not run. The file must hold the key alone: with a line break behind it, Telegraf gathers nothing. No setting\n\
-         keeps Telegraf from following redirects: the service must not answer with one.",
+        "Not run. The file must hold the key alone: with a line break behind it, Telegraf gathers nothing. For example:\n\
+         (umask 077 && printf %s \"$(cat metrics_key)\" > next && mv next telegraf_key)\n\
+         No setting keeps Telegraf from following redirects: the service must not answer with one.",
     );
     let tls = job.tls("  ", ["tls_ca", "tls_cert", "tls_key"], " = ");
     Ok(format!(
         "\
 {head}[[inputs.prometheus]]
   urls = [{url}]
+  metric_version = 2
   bearer_token = {key_file} # the path
 {tls}  [inputs.prometheus.tags]
     job = {name}
