@@ -278,6 +278,79 @@ async fn methods_that_a_route_does_not_have() {
     }
 }
 
+/// A documented limit of both layers: what the router's `method_not_allowed_fallback` puts into its routes is not behind them.
+#[tokio::test]
+async fn a_fallback_for_other_methods_is_open_after_the_layer() {
+    async fn own() -> StatusCode {
+        StatusCode::METHOD_NOT_ALLOWED
+    }
+    let router = Router::<Guard>::new;
+    let plain = || router().route("/metrics", get(open));
+    let layered = || router().route("/metrics", get(open).layer(layer()));
+    let with_own = || router().route("/metrics", get(open).fallback(own).layer(layer()));
+    for (name, app, expected) in [
+        ("route, then", layered().method_not_allowed_fallback(open), [200, 200]),
+        ("Router::layer, then", plain().layer(layer()).method_not_allowed_fallback(open), [200, 200]),
+        ("Router::route_layer, then", plain().route_layer(layer()).method_not_allowed_fallback(open), [200, 200]),
+        // What is there when the layer comes is behind it. Before the route, there is nothing to put it into.
+        ("before Router::layer", plain().method_not_allowed_fallback(open).layer(layer()), [401, 200]),
+        ("before Router::route_layer", plain().method_not_allowed_fallback(open).route_layer(layer()), [401, 200]),
+        ("before the route", router().method_not_allowed_fallback(open).merge(layered()), [401, 405]),
+        // What helps: a fallback of the route's own, which is left as it is; a layer last; a fallback that is guarded itself.
+        ("own", with_own().method_not_allowed_fallback(open), [401, 405]),
+        ("layer last", layered().method_not_allowed_fallback(open).layer(layer()), [401, 200]),
+        ("attribute", layered().method_not_allowed_fallback(metrics), [401, 200]),
+    ] {
+        let app = app.with_state(guard());
+        assert_eq!(statuses(&app, Method::POST, "/metrics").await, expected, "{name}");
+        for method in [Method::GET, Method::HEAD] {
+            assert_eq!(statuses(&app, method.clone(), "/metrics").await, [401, 200], "{name} {method}");
+        }
+    }
+}
+
+/// The same limit within a route: its layer is around the methods that it has at that moment.
+#[tokio::test]
+async fn a_method_that_is_added_after_the_layer_is_open() {
+    let route = || get(open).layer(layer());
+    let plain = || get::<_, _, Guard>(open);
+    for (name, route, method, expected) in [
+        ("post", route().post(open), Method::POST, [200, 200]),
+        ("head", route().head(open), Method::HEAD, [200, 200]),
+        ("fallback", route().fallback(open), Method::PUT, [200, 200]),
+        ("merge", route().merge(post(open)), Method::POST, [200, 200]),
+        // What still has no method is refused first, but not if another route came by `merge`.
+        ("post", route().post(open), Method::PUT, [401, 405]),
+        ("merge", route().merge(post(open)), Method::PUT, [405, 405]),
+        ("layered merge", route().merge(post(open).layer(layer())), Method::PUT, [401, 405]),
+        // What helps: the layer last, or the attribute.
+        ("post, then", plain().post(open).layer(layer()), Method::POST, [401, 200]),
+        ("head, then", plain().head(open).layer(layer()), Method::HEAD, [401, 200]),
+        ("fallback, then", plain().fallback(open).layer(layer()), Method::PUT, [401, 200]),
+        ("merge, then", plain().merge(post(open)).layer(layer()), Method::POST, [401, 200]),
+        ("guarded post", route().post(metrics), Method::POST, [401, 200]),
+        ("guarded head", route().head(metrics), Method::HEAD, [401, 200]),
+        ("guarded fallback", route().fallback(metrics), Method::PUT, [401, 200]),
+        ("guarded merge", route().merge(post(metrics)), Method::POST, [401, 200]),
+    ] {
+        let app: Router = Router::new().route("/metrics", route).with_state(guard());
+        assert_eq!(statuses(&app, method.clone(), "/metrics").await, expected, "{name} {method}");
+        assert_eq!(statuses(&app, Method::GET, "/metrics").await, [401, 200], "{name}");
+    }
+
+    // Two routes of one path are merged likewise.
+    let both: Router = Router::new().route("/metrics", get(open).layer(layer())).route("/metrics", post(open));
+    let around: Router = Router::new().route("/metrics", get(open)).route("/metrics", post(open)).layer(layer());
+    for (method, of_both, of_around) in [
+        (Method::GET, [401, 200], [401, 200]),
+        (Method::POST, [200, 200], [401, 200]),
+        (Method::PUT, [405, 405], [401, 405]),
+    ] {
+        assert_eq!(statuses(&both, method.clone(), "/metrics").await, of_both, "{method}");
+        assert_eq!(statuses(&around, method.clone(), "/metrics").await, of_around, "{method}");
+    }
+}
+
 fn by_network() -> Guard {
     Guard::builder(key()).allow_networks(["127.0.0.0/8", "2001:db8::/32"]).unwrap().build()
 }
