@@ -16,7 +16,10 @@ use std::{
     task::{Context, Poll, Wake, Waker},
 };
 
-use axum::body::{Bytes, HttpBody};
+use axum::{
+    body::{Bytes, HttpBody},
+    extract::ConnectInfo,
+};
 use http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode, header::CACHE_CONTROL};
 use http_body_util::{BodyExt, Full};
 use metrics_guard_tower::{
@@ -344,6 +347,36 @@ async fn the_other_end_is_a_peer_among_the_extensions() {
         assert_eq!(status(&instead, from("11.1.2.3", names, key)).await, 403, "{names:?} {key}");
     }
     assert_eq!(status(&instead, with_key()).await, 403);
+}
+
+/// What axum says of a connection counts with the feature of that name, and without it nobody gets in by it.
+#[tokio::test]
+async fn an_address_that_only_axum_knows() {
+    let guard = Guard::builder(key()).allow_networks(["10.0.0.0/8"]).unwrap().build();
+    let service = MetricsGuardLayer::new(guard).layer(up());
+    let [inside, outside] = [[10, 0, 0, 1], [11, 0, 0, 1]].map(|address| SocketAddr::from((address, 9090)));
+    let connected = |from: SocketAddr, key: &str| {
+        let mut request = scrape(&[("X-Metrics-Key", key)]);
+        request.extensions_mut().insert(ConnectInfo(from));
+        request
+    };
+    let expected = if cfg!(feature = "axum") { [200, 401] } else { [403, 403] };
+    for (key, expected) in [KEY, "wrong"].into_iter().zip(expected) {
+        assert_eq!(status(&service, connected(inside, key)).await, expected, "{key}");
+        assert_eq!(status(&service, connected(outside, key)).await, 403, "{key}");
+    }
+    // A `Peer` counts with and without.
+    for (peer, connected_from, expected) in [(inside, outside, 200), (outside, inside, 403)] {
+        let mut request = connected(connected_from, KEY);
+        request.extensions_mut().insert(Peer::at(peer));
+        assert_eq!(status(&service, request).await, expected, "{peer}");
+    }
+    // Neither is there, or an address in another form than that of a connection.
+    assert_eq!(status(&service, with_key()).await, 403);
+    let mut request = with_key();
+    request.extensions_mut().insert(inside);
+    request.extensions_mut().insert(ConnectInfo(inside.ip()));
+    assert_eq!(status(&service, request).await, 403);
 }
 
 #[tokio::test]
