@@ -434,6 +434,89 @@ async fn bodies_of_all_kinds() {
     assert_eq!(both(|text| Full::new(Bytes::from(text)).boxed_unsync()).await, expected);
 }
 
+/// hyper by way of tower, over a socket: its connections, its bodies, and an address from whoever accepts.
+mod plain_hyper {
+    use super::*;
+
+    use hyper::{Version, body::Incoming, client::conn};
+    use hyper_util::{
+        rt::{TokioExecutor, TokioIo},
+        server::conn::auto,
+        service::TowerToHyperService,
+    };
+    use tokio::net::{TcpListener, TcpStream};
+
+    /// Serves the guarded service, which answers with what it is sent, and counts.
+    async fn serve(guard: Guard) -> (SocketAddr, Arc<AtomicUsize>, tokio::task::JoinHandle<()>) {
+        let listener = TcpListener::bind((std::net::Ipv4Addr::LOCALHOST, 0)).await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let calls = Arc::new(AtomicUsize::new(0));
+        let counted = Arc::clone(&calls);
+        let guarded = MetricsGuardLayer::new(guard).layer(service_fn(move |request: Request<Incoming>| {
+            counted.fetch_add(1, Relaxed);
+            async move { Ok::<_, hyper::Error>(Response::new(Full::new(request.collect().await?.to_bytes()))) }
+        }));
+        let server = tokio::spawn(async move {
+            loop {
+                let (stream, from) = listener.accept().await.unwrap();
+                let service = guarded.clone().map_request(move |mut request: Request<Incoming>| {
+                    request.extensions_mut().insert(Peer::at(from));
+                    request
+                });
+                tokio::spawn(async move {
+                    let server = auto::Builder::new(TokioExecutor::new());
+                    let _ = server.serve_connection(TokioIo::new(stream), TowerToHyperService::new(service)).await;
+                });
+            }
+        });
+        (address, calls, server)
+    }
+
+    async fn ask(address: SocketAddr, version: Version, key: Option<&str>) -> (u16, HeaderMap, Bytes) {
+        let request = Request::post(format!("http://{address}/metrics"));
+        let request = if let Some(key) = key { request.header("X-Metrics-Key", key) } else { request };
+        let request = request.body(Full::new(Bytes::from("up 1\n"))).unwrap();
+        let stream = TokioIo::new(TcpStream::connect(address).await.unwrap());
+        let response = if version == Version::HTTP_2 {
+            let (mut sender, connection) = conn::http2::handshake(TokioExecutor::new(), stream).await.unwrap();
+            tokio::spawn(connection);
+            sender.send_request(request).await.unwrap()
+        } else {
+            let (mut sender, connection) = conn::http1::handshake(stream).await.unwrap();
+            tokio::spawn(connection);
+            sender.send_request(request).await.unwrap()
+        };
+        assert_eq!(response.version(), version);
+        let (head, body) = response.into_parts();
+        (head.status.as_u16(), head.headers, body.collect().await.unwrap().to_bytes())
+    }
+
+    #[tokio::test]
+    async fn a_whole_server() {
+        let near = Guard::builder(key()).allow_networks(["127.0.0.0/8"]).unwrap().build();
+        let far = Guard::builder(key()).allow_networks(["10.0.0.0/8"]).unwrap().build();
+        for (guard, expected) in [(Guard::new(key()), [401, 401, 200]), (near, [401, 401, 200]), (far, [403, 403, 403])]
+        {
+            let (address, calls, server) = serve(guard).await;
+            for version in [Version::HTTP_11, Version::HTTP_2] {
+                for (key, expected) in [None, Some("wrong"), Some(KEY)].into_iter().zip(expected) {
+                    let (status, fields, body) = ask(address, version, key).await;
+                    assert_eq!(status, expected, "{version:?} {key:?}");
+                    assert_eq!(body, if status == 200 { "up 1\n" } else { "" }, "{version:?} {key:?}");
+                    // HTTP/2 says otherwise that there is no body.
+                    let length = fields.get("Content-Length").map_or("0", |length| length.to_str().unwrap());
+                    assert_eq!(length, body.len().to_string(), "{version:?} {key:?}");
+                    assert!(version == Version::HTTP_2 || fields.contains_key("Content-Length"), "{key:?}");
+                    assert_eq!(fields[CACHE_CONTROL], "no-store", "{version:?} {key:?}");
+                    assert_eq!(fields.get("WWW-Authenticate").is_some(), status == 401, "{version:?} {key:?}");
+                }
+            }
+            assert_eq!(calls.load(Relaxed), if expected[2] == 200 { 2 } else { 0 });
+            server.abort();
+        }
+    }
+}
+
 /// tonic, over a socket: its server, its client, and messages without a content.
 mod grpc {
     use super::*;
