@@ -19,7 +19,7 @@ use axum::{
     body::{Body, Bytes, HttpBody},
     extract::{ConnectInfo, DefaultBodyLimit, FromRef, Path, Query, Request, State},
     middleware::from_extractor_with_state,
-    response::IntoResponse,
+    response::{AppendHeaders, IntoResponse},
     routing::{MethodRouter, any, get, post},
 };
 use http::{HeaderMap, Method, StatusCode, header::CACHE_CONTROL};
@@ -618,6 +618,46 @@ async fn answers_are_not_stored_unless_the_handler_says_so() {
         assert_eq!(answer.fields.get_all(CACHE_CONTROL).iter().collect::<Vec<_>>(), expected, "{path}");
         let refused = ask(&app, Method::GET, path, None).await;
         assert_eq!(refused.fields.get_all(CACHE_CONTROL).iter().collect::<Vec<_>>(), ["no-store"], "{path}");
+    }
+}
+
+#[tokio::test]
+async fn the_proof_as_a_part_of_the_answer() {
+    async fn plain(authorized: Authorized) -> (Authorized, &'static str) {
+        (authorized, "up 1\n")
+    }
+    async fn with_status(authorized: Authorized) -> impl IntoResponse {
+        (StatusCode::ACCEPTED, authorized, "up 1\n")
+    }
+    async fn before(authorized: Authorized) -> impl IntoResponse {
+        (authorized, [(CACHE_CONTROL, "max-age=5")], "up 1\n")
+    }
+    async fn after(authorized: Authorized) -> impl IntoResponse {
+        ([(CACHE_CONTROL, "max-age=5")], authorized, "up 1\n")
+    }
+    async fn appended(authorized: Authorized) -> impl IntoResponse {
+        (AppendHeaders([(CACHE_CONTROL, "private"), (CACHE_CONTROL, "max-age=5")]), authorized, "up 1\n")
+    }
+    async fn of_the_rest(authorized: Authorized) -> impl IntoResponse {
+        (authorized, ([(CACHE_CONTROL, "max-age=5")], "up 1\n").into_response())
+    }
+    async fn failing(authorized: Authorized) -> Result<&'static str, (Authorized, StatusCode)> {
+        Err((authorized, StatusCode::SERVICE_UNAVAILABLE))
+    }
+    for (name, route, status, expected) in [
+        ("plain", get(plain), 200, &["no-store"][..]),
+        ("with a status", get(with_status), 202, &["no-store"]),
+        ("before", get(before), 200, &["max-age=5"]),
+        ("after", get(after), 200, &["max-age=5"]),
+        ("appended", get(appended), 200, &["private", "max-age=5"]),
+        ("of the rest", get(of_the_rest), 200, &["max-age=5"]),
+        ("failing", get(failing), 503, &["no-store"]),
+    ] {
+        let app: Router = Router::new().route("/metrics", route).with_state(guard());
+        let answer = ask(&app, Method::GET, "/metrics", Some(KEY)).await;
+        assert_eq!(answer.fields.get_all(CACHE_CONTROL).iter().collect::<Vec<_>>(), expected, "{name}");
+        assert_eq!((answer.status, &answer.body[..]), (status, if status == 503 { &b""[..] } else { b"up 1\n" }));
+        assert_eq!(ask(&app, Method::GET, "/metrics", None).await.status, 401, "{name}");
     }
 }
 
