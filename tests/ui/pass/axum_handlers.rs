@@ -12,7 +12,7 @@
     clippy::unused_async
 )]
 
-use std::collections::HashMap;
+use std::{collections::HashMap, marker::PhantomData};
 
 use axum::{
     Form, Json, Router,
@@ -22,7 +22,7 @@ use axum::{
     response::{Html, IntoResponse, Response},
     routing::{any, get},
 };
-use metrics_guard_tower::{Guard, Key, guard_metrics};
+use metrics_guard_tower::{Authorized, Guard, Key, guard_metrics};
 use tower_service::Service;
 
 const KEY: &str = "7d1f0c5b9a3e48f2b6a0d4c8e1f75392";
@@ -96,6 +96,39 @@ where
     T: ToString,
 {
     if body.is_empty() { Ok(said.to_string()) } else { Err((StatusCode::IM_A_TEAPOT, [0; N])) }
+}
+
+/// Names of handlers that look like ours: the inner function hides a parameter that is called as it is.
+#[guard_metrics]
+async fn authorized(State(said): State<Ran>, _: HeaderMap) -> &'static str {
+    said
+}
+
+#[guard_metrics]
+fn parameter_0(parameter_0: State<Ran>, parameter_1: Method) -> Result<&'static str, StatusCode> {
+    if parameter_1 == Method::GET { Ok(parameter_0.0) } else { Err(StatusCode::IM_A_TEAPOT) }
+}
+
+#[guard_metrics]
+async fn lifetimes<'a, 'b>(State(said): State<&'a str>, _: Method, _: PhantomData<&'b str>) -> String
+where
+    'b: 'a,
+{
+    said.to_owned()
+}
+
+/// No handler by itself, since nothing says what it takes, but one can hand it the proof.
+#[guard_metrics]
+async fn implied<T>(State(said): State<T>, method: impl ToString + Send, _: HeaderMap) -> Result<String, String>
+where
+    T: ToString + Send,
+    for<'a> &'a T: Send,
+{
+    if method.to_string() == "GET" { Ok(said.to_string()) } else { Err(method.to_string()) }
+}
+
+async fn of_implied(proof: Authorized, said: State<Ran>, method: Method, fields: HeaderMap) -> impl IntoResponse {
+    implied(proof, said, method, fields).await
 }
 
 #[guard_metrics]
@@ -211,6 +244,10 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
         .route("/nothing", get(nothing))
         .route("/patterns", get(patterns))
         .route("/generic", any(generic::<Ran, 3>))
+        .route("/authorized", get(authorized))
+        .route("/parameter", get(parameter_0))
+        .route("/lifetimes", get(|proof, said, method| lifetimes(proof, said, method, PhantomData)))
+        .route("/implied", get(of_implied))
         .route("/json", get(json))
         .route("/form", get(form))
         .route("/request", get(request))
@@ -230,6 +267,10 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
         ("/nothing", ""),
         ("/patterns", ""),
         ("/generic", ""),
+        ("/authorized", ""),
+        ("/parameter", ""),
+        ("/lifetimes", ""),
+        ("/implied", ""),
         ("/json", "\"ran\""),
         ("/form", ""),
         ("/request", ""),

@@ -54,6 +54,34 @@ where
     parameter_0.to_string()
 }
 
+/// Names of handlers that look like ours: the inner function hides a parameter that is called as it is.
+#[guard_metrics]
+async fn parameter_0(parameter_0: String, _: u8) -> String {
+    parameter_0
+}
+
+#[guard_metrics]
+fn authorized(authorized: String) -> Result<String, StatusCode> {
+    Some(authorized).ok_or(StatusCode::IM_A_TEAPOT)
+}
+
+#[guard_metrics]
+const fn lifetimes<'a, 'b>(word: &'a str, _: &'b str) -> &'a str
+where
+    'b: 'a,
+{
+    word
+}
+
+#[guard_metrics]
+async fn implied<T>(word: T, number: impl ToString + Send) -> Result<String, StatusCode>
+where
+    T: Send,
+    for<'a> &'a T: Into<String>,
+{
+    if number.to_string() == "1" { Ok((&word).into()) } else { Err(StatusCode::IM_A_TEAPOT) }
+}
+
 #[guard_metrics(crate = metrics_guard_warp)]
 fn seven(a: u8, b: u8, c: u8, d: u8, e: u8, f: u8, g: u8) -> String {
     let _ = (a, b, c, d, e, f, g);
@@ -80,10 +108,26 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
         .or(guard.protect(warp::path("rejecting"), warp::get().and(word()).map(rejecting)))
         .or(guard.protect(warp::path!("failing"), warp::get().map(failing)))
         .or(guard.protect(warp::path("generic"), word().map(|word| generic(word, (1, [2, 3])))))
+        .or(guard.protect(warp::path("parameter"), word().map(|word| parameter_0(word, 1))))
+        .or(guard.protect(warp::path("authorized"), word().map(authorized)))
+        .or(guard.protect(warp::path!("lifetimes"), warp::get().map(|| lifetimes("ran", "static"))))
+        .or(guard.protect(warp::path("implied"), word().map(|word: String| implied(word, 1))))
         .or(guard.protect(warp::path!("seven"), warp::get().map(|| seven(1, 2, 3, 4, 5, 6, 7))))
         .or(guard.protect(warp::path("macro"), word().map(from_macro)));
 
-    for path in ["/async", "/sync", "/rejecting/ran", "/failing", "/generic/ran", "/seven", "/macro/ran"] {
+    for path in [
+        "/async",
+        "/sync",
+        "/rejecting/ran",
+        "/failing",
+        "/generic/ran",
+        "/parameter/ran",
+        "/authorized/ran",
+        "/lifetimes",
+        "/implied/ran",
+        "/seven",
+        "/macro/ran",
+    ] {
         let refused = warp::test::request().path(path).reply(&routes).await;
         assert_eq!(refused.status(), StatusCode::UNAUTHORIZED, "{path} without a key");
         let allowed = warp::test::request().path(path).header("X-Metrics-Key", KEY).reply(&routes).await;
