@@ -58,14 +58,17 @@ fn guarded(args: &Args, item: &Item) -> syn::Result<TokenStream> {
     outer.inputs.insert(0, parse_quote!(#proof: #krate::Authorized));
     outer.asyncness = Some(parse_quote!(async));
     outer.output = parse_quote!(-> #krate::expansion::Response);
-    // Located at the return type, which is what an error here is about.
-    let answer = quote_spanned!(span.located_at(output.span())=> #krate::expansion::unstored(&#proof, #answer));
+    // Located at the return type, which is what an error here is about; the call by itself, or that would be what it names.
+    let of_output = span.located_at(output.span());
+    let said = format_ident!("__metrics_guard_answer", span = of_output);
+    let unstored = quote_spanned!(of_output=> #krate::expansion::unstored(&#proof, #said));
     Ok(quote_spanned! {span=>
         #allow
         #[allow(clippy::unused_async)] // axum asks for it
         #attributes #outer {
             #definition
-            #answer
+            let #said = #answer;
+            #unstored
         }
     })
 }
