@@ -1,6 +1,6 @@
 //! What deploy/ promises of scrapers, tried on real ones.
 //!
-//! `cargo test -p metrics-guard-tests --test scrapers` (five minutes)
+//! `cargo test -p metrics-guard-tests --test scrapers` (six minutes)
 //!
 //! A scraper or a tool that cannot be had is counted as ignored, and said so; where the variable `CI` is set, it fails.
 
