@@ -1,16 +1,18 @@
 //! axum: a handler that asks for the proof first, and whose answer is kept from shared caches.
 
-use proc_macro2::{Span, TokenStream};
+use proc_macro2::{Ident, Span, TokenStream};
 use quote::{format_ident, quote_spanned};
 use syn::{Error, Safety, parse_quote, spanned::Spanned};
 
-use crate::{args::Args, expand::guarded_or_error, handler::Item, nested::Nested};
+use crate::{
+    args::Args,
+    expand::{PROOF, allow_one_more, guarded_or_error},
+    handler::Item,
+    nested::Nested,
+};
 
 /// axum's handlers have so many parameters at most.
 const MAX_PARAMETERS: usize = 16;
-
-/// `clippy::too_many_arguments` allows so many.
-const CLIPPY_MAX_PARAMETERS: usize = 7;
 
 pub(crate) fn expand(args: TokenStream, item: TokenStream) -> TokenStream {
     let args = Args::parse(args, &["crate"], "`crate = path`");
@@ -49,12 +51,10 @@ fn guarded(args: &Args, item: &Item) -> syn::Result<TokenStream> {
 
     // Mixed-site: no name of ours meets one of the user's.
     let span = Span::mixed_site().located_at(Span::call_site());
-    // The user wrote no more parameters than clippy allows, and is not to hear of one more.
-    let allow = (signature.inputs.len() == CLIPPY_MAX_PARAMETERS)
-        .then(|| quote_spanned!(span=> #[allow(clippy::too_many_arguments)]));
+    let allow = allow_one_more(signature);
     let Nested { attributes, mut outer, definition, call, is_async, output } = Nested::of(item, handler, span)?;
     let answer = if is_async { quote_spanned!(span=> #call.await) } else { call };
-    let proof = format_ident!("__metrics_guard_authorized", span = span);
+    let proof = Ident::new(PROOF, span);
     outer.inputs.insert(0, parse_quote!(#proof: #krate::Authorized));
     outer.asyncness = Some(parse_quote!(async));
     outer.output = parse_quote!(-> #krate::expansion::Response);

@@ -6,18 +6,11 @@ use syn::{Attribute, Error, GenericParam, parse_quote, spanned::Spanned};
 
 use crate::{
     args::Args,
-    expand::guarded_or_error,
+    expand::{PROOF, allow_one_more, guarded_or_error},
     handler::{Handler, Item, find_ident, last_is},
 };
 
-/// The name of the parameter that holds the proof. Rocket tells parameters apart by their text, so that a user's own
-/// must not have it, hygiene or not.
-const PROOF: &str = "__metrics_guard_authorized";
-
 const ROUTE_ATTRIBUTES: [&str; 8] = ["get", "put", "post", "delete", "head", "options", "patch", "route"];
-
-/// `clippy::too_many_arguments` allows so many.
-const CLIPPY_MAX_PARAMETERS: usize = 7;
 
 pub(crate) fn expand(args: TokenStream, item: TokenStream) -> TokenStream {
     let args = Args::parse(args, &["crate", "route_attr"], "`crate = path` or `route_attr = name`");
@@ -81,8 +74,7 @@ fn guarded(args: &Args, item: &Item, handler: Handler) -> TokenStream {
     let Handler { vis, mut signature, body } = handler;
     let attrs = &item.attrs;
 
-    // The user wrote no more parameters than clippy allows, and is not to hear of one more.
-    let allow = (signature.inputs.len() == CLIPPY_MAX_PARAMETERS).then(|| quote!(#[allow(clippy::too_many_arguments)]));
+    let allow = allow_one_more(&signature);
     // Mixed-site: code in the body can neither name the proof nor be shadowed by it.
     let span = Span::mixed_site().located_at(Span::call_site());
     let name = Ident::new(PROOF, span);
@@ -103,6 +95,7 @@ fn is_route(attr: &Attribute, args: &Args) -> bool {
     is_alias || ROUTE_ATTRIBUTES.iter().any(|name| last_is(path, name))
 }
 
+/// Whether the user's own has that name: Rocket tells parameters apart by their text, hygiene or not.
 fn names_proof(route: &Attribute) -> bool {
     route.to_token_stream().to_string().contains(PROOF)
 }
