@@ -19,7 +19,7 @@ use subtle::ConstantTimeEq;
 use tower_http::validate_request::ValidateRequestHeader;
 use tower_service::Service;
 
-use crate::measure::Case;
+use crate::measure::{self, Case};
 
 /// 32 bytes, as `openssl rand -hex 16` makes them.
 const KEYS: [&str; 4] = [
@@ -46,18 +46,9 @@ fn case(name: &'static str, passes: bool, check: impl Fn() -> bool + 'static) ->
     Case { name, run: Box::new(run) }
 }
 
-/// The head of a scrape as Prometheus sends it through a proxy, with one field more if it presents a key in one.
+/// The head of a scrape, with one field more if it presents a key in one.
 fn scrape(field: Option<(&'static str, &str)>, query: &str) -> Parts {
-    let mut request = Request::get(format!("/metrics{query}"))
-        .header("host", "orders.internal:8080")
-        .header("user-agent", "Prometheus/3.5.0")
-        .header("accept", "application/openmetrics-text;version=1.0.0;q=0.8,text/plain;version=0.0.4;q=0.5,*/*;q=0.1")
-        .header("accept-encoding", "gzip")
-        .header("x-prometheus-scrape-timeout-seconds", "10")
-        .header("x-forwarded-for", "192.0.2.7")
-        .header("x-forwarded-proto", "https")
-        .header("x-request-id", "5c1d7c1e-62a5-4c5e-9d7c-0b8e2f6a1d34")
-        .header("via", "1.1 gateway");
+    let mut request = measure::scrape(&format!("/metrics{query}"));
     if let Some((name, value)) = field {
         request = request.header(name, value);
     }
