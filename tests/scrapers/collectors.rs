@@ -15,14 +15,16 @@ use std::{
         atomic::{AtomicBool, Ordering},
     },
     thread,
-    time::{Duration, Instant},
+    time::Duration,
 };
 
 use libtest_mimic::{Completion, Failed, Trial};
 use metrics_guard_tests::{
-    KEY, WRONG, numbered_key,
-    prometheus::{Prometheus, Version},
-    server::{Profile, Running, Server},
+    KEY, WRONG,
+    guarded::{Guarded, KeyFile, replace_file},
+    numbered_key,
+    prometheus::{Prometheus, Version, is_ci},
+    server::{Profile, Server},
     wire::{exchange, request},
 };
 use serde_json::{Value, json};
@@ -108,7 +110,7 @@ fn scrape_as_otel(program: &Path) -> io::Result<()> {
         &otel_config()?,
         &[
             (KEY_FILE, &key_file.display().to_string()),
-            (TARGET, &service.running.address.to_string()),
+            (TARGET, &service.address()),
             ("scrape_interval: 15s", "scrape_interval: 1s"),
         ],
     )?;
@@ -135,8 +137,7 @@ impl Python {
             Err(problem) => {
                 let problem = io::Error::other(format!("NO CHECK OF DATADOG: {problem}"));
                 eprintln!("{problem}");
-                let in_ci = env::var_os("CI").is_some_and(|ci| !ci.is_empty() && ci != "false");
-                if in_ci { Err(problem) } else { Ok(None) }
+                if is_ci() { Err(problem) } else { Ok(None) }
             }
         }
     }
@@ -246,7 +247,7 @@ fn datadog(python: &Python) -> io::Result<()> {
         let mut service = Service::start(folder.path(), &[KEY])?;
         let key_file = folder.path().join("metrics_key");
         let config_file = folder.path().join("conf.yaml");
-        let address = service.running.address.to_string();
+        let address = service.address();
         let config = replace(DATADOG, &[(KEY_FILE, &key_file.display().to_string()), (TARGET, &address)])?;
         fs::write(&config_file, replace(&config, writer)?)?;
 
@@ -262,7 +263,7 @@ fn datadog(python: &Python) -> io::Result<()> {
         // A rotation. While the old key is accepted, it stays in use.
         let new = numbered_key(1);
         service.accept(&[&new, KEY])?;
-        write_and_rename(&key_file, &format!("{new}\n"))?;
+        replace_file(&key_file, &format!("{new}\n"))?;
         check.succeed()?;
         if service.checks(&new, r#"key="previous",outcome="allowed""#)? == 0 {
             return Err(io::Error::other("the new key is used before the old one is refused"));
@@ -282,12 +283,12 @@ fn datadog(python: &Python) -> io::Result<()> {
         }
 
         // A wrong key: two refusals a scrape. It heals by itself.
-        write_and_rename(&key_file, WRONG)?;
+        replace_file(&key_file, WRONG)?;
         let mut check = Check::start(python, &config_file)?;
         check.fail()?;
         check.fail()?;
         expect_refusals(&mut service, &new, before + 5)?;
-        write_and_rename(&key_file, &format!(" {new}\r\n"))?;
+        replace_file(&key_file, &format!(" {new}\r\n"))?;
         check.succeed()?;
     }
     Ok(())
@@ -511,7 +512,7 @@ fn telegraf_key_file() -> io::Result<()> {
         (format!("{KEY}\n more"), 400),
     ] {
         let line = format!("Authorization: Bearer {value}");
-        let answer = exchange(service.running.address, &request("GET", "/metrics", &[line.as_bytes()]))?;
+        let answer = exchange(service.guarded.address(), &request("GET", "/metrics", &[line.as_bytes()]))?;
         if answer.status != expected {
             return Err(io::Error::other(format!("{} for {value:?}", answer.status)));
         }
@@ -547,61 +548,39 @@ fn what_is_not_run_says_so() -> io::Result<()> {
 
 /// The hyper example with a key file.
 struct Service {
-    running: Running,
-    accepted_keys: PathBuf,
-    /// Of our own requests.
-    refused: u32,
+    guarded: Guarded,
+    accepted_keys: KeyFile,
 }
 
 impl Service {
     fn start(folder: &Path, keys: &[&str]) -> io::Result<Service> {
-        let accepted_keys = folder.join("accepted_keys");
-        fs::write(&accepted_keys, keys.join("\n"))?;
-        let path = accepted_keys.display().to_string();
+        let accepted_keys = KeyFile::new(folder, "accepted_keys", keys)?;
         let server = Server::Hyper;
-        let program = server.build(Profile::Debug)?;
-        let running = server.start(&program, &[("METRICS_VERIFICATION_KEY_FILE", &path)])?;
-        Ok(Service { running, accepted_keys, refused: 0 })
+        let environment = [("METRICS_VERIFICATION_KEY_FILE", accepted_keys.path())];
+        let environment = environment.each_ref().map(|(name, value)| (*name, value.as_str()));
+        let running = server.start(&server.build(Profile::Debug)?, &environment)?;
+        Ok(Service { guarded: Guarded::new(server, running, None), accepted_keys })
+    }
+
+    fn address(&self) -> String {
+        self.guarded.address().to_string()
     }
 
     /// Puts `keys` into the file, and waits until they are in force: the first is accepted, and `KEY` only if it is one.
     fn accept(&mut self, keys: &[&str]) -> io::Result<()> {
-        write_and_rename(&self.accepted_keys, &keys.join("\n"))?;
-        let deadline = Instant::now() + Duration::from_secs(20);
-        while self.metrics(keys[0])?.is_none() || self.metrics(KEY)?.is_some() != keys.contains(&KEY) {
-            if Instant::now() > deadline {
-                return Err(io::Error::other("the service does not take the new keys"));
-            }
-            thread::sleep(Duration::from_millis(100));
-        }
-        Ok(())
-    }
-
-    fn metrics(&mut self, key: &str) -> io::Result<Option<String>> {
-        let line = format!("X-Metrics-Key: {key}");
-        let answer = exchange(self.running.address, &request("GET", "/metrics", &[line.as_bytes()]))?;
-        if answer.status == 401 {
-            self.refused += 1;
-        }
-        Ok((answer.status == 200).then(|| answer.text()))
+        self.accepted_keys.write(keys)?;
+        self.guarded.wait_until(keys[0], true)?;
+        self.guarded.wait_until(KEY, keys.contains(&KEY))
     }
 
     /// What the guard has counted so far under these labels.
     fn checks(&mut self, key: &str, labels: &str) -> io::Result<u32> {
-        let metrics = self.metrics(key)?.ok_or_else(|| io::Error::other("refused"))?;
         let series = format!("metrics_guard_checks_total{{{labels}}} ");
-        let value = metrics.lines().find_map(|line| line.strip_prefix(&series)?.parse().ok());
-        value.ok_or_else(|| io::Error::other(format!("no `{series}` in {metrics}")))
+        self.guarded.find_sample(key, &series)?.ok_or_else(|| io::Error::other(format!("no `{series}`")))
     }
 
     /// How many requests but ours it has refused for a wrong key.
     fn refusals(&mut self, key: &str) -> io::Result<u32> {
-        Ok(self.checks(key, r#"key="",outcome="wrong""#)? - self.refused)
+        Ok(self.checks(key, r#"key="",outcome="wrong""#)? - self.guarded.refused())
     }
-}
-
-fn write_and_rename(file: &Path, text: &str) -> io::Result<()> {
-    let next = file.with_extension("next");
-    fs::write(&next, text)?;
-    fs::rename(next, file)
 }

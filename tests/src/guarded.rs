@@ -4,6 +4,7 @@ use std::{
     fs, io,
     net::SocketAddr,
     path::{Path, PathBuf},
+    str::FromStr,
     thread,
     time::{Duration, Instant},
 };
@@ -43,10 +44,19 @@ impl KeyFile {
     ///
     /// If it cannot be written.
     pub fn write(&self, keys: &[&str]) -> io::Result<()> {
-        let temporary = self.0.with_extension("new");
-        fs::write(&temporary, keys.join("\n") + "\n")?;
-        fs::rename(temporary, &self.0)
+        replace_file(&self.0, &(keys.join("\n") + "\n"))
     }
+}
+
+/// Puts a file with this text in the place of the one at `path`: under another name, and renamed.
+///
+/// # Errors
+///
+/// If it cannot be written.
+pub fn replace_file(path: &Path, text: &str) -> io::Result<()> {
+    let next = path.with_extension("next");
+    fs::write(&next, text)?;
+    fs::rename(next, path)
 }
 
 /// A server that is up, and how to ask it.
@@ -135,14 +145,23 @@ impl Guarded {
         Ok(())
     }
 
-    /// A sample of its guard's, as the server itself exports it; zero if it does not.
+    /// A sample of its guard's, if the server exports it.
     ///
     /// # Errors
     ///
     /// If it does not answer with its metrics.
-    pub fn sample(&mut self, key: &str, series: &str) -> io::Result<f64> {
+    pub fn find_sample<N: FromStr>(&mut self, key: &str, series: &str) -> io::Result<Option<N>> {
         let text = self.ask(key)?.ok_or_else(|| io::Error::other(format!("{:?} refuses the key", self.of)))?;
-        Ok(text.lines().find_map(|line| line.strip_prefix(series)?.trim().parse().ok()).unwrap_or_default())
+        Ok(text.lines().find_map(|line| line.strip_prefix(series)?.trim().parse().ok()))
+    }
+
+    /// The same; zero if it does not.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`find_sample`](Guarded::find_sample).
+    pub fn sample(&mut self, key: &str, series: &str) -> io::Result<f64> {
+        self.find_sample(key, series).map(Option::unwrap_or_default)
     }
 }
 

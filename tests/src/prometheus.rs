@@ -59,6 +59,12 @@ impl Version {
     }
 }
 
+/// Whether what cannot be had is an error: the variable `CI` is set, and not to `false`.
+#[must_use]
+pub fn is_ci() -> bool {
+    env::var_os("CI").is_some_and(|ci| !ci.is_empty() && ci != "false")
+}
+
 /// The program of a slot of get-prometheus.sh, out of `cache`, where the script puts it if it is not there. None if it
 /// cannot be had, which is said; where the variable `CI` is set, it is an error.
 ///
@@ -84,7 +90,7 @@ pub fn fetch_or_say_so(cache: &Path, slot: &str, program: &str) -> io::Result<Op
     }
     let problem = format!("NO {} of {slot}: see above what get-prometheus.sh says", program.display());
     eprintln!("{problem}");
-    if env::var_os("CI").is_some_and(|ci| !ci.is_empty() && ci != "false") {
+    if is_ci() {
         return Err(io::Error::other(problem));
     }
     Ok(None)
