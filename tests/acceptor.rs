@@ -1,4 +1,5 @@
-//! TLS for the examples whose server has none of itself, and what it knows of the other end: a module of each, by path.
+//! TLS for the examples whose server has none of itself, and what it knows of the other end: a module of each, by
+//! a link.
 //!
 //! A certificate for the server, a CA for clients, and a client's certificate with a name, to try it with (OpenSSL 3):
 //!

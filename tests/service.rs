@@ -1,4 +1,5 @@
-//! What the examples of all adapters serve, so that they differ in nothing but the server: a module of each, by path.
+//! What the examples of all adapters serve, so that they differ in nothing but the server: a module of
+//! each, by a link, so that a packaged crate has it too.
 
 use std::{
     error::Error,
@@ -137,12 +138,9 @@ impl Instruments {
     }
 }
 
-/// Says what a service should say when it starts: what its guard puts up with, and where it listens.
+/// Says what a service should say when it starts: where it listens.
 #[allow(dead_code)]
-pub(crate) fn announce(guard: &Guard, key_for_this_run: Option<&str>, scheme: &str, address: SocketAddr) {
-    for warning in guard.warnings() {
-        eprintln!("warning: {warning}");
-    }
+pub(crate) fn announce(key_for_this_run: Option<&str>, scheme: &str, address: SocketAddr) {
     println!("listening on {scheme}://{address}");
     if let Some(key) = key_for_this_run {
         print_how_to_use(key, scheme, address);

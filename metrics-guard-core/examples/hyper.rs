@@ -27,7 +27,7 @@ use metrics_guard_core::{Guard, Peer, Settings, guard_metrics};
 use service::Instruments;
 use tokio::net::TcpListener;
 
-#[path = "../../tests/service.rs"]
+#[path = "shared/service.rs"]
 mod service;
 
 type Answer = Response<Full<Bytes>>;
@@ -95,7 +95,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
 
     let instruments = Instruments::new()?;
     let (guard, key_for_this_run) = instruments.guard(|| Ok(Settings::from_env()))?;
-    service::announce(&guard, key_for_this_run.as_deref(), "http", address);
+    service::announce(key_for_this_run.as_deref(), "http", address);
     let service = Service { guard, instruments };
     loop {
         let (stream, address) = listener.accept().await?;

@@ -8,7 +8,7 @@
 //! ```
 //!
 //! To let only a Prometheus with a certificate of its own ask, set `TLS_CLIENT_CA_FILE` to the CA that signed it, and
-//! `METRICS_VERIFICATION_CLIENT_NAMES` to a name in it; tests/acceptor.rs says how to make both.
+//! `METRICS_VERIFICATION_CLIENT_NAMES` to a name in it; shared/acceptor.rs says how to make both.
 
 use std::{convert::Infallible, env, error::Error, net::Ipv4Addr};
 
@@ -22,9 +22,9 @@ use metrics_guard_core::{Guard, Settings, guard_metrics};
 use service::Instruments;
 use tokio::net::TcpListener;
 
-#[path = "../../tests/acceptor.rs"]
+#[path = "shared/acceptor.rs"]
 mod acceptor;
-#[path = "../../tests/service.rs"]
+#[path = "shared/service.rs"]
 #[allow(dead_code)] // it has more for the examples without TLS
 mod service;
 
@@ -65,7 +65,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
     let tls = acceptor::acceptor()?;
     let port = env::var("PORT").map_or(Ok(8443), |port| port.parse())?;
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, port)).await?;
-    service::announce(&guard, key_for_this_run.as_deref(), "https", listener.local_addr()?);
+    service::announce(key_for_this_run.as_deref(), "https", listener.local_addr()?);
     let service = Service { guard, instruments };
     loop {
         let (stream, address) = listener.accept().await?;

@@ -27,7 +27,7 @@ use rocket::{
 };
 use service::Instruments;
 
-#[path = "../../tests/service.rs"]
+#[path = "shared/service.rs"]
 mod service;
 
 #[get("/")]

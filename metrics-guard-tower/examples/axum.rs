@@ -29,7 +29,7 @@ use metrics_guard_tower::{Guard, MetricsGuardLayer, Settings};
 use service::Instruments;
 use tokio::net::TcpListener;
 
-#[path = "../../tests/service.rs"]
+#[path = "shared/service.rs"]
 mod service;
 
 async fn metrics(State(instruments): State<Instruments>) -> Result<impl IntoResponse, StatusCode> {
@@ -67,7 +67,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
 
     let instruments = Instruments::new()?;
     let (guard, key_for_this_run) = instruments.guard(|| Ok(Settings::from_env()))?;
-    service::announce(&guard, key_for_this_run.as_deref(), "http", address);
+    service::announce(key_for_this_run.as_deref(), "http", address);
     let router = router(guard, instruments);
     // With the address of who asks, for a guard with networks.
     axum::serve(listener, router.into_make_service_with_connect_info::<SocketAddr>()).await?;

@@ -9,7 +9,7 @@
 //! ```
 //!
 //! To let only a Prometheus with a certificate of its own ask, set `TLS_CLIENT_CA_FILE` to the CA that signed it, and
-//! `METRICS_VERIFICATION_CLIENT_NAMES` to a name in it; tests/acceptor.rs says how to make both.
+//! `METRICS_VERIFICATION_CLIENT_NAMES` to a name in it; shared/acceptor.rs says how to make both.
 
 use std::{env, error::Error, net::Ipv4Addr};
 
@@ -30,9 +30,9 @@ use service::Instruments;
 use tokio::net::TcpListener;
 use tower_service::Service as _;
 
-#[path = "../../tests/acceptor.rs"]
+#[path = "shared/acceptor.rs"]
 mod acceptor;
-#[path = "../../tests/service.rs"]
+#[path = "shared/service.rs"]
 #[allow(dead_code)] // it has more for the example without TLS
 mod service;
 
@@ -55,7 +55,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
     let tls = acceptor::acceptor()?;
     let port = env::var("PORT").map_or(Ok(8443), |port| port.parse())?;
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, port)).await?;
-    service::announce(&guard, key_for_this_run.as_deref(), "https", listener.local_addr()?);
+    service::announce(key_for_this_run.as_deref(), "https", listener.local_addr()?);
     let router = Router::new()
         .route("/metrics", get(metrics))
         .route("/", get(|| async { service::INDEX }))

@@ -15,7 +15,7 @@ use service::Instruments;
 use tokio::net::TcpListener;
 use warp::{Filter, Rejection, Reply, http::StatusCode};
 
-#[path = "../../tests/service.rs"]
+#[path = "shared/service.rs"]
 mod service;
 
 #[guard_metrics]
@@ -73,7 +73,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
 
     let instruments = Instruments::new()?;
     let (guard, key_for_this_run) = instruments.guard(|| Ok(Settings::from_env()))?;
-    service::announce(&guard, key_for_this_run.as_deref(), "http", address);
+    service::announce(key_for_this_run.as_deref(), "http", address);
     let routes = routes(MetricsGuard::with(guard), instruments);
     warp::serve(routes).incoming(listener).run().await;
     Ok(())
