@@ -323,7 +323,7 @@ fn texts([accepted, wrong]: &[String; 2]) -> Vec<String> {
     for setting in Setting::ALL {
         let mut settings = Settings::default();
         if !matches!(setting, Setting::Key | Setting::KeyFile) {
-            settings.set(Setting::Key, Place::Variable("KEY"), accepted.into()).unwrap();
+            settings.set(Setting::Key, Place::Variable("KEY".into()), accepted.into()).unwrap();
         }
         // With the slash, it is nothing but a key.
         let mut set = || settings.set(*setting, Place::Field("field".into()), format!("{wrong}/").into());

@@ -76,8 +76,8 @@ fn a_bad_configuration_does_not_start() {
             "METRICS_VERIFICATION_KEY: the key is a known sample",
         ),
         (&[("METRICS_VERIFICATION_KEY", &with_space)], "METRICS_VERIFICATION_KEY: the key has a space"),
-        (&[("METRICS_VERIFICATION_KEY_FILE", &missing)], "no_such_key: the key file cannot be read"),
-        (&[("METRICS_VERIFICATION_KEY_FILE", KEY)], "METRICS_VERIFICATION_KEY_FILE: the key file cannot be read"),
+        (&[("METRICS_VERIFICATION_KEY_FILE", &missing)], "no_such_key: there is no such file"),
+        (&[("METRICS_VERIFICATION_KEY_FILE", KEY)], "METRICS_VERIFICATION_KEY_FILE: there is no such file"),
         (
             &[("METRICS_VERIFICATION_KEY", KEY), ("METRICS_VERIFICATION_HEADER", "X Key")],
             "METRICS_VERIFICATION_HEADER: not the name",
@@ -93,6 +93,10 @@ fn a_bad_configuration_does_not_start() {
         (
             &[("METRICS_VERIFICATION_KEY", KEY), ("METRICS_VERIFICATION_CLIENT_NAMES", "")],
             "METRICS_VERIFICATION_CLIENT_NAMES: no client name is listed",
+        ),
+        (
+            &[("METRICS_VERIFICATION_KEY", KEY), ("METRICS_VERIFICATION_NETWORK", "10.0.0.0/8")],
+            "METRICS_VERIFICATION_NETWORK: is not known here",
         ),
         (&[("METRICS_VERIFICATION_DISABLED", "yes")], "METRICS_VERIFICATION_DISABLED: must be `true` or `false`"),
     ];

@@ -106,6 +106,7 @@ pub struct Settings {
     networks: Option<Found<OsString>>,
     client_names: Option<Found<OsString>>,
     disabled: Option<Found<OsString>>,
+    unknown: Option<Place>,
 }
 
 struct Found<T> {
@@ -114,13 +115,17 @@ struct Found<T> {
 }
 
 impl Settings {
-    /// The settings that the environment holds, by the names in [`Setting::variable`].
+    /// The settings that the environment holds, by the names in [`Setting::variable`]. Another name that begins like those is
+    /// an error of the guard: a layer must not be missing because its name was mistyped.
     #[must_use]
     pub fn from_env() -> Settings {
         let mut settings = Settings::default();
-        for &setting in Setting::ALL {
-            if let Some(value) = std::env::var_os(setting.variable()) {
-                settings.put(setting, Place::Variable(setting.variable()), value);
+        for (name, value) in std::env::vars_os() {
+            let Some(name) = name.to_str().filter(|name| name.starts_with("METRICS_VERIFICATION_")) else { continue };
+            if let Some(&setting) = Setting::ALL.iter().find(|setting| setting.variable() == name) {
+                settings.put(setting, Place::Variable(setting.variable().into()), value);
+            } else {
+                settings.unknown = Some(Place::Variable(name.replace(char::is_control, "?").into()));
             }
         }
         settings
@@ -173,6 +178,9 @@ impl Settings {
     ///
     /// As for [`guard`](Settings::guard).
     pub fn builder(self) -> Result<GuardBuilder, ConfigError> {
+        if let Some(place) = self.unknown {
+            return Err(ConfigError::new(place, Problem::UnknownField));
+        }
         // A disabled guard has no use for keys, but for the rest: scrapers go on sending the parameter that logs must not
         // show, and a bad name shall not come as a surprise on the day that the guard is enabled again.
         let mut builder = if self.is_disabled()? { GuardBuilder::disabled() } else { self.keys()? };
@@ -203,7 +211,7 @@ impl Settings {
                 // Whoever sets the path to the key itself must not find it in the log.
                 if is_plainly_a_path(path) { error } else { ConfigError::new(place.clone(), error.problem().clone()) }
             }),
-            (None, None) => Err(ConfigError::new(Place::Variable(Setting::Key.variable()), Problem::NoKey)),
+            (None, None) => Err(ConfigError::new(Place::Variable(Setting::Key.variable().into()), Problem::NoKey)),
         }
     }
 

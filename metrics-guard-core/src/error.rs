@@ -31,7 +31,7 @@ pub enum Place {
     /// A function of this crate, or its argument.
     Argument(&'static str),
     /// An environment variable.
-    Variable(&'static str),
+    Variable(Cow<'static, str>),
     /// A field of a configuration file, described so that its user finds it.
     Field(Cow<'static, str>),
     /// A file.
@@ -44,8 +44,7 @@ impl fmt::Display for Place {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Place::Argument(function) => f.write_str(function),
-            Place::Variable(name) => f.write_str(name),
-            Place::Field(name) => f.write_str(name),
+            Place::Variable(name) | Place::Field(name) => f.write_str(name),
             Place::File(path) => shown(path).fmt(f),
             Place::Line(path, line) => write!(f, "{}, line {line}", shown(path)),
         }
@@ -114,7 +113,7 @@ pub enum Problem {
     NotAString,
     /// Not a table, in a configuration file where one is expected.
     NotATable,
-    /// A field that means nothing here.
+    /// A field, or a variable by a name like those of [`Setting`], that means nothing here.
     UnknownField,
     /// A file that could not be read.
     Unreadable(io::ErrorKind),
@@ -219,8 +218,12 @@ impl fmt::Display for Problem {
             Problem::NotAString => f.write_str("must be a string; put it in quotes"),
             Problem::NotATable => f.write_str("must be a table with fields such as `key_file`"),
             Problem::UnknownField => f.write_str("is not known here; remove it, or correct its name"),
+            Problem::Unreadable(io::ErrorKind::NotFound) => f.write_str(
+                "there is no such file; a relative path begins at the working directory, or if it stands in a file, at \
+                 the folder of that",
+            ),
             Problem::Unreadable(kind) => {
-                write!(f, "the key file cannot be read ({kind}); check that it is there and that this process may read it")
+                write!(f, "the key file cannot be read ({kind}); check that this process may read it")
             }
             Problem::NotAFile => f.write_str("a directory, a pipe or a device; the key file must be a regular file"),
             Problem::FileTooLarge => write!(
@@ -254,6 +257,9 @@ pub enum Warning {
     NotFollowed(PathBuf, io::ErrorKind),
     /// The list of networks found here has one that holds every address of its family.
     AllAddresses(Place),
+    /// A request was refused for the list of networks or names found here, since the server told no [`Peer`](crate::Peer).
+    /// Said once.
+    NoPeer(Place),
 }
 
 impl Warning {
@@ -265,7 +271,7 @@ impl Warning {
             | Warning::ReadableByAll(_)
             | Warning::Stale(_)
             | Warning::NotFollowed(..) => true,
-            Warning::Disabled | Warning::AllAddresses(_) => false,
+            Warning::Disabled | Warning::AllAddresses(_) | Warning::NoPeer(_) => false,
         }
     }
 }
@@ -307,6 +313,12 @@ impl fmt::Display for Warning {
                     "{place}: a network with the prefix length 0 lets every IPv4 or every IPv6 address ask; remove it, or the list"
                 )
             }
+            Warning::NoPeer(place) => write!(
+                f,
+                "{place}: a request was refused, and so may be all, since the server does not tell the guard who asks; on \
+                 axum serve with `into_make_service_with_connect_info::<SocketAddr>()`, and let a server of your own put a \
+                 `Peer` into the request's extensions"
+            ),
         }
     }
 }

@@ -29,7 +29,10 @@ use std::{
     borrow::Cow,
     fmt,
     path::{self, Path},
-    sync::Arc,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
 };
 
 use http::{
@@ -43,6 +46,7 @@ use crate::{
     credentials::Sources,
     denied::Denied,
     error::{ConfigError, Place, Problem, Warning},
+    hooks::Hooks,
     key::KeyRing,
     key_file,
     labels::Labels,
@@ -74,6 +78,8 @@ struct Policy {
     sources: Sources,
     observers: Observers,
     warnings: Vec<Warning>,
+    hooks: Arc<Hooks>,
+    has_told_of_no_peer: AtomicBool,
 }
 
 /// What a request must show.
@@ -219,7 +225,7 @@ impl Guard {
         self.0.keys()?.file()
     }
 
-    /// What is accepted, but should be seen to: log these when the service starts. Later ones are for
+    /// What was accepted, but should be seen to, as it was told when the guard was built: see
     /// [`on_warning`](GuardBuilder::on_warning).
     #[must_use]
     pub fn warnings(&self) -> &[Warning] {
@@ -295,13 +301,26 @@ impl Policy {
             Access::Key { keys, names } => (Some(keys), names.as_ref()),
             Access::Certificate { names } => (None, Some(names)),
         };
-        if self.networks.as_ref().is_some_and(|(_, networks)| !networks.contain(head.peer())) {
+        if let Some((place, networks)) = &self.networks
+            && !networks.contain(head.peer())
+        {
+            self.tell_of_no_peer(head, Some(place));
             return Err(Denied::ADDRESS);
         }
         if names.is_some_and(|names| !names.include_one_of(head.peer())) {
+            self.tell_of_no_peer(head, self.names_found_at.as_ref());
             return Err(Denied::CERTIFICATE);
         }
         Ok(keys)
+    }
+
+    /// Whoever builds the server has to know, and once will do: who is refused can ask as often as he likes.
+    fn tell_of_no_peer(&self, head: &impl RequestHead, place: Option<&Place>) {
+        if let (Some(place), None) = (place, head.peer())
+            && !self.has_told_of_no_peer.swap(true, Ordering::Relaxed)
+        {
+            self.hooks.tell(&[Warning::NoPeer(place.clone())]);
+        }
     }
 }
 
@@ -395,19 +414,17 @@ impl GuardBuilder {
         self
     }
 
-    /// Calls `hook` with what an operator should know of keys that change later: a key file that became unusable, once a
-    /// problem, and what [`warnings`](Guard::warnings) would have said of the new keys.
+    /// Calls `hook` with what an operator should know: at [`build`](GuardBuilder::build) with what is accepted but should be
+    /// seen to, later with what is wrong with the key file, once a problem, and with new keys.
     ///
-    /// All hooks are called, in the thread that looked at the file or called for new keys. Without one, and without a
-    /// subscriber for the feature `tracing`, such warnings go to the standard error.
+    /// All hooks are called, in the thread where it was noticed. Without one, and without a subscriber for the feature
+    /// `tracing`, warnings go to the standard error.
     pub fn on_warning(self, hook: impl Fn(&Warning) + Send + Sync + 'static) -> GuardBuilder {
-        if let Some(keys) = self.0.keys() {
-            keys.on_warning(hook);
-        }
+        self.0.hooks.add(hook);
         self
     }
 
-    /// The guard. One with a key file follows it from now on.
+    /// The guard. It tells what it [warns of](GuardBuilder::on_warning), and one with a key file follows it from now on.
     pub fn build(mut self) -> Guard {
         if let Access::Key { keys, .. } = &self.0.access
             && let Err(warning) = keys.follow()
@@ -416,20 +433,30 @@ impl GuardBuilder {
         }
         let guard = Guard(Arc::new(self.0));
         observe::guard(guard.key_file().as_ref());
+        guard.0.hooks.tell(guard.warnings());
         guard
     }
 
     fn with(keys: Keys, warnings: Vec<Warning>) -> GuardBuilder {
-        GuardBuilder::of(Access::Key { keys: Arc::new(keys), names: None }, warnings)
+        let hooks = Arc::clone(keys.hooks());
+        GuardBuilder::of(Access::Key { keys: Arc::new(keys), names: None }, warnings, hooks)
     }
 
     pub(crate) fn disabled() -> GuardBuilder {
-        GuardBuilder::of(Access::Open, vec![Warning::Disabled])
+        GuardBuilder::of(Access::Open, vec![Warning::Disabled], Arc::default())
     }
 
-    fn of(access: Access, warnings: Vec<Warning>) -> GuardBuilder {
-        let (sources, observers) = (Sources::default(), Observers::default());
-        GuardBuilder(Policy { access, networks: None, names_found_at: None, sources, observers, warnings })
+    fn of(access: Access, warnings: Vec<Warning>, hooks: Arc<Hooks>) -> GuardBuilder {
+        GuardBuilder(Policy {
+            access,
+            networks: None,
+            names_found_at: None,
+            sources: Sources::default(),
+            observers: Observers::default(),
+            warnings,
+            hooks,
+            has_told_of_no_peer: AtomicBool::new(false),
+        })
     }
 
     pub(crate) fn networks_found_at(

@@ -13,6 +13,7 @@ mod error;
 #[cfg(feature = "tracing")]
 mod events;
 mod guard;
+mod hooks;
 mod in_force;
 mod key;
 mod key_file;

@@ -36,8 +36,6 @@
 use std::{
     convert::Infallible,
     fmt,
-    io::{self, Write},
-    panic::{self, AssertUnwindSafe},
     path::{Path, PathBuf},
     sync::{
         Arc, Mutex, MutexGuard, OnceLock, PoisonError, Weak,
@@ -49,6 +47,7 @@ use std::{
 
 use crate::{
     error::{ConfigError, Place, Problem, Warning},
+    hooks::{Hooks, contained},
     in_force::InForce,
     key::KeyRing,
     key_file::{self, Content},
@@ -101,10 +100,8 @@ impl KeyFile {
 pub(crate) struct Keys {
     in_force: InForce,
     file: Option<Followed>,
-    hooks: Mutex<Vec<Hook>>,
+    hooks: Arc<Hooks>,
 }
-
-type Hook = Arc<dyn Fn(&Warning) + Send + Sync>;
 
 struct Followed {
     path: PathBuf,
@@ -126,7 +123,7 @@ struct News {
 
 impl Keys {
     pub(crate) fn fixed(ring: &KeyRing) -> Keys {
-        Keys { in_force: InForce::new(ring), file: None, hooks: Mutex::default() }
+        Keys { in_force: InForce::new(ring), file: None, hooks: Arc::default() }
     }
 
     /// The keys that `path` was found to hold. They do not follow it yet.
@@ -135,7 +132,7 @@ impl Keys {
         let checked = SystemTime::now();
         let seen = KeyFile { path: path.clone(), checked, modified: content.modified, problem: None };
         let file = Followed { path, seen: seen.into(), last_read: content.ring.into(), alive: OnceLock::new() };
-        Keys { in_force, file: Some(file), hooks: Mutex::default() }
+        Keys { in_force, file: Some(file), hooks: Arc::default() }
     }
 
     pub(crate) fn in_force(&self) -> &InForce {
@@ -146,14 +143,15 @@ impl Keys {
         self.file.as_ref().map(|file| lock(&file.seen).clone())
     }
 
-    pub(crate) fn on_warning(&self, hook: impl Fn(&Warning) + Send + Sync + 'static) {
-        lock(&self.hooks).push(Arc::new(hook));
+    /// Who is told what is wrong with the keys.
+    pub(crate) fn hooks(&self) -> &Arc<Hooks> {
+        &self.hooks
     }
 
     pub(crate) fn replace(&self, mut ring: KeyRing) {
         let warnings = ring.take_warnings();
         self.in_force.replace(&ring);
-        self.warn(&warnings);
+        self.hooks.tell(&warnings);
     }
 
     /// Reads the key file now, and puts its keys in force.
@@ -200,7 +198,7 @@ impl Keys {
     }
 
     fn tell(&self, News { file, has_new_keys, is_mended, warnings }: News) {
-        self.warn(&warnings);
+        self.hooks.tell(&warnings);
         if is_mended {
             contained(|| observe::mended(&file));
         }
@@ -208,23 +206,6 @@ impl Keys {
             contained(|| observe::new_keys(&file));
         }
         contained(|| observe::key_file(&file));
-    }
-
-    fn warn(&self, warnings: &[Warning]) {
-        if warnings.is_empty() {
-            return;
-        }
-        let hooks = lock(&self.hooks).clone();
-        for warning in warnings {
-            for hook in &hooks {
-                contained(|| hook(warning));
-            }
-            let is_told = contained(|| observe::warning(warning)).unwrap_or_default();
-            if !is_told && hooks.is_empty() {
-                // If that is closed, there is nobody left to tell.
-                let _ = writeln!(io::stderr(), "warning: metrics-guard: {warning}");
-            }
-        }
     }
 
     /// Starts to follow the key file, if there is one, until the last owner of these keys is gone.
@@ -305,11 +286,6 @@ fn keep_fresh(keys: &Weak<Keys>, end: &Receiver<Infallible>) {
         let Some(keys) = keys.upgrade() else { return };
         keys.refresh(SETTLED);
     }
-}
-
-/// Calls what is not ours. If it panics, it has said so: it must be the end neither of the thread nor of other news.
-fn contained<T>(call: impl FnOnce() -> T) -> Option<T> {
-    panic::catch_unwind(AssertUnwindSafe(call)).ok()
 }
 
 /// A thread that panicked with the lock has left nothing half done: nothing that is done under lock can panic half-way.
@@ -457,7 +433,7 @@ mod tests {
         let path = folder.path().join("metrics_key");
         fs::write(&path, &first).unwrap();
         let keys = Keys::of_file(path.clone(), key_file::read(&path).unwrap());
-        keys.on_warning(|_| ()); // there are hundreds
+        keys.hooks().add(|_| ()); // there are hundreds
         let subject = Subject { folder, keys, whole: Mutex::new(vec![ring(&first)]), is_over: AtomicBool::new(false) };
 
         thread::scope(|scope| {

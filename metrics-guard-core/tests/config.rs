@@ -91,7 +91,7 @@ fn case_39_short_and_sample_keys() {
         assert_eq!(problem(&[("METRICS_VERIFICATION_KEY", sample)]), Problem::Sample);
     }
     let short = from(&[("METRICS_VERIFICATION_KEY", &KEY[..31])]).unwrap();
-    assert_eq!(short.warnings(), [Warning::ShortKey(Place::Variable("METRICS_VERIFICATION_KEY"))]);
+    assert_eq!(short.warnings(), [Warning::ShortKey(Place::Variable("METRICS_VERIFICATION_KEY".into()))]);
     assert_eq!(from(&[("METRICS_VERIFICATION_KEY", KEY)]).unwrap().warnings(), []);
 }
 
@@ -157,12 +157,12 @@ fn case_42_files_that_cannot_be_read() {
 fn case_46_two_places() {
     let (_folder, path) = file(KEY.as_bytes());
     let both = [("METRICS_VERIFICATION_KEY", OTHER), ("METRICS_VERIFICATION_KEY_FILE", path.to_str().unwrap())];
-    assert_eq!(problem(&both), Problem::GivenTwice(Place::Variable("METRICS_VERIFICATION_KEY_FILE")));
+    assert_eq!(problem(&both), Problem::GivenTwice(Place::Variable("METRICS_VERIFICATION_KEY_FILE".into())));
 
     let mut settings = Settings::default();
-    settings.set(Setting::Query, Place::Variable("METRICS_VERIFICATION_QUERY"), "key".into()).unwrap();
+    settings.set(Setting::Query, Place::Variable("METRICS_VERIFICATION_QUERY".into()), "key".into()).unwrap();
     let error = settings.set(Setting::Query, Place::Field("query".into()), "key".into()).unwrap_err();
-    assert_eq!(error.problem(), &Problem::GivenTwice(Place::Variable("METRICS_VERIFICATION_QUERY")));
+    assert_eq!(error.problem(), &Problem::GivenTwice(Place::Variable("METRICS_VERIFICATION_QUERY".into())));
 }
 
 #[cfg(unix)]

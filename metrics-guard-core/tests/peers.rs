@@ -136,7 +136,7 @@ fn the_environment_says_who_may_ask() {
         (NAMES, "a.example, *.example", Problem::NotAClientName(2)),
     ] {
         let error = with(variable, value).unwrap_err();
-        assert_eq!((error.problem(), error.place()), (&expected, &Place::Variable(variable)), "{value}");
+        assert_eq!((error.problem(), error.place()), (&expected, &Place::Variable(variable.into())), "{value}");
     }
     // Neither error shows what was set: it may be the key.
     for variable in [NETWORKS, NAMES] {
@@ -144,7 +144,7 @@ fn the_environment_says_who_may_ask() {
         assert!(!error.to_string().contains(WRONG), "{error}");
     }
     let all = with(NETWORKS, "10.0.0.0/8, 0.0.0.0/0").unwrap();
-    assert_eq!(all.warnings(), [Warning::AllAddresses(Place::Variable(NETWORKS))]);
+    assert_eq!(all.warnings(), [Warning::AllAddresses(Place::Variable(NETWORKS.into()))]);
     // Never instead of a key.
     assert_eq!(from(&[(NETWORKS, "10.0.0.0/8")]).unwrap_err().problem(), &Problem::NoKey);
     assert_eq!(from(&[(NAMES, NAME)]).unwrap_err().problem(), &Problem::NoKey);
@@ -160,10 +160,10 @@ fn a_second_list_is_not_taken_for_the_first() {
     assert!(given_twice(named().instead_of_key().unwrap().require_client_name(["other.example"]).unwrap_err()));
     let mut settings = Settings::default();
     for (setting, value) in [(Setting::Key, KEY), (Setting::Networks, "10.0.0.0/8")] {
-        settings.set(setting, Place::Variable(setting.variable()), value.into()).unwrap();
+        settings.set(setting, Place::Variable(setting.variable().into()), value.into()).unwrap();
     }
     let error = settings.builder().unwrap().allow_networks(["203.0.113.0/24"]).unwrap_err();
-    assert_eq!(error.problem(), &Problem::GivenTwice(Place::Variable(NETWORKS)));
+    assert_eq!(error.problem(), &Problem::GivenTwice(Place::Variable(NETWORKS.into())));
 }
 
 #[test]

@@ -81,8 +81,8 @@ impl MetricsGuard {
         MetricsGuard { guard: None, mounts: Vec::new() }
     }
 
-    /// A guard made by hand. Neither the environment nor Rocket's configuration is read, and what is wrong with a key file later
-    /// is in Rocket's log only if the guard's [`on_warning`](crate::GuardBuilder::on_warning) puts it there.
+    /// A guard made by hand. Neither the environment nor Rocket's configuration is read, and what the guard warns of is in
+    /// Rocket's log only if its [`on_warning`](crate::GuardBuilder::on_warning) puts it there.
     pub fn with(guard: Guard) -> MetricsGuard {
         MetricsGuard { guard: Some(guard), mounts: Vec::new() }
     }
@@ -153,9 +153,6 @@ impl Fairing for MetricsGuard {
                 return Err(rocket);
             }
         };
-        for warning in guard.warnings() {
-            warn!("metrics-guard: {warning}");
-        }
         if guard.requires_client_name() && !asks_for_certificates(rocket.figment()) {
             warn!(
                 "metrics-guard: nobody can read the metrics: a client certificate is required, and Rocket asks for none."

@@ -57,9 +57,6 @@ fn config() -> Result<String, Box<dyn Error>> {
         .find(|(name, _)| *name == scraper)
         .ok_or_else(|| format!("--scraper: write one of {}", SCRAPERS.map(|(name, _)| name).join(", ")))?;
     let guard = guard()?;
-    for warning in guard.warnings() {
-        eprintln!("warning: {warning}");
-    }
     Ok(write(&Job::new(&scraper, arguments, &guard)?)?)
 }
 

@@ -7,7 +7,7 @@ pub(crate) fn from(variables: &[(&str, &str)]) -> Result<Guard, ConfigError> {
     let mut settings = Settings::default();
     for (variable, value) in variables {
         let setting = Setting::ALL.iter().copied().find(|setting| setting.variable() == *variable).unwrap();
-        settings.set(setting, Place::Variable(setting.variable()), value.into()).unwrap();
+        settings.set(setting, Place::Variable(setting.variable().into()), value.into()).unwrap();
     }
     settings.guard()
 }

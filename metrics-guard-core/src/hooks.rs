@@ -1,0 +1,76 @@
+//! Who is told of a [`Warning`].
+//!
+//! ```
+//! use std::sync::mpsc;
+//! use http::Request;
+//! use metrics_guard_core::{Guard, Key, Warning};
+//! # let secret = "7d1f0c5b9a3e48f2b6a0d4c8e1f75392";
+//!
+//! let (sender, warnings) = mpsc::channel();
+//! let guard = Guard::builder(Key::new(secret)?)
+//!     .allow_networks(["10.0.0.0/8"])?
+//!     .on_warning(move |warning| drop(sender.send(warning.clone())))
+//!     .build();
+//!
+//! // No server says who asks: once, the operator hears why all are refused.
+//! let scrape = Request::get("/metrics").header("X-Metrics-Key", secret).body(())?;
+//! assert!(guard.check(&scrape).is_err());
+//! assert!(guard.check(&scrape).is_err());
+//! assert!(matches!(warnings.try_iter().collect::<Vec<_>>()[..], [Warning::NoPeer(_)]));
+//!
+//! let (mut parts, ()) = scrape.into_parts();
+//! parts.extensions.insert(metrics_guard_core::Peer::at(([10, 0, 0, 1], 40000).into()));
+//! assert!(guard.check(&parts).is_ok());
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+
+use std::{
+    fmt,
+    io::{self, Write},
+    panic::{self, AssertUnwindSafe},
+    sync::{Arc, Mutex, PoisonError},
+};
+
+use crate::{error::Warning, observe};
+
+type Hook = Arc<dyn Fn(&Warning) + Send + Sync>;
+
+/// The hooks of one guard.
+#[derive(Default)]
+pub(crate) struct Hooks(Mutex<Vec<Hook>>);
+
+impl Hooks {
+    pub(crate) fn add(&self, hook: impl Fn(&Warning) + Send + Sync + 'static) {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).push(Arc::new(hook));
+    }
+
+    /// Tells the hooks, and whoever listens to events; or the standard error, where nobody has asked for warnings.
+    pub(crate) fn tell(&self, warnings: &[Warning]) {
+        if warnings.is_empty() {
+            return;
+        }
+        // Without the lock, since a hook may do anything.
+        let hooks = self.0.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        for warning in warnings {
+            for hook in &hooks {
+                contained(|| hook(warning));
+            }
+            let is_told = contained(|| observe::warning(warning)).unwrap_or_default();
+            if !is_told && hooks.is_empty() {
+                // If that is closed, there is nobody left to tell.
+                let _ = writeln!(io::stderr(), "warning: metrics-guard: {warning}");
+            }
+        }
+    }
+}
+
+impl fmt::Debug for Hooks {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Hooks")
+    }
+}
+
+/// Calls what is not ours. If it panics, it has said so: it must be the end neither of the thread nor of other news.
+pub(crate) fn contained<T>(call: impl FnOnce() -> T) -> Option<T> {
+    panic::catch_unwind(AssertUnwindSafe(call)).ok()
+}
