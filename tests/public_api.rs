@@ -1,0 +1,94 @@
+//! What the published crates offer is what `tests/api` lists: a change to it is seen by who makes it, and in the review.
+//!
+//! rustdoc says it, as JSON, which only a nightly compiler writes without being asked twice. The lists are of every feature,
+//! without what is implemented for any type, and without what no program can see of an automatic trait.
+
+use std::{
+    collections::BTreeSet,
+    error::Error,
+    fs,
+    path::{Path, PathBuf},
+    process::Command,
+};
+
+/// The crates, and those of others whose items are a part of what they offer. A new one is a decision: its new major version
+/// is one of ours. CONTRIBUTING.md has the reason of each.
+const CRATES: [(&str, &[&str]); 5] = [
+    ("metrics-guard-core", &["http"]),
+    ("metrics-guard-macros", &[]),
+    ("metrics-guard-rocket", &["figment", "metrics_guard_core", "rocket"]),
+    (
+        "metrics-guard-tower",
+        &["axum_core", "http", "metrics_guard_core", "pin_project_lite", "tower_layer", "tower_service"],
+    ),
+    ("metrics-guard-warp", &["metrics_guard_core", "warp"]),
+];
+
+/// The text of the JSON, and so of the lists, is that of one compiler.
+#[rustversion::attr(not(stable(1.95)), ignore = "the lists are as Rust 1.95 writes them")]
+#[test]
+fn the_public_api_is_as_listed() -> Result<(), Box<dyn Error>> {
+    let mut changed = String::new();
+    for (package, others) in CRATES {
+        let api = public_api(package)?;
+        assert_eq!(
+            foreign_crates(&api, package),
+            others.iter().copied().collect(),
+            "crates whose items {package} offers"
+        );
+        let list = Path::new(env!("CARGO_MANIFEST_DIR")).join("api").join(package).with_extension("txt");
+        if std::env::var_os("API").is_some_and(|value| value == "overwrite") {
+            fs::write(&list, api)?;
+        } else {
+            changed += &difference(&fs::read_to_string(&list)?, &api);
+        }
+    }
+    assert!(
+        changed.is_empty(),
+        "the public API is another:\n{changed}If that is meant, API=overwrite lists it anew, and CHANGELOG.md says so."
+    );
+    Ok(())
+}
+
+/// One item a line.
+fn public_api(package: &str) -> Result<String, Box<dyn Error>> {
+    let target: PathBuf = Path::new(env!("CARGO_TARGET_TMPDIR")).with_file_name("api");
+    // Asks the stable rustdoc twice; and rustdoc alone, or all that a crate depends on would be built anew.
+    let rustdoc = Path::new(env!("CARGO_MANIFEST_DIR")).join("rustdoc");
+    let output = Command::new(env!("CARGO"))
+        .args(["rustdoc", "--quiet", "--package", package, "--lib", "--all-features", "--locked"])
+        .args(["--", "-Zunstable-options", "--output-format=json"])
+        .current_dir(concat!(env!("CARGO_MANIFEST_DIR"), "/.."))
+        .env("CARGO_TARGET_DIR", &target)
+        .env("RUSTDOC", rustdoc)
+        .output()?;
+    if !output.status.success() {
+        return Err(format!("rustdoc of {package}:\n{}", String::from_utf8_lossy(&output.stderr)).into());
+    }
+    let json = target.join("doc").join(package.replace('-', "_")).with_extension("json");
+    let api = public_api::Builder::from_rustdoc_json(json).omit_blanket_impls(true).build()?;
+    // Of no use to a program: unstable, or the compiler's own.
+    let unseen = ["core::marker::Freeze", "core::marker::StructuralPartialEq", "core::marker::UnsafeUnpin"];
+    let lines = api.items().map(ToString::to_string).filter(|line| !unseen.iter().any(|unseen| line.contains(unseen)));
+    Ok(lines.flat_map(|line| [line, "\n".to_owned()]).collect())
+}
+
+/// The crates that stand in front of a path's first `::`, but for Rust's own and this one.
+fn foreign_crates<'a>(api: &'a str, package: &str) -> BTreeSet<&'a str> {
+    let own = package.replace('-', "_");
+    let is_word = |c: char| c.is_ascii_alphanumeric() || c == '_';
+    let paths = api.split(|c| !is_word(c) && c != ':').filter(|word| !word.starts_with("::"));
+    let roots = paths.filter_map(|path| path.split_once("::")).map(|(root, _)| root);
+    let lower = roots.filter(|root| root.starts_with(|c: char| c.is_ascii_lowercase()));
+    lower.filter(|root| !["alloc", "core", "std", &own].contains(root)).collect()
+}
+
+/// The lines that only one of the two has.
+fn difference(listed: &str, now: &str) -> String {
+    let missing = |from: &str, sign: &str, other: &str| {
+        let other: BTreeSet<&str> = other.lines().collect();
+        let lines = from.lines().filter(|line| !other.contains(line));
+        lines.flat_map(|line| [sign, " ", line, "\n"]).collect::<String>()
+    };
+    missing(listed, "-", now) + &missing(now, "+", listed)
+}
