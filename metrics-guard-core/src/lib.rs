@@ -14,6 +14,8 @@ mod error;
 mod events;
 mod guard;
 mod hooks;
+#[cfg(any(doc, doctest, test))]
+pub mod guide;
 mod in_force;
 mod key;
 mod key_file;

@@ -1,4 +1,4 @@
-//! The scrape configuration in the README is what deploy/ has, and so is tried.
+//! The scrape configurations in the README and in the guide are what deploy/ has, and so are tried.
 
 use std::io;
 
@@ -7,22 +7,23 @@ use libtest_mimic::Trial;
 use crate::job::Job;
 
 const README: &str = include_str!("../../README.md");
+const LAYERS: &str = include_str!("../../metrics-guard-core/docs/guide/layers.md");
 
 pub(crate) fn trials() -> Vec<Trial> {
-    vec![Trial::test("the_readme_has_what_deploy_has", || Ok(check()?))]
+    vec![Trial::test("the_readme_and_the_guide_have_what_deploy_has", || Ok(check()?))]
 }
 
 fn check() -> io::Result<()> {
     let mut job = Job::of(include_str!("../../deploy/prometheus/credentials_file.yml"))?;
     job.replace("my-service:8000", "localhost:8000")?;
-    the_readme_has(&format!("scrape_configs:\n{}```\n", job.text()))?;
+    has(README, &format!("scrape_configs:\n{}```\n", job.text()))?;
 
     let job = Job::of(include_str!("../../deploy/prometheus/client_certificate.yml"))?;
     let tls = job.text().split_once("    tls_config:\n").and_then(|(_, rest)| rest.split_once("    static_configs:\n"));
     let (tls, _) = tls.ok_or_else(|| io::Error::other("no tls_config in client_certificate.yml"))?;
-    the_readme_has(&format!("    scheme: https\n    tls_config:\n{tls}```\n"))
+    has(LAYERS, &format!("    scheme: https\n    tls_config:\n{tls}```\n"))
 }
 
-fn the_readme_has(text: &str) -> io::Result<()> {
-    if README.contains(text) { Ok(()) } else { Err(io::Error::other(format!("this is not in the README:\n{text}"))) }
+fn has(page: &str, text: &str) -> io::Result<()> {
+    if page.contains(text) { Ok(()) } else { Err(io::Error::other(format!("this is in the page no more:\n{text}"))) }
 }

@@ -1,0 +1,130 @@
+//! How to guard metrics well: for who sets a guard up, and for who operates it. These pages are no API.
+//!
+//! - [threats]: what a guard stands against, what it promises, and what it leaves to others
+//! - [layers]: which of key, networks, client certificate, own listener and TLS to take
+//! - [rotation]: a new key without a restart and without a failed scrape
+//! - [troubleshooting]: each message by its text, with the cure
+//! - [`constant_time`]: what the time of a check tells, and the tests for it
+//! - [speed]: what a check costs, beside others
+//!
+//! The beginning, that is, a first service with its key and its scraper, is in the README of the repository; how to use
+//! a framework, on the pages of [Rocket](https://docs.rs/metrics-guard-rocket),
+//! [Warp](https://docs.rs/metrics-guard-warp) and [tower and axum](https://docs.rs/metrics-guard-tower).
+
+/// A page, and before it where its links to other pages lead. In the repository they lead to files, as the end of each
+/// file says; of two definitions of a link, the first counts, so that here they lead to modules, and rustdoc looks
+/// whether they do.
+macro_rules! page {
+    ($name:ident, $text:expr) => {
+        #[doc = "[threats]: crate::guide::threats"]
+        #[doc = "[layers]: crate::guide::layers"]
+        #[doc = "[rotation]: crate::guide::rotation"]
+        #[doc = "[troubleshooting]: crate::guide::troubleshooting"]
+        #[doc = "[constant_time]: crate::guide::constant_time"]
+        #[doc = "[speed]: crate::guide::speed"]
+        #[doc = ""]
+        #[doc = $text]
+        pub mod $name {}
+    };
+}
+
+page!(threats, include_str!("../docs/guide/threats.md"));
+page!(layers, include_str!("../docs/guide/layers.md"));
+page!(rotation, include_str!("../docs/guide/rotation.md"));
+page!(troubleshooting, include_str!("../docs/guide/troubleshooting.md"));
+page!(constant_time, include_str!("../docs/constant-time.md"));
+page!(speed, include_str!("../docs/speed.md"));
+
+#[cfg(test)]
+mod tests {
+    use std::{io::ErrorKind, iter, path::PathBuf};
+
+    use crate::{
+        config::Setting,
+        denied::{Denied, Reason},
+        error::{ConfigError, Place, Problem, Warning},
+    };
+
+    const PAGE: &str = include_str!("../docs/guide/troubleshooting.md");
+
+    /// One problem after the other, with the examples that the page has in their texts. A new one does not compile
+    /// until it has a place here, between two others.
+    fn after(problem: &Problem) -> Option<Problem> {
+        let key_file = || Place::Variable(Setting::KeyFile.variable());
+        Some(match problem {
+            Problem::NoKey => Problem::Blank,
+            Problem::Blank => Problem::Unsendable,
+            Problem::Unsendable => Problem::Sample,
+            Problem::Sample => Problem::PathAsKey,
+            Problem::PathAsKey => Problem::TooShort,
+            Problem::TooShort => Problem::TooLong,
+            Problem::TooLong => Problem::TooManyKeys,
+            Problem::TooManyKeys => Problem::SameLabel("current"),
+            Problem::SameLabel(_) => Problem::GivenTwice(key_file()),
+            Problem::GivenTwice(_) => Problem::FieldName,
+            Problem::FieldName => Problem::ParameterName,
+            Problem::ParameterName => Problem::NoNetwork,
+            Problem::NoNetwork => Problem::NotANetwork(2),
+            Problem::NotANetwork(_) => Problem::HostBits(2, "10.0.0.0/8".to_owned()),
+            Problem::HostBits(..) => Problem::MappedNetwork(2),
+            Problem::MappedNetwork(_) => Problem::NoClientName,
+            Problem::NoClientName => Problem::NotAClientName(2),
+            Problem::NotAClientName(_) => Problem::NoUseForKeys,
+            Problem::NoUseForKeys => Problem::NoKeyFile,
+            Problem::NoKeyFile => Problem::NotTrueOrFalse,
+            Problem::NotTrueOrFalse => Problem::NotAString,
+            Problem::NotAString => Problem::NotATable,
+            Problem::NotATable => Problem::UnknownField,
+            Problem::UnknownField => Problem::Unreadable(ErrorKind::NotFound),
+            Problem::Unreadable(ErrorKind::NotFound) => Problem::Unreadable(ErrorKind::PermissionDenied),
+            Problem::Unreadable(_) => Problem::NotAFile,
+            Problem::NotAFile => Problem::FileTooLarge,
+            Problem::FileTooLarge => Problem::Changing,
+            Problem::Changing => Problem::CutOff,
+            Problem::CutOff => return None,
+        })
+    }
+
+    /// As for problems.
+    fn after_warning(warning: &Warning) -> Option<Warning> {
+        let file = || PathBuf::from("accepted_keys");
+        Some(match warning {
+            Warning::Disabled => Warning::ShortKey(Place::Variable(Setting::Key.variable())),
+            Warning::ShortKey(_) => Warning::SameKey(Place::Line(file(), 2)),
+            Warning::SameKey(_) => Warning::ReadableByAll(file()),
+            Warning::ReadableByAll(_) => Warning::Stale(ConfigError::new(Place::File(file()), Problem::Blank)),
+            Warning::Stale(_) => Warning::NotFollowed(file(), ErrorKind::WouldBlock),
+            Warning::NotFollowed(..) => Warning::AllAddresses(Place::Variable(Setting::Networks.variable())),
+            Warning::AllAddresses(_) => return None,
+        })
+    }
+
+    fn denied(reason: Reason) -> Denied {
+        match reason {
+            Reason::Missing => Denied::MISSING,
+            Reason::Malformed => Denied::MALFORMED,
+            Reason::Wrong => Denied::WRONG,
+            Reason::Address => Denied::ADDRESS,
+            Reason::Certificate => Denied::CERTIFICATE,
+        }
+    }
+
+    #[test]
+    fn each_message_is_on_the_page_by_its_text() {
+        let problems = iter::successors(Some(Problem::NoKey), after).map(|problem| problem.to_string());
+        let warnings = iter::successors(Some(Warning::Disabled), after_warning).map(|warning| warning.to_string());
+        // At the beginning of a row, and without what is said of it.
+        let rows = problems.chain(warnings).map(|text| format!("\n| ``{text}"));
+        let missing: Vec<_> = rows.filter(|row| !PAGE.contains(row)).collect();
+        assert!(missing.is_empty(), "not in docs/guide/troubleshooting.md, or in other words: {missing:#?}");
+    }
+
+    #[test]
+    fn each_reason_is_on_the_page() {
+        for &reason in Reason::ALL {
+            let denied = denied(reason);
+            let row = format!("\n| `{reason}` | {} | `{denied}` |", denied.status().as_u16());
+            assert!(PAGE.contains(&row), "not in docs/guide/troubleshooting.md: {row}");
+        }
+    }
+}
