@@ -55,7 +55,7 @@ mod tests {
     /// One problem after the other, with the examples that the page has in their texts. A new one does not compile
     /// until it has a place here, between two others.
     fn after(problem: &Problem) -> Option<Problem> {
-        let key_file = || Place::Variable(Setting::KeyFile.variable());
+        let key_file = || Place::Variable(Setting::KeyFile.variable().into());
         Some(match problem {
             Problem::NoKey => Problem::Blank,
             Problem::Blank => Problem::Unsendable,
@@ -93,14 +93,16 @@ mod tests {
     /// As for problems.
     fn after_warning(warning: &Warning) -> Option<Warning> {
         let file = || PathBuf::from("accepted_keys");
+        let variable = |setting: Setting| Place::Variable(setting.variable().into());
         Some(match warning {
-            Warning::Disabled => Warning::ShortKey(Place::Variable(Setting::Key.variable())),
+            Warning::Disabled => Warning::ShortKey(variable(Setting::Key)),
             Warning::ShortKey(_) => Warning::SameKey(Place::Line(file(), 2)),
             Warning::SameKey(_) => Warning::ReadableByAll(file()),
             Warning::ReadableByAll(_) => Warning::Stale(ConfigError::new(Place::File(file()), Problem::Blank)),
             Warning::Stale(_) => Warning::NotFollowed(file(), ErrorKind::WouldBlock),
-            Warning::NotFollowed(..) => Warning::AllAddresses(Place::Variable(Setting::Networks.variable())),
-            Warning::AllAddresses(_) => return None,
+            Warning::NotFollowed(..) => Warning::AllAddresses(variable(Setting::Networks)),
+            Warning::AllAddresses(_) => Warning::NoPeer(variable(Setting::Networks)),
+            Warning::NoPeer(_) => return None,
         })
     }
 

@@ -13,9 +13,9 @@ mod error;
 #[cfg(feature = "tracing")]
 mod events;
 mod guard;
-mod hooks;
 #[cfg(any(doc, doctest, test))]
 pub mod guide;
+mod hooks;
 mod in_force;
 mod key;
 mod key_file;
