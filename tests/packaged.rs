@@ -1,0 +1,189 @@
+//! What is published, as its users get it: the packages, out of this workspace, and on them the programs of the README, which
+//! build, are guarded, and are scraped by the README's configuration.
+
+#![allow(clippy::unwrap_used)] // in tests; clippy.toml does not reach their helper functions
+
+use std::{
+    error::Error,
+    fmt::Write as _,
+    fs, io,
+    net::{SocketAddr, TcpListener, TcpStream},
+    path::{Path, PathBuf},
+    process::Command,
+    thread,
+    time::{Duration, Instant},
+};
+
+use metrics_guard_tests::{
+    KEY, WRONG,
+    process::Process,
+    prometheus::Version,
+    scraper::{Scraper, Scraping},
+    wire::{exchange, request},
+};
+
+const README: &str = include_str!("../README.md");
+
+/// In the order in which they are published: each after those that it depends on.
+const CRATES: [&str; 5] =
+    ["metrics-guard-macros", "metrics-guard-core", "metrics-guard-rocket", "metrics-guard-warp", "metrics-guard-tower"];
+
+/// The programs, by the beginnings of their headings.
+const PROGRAMS: [&str; 4] = ["Rocket", "Warp", "axum", "hyper"];
+
+#[test]
+fn the_programs_of_the_readme_are_guarded_on_the_packages() -> Result<(), Box<dyn Error>> {
+    let folder = tempfile::tempdir()?; // out of the workspace
+    let packages = Packages::unpacked(folder.path())?;
+    packages.check_examples()?;
+    let running = PROGRAMS.iter().map(|heading| packages.run(heading)).collect::<io::Result<Vec<_>>>()?;
+    for (heading, (address, _)) in PROGRAMS.iter().zip(&running) {
+        let status = |path: &str, key: Option<&str>| {
+            let line = key.map(|key| format!("X-Metrics-Key: {key}"));
+            let lines: Vec<_> = line.iter().map(String::as_bytes).collect();
+            exchange(*address, &request("GET", path, &lines)).map(|response| response.status)
+        };
+        let statuses = [None, Some(WRONG), Some(KEY)].map(|key| status("/metrics", key).unwrap());
+        assert_eq!(statuses, [401, 401, 200], "{heading}");
+        // The open page beside the metrics; Rocket's program has none.
+        assert_eq!(status("/", None)?, if *heading == "Rocket" { 404 } else { 200 }, "{heading}");
+    }
+    let servers: Vec<_> = PROGRAMS.iter().zip(&running).map(|(heading, (address, _))| (*heading, *address)).collect();
+    scrape(folder.path(), &servers)
+}
+
+/// The published crates, unpacked.
+struct Packages {
+    folder: PathBuf,
+    target: PathBuf,
+}
+
+impl Packages {
+    /// Packs the crates, and unpacks them in `folder`. What is built there takes the others from there.
+    fn unpacked(folder: &Path) -> io::Result<Packages> {
+        let target = Path::new(env!("CARGO_TARGET_TMPDIR")).with_file_name("packaged");
+        let packages = Packages { folder: folder.to_owned(), target };
+        let names = CRATES.iter().flat_map(|name| ["--package", name]);
+        // Also what is not committed yet; and without building it, which comes next.
+        let mut cargo = packages.cargo(Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap());
+        run(cargo.args(["package", "--quiet", "--locked", "--allow-dirty", "--no-verify"]).args(names))?;
+        let mut patch = "[patch.crates-io]\n".to_owned();
+        for name in CRATES {
+            let package = format!("{name}-{}", env!("CARGO_PKG_VERSION"));
+            let archive = packages.target.join("package").join(format!("{package}.crate"));
+            run(Command::new("tar").arg("-xzf").arg(archive).arg("-C").arg(folder))?;
+            writeln!(patch, "{name} = {{ path = \"{}\" }}", folder.join(package).display())
+                .map_err(io::Error::other)?;
+        }
+        fs::create_dir(folder.join(".cargo"))?;
+        fs::write(folder.join(".cargo/config.toml"), patch)?;
+        Ok(packages)
+    }
+
+    /// The libraries and the examples compile from what is in the packages.
+    fn check_examples(&self) -> io::Result<()> {
+        for name in CRATES {
+            let package = self.folder.join(format!("{name}-{}", env!("CARGO_PKG_VERSION")));
+            use_our_lock(&package)?;
+            run(self.cargo(&package).args(["check", "--quiet", "--lib", "--examples", "--all-features"]))?;
+        }
+        Ok(())
+    }
+
+    /// The program under this heading: built in a project of its own with the dependencies that stand there, and started.
+    fn run(&self, heading: &str) -> io::Result<(SocketAddr, Process)> {
+        let (_, section) = README.split_once(&format!("\n## {heading}")).ok_or_else(|| missing(heading))?;
+        let dependencies = block(section, "toml")?;
+        let program = block(section, "rust,no_run")?;
+        // A port that was free a moment ago; Rocket's is a setting, the others' stand in their programs.
+        let port = TcpListener::bind("127.0.0.1:0")?.local_addr()?.port();
+        let program = program.replace("8000", &port.to_string());
+
+        let project = self.folder.join(heading);
+        fs::create_dir_all(project.join("src"))?;
+        // The dependency as it will be when there is a release.
+        let lines = dependencies.lines().map(|line| match line.split_once("path = \"../metrics-guard/") {
+            Some((before, path)) => {
+                let (_, after) = path.split_once('"').unwrap_or_default();
+                format!("{before}version = {:?}{after}", env!("CARGO_PKG_VERSION"))
+            }
+            None => line.to_owned(),
+        });
+        let package = "[package]\nname = \"program\"\nedition = \"2024\"\n\n[workspace]\n";
+        let manifest = [package.to_owned()].into_iter().chain(lines).collect::<Vec<_>>().join("\n");
+        fs::write(project.join("Cargo.toml"), manifest)?;
+        fs::write(project.join("src/main.rs"), program)?;
+        use_our_lock(&project)?;
+        run(self.cargo(&project).args(["build", "--quiet"]))?;
+        // The next one is built to the same place.
+        let built = project.join("program");
+        fs::rename(self.target.join("debug/program"), &built)?;
+
+        let key_file = project.join("accepted_keys");
+        fs::write(&key_file, KEY)?;
+        let mut command = Command::new(built);
+        command.env_clear().env("ROCKET_PORT", port.to_string()).env("METRICS_VERIFICATION_KEY_FILE", key_file);
+        let process = Process::start(&mut command)?;
+        let address = SocketAddr::from(([127, 0, 0, 1], port));
+        let deadline = Instant::now() + Duration::from_secs(30);
+        while TcpStream::connect(address).is_err() {
+            if Instant::now() > deadline {
+                return Err(io::Error::other(format!("{heading} does not listen:\n{}", process.output())));
+            }
+            thread::sleep(Duration::from_millis(50));
+        }
+        Ok((address, process))
+    }
+
+    fn cargo(&self, folder: &Path) -> Command {
+        let mut cargo = Command::new(env!("CARGO"));
+        cargo.current_dir(folder).env("CARGO_TARGET_DIR", &self.target);
+        cargo
+    }
+}
+
+/// Has the README's scrape configuration scrape each of them. A Prometheus 3, since that takes no answer without a type.
+fn scrape(folder: &Path, servers: &[(&str, SocketAddr)]) -> Result<(), Box<dyn Error>> {
+    let cache = Path::new(env!("CARGO_TARGET_TMPDIR")).join("scrapers");
+    let slot = Scraper::Prometheus(Version::Forky);
+    let Some(program) = slot.fetch_or_say_so(&cache)? else {
+        println!("NOT scraped, since there is no Prometheus");
+        return Ok(());
+    };
+    let (_, section) = README.split_once("\n## Prometheus").ok_or_else(|| missing("Prometheus"))?;
+    let (head, job) = block(section, "yaml")?.split_once('\n').ok_or_else(|| missing("a job"))?;
+    let key_file = folder.join("metrics_key");
+    fs::write(&key_file, KEY)?;
+    let mut config = format!("global: {{scrape_interval: 1s}}\n{head}\n");
+    for (name, address) in servers {
+        let job = format!("{job}\n").replace("my-service", name).replace("localhost:8000", &address.to_string());
+        config += &job.replace("/etc/prometheus/keys/metrics_key", &key_file.display().to_string());
+    }
+    let scraping = Scraping::start(&program, &program, folder, &config, &[], &[])?;
+    for (name, _) in servers {
+        scraping.storage().wait_for_sample(&format!("up{{job={name:?}}}"), |up| up >= 1.0)?;
+    }
+    Ok(())
+}
+
+/// The first block of code in this language, and with these attributes.
+fn block<'a>(section: &'a str, language: &str) -> io::Result<&'a str> {
+    let (_, block) = section.split_once(&format!("\n```{language}\n")).ok_or_else(|| missing(language))?;
+    let (block, _) = block.split_once("\n```\n").ok_or_else(|| missing(language))?;
+    Ok(block)
+}
+
+/// Dependencies in the versions of the workspace, so that no day brings others.
+fn use_our_lock(project: &Path) -> io::Result<()> {
+    fs::copy(concat!(env!("CARGO_MANIFEST_DIR"), "/../Cargo.lock"), project.join("Cargo.lock")).map(drop)
+}
+
+fn run(command: &mut Command) -> io::Result<()> {
+    let output = command.output()?;
+    let said = String::from_utf8_lossy(&output.stderr);
+    if output.status.success() { Ok(()) } else { Err(io::Error::other(format!("{command:?}:\n{said}"))) }
+}
+
+fn missing(what: &str) -> io::Error {
+    io::Error::other(format!("the README has not got {what} where this test looks for it"))
+}
