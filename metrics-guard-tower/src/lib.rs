@@ -4,6 +4,7 @@
     not(feature = "axum"),
     doc = "A secret key for `/metrics`, as a tower layer; the README comes with the feature `axum`."
 )]
+#![cfg_attr(docsrs, feature(doc_cfg))]
 #![forbid(unsafe_code)]
 
 #[cfg(feature = "axum")]
