@@ -46,7 +46,6 @@ pub trait Answer {
 
 /// Runs `body`. Called by what `#[guard_metrics]` writes: a closure that is called where it stands may not hand out what
 /// it took in.
-#[doc(hidden)]
 pub fn run<R>(body: impl FnOnce() -> R) -> R {
     body()
 }

@@ -29,7 +29,7 @@ mod request;
 mod slots;
 
 #[cfg(feature = "macros")]
-pub use answer::{Answer, run};
+pub use answer::Answer;
 pub use certificate::ClientName;
 pub use config::{Setting, Settings};
 pub use denied::{Denied, Reason};
@@ -41,3 +41,10 @@ pub use metrics_guard_macros::guard_metrics_request as guard_metrics;
 pub use observe::Check;
 pub use reload::KeyFile;
 pub use request::{Peer, RequestHead};
+
+/// What the attribute's expansion names and nobody else should.
+#[cfg(feature = "macros")]
+#[doc(hidden)]
+pub mod expansion {
+    pub use crate::answer::run;
+}

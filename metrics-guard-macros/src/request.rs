@@ -3,7 +3,7 @@
 use proc_macro2::{Ident, Span, TokenStream};
 use quote::{ToTokens, quote_spanned};
 use syn::{
-    AttrStyle, Attribute, Error, FnArg, Pat, PatType, ReturnType, Signature, Token, Type, braced,
+    AttrStyle, Attribute, Error, FnArg, Pat, PatType, Path, ReturnType, Signature, Token, Type, braced,
     parse::{ParseStream, Parser},
     parse_quote,
     spanned::Spanned,
@@ -45,24 +45,7 @@ fn guarded(args: &Args, item: &Item) -> syn::Result<TokenStream> {
 
     // Mixed-site: the body can neither see our names nor be seen by them.
     let span = Span::mixed_site().located_at(Span::call_site());
-    // A `return` or a `?` in the body leaves the body and not the function, whose answer is not ready until it is kept
-    // from caches. A closure, and a block that never returns what it says first, so that the body is checked against the
-    // return type as it would be in a function.
-    let run = if signature.asyncness.is_some() {
-        quote_spanned! {span=>
-            async move {
-                #[allow(unreachable_code, clippy::diverging_sub_expression, clippy::empty_loop, clippy::let_unit_value)]
-                if false {
-                    let never: #output = loop {};
-                    return never;
-                }
-                #body
-            }
-            .await
-        }
-    } else {
-        quote_spanned!(span=> #krate::run(move || -> #output { #body }))
-    };
+    let run = run(&krate, &signature, output, &body, span);
     let (refusal, answer) = match &args.denied {
         Some(denied) => (quote_spanned!(span=> #denied(denied)), run),
         None => {
@@ -86,6 +69,29 @@ fn guarded(args: &Args, item: &Item) -> syn::Result<TokenStream> {
             }
         }
     })
+}
+
+/// What runs `body`, and gives its answer.
+///
+/// A `return` or a `?` in the body leaves the body and not the function, whose answer is not ready until it is kept from
+/// caches. A closure, and a block that never returns what it says first, so that the body is checked against the return
+/// type as it would be in a function.
+fn run(krate: &Path, signature: &Signature, output: &Type, body: &TokenStream, span: Span) -> TokenStream {
+    if signature.asyncness.is_some() {
+        quote_spanned! {span=>
+            async move {
+                #[allow(unreachable_code, clippy::diverging_sub_expression, clippy::empty_loop, clippy::let_unit_value)]
+                if false {
+                    let never: #output = loop {};
+                    return never;
+                }
+                #body
+            }
+            .await
+        }
+    } else {
+        quote_spanned!(span=> #krate::expansion::run(move || -> #output { #body }))
+    }
 }
 
 /// The inner attributes of a body, made outer ones, and the rest.
