@@ -166,13 +166,13 @@ fn is_token_byte(byte: u8) -> bool {
 }
 
 /// Room for a decoded key on the stack of one check, overwritten at its end.
-pub(crate) struct Scratch(Option<[u8; SCRATCH_LEN]>);
+struct Scratch(Option<[u8; SCRATCH_LEN]>);
 
 /// The longest key, and as much again for the user of Basic credentials and the colon.
 const SCRATCH_LEN: usize = 2 * MAX_LEN;
 
 impl Scratch {
-    pub(crate) const fn new() -> Scratch {
+    const fn new() -> Scratch {
         Scratch(None)
     }
 

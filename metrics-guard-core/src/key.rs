@@ -142,8 +142,8 @@ impl fmt::Debug for Key {
 /// the accepted keys: not how much of one matched, not which matched, not how long they are, not how many there are.
 ///
 /// That is a property of the compiled code, and the compiler promises none. The two barriers
-/// ([`black_box`](std::hint::black_box) and [`subtle`]) are best effort by their own documentation. Not covered are the memory that a stolen core dump shows
-/// (keys are in it until they are dropped), power, and speculation.
+/// ([`black_box`](std::hint::black_box) and [`subtle`]) are best effort by their own documentation. Not covered are the
+/// memory that a stolen core dump shows (keys are in it until they are dropped), power, and speculation.
 pub struct KeyRing {
     // Boxed, so that moving a ring leaves no copy of the keys on the stack.
     slots: Box<Slots>,
