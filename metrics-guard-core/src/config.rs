@@ -23,6 +23,7 @@
 
 use std::{
     ffi::{OsStr, OsString},
+    fmt,
     path::{Component, Path, PathBuf},
 };
 
@@ -35,7 +36,7 @@ use crate::{
 };
 
 /// What can be set from outside the program.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Setting {
     /// The one accepted key.
@@ -96,8 +97,9 @@ impl Setting {
     }
 }
 
-/// Settings on their way to a [`Guard`]: each remembers where it was found, so that an error can say so.
-#[derive(Default)]
+/// Settings on their way to a [`Guard`]: each remembers where it was found, so that an error can say so. `Debug` shows that
+/// place alone.
+#[derive(Debug, Default)]
 pub struct Settings {
     key: Option<Found<Zeroizing<Vec<u8>>>>,
     key_file: Option<Found<PathBuf>>,
@@ -112,6 +114,13 @@ pub struct Settings {
 struct Found<T> {
     place: Place,
     value: T,
+}
+
+/// Not the value: it is the key, or may be by mistake.
+impl<T> fmt::Debug for Found<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.place.fmt(f)
+    }
 }
 
 impl Settings {

@@ -72,7 +72,7 @@ impl fmt::Display for Reason {
 ///
 /// There are two answers. Who may not ask is told so (403), whatever key is presented. Who may ask and presents no accepted
 /// key is asked for one (401), in the same words for each reason: who tries keys learns only that this was not one.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[must_use = "a refused request must be answered with the refusal"]
 pub struct Denied {
     reason: Reason,

@@ -25,7 +25,7 @@ use std::{
 use crate::{config::Setting, slots::MAX_KEYS};
 
 /// Where a setting was found.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Place {
     /// A function of this crate, or its argument.
@@ -57,14 +57,14 @@ pub(crate) fn shown(path: &Path) -> String {
 }
 
 /// Why a guard could not be built: what is wrong, and where. It never holds a value, since that may be a key.
-#[derive(Clone, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq, Hash)]
 pub struct ConfigError {
     place: Place,
     problem: Problem,
 }
 
 /// What is wrong with a setting. As text, it says what to do about it.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Problem {
     /// There is no key at all.
@@ -240,7 +240,7 @@ impl fmt::Display for Problem {
 }
 
 /// What a guard puts up with, and an operator should know.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Warning {
     /// The guard lets everyone pass.

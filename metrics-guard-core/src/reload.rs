@@ -61,7 +61,7 @@ const PERIOD: Duration = Duration::from_secs(2);
 const SETTLED: Duration = Duration::from_millis(100);
 
 /// The key file of a guard, as it was when it was last looked at.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct KeyFile {
     path: PathBuf,
     checked: SystemTime,

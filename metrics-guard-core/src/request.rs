@@ -67,7 +67,7 @@ pub trait RequestHead {
 /// ```
 ///
 /// Cheap to clone: make one for a connection, and give each of its requests a copy.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Peer {
     address: SocketAddr,
     names: Option<Arc<[ClientName]>>,

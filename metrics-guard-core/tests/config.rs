@@ -212,6 +212,17 @@ fn disabled_by_its_explicit_name_alone() {
     assert_eq!(guard.redacted_query("key=abc&a=1"), "a=1");
 }
 
+#[test]
+fn settings_show_where_they_were_found_and_no_value() {
+    let mut settings = Settings::default();
+    for &setting in Setting::ALL {
+        settings.set(setting, Place::Field(setting.field().into()), KEY.into()).unwrap();
+    }
+    let shown = format!("{settings:?}");
+    assert!(shown.contains(r#"client_names: Some(Field("client_names"))"#), "{shown}");
+    assert!(!shown.contains(KEY), "{shown}");
+}
+
 /// A process's own environment cannot be changed without `unsafe`, so the test starts itself with another.
 #[test]
 fn from_env_reads_the_variables() {
