@@ -95,6 +95,7 @@ enum Access {
 
 impl Guard {
     /// A guard that takes `keys` from `X-Metrics-Key` and from `Authorization`, and not from the query.
+    #[must_use]
     pub fn new(keys: impl Into<KeyRing>) -> Guard {
         Guard::builder(keys).build()
     }
@@ -425,6 +426,7 @@ impl GuardBuilder {
     }
 
     /// The guard. It tells what it [warns of](GuardBuilder::on_warning), and one with a key file follows it from now on.
+    #[must_use]
     pub fn build(mut self) -> Guard {
         if let Access::Key { keys, .. } = &self.0.access
             && let Err(warning) = keys.follow()

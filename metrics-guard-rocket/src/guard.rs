@@ -54,6 +54,7 @@ use crate::redact::Received;
 ///
 /// Where it is missing, Rocket's launch error lists the guard once for each route that asks for it.
 #[derive(Debug)]
+#[must_use = "this is the proof that a handler should ask for"]
 pub struct Authorized(metrics_guard_core::Authorized);
 
 impl Authorized {

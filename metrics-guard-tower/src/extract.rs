@@ -51,6 +51,7 @@ use crate::head::Head;
 /// It guards by itself alone. A `Result<Authorized, Refusal>`, which axum makes an extractor of, and others that hold one as
 /// `Either` of axum-extra does, let the handler run for everyone, and decide itself. An `Option<Authorized>` is none.
 #[derive(Debug)]
+#[must_use = "this is the proof that a handler should ask for"]
 pub struct Authorized(metrics_guard_core::Authorized);
 
 impl Authorized {

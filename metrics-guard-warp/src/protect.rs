@@ -89,6 +89,7 @@ impl MetricsGuard {
     ///
     /// The refusal is a reply and not a rejection, so that no `or` behind it can answer instead. Rejections of `path` and
     /// of `rest` pass on as they are.
+    #[must_use = "a route does nothing until it is served"]
     pub fn protect<P, R, E, F, O>(
         &self,
         path: P,
@@ -145,6 +146,7 @@ impl MetricsGuard {
     ///
     /// The answers of those routes are theirs, and get no `Cache-Control` from here. Nor does a gate, or
     /// [`protect`](MetricsGuard::protect), have a say in what a filter around it, such as `with`, does to its answers.
+    #[must_use = "a gate closes nothing until it stands in front of the routes"]
     pub fn gate<P>(
         &self,
         path: P,
@@ -193,6 +195,8 @@ fn answer(mut response: Response, method: &Method) -> Response {
 }
 
 /// What may follow the guard in [`protect`](MetricsGuard::protect): a filter that ends in a handler under lock.
+///
+/// Every such filter has it, and nothing else should: what it asks for can change.
 #[diagnostic::on_unimplemented(
     message = "`{Self}` does not end in a `#[guard_metrics]` handler",
     note = "write `guard.protect(warp::path!(\"metrics\"), warp::get().map(handler))`, with `#[guard_metrics]` on `handler`"
@@ -226,6 +230,8 @@ where
 }
 
 /// What a handler may return: a [`Reply`], or a `Result` of one with a [`Rejection`].
+///
+/// Both have it, and nothing else should: what it asks for can change.
 #[diagnostic::on_unimplemented(
     message = "a `#[guard_metrics]` handler cannot return `{Self}`",
     note = "return `impl Reply`, or `Result<impl Reply, Rejection>`"
