@@ -26,7 +26,7 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 
-use std::convert::Infallible;
+use std::{convert::Infallible, error::Error, fmt};
 
 use axum::{
     extract::{FromRef, FromRequestParts},
@@ -91,7 +91,7 @@ where
 }
 
 /// The answer to a request that was refused.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[must_use = "a refused request must be answered with the refusal"]
 pub struct Refusal(Denied);
 
@@ -101,6 +101,21 @@ impl Refusal {
         self.0
     }
 }
+
+/// For a handler that asks a guard itself, and answers as the others do.
+impl From<Denied> for Refusal {
+    fn from(denied: Denied) -> Refusal {
+        Refusal(denied)
+    }
+}
+
+impl fmt::Display for Refusal {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+impl Error for Refusal {}
 
 impl IntoResponse for Refusal {
     fn into_response(self) -> Response {
