@@ -3,6 +3,31 @@
 //! The table `metrics_guard` has the fields that [`Setting::field`] names: strings, but for `disabled`, and for lists, which can
 //! be arrays of strings too. Values are looked at by hand: the errors that serde derives print the value that they stumble
 //! over, which may be the key.
+//!
+//! ```
+//! use metrics_guard_rocket::{MetricsGuard, guard_metrics};
+//! use rocket::{figment::providers::{Format, Toml}, get, http::{Header, Status}, local::blocking::Client, routes};
+//!
+//! #[guard_metrics]
+//! #[get("/metrics")]
+//! fn metrics() -> &'static str {
+//!     "up 1\n"
+//! }
+//!
+//! # let secret = "7d1f0c5b9a3e48f2b6a0d4c8e1f75392";
+//! # let config = rocket::Config { log_level: rocket::config::LogLevel::Off, ..rocket::Config::debug_default() };
+//! # let figment = rocket::Config::figment().merge(config);
+//! let table = format!("[default.metrics_guard]\nkey = '{secret}'\nheader = 'X-Scrape-Key'");
+//! let figment = figment.merge(Toml::string(&table).nested());
+//! let client = Client::untracked(rocket::custom(figment).mount("/", routes![metrics]).attach(MetricsGuard::fairing()))?;
+//!
+//! let scrape = client.get("/metrics").header(Header::new("X-Scrape-Key", secret)).dispatch();
+//! assert_eq!(scrape.status(), Status::Ok);
+//!
+//! let stranger = client.get("/metrics").header(Header::new("X-Metrics-Key", secret)).dispatch();
+//! assert_eq!(stranger.status(), Status::Unauthorized);
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
 
 use std::ffi::OsString;
 
