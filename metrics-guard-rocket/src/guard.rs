@@ -36,7 +36,6 @@ use rocket::{
     http::Status,
     request::{FromRequest, Outcome, Request},
 };
-
 use zeroize::Zeroizing;
 
 use crate::redact::Received;
@@ -67,7 +66,7 @@ impl Authorized {
 }
 
 /// Why there is no proof. Rocket logs it with every refusal.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Refusal {
     /// The guard refused the request.
