@@ -233,6 +233,8 @@ pub fn guard_metrics_warp(args: TokenStream, item: TokenStream) -> TokenStream {
 /// - Where the router's state has no guard, the compiler says that it expected a `Guard` and found that state, or that the
 ///   function is no `Handler`: implement `FromRef` of the state for `Guard`.
 /// - axum's `#[debug_handler]` goes below this attribute.
+/// - An answer that borrows from the parameters by a named lifetime does not compile: write `'static` in its place, which is
+///   what axum takes.
 /// - The body stands in a function of its own: in an associated function, it cannot name `Self`.
 #[proc_macro_attribute]
 pub fn guard_metrics_axum(args: TokenStream, item: TokenStream) -> TokenStream {

@@ -524,6 +524,20 @@ async fn together_with_debug_handler() {
     assert_eq!(ask(&app, Method::GET, "/metrics", Some(KEY)).await.body, "app");
 }
 
+/// The compiler decides on conditions before it calls the attribute: what they add goes to the function that axum calls, or
+/// to the one that was written, as without a condition.
+#[test]
+#[deny(unfulfilled_lint_expectations)]
+fn attributes_behind_a_condition() {
+    #[guard_metrics]
+    #[cfg_attr(all(), deprecated, rustfmt::skip, inline)]
+    async fn conditional() -> &'static str {
+        "up 1\n"
+    }
+    #[expect(deprecated)]
+    let _: MethodRouter<Guard> = get(conditional);
+}
+
 /// Any extractor may be asked for as a `Result`. A handler that does so decides itself, and this one does not.
 #[tokio::test]
 async fn a_handler_that_asks_for_a_result_is_not_guarded() {
