@@ -1,4 +1,5 @@
-//! What the types are without anything written for it, and callers build on: a field of another kind would take it away unseen.
+//! What the types are without anything written for it, and callers build on: a field of another kind would take it away
+//! unseen.
 
 use std::{
     error::Error,
