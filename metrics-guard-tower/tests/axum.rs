@@ -563,6 +563,24 @@ async fn a_handler_that_asks_for_a_result_is_not_guarded() {
     }
 }
 
+/// What the extractor does, by hand.
+#[tokio::test]
+async fn a_handler_that_asks_the_guard_itself_has_the_same_refusal() {
+    async fn asking(State(guard): State<Guard>, request: Request) -> Result<String, Refusal> {
+        let authorized = guard.check(&request)?;
+        Ok(format!("{:?}", authorized.key()))
+    }
+    let app: Router = Router::new().route("/asking", get(asking)).route("/metrics", get(metrics)).with_state(guard());
+    assert_eq!(ask(&app, Method::GET, "/asking", Some(KEY)).await.body, "Some(\"current\")");
+    for key in [None, Some("wrong")] {
+        let [by_hand, extracted] =
+            [ask(&app, Method::GET, "/asking", key).await, ask(&app, Method::GET, "/metrics", key).await];
+        assert_eq!((by_hand.status, by_hand.fields, by_hand.body), (401, extracted.fields, extracted.body));
+    }
+    let denied = guard().check(&request(&Method::GET, "/metrics", None)).unwrap_err();
+    assert_eq!(Refusal::from(denied).to_string(), denied.to_string());
+}
+
 #[tokio::test]
 async fn the_guard_is_the_state_or_a_part_of_it() {
     #[guard_metrics]
