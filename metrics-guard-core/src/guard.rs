@@ -179,6 +179,11 @@ impl Guard {
     ///
     /// [`Denied`], whose [`reason`](Denied::reason) is for the operator. Answer with
     /// [`into_response`](Denied::into_response), and let no other route answer instead.
+    ///
+    /// # Panics
+    ///
+    /// If an [observer](GuardBuilder::observe) does; with the features `metrics` and `tracing` also if a recorder or a
+    /// subscriber does. No request makes it panic.
     pub fn check(&self, head: &impl RequestHead) -> Result<Authorized, Denied> {
         if self.0.observers.are_none() {
             return self.0.decide(head);
