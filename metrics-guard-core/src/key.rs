@@ -260,12 +260,10 @@ impl fmt::Debug for KeyRing {
 #[cfg(test)]
 mod tests {
     use super::{Key, KeyRing};
-    use crate::{error::Problem, slots::MIN_LEN};
-
-    /// A key of visible characters, in which no eight bytes occur twice.
-    fn sample(len: usize) -> Vec<u8> {
-        (0..len).map(|index| b'!' + u8::try_from((index * 7 + index / 94) % 94).unwrap()).collect()
-    }
+    use crate::{
+        error::Problem,
+        slots::{MIN_LEN, tests::sample},
+    };
 
     #[test]
     fn labels_tell_keys_apart() {

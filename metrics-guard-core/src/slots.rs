@@ -167,11 +167,11 @@ impl Drop for Slots {
 }
 
 #[cfg(test)]
-mod tests {
+pub(crate) mod tests {
     use super::{MAX_LEN, MIN_LEN, Slots};
 
     /// A key of visible characters, in which no eight bytes occur twice.
-    fn sample(len: usize) -> Vec<u8> {
+    pub(crate) fn sample(len: usize) -> Vec<u8> {
         (0..len).map(|index| b'!' + u8::try_from((index * 7 + index / 94) % 94).unwrap()).collect()
     }
 
