@@ -30,7 +30,6 @@
 
 use std::{
     convert::Infallible,
-    fmt,
     future::{Future, ready},
 };
 
@@ -165,15 +164,10 @@ impl MetricsGuard {
 }
 
 /// A refusal on its way through the filters of one `protect`, which it does not leave.
+#[derive(Debug)]
 struct Refused(Denied, Method);
 
 impl Reject for Refused {}
-
-impl fmt::Debug for Refused {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("Refused")
-    }
-}
 
 fn refusal(denied: Denied, method: &Method) -> Response {
     let mut response: Response = denied.into_response();
