@@ -66,6 +66,7 @@ static LABELS: [OnceLock<(&'static str, Key)>; 16] = [const { OnceLock::new() };
 pub(crate) fn count(check: &Check<'_>) {
     if let Err(denied) = check.result() {
         let reason = denied.reason();
+        // Each reason has its place. Whatever becomes of that, a check must not panic.
         return match REFUSALS.get(reason as usize) {
             Some(series) => counter(series.get_or_init(|| refusals(reason))).increment(1),
             None => counter(&refusals(reason)).increment(1),

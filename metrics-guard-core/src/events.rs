@@ -58,6 +58,7 @@ impl Default for Limit {
 impl Limit {
     pub(crate) fn denied(&self, denied: Denied, peer: Option<&Peer>) {
         let minute = self.start.elapsed().as_secs() / 60;
+        // Each reason has its place. Whatever becomes of that, a check must not panic.
         let reason = self.reasons.get(denied.reason() as usize).unwrap_or(&self.reasons[0]);
         let Some(suppressed) = reason.admit(minute) else { return };
         tracing::warn!(

@@ -47,6 +47,7 @@ impl<'r, R> Head<'r, R> {
 
     #[cfg(not(feature = "axum"))]
     fn connected(&self) -> Option<&Peer> {
+        // Nobody else puts an address where the core does not look: this is none.
         let _ = self.extensions;
         self.connected.get()
     }
