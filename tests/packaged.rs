@@ -1,5 +1,5 @@
-//! What is published, as its users get it: the packages, out of this workspace, and on them the programs of the README, which
-//! build, are guarded, and are scraped by the README's configuration.
+//! What is published, as its users get it: the packages, out of this workspace. They compile, also with the oldest of what they
+//! depend on; and on them the programs of the README build, are guarded, and are scraped by the README's configuration.
 
 #![allow(clippy::unwrap_used)] // in tests; clippy.toml does not reach their helper functions
 
@@ -10,6 +10,7 @@ use std::{
     net::{SocketAddr, TcpListener, TcpStream},
     path::{Path, PathBuf},
     process::Command,
+    sync::{Mutex, PoisonError},
     thread,
     time::{Duration, Instant},
 };
@@ -21,6 +22,9 @@ use metrics_guard_tests::{
     scraper::{Scraper, Scraping},
     wire::{exchange, request},
 };
+
+/// Of all the crates.
+const VERSION: &str = env!("CARGO_PKG_VERSION");
 
 const README: &str = include_str!("../README.md");
 
@@ -52,6 +56,37 @@ fn the_programs_of_the_readme_are_guarded_on_the_packages() -> Result<(), Box<dy
     scrape(folder.path(), &servers)
 }
 
+/// A version that is too low shows nowhere else: all of the workspace is built with the newest.
+#[test]
+fn the_packages_take_the_oldest_that_they_say() -> Result<(), Box<dyn Error>> {
+    let folder = tempfile::tempdir()?;
+    let packages = Packages::unpacked(folder.path())?;
+    for name in CRATES {
+        let package = packages.of(name);
+        let manifest = package.join("Cargo.toml");
+        // What the tests need has oldest versions of its own, which do not go with each other.
+        fs::write(&manifest, without_dev_dependencies(&fs::read_to_string(&manifest)?))?;
+        fs::remove_file(package.join("Cargo.lock"))?;
+        // Which a stable cargo has, but does not offer.
+        let mut update = packages.cargo(&package);
+        run(update.env("RUSTC_BOOTSTRAP", "1").args(["update", "--quiet", "-Zdirect-minimal-versions"]))?;
+        run(packages.cargo(&package).args(["check", "--quiet", "--lib", "--all-features", "--locked"]))?;
+    }
+    Ok(())
+}
+
+/// As cargo has written it, with a table for each.
+fn without_dev_dependencies(manifest: &str) -> String {
+    let mut is_one = false;
+    let kept = manifest.lines().filter(|line| {
+        if line.starts_with('[') {
+            is_one = line.starts_with("[dev-dependencies");
+        }
+        !is_one
+    });
+    kept.flat_map(|line| [line, "\n"]).collect()
+}
+
 /// The published crates, unpacked.
 struct Packages {
     folder: PathBuf,
@@ -61,6 +96,8 @@ struct Packages {
 impl Packages {
     /// Packs the crates, and unpacks them in `folder`. What is built there takes the others from there.
     fn unpacked(folder: &Path) -> io::Result<Packages> {
+        static ONE_AT_A_TIME: Mutex<()> = Mutex::new(());
+        let _guard = ONE_AT_A_TIME.lock().unwrap_or_else(PoisonError::into_inner);
         let target = Path::new(env!("CARGO_TARGET_TMPDIR")).with_file_name("packaged");
         let packages = Packages { folder: folder.to_owned(), target };
         let names = CRATES.iter().flat_map(|name| ["--package", name]);
@@ -80,10 +117,14 @@ impl Packages {
         Ok(packages)
     }
 
+    fn of(&self, name: &str) -> PathBuf {
+        self.folder.join(format!("{name}-{VERSION}"))
+    }
+
     /// The libraries and the examples compile from what is in the packages.
     fn check_examples(&self) -> io::Result<()> {
         for name in CRATES {
-            let package = self.folder.join(format!("{name}-{}", env!("CARGO_PKG_VERSION")));
+            let package = self.of(name);
             use_our_lock(&package)?;
             run(self.cargo(&package).args(["check", "--quiet", "--lib", "--examples", "--all-features"]))?;
         }
@@ -105,7 +146,7 @@ impl Packages {
         let lines = dependencies.lines().map(|line| match line.split_once("path = \"../metrics-guard/") {
             Some((before, path)) => {
                 let (_, after) = path.split_once('"').unwrap_or_default();
-                format!("{before}version = {:?}{after}", env!("CARGO_PKG_VERSION"))
+                format!("{before}version = {VERSION:?}{after}")
             }
             None => line.to_owned(),
         });
