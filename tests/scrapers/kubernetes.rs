@@ -4,7 +4,7 @@ use std::{collections::BTreeMap, fs, os::unix::fs::PermissionsExt as _, path::Pa
 
 use base64ct::{Base64, Encoding as _};
 use libtest_mimic::{Failed, Trial};
-use metrics_guard_core::{Guard, Key, Problem};
+use metrics_guard_core::Guard;
 use metrics_guard_tests::prometheus::Version;
 use serde_json::{Map, Value, json};
 
@@ -119,22 +119,13 @@ fn additional_scrape_configs(objects: &[(&str, Value)]) -> Result<(Value, String
     Ok((list, text.to_owned()))
 }
 
+/// Who applies them all puts no sample where keys are: of texts, they have the list alone, whose key is a file (see the names).
 fn no_key_is_in_them() -> Result<(), Failed> {
-    let mut seen = 0;
     for (file, object) in Files::ours()?.objects()? {
         assert!(object.get("data").is_none(), "{file}: `data` is in Base64, and nobody sees what it says");
-        for (name, value) in at(&object, "/stringData").as_object().into_iter().flatten() {
-            if name == "scrape-configs.yaml" {
-                continue; // whose key is a file: see the names
-            }
-            seen += 1;
-            for key in value.as_str().ok_or("no text")?.lines() {
-                let error = Key::new(key).err().ok_or_else(|| format!("{file}: {name} is a key that is accepted"))?;
-                assert_eq!(*error.problem(), Problem::Sample, "{file}: {name}");
-            }
-        }
+        let mut texts = at(&object, "/stringData").as_object().into_iter().flat_map(Map::keys);
+        assert!(texts.all(|name| name == "scrape-configs.yaml"), "{file}: {object}");
     }
-    assert_eq!(seen, 2);
     Ok(())
 }
 

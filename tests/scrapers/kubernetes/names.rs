@@ -13,7 +13,7 @@ use serde_json::{Map, Value};
 use super::{Files, KUSTOMIZATION, additional_scrape_configs, types::Types};
 use crate::tools::{at, commands, list, run, text};
 
-/// Whether the labels at the second pointer have all those at the first.
+/// Whether `labels` has all that `selector` has, which is something.
 fn selects(selector: &Value, labels: &Value) -> bool {
     let (Some(selector), Some(labels)) = (selector.as_object(), labels.as_object()) else { return false };
     !selector.is_empty() && selector.iter().all(|(name, value)| labels.get(name) == Some(value))
@@ -228,7 +228,7 @@ fn disagreements(files: &Files) -> Result<Vec<String>, String> {
     let kustomization = files.kustomization()?;
     let resources: Vec<_> = list(&kustomization, "/resources").iter().filter_map(Value::as_str).collect();
     rule(KUSTOMIZATION, "its files exist", resources.iter().all(|file| files.0.contains_key(*file)));
-    rule(KUSTOMIZATION, "no Secret is applied", !resources.contains(&"secret.yaml"));
+    rule(KUSTOMIZATION, "no Secret is applied", of_kind("Secret").all(|(file, _)| !resources.contains(file)));
     let image = text(&kustomization, "/images/0/name");
     rule(KUSTOMIZATION, "its image is the one of the pods", text(container, "/image") == image);
     Ok(found)
@@ -313,7 +313,12 @@ pub(super) fn what_disagrees_is_seen() -> Result<(), Failed> {
             "only Prometheus may ask for metrics",
         ),
         ("network-policy.yaml", "name: my-monitoring", "name: other", "only Prometheus may ask for metrics"),
-        ("kustomization.yaml", "  - deployment.yaml", "  - deployment.yaml\n  - secret.yaml", "no Secret is applied"),
+        (
+            "kustomization.yaml",
+            "  - deployment.yaml",
+            "  - deployment.yaml\n  - additional-scrape-configs.yaml",
+            "no Secret is applied",
+        ),
     ] {
         // `create secret` stands in a file once for the first time and once for a rotation.
         let mut changed = files.with(file, from, to);

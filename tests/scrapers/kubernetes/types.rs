@@ -144,8 +144,13 @@ pub(super) fn what_is_wrong_has_no_type() -> Result<(), Failed> {
         ("deployment.yaml", "automountServiceAccountToken", "automountToken", ".automountToken: unknown field"),
         ("deployment.yaml", "secretName:", "name:", ".secret.name: unknown field"),
         ("network-policy.yaml", "namespaceSelector:", "namespaces:", ".from[0].namespaces: unknown field"),
-        ("secret.yaml", "stringData:", "strings:", ".strings: unknown field"),
-        ("secret.yaml", "  namespace: my-namespace", "  namespace: my-namespace\n  namespace: other", "duplicate"),
+        ("additional-scrape-configs.yaml", "stringData:", "strings:", ".strings: unknown field"),
+        (
+            "scrape-config.yaml",
+            "  namespace: my-namespace",
+            "  namespace: my-namespace\n  namespace: other",
+            "duplicate",
+        ),
     ] {
         let problems = types.problems(&files.with(file, from, to));
         assert!(problems.iter().any(|problem| problem.contains(complaint)), "`{to}` in {file}: {problems:#?}");
