@@ -1,5 +1,5 @@
 //! Whether the time of a comparison tells anything of the accepted keys, statistically (the way of dudect):
-//! `cargo bench -p metrics-guard-constant-time`. A |t| far above 5 is a difference; beside it, the same for comparisons that
+//! `cargo bench -p metrics-guard-constant-time --bench dudect`. A |t| far above 5 is a difference; beside it, the same for comparisons that
 //! leak. What it gave is in `metrics-guard-core/docs/constant-time.md`.
 //!
 //! It times the comparison, and not a whole check: two requests in memory differ by more than what is looked for.
@@ -11,8 +11,9 @@ use std::hint::black_box;
 
 use dudect_bencher::{BenchRng, Class, CtRunner, ctbench_main, rand::RngExt};
 use metrics_guard_constant_time::{
+    but,
     comparisons::{ByteLoop, Comparison, Equal, Product, ShortCircuit, SubtleOnSlices},
-    key,
+    key, keys,
 };
 
 /// Of both classes together: a million of each, and some more since chance decides.
@@ -41,12 +42,7 @@ fn comparison<C: Comparison>(runner: &mut CtRunner, rng: &mut BenchRng, classes:
 }
 
 fn four(len: usize) -> Vec<Vec<u8>> {
-    (0..4).map(|number| key(number, len)).collect()
-}
-
-fn but(mut key: Vec<u8>, place: usize) -> Vec<u8> {
-    key[place] = if key[place] == b'a' { b'b' } else { b'a' };
-    key
+    keys(&[len; 4])
 }
 
 /// No difference: what the machine and this harness add.

@@ -1,4 +1,4 @@
-//! What the programs in `src/bin` share: requests to valgrind, and comparisons to put under it.
+//! What the programs in `src/bin` and the bench share: keys, requests to valgrind, and comparisons to put under it.
 
 use metrics_guard_core::{Guard, Key, KeyRing};
 
@@ -10,6 +10,19 @@ pub mod valgrind;
 #[must_use]
 pub fn key(number: usize, len: usize) -> Vec<u8> {
     (b'!'..=b'~').cycle().skip(31 * number).step_by(7).take(len).collect()
+}
+
+/// One key of each of these lengths, no two alike.
+#[must_use]
+pub fn keys(lens: &[usize]) -> Vec<Vec<u8>> {
+    lens.iter().enumerate().map(|(number, len)| key(number, *len)).collect()
+}
+
+/// `key` with another byte at this place.
+#[must_use]
+pub fn but(mut key: Vec<u8>, place: usize) -> Vec<u8> {
+    key[place] = if key[place] == b'a' { b'b' } else { b'a' };
+    key
 }
 
 /// A guard that takes `keys` from every source.

@@ -4,7 +4,7 @@
 
 use std::{ffi::CString, hint::black_box};
 
-use metrics_guard_constant_time::{guard, key, sources::SOURCES, valgrind::counted};
+use metrics_guard_constant_time::{but, guard, key, keys, sources::SOURCES, valgrind::counted};
 use metrics_guard_core::Key;
 
 fn main() {
@@ -26,18 +26,13 @@ fn main() {
 /// Keys that `presented` is compared with: one to four, of other lengths, alike up to the first, a middle or the last
 /// byte, and itself in each place.
 fn accepted(presented: &[u8]) -> Vec<Vec<Vec<u8>>> {
-    let others = |lens: &[usize]| lens.iter().enumerate().map(|(number, len)| key(number, *len)).collect::<Vec<_>>();
     let mut all: Vec<_> =
-        [&[32][..], &[16, 16], &[16, 33, 47], &[32; 4], &[256; 4], &[17, 256]].into_iter().map(others).collect();
+        [&[32][..], &[16, 16], &[16, 33, 47], &[32; 4], &[256; 4], &[17, 256]].into_iter().map(keys).collect();
     if (16..=256).contains(&presented.len()) {
-        all.extend([0, presented.len() / 2, presented.len() - 1].map(|place| {
-            let mut near = presented.to_vec();
-            near[place] = if near[place] == b'a' { b'b' } else { b'a' };
-            vec![near]
-        }));
+        all.extend([0, presented.len() / 2, presented.len() - 1].map(|place| vec![but(presented.to_vec(), place)]));
         all.push(vec![presented.to_vec()]);
         all.extend((0..4).map(|place| {
-            let mut keys = others(&[32, 16, 256, 64]);
+            let mut keys = keys(&[32, 16, 256, 64]);
             keys[place] = presented.to_vec();
             keys
         }));

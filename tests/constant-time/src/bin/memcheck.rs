@@ -7,8 +7,9 @@
 use std::{env, hint::black_box};
 
 use metrics_guard_constant_time::{
+    but,
     comparisons::{ByteLoop, Comparison, Equal, Product, ShortCircuit, SubtleOnSlices, WithoutBarriers},
-    guard, key,
+    guard, keys,
     sources::SOURCES,
     valgrind::{declare_public, is_memcheck, mark, marked, reports, unreported},
 };
@@ -38,11 +39,7 @@ fn presented(keys: &[Vec<u8>]) -> Vec<Vec<u8>> {
     let mut all: Vec<_> = (1..=256).map(|len| vec![b'A'; len]).collect();
     for key in keys {
         all.push(key.clone());
-        all.extend([0, key.len() / 2, key.len() - 1].map(|place| {
-            let mut near = key.clone();
-            near[place] = if near[place] == b'a' { b'b' } else { b'a' };
-            near
-        }));
+        all.extend([0, key.len() / 2, key.len() - 1].map(|place| but(key.clone(), place)));
     }
     all
 }
@@ -60,7 +57,7 @@ fn branching<C: Comparison>(comparison: &C, presented: &[u8]) -> u16 {
 fn show<C: Comparison>() {
     let (mut of_calls, mut of_a_branch) = (0, 0);
     for lens in LENS {
-        let keys: Vec<_> = lens.iter().enumerate().map(|(number, len)| key(number, *len)).collect();
+        let keys = keys(lens);
         let comparison = Box::new(C::with(&keys));
         // Built first, and then marked: who builds it may look at the keys.
         comparison.mark();
@@ -85,7 +82,7 @@ fn checks() {
     for (name, source) in SOURCES {
         let (mut expected, mut reported, mut most) = (0, 0, 0);
         for lens in LENS {
-            let keys: Vec<_> = lens.iter().enumerate().map(|(number, len)| key(number, *len)).collect();
+            let keys = keys(lens);
             let guard = guard_with_marks(&keys);
             for presented in presented(&keys) {
                 let request = source(&presented);
