@@ -24,7 +24,7 @@ fn status(server: &Running, method: &str, target: &str) -> u16 {
 }
 
 fn no_key_is_logged(profile: Profile) {
-    let server = start(profile, ENABLED);
+    let mut server = start(profile, ENABLED);
     assert_eq!(status(&server, "GET", &format!("/metrics?key={KEY}")), 200);
     assert_eq!(status(&server, "HEAD", &format!("/metrics?key={KEY}&seen=head")), 200);
     assert_eq!(status(&server, "GET", &format!("/metrics?key={WRONG}&seen=get")), 401);
@@ -41,7 +41,7 @@ fn no_key_is_logged(profile: Profile) {
         assert_eq!(status(&server, method, &format!("/metrics?key={KEY}")), 404);
     }
 
-    let output = server.process.output();
+    let output = server.process.end().unwrap();
     // The log does show URIs, in either profile: with the rest of the query.
     assert!(output.contains("No matching routes for HEAD /metrics?seen=head"), "{output}");
     assert!(output.contains("No matching routes for GET /no-such-path?seen=here"), "{output}");
@@ -63,10 +63,10 @@ fn no_key_is_logged_in_debug() {
 /// Scrapers go on sending the key to a guard that was disabled.
 #[test]
 fn no_key_is_logged_by_a_disabled_guard() {
-    let server = start(Profile::Debug, DISABLED);
+    let mut server = start(Profile::Debug, DISABLED);
     assert_eq!(status(&server, "GET", "/metrics"), 200);
     assert_eq!(status(&server, "HEAD", &format!("/metrics?key={KEY}&seen=head")), 200);
-    let output = server.process.output();
+    let output = server.process.end().unwrap();
     assert!(output.contains("No matching routes for HEAD /metrics?seen=head"), "{output}");
     assert!(!output.contains(KEY), "{output}");
 }
@@ -74,9 +74,8 @@ fn no_key_is_logged_by_a_disabled_guard() {
 /// The documented limit. If this fails, Rocket has mended it, and the documentation can drop it.
 #[test]
 fn rocket_logs_requests_with_unknown_methods_before_any_fairing_runs() {
-    let server = start(Profile::Release, ENABLED);
+    let mut server = start(Profile::Release, ENABLED);
     assert_eq!(status(&server, "SCRAPE", &format!("/metrics?key={KEY}")), 400);
-    assert!(
-        server.process.output().contains(&format!("Dispatching salvaged request to catcher: GET /metrics?key={KEY}"))
-    );
+    let output = server.process.end().unwrap();
+    assert!(output.contains(&format!("Dispatching salvaged request to catcher: GET /metrics?key={KEY}")), "{output}");
 }

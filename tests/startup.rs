@@ -39,9 +39,9 @@ fn refused(server: Server, environment: &[(&str, &str)]) -> String {
 }
 
 fn status(server: Server, environment: &[(&str, &str)], lines: &[&[u8]]) -> (u16, String) {
-    let server = start(server, environment);
+    let mut server = start(server, environment);
     let response = exchange(server.address, &request("GET", "/metrics", lines)).unwrap();
-    (response.status, server.process.output())
+    (response.status, server.process.end().unwrap())
 }
 
 #[test]
@@ -134,7 +134,7 @@ fn without_a_key_the_examples_make_one_and_print_what_uses_it() {
     // The rest of the configuration holds all the same.
     let named = [("METRICS_VERIFICATION_HEADER", "X-Scrape-Key"), ("METRICS_VERIFICATION_QUERY", "key")];
     let key_of_a_run = |server: Server| {
-        let (running, key) = server.start_without_a_key(example(server), &named).unwrap();
+        let (mut running, key) = server.start_without_a_key(example(server), &named).unwrap();
         let ask =
             |target: &str, line: &str| exchange(running.address, &request("GET", target, &[line.as_bytes()])).unwrap();
         assert_eq!(ask("/metrics", &format!("Authorization: Bearer {key}")).status, 200);
@@ -142,7 +142,7 @@ fn without_a_key_the_examples_make_one_and_print_what_uses_it() {
         assert_eq!(ask(&format!("/metrics?key={key}"), "Accept: */*").status, 200);
         assert_eq!(ask("/metrics", &format!("X-Scrape-Key: {WRONG}")).status, 401);
         assert_eq!(ask("/", "Accept: */*").status, 200);
-        let output = running.process.output();
+        let output = running.process.end().unwrap();
         assert!(output.contains(&format!("echo {key} > metrics_key")), "{output}");
         assert!(output.contains(&format!("targets: [\"{}\"]", running.address)), "{output}");
         key

@@ -9,12 +9,12 @@
 mod seeds;
 mod table;
 
-use std::{env, fs, io, net::SocketAddr, path::Path, thread, time::Duration};
+use std::{env, fs, io, net::SocketAddr, path::Path};
 
 use libtest_mimic::{Arguments, Failed, Trial};
 use metrics_guard_tests::{
     KEY, SYMBOLS, WRONG,
-    server::{Profile, Running, Server},
+    server::{Profile, Server},
     wire::{Response, exchange, exchange_h2, request},
 };
 use table::{Case, Config, Expect, basic_credentials, cases, percent_encoded};
@@ -40,7 +40,7 @@ fn run(server: Server) -> Result<(), Failed> {
     for config in Config::ALL {
         let mut environment = vec![("METRICS_VERIFICATION_KEY_FILE", key_file)];
         environment.extend(config.environment());
-        let running = server.start(&program, &environment)?;
+        let mut running = server.start(&program, &environment)?;
         let refusals = [Refusals { of: server, first: None }, Refusals { of: server, first: None }];
         let mut subject = Subject { server, address: running.address, config, scrapes: 0, refusals };
         subject.scrapes = subject.count_scrapes()?;
@@ -53,7 +53,7 @@ fn run(server: Server) -> Result<(), Failed> {
                 Err(problem) => failures.push(format!("{config:?}: {}: {problem}", case.name)),
             }
         }
-        leaks.extend(leaked(&running, server, config));
+        leaks.extend(leaked(&running.process.end()?, server, config));
     }
 
     let passed = cases.len() - failures.len();
@@ -196,13 +196,10 @@ impl Refusals {
     }
 }
 
-/// The keys that a server has printed. Of all servers Rocket alone logs targets, in which the stray ones stand.
-fn leaked(running: &Running, server: Server, config: Config) -> Vec<String> {
-    // What was answered is printed, but may not have been read.
-    thread::sleep(Duration::from_millis(200));
-    let output = running.process.output();
+/// The keys in what a server has printed. Of all servers Rocket alone logs targets, in which the stray ones stand.
+fn leaked(output: &str, server: Server, config: Config) -> Vec<String> {
     let is_expected = server == Server::Rocket && config == Config::Stray;
-    let shown = shown_keys(&output).filter(|_| !is_expected);
+    let shown = shown_keys(output).filter(|_| !is_expected);
     shown.map(|name| format!("{config:?}: {name} stands in the server's output")).collect()
 }
 

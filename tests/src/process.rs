@@ -2,9 +2,9 @@
 
 use std::{
     io::{self, BufRead, BufReader, Read},
-    process::{Child, Command, Stdio},
+    process::{Child, Command, Output, Stdio},
     sync::{Arc, Mutex, PoisonError},
-    thread,
+    thread::{self, JoinHandle},
     time::{Duration, Instant},
 };
 
@@ -12,6 +12,7 @@ use std::{
 pub struct Process {
     child: Child,
     output: Arc<Mutex<String>>,
+    readers: Vec<JoinHandle<()>>,
 }
 
 impl Process {
@@ -22,14 +23,10 @@ impl Process {
     /// If it cannot be started.
     pub fn start(command: &mut Command) -> io::Result<Process> {
         let mut child = command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn()?;
-        let output = Arc::new(Mutex::new(String::new()));
-        if let Some(stdout) = child.stdout.take() {
-            collect(stdout, Arc::clone(&output));
-        }
-        if let Some(stderr) = child.stderr.take() {
-            collect(stderr, Arc::clone(&output));
-        }
-        Ok(Process { child, output })
+        let output = Arc::default();
+        let stdout = child.stdout.take().map(|pipe| collect(pipe, Arc::clone(&output)));
+        let stderr = child.stderr.take().map(|pipe| collect(pipe, Arc::clone(&output)));
+        Ok(Process { child, output, readers: stdout.into_iter().chain(stderr).collect() })
     }
 
     /// Its number, as the system knows it.
@@ -38,7 +35,7 @@ impl Process {
         self.child.id()
     }
 
-    /// All that the child has printed so far.
+    /// What the child has printed, as far as it has been read. All of it gives [`end`](Process::end).
     #[must_use]
     pub fn output(&self) -> String {
         self.output.lock().unwrap_or_else(PoisonError::into_inner).clone()
@@ -53,7 +50,7 @@ impl Process {
         let deadline = Instant::now() + Duration::from_secs(30);
         loop {
             // Asked before the output is read, so that the last words of a child are heard.
-            let has_ended = self.child.try_wait()?.is_some();
+            let has_ended = self.has_ended()?;
             let output = self.output();
             if let Some(found) = output.lines().find_map(&find) {
                 return Ok(found);
@@ -65,22 +62,35 @@ impl Process {
         }
     }
 
-    /// Waits until the child has ended.
+    /// Waits until the child has ended: all that it has printed.
     ///
     /// # Errors
     ///
     /// If it goes on for half a minute.
     pub fn wait_for_end(&mut self) -> io::Result<String> {
         let deadline = Instant::now() + Duration::from_secs(30);
-        while self.child.try_wait()?.is_none() {
+        while !self.has_ended()? {
             if Instant::now() > deadline {
                 return Err(io::Error::other(format!("the process goes on:\n{}", self.output())));
             }
             thread::sleep(Duration::from_millis(20));
         }
-        // The readers see the end of the pipes a little later.
-        thread::sleep(Duration::from_millis(200));
         Ok(self.output())
+    }
+
+    /// Ends the child: all that it has printed.
+    ///
+    /// # Errors
+    ///
+    /// If it cannot be ended.
+    pub fn end(&mut self) -> io::Result<String> {
+        self.child.kill()?;
+        self.wait_for_end()
+    }
+
+    /// Whether the child has ended, and what it had printed has been read.
+    fn has_ended(&mut self) -> io::Result<bool> {
+        Ok(self.child.try_wait()?.is_some() && self.readers.iter().all(JoinHandle::is_finished))
     }
 }
 
@@ -92,12 +102,18 @@ impl Drop for Process {
     }
 }
 
-fn collect(pipe: impl Read + Send + 'static, output: Arc<Mutex<String>>) {
+/// All that a program has said, on both of its outputs.
+#[must_use]
+pub fn said(output: &Output) -> String {
+    String::from_utf8_lossy(&[&output.stdout[..], &output.stderr].concat()).into_owned()
+}
+
+fn collect(pipe: impl Read + Send + 'static, output: Arc<Mutex<String>>) -> JoinHandle<()> {
     thread::spawn(move || {
         for line in BufReader::new(pipe).split(b'\n').map_while(Result::ok) {
             let mut output = output.lock().unwrap_or_else(PoisonError::into_inner);
             output.push_str(&String::from_utf8_lossy(&line));
             output.push('\n');
         }
-    });
+    })
 }
