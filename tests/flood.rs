@@ -25,7 +25,7 @@ use metrics_guard_tests::{
     numbered_key,
     process::Process,
     server::{Profile, Server},
-    wire::{exchange, read_one, request},
+    wire::{exchange, read_one, with_bearer},
 };
 
 /// Enough for all that a server sets up as it goes: threads, buffers, the series of its counters.
@@ -122,8 +122,7 @@ impl Subject {
 
     /// The metrics, for the right key.
     fn ask(&self) -> io::Result<String> {
-        let line = format!("Authorization: Bearer {}", self.key);
-        let response = exchange(self.address, &request("GET", "/metrics", &[line.as_bytes()]))?;
+        let response = exchange(self.address, &with_bearer("/metrics", &self.key))?;
         if response.status == 200 { Ok(response.text()) } else { Err(io::Error::other(format!("{response:?}"))) }
     }
 }

@@ -2,52 +2,34 @@
 
 #![allow(clippy::unwrap_used)] // in tests; clippy.toml does not reach their helper functions
 
-use std::{
-    net::SocketAddr,
-    process::Command,
-    thread,
-    time::{Duration, Instant},
-};
+use std::net::SocketAddr;
 
 use metrics_guard_tests::{
-    KEY, WRONG, build,
+    KEY, WRONG,
     process::Process,
-    wire::{exchange, request},
+    server::{internal_command, internal_listener},
+    wire::{exchange, with_bearer},
 };
 
 fn start(environment: &[(&str, &str)]) -> Process {
-    let example = build::example("metrics-guard-rocket", "internal").features("mtls").run().unwrap();
-    let mut command = Command::new(example.path());
-    command.env_clear().env("ROCKET_PORT", "0").env("ROCKET_CLI_COLORS", "false").env("METRICS_PORT", "0");
+    let mut command = internal_command().unwrap();
+    command.env("ROCKET_PORT", "0").env("METRICS_PORT", "0");
     Process::start(command.envs(environment.iter().copied())).unwrap()
 }
 
-fn addresses(process: &Process) -> Vec<SocketAddr> {
-    let output = process.output();
-    let launched = output.lines().filter_map(|line| line.split_once("launched from http://")?.1.trim().parse().ok());
-    launched.collect()
-}
-
 fn status(server: SocketAddr, path: &str, key: &str) -> u16 {
-    let line = format!("Authorization: Bearer {key}");
-    exchange(server, &request("GET", path, &[line.as_bytes()])).unwrap().status
+    exchange(server, &with_bearer(path, key)).unwrap().status
 }
 
 #[test]
 fn the_metrics_are_on_the_internal_listener_alone() {
-    let process = start(&[("METRICS_VERIFICATION_KEY", KEY), ("METRICS_ADDRESS", "127.0.0.2")]);
-    let deadline = Instant::now() + Duration::from_secs(30);
-    while addresses(&process).len() < 2 {
-        assert!(Instant::now() < deadline, "{}", process.output());
-        thread::sleep(Duration::from_millis(20));
-    }
-    let (public, internal): (Vec<_>, Vec<_>) =
-        addresses(&process).into_iter().partition(|server| status(*server, "/", KEY) == 200);
-    assert_eq!((public.len(), internal.len()), (1, 1));
-    assert_eq!((public[0].ip().to_string(), internal[0].ip().to_string()), ("127.0.0.1".into(), "127.0.0.2".into()));
-    assert_eq!(status(public[0], "/metrics", KEY), 404);
-    assert_eq!(status(internal[0], "/metrics", KEY), 200);
-    assert_eq!(status(internal[0], "/metrics", WRONG), 401);
+    let mut process = start(&[("METRICS_VERIFICATION_KEY", KEY), ("METRICS_ADDRESS", "127.0.0.2")]);
+    let [public, internal] =
+        ["127.0.0.1", "127.0.0.2"].map(|address| internal_listener(&mut process, address).unwrap());
+    assert_eq!([status(public, "/", KEY), status(internal, "/", KEY)], [200, 404]);
+    assert_eq!([status(public, "/metrics", KEY), status(internal, "/metrics", KEY)], [404, 200]);
+    assert_eq!(status(internal, "/metrics", WRONG), 401);
+    assert_eq!(process.end().unwrap().matches("launched from").count(), 2);
 }
 
 #[test]

@@ -1,18 +1,16 @@
 //! The examples behind TLS: guarded as without, over HTTP/1.1 and over HTTP/2, which Prometheus prefers; and open to those
 //! client certificates alone that the guard names.
 
-#![allow(clippy::expect_used, clippy::panic, clippy::unwrap_used)] // in tests; clippy.toml does not reach their helper functions
-
-use std::sync::Arc;
+// In tests; clippy.toml does not reach their helper functions.
+#![allow(clippy::expect_used, clippy::panic, clippy::unwrap_used)]
 
 use metrics_guard_tests::{
     KEY, WRONG,
-    certificates::{Authority, Validity, exchange_tls},
+    certificates::{Authority, Validity, exchange_tls, exchange_tls_h2},
     server::{Running, Server},
-    wire::{converse_h2, request},
+    wire::{request, with_bearer},
 };
-use rustls::{AlertDescription, pki_types::ServerName};
-use tokio_rustls::TlsConnector;
+use rustls::AlertDescription;
 
 const DNS: &str = "prometheus.example";
 const URI: &str = "spiffe://example.org/ns/monitoring/sa/prometheus";
@@ -46,7 +44,7 @@ impl Place {
 }
 
 fn scrape(key: &str) -> Vec<u8> {
-    request("GET", "/metrics", &[format!("Authorization: Bearer {key}").as_bytes()])
+    with_bearer("/metrics", key)
 }
 
 /// What comes back: a status, or the alert that ended the handshake.
@@ -76,19 +74,8 @@ fn behind_tls_the_examples_are_guarded() {
         let index = exchange_tls(server.address, &client, &request("GET", "/", &[])).unwrap();
         assert!(index.starts_with("HTTP/1.1 200"), "{of:?}: {index}");
 
-        let mut client = client.clone();
-        client.alpn_protocols = vec![b"h2".to_vec()];
-        let connector = TlsConnector::from(Arc::new(client));
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-        for (key, status) in [(KEY, 200), (WRONG, 401)] {
-            let response = runtime.block_on(async {
-                let stream = tokio::net::TcpStream::connect(server.address).await?;
-                let stream = connector.connect(ServerName::try_from("localhost").unwrap(), stream).await?;
-                assert_eq!(stream.get_ref().1.alpn_protocol(), Some(&b"h2"[..]));
-                converse_h2(stream, &scrape(key)).await
-            });
-            assert_eq!(response.unwrap().status, status, "{of:?}");
-        }
+        let ask_h2 = |key| exchange_tls_h2(server.address, &client, &scrape(key)).unwrap().status;
+        assert_eq!((ask_h2(KEY), ask_h2(WRONG)), (200, 401), "{of:?}");
     }
 }
 

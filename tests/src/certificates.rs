@@ -18,6 +18,9 @@ use rustls::{
     ClientConfig, ClientConnection, RootCertStore, StreamOwned,
     pki_types::{CertificateDer, PrivateKeyDer, ServerName, pem::PemObject},
 };
+use tokio_rustls::TlsConnector;
+
+use crate::wire::{Response, converse_h2, run};
 
 /// Has the symbolic link at `link` lead to this folder, in one step: so a certificate and its private key change together.
 ///
@@ -25,7 +28,9 @@ use rustls::{
 ///
 /// If the link cannot be made.
 pub fn lead(link: &Path, to: &str) -> io::Result<()> {
-    let next = link.with_extension("next");
+    // Added, and not in the place of an extension: `..data` has none.
+    let mut next = link.as_os_str().to_owned();
+    next.push(".next");
     symlink(to, &next)?;
     fs::rename(next, link)
 }
@@ -145,4 +150,24 @@ pub fn exchange_tls(server: SocketAddr, client: &ClientConfig, request: &[u8]) -
         read?;
     }
     Ok(String::from_utf8_lossy(&answer).into_owned())
+}
+
+/// Sends `request` as [`exchange_tls`] does, in HTTP/2, which the server must choose of what Prometheus offers.
+///
+/// # Errors
+///
+/// If the handshake fails or chooses HTTP/1.1, if HTTP/2 cannot say the request, or if the server does not answer within ten
+/// seconds.
+pub fn exchange_tls_h2(server: SocketAddr, client: &ClientConfig, request: &[u8]) -> io::Result<Response> {
+    let name = ServerName::try_from("localhost").map_err(io::Error::other)?;
+    let mut client = client.clone();
+    client.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
+    run(async {
+        let stream = tokio::net::TcpStream::connect(server).await?;
+        let stream = TlsConnector::from(Arc::new(client)).connect(name, stream).await?;
+        match stream.get_ref().1.alpn_protocol() {
+            Some(b"h2") => converse_h2(stream, request).await,
+            other => Err(io::Error::other(format!("the server chose {other:?}"))),
+        }
+    })
 }

@@ -14,7 +14,7 @@ use rustls::ClientConfig;
 use crate::{
     certificates::exchange_tls,
     server::{Running, Server},
-    wire::{exchange, request},
+    wire::{exchange, with_bearer},
 };
 
 /// A key file as an operator writes it: under another name, and renamed.
@@ -110,8 +110,7 @@ impl Guarded {
     ///
     /// If it does not answer, or with another status than 200 and 401.
     pub fn ask(&mut self, key: &str) -> io::Result<Option<String>> {
-        let line = format!("Authorization: Bearer {key}");
-        let request = request("GET", "/metrics", &[line.as_bytes()]);
+        let request = with_bearer("/metrics", key);
         let answer = match &self.client {
             Some(client) => exchange_tls(self.running.address, client, &request)?,
             None => {

@@ -155,6 +155,31 @@ impl Server {
     }
 }
 
+/// The command of Rocket's example with a listener of its own for the metrics, with nothing of our environment.
+///
+/// # Errors
+///
+/// If it does not compile.
+pub fn internal_command() -> io::Result<Command> {
+    // With the feature, as above.
+    let program = once("internal".to_owned(), example("metrics-guard-rocket", "internal").features("mtls"))?;
+    let mut command = Command::new(program);
+    command.env_clear().env("ROCKET_CLI_COLORS", "false");
+    Ok(command)
+}
+
+/// Waits for its listener at this address, and gives its port too.
+///
+/// # Errors
+///
+/// If there is none.
+pub fn internal_listener(process: &mut Process, address: &str) -> io::Result<SocketAddr> {
+    process.wait_for(|line| {
+        let server: SocketAddr = line.split_once("launched from http://")?.1.trim().parse().ok()?;
+        (server.ip().to_string() == address).then_some(server)
+    })
+}
+
 /// How a server is built.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Profile {

@@ -53,16 +53,33 @@ pub fn request(method: &str, target: &str, lines: &[&[u8]]) -> Vec<u8> {
     bytes
 }
 
+/// A request for `path` that presents `key` as a bearer token.
+#[must_use]
+pub fn with_bearer(path: &str, key: &str) -> Vec<u8> {
+    request("GET", path, &[format!("Authorization: Bearer {key}").as_bytes()])
+}
+
+/// What is at `path`: in HTTP/1.0, since a scraper's answers may be long, and would come in chunks.
+///
+/// # Errors
+///
+/// Those of [`exchange`].
+pub fn get(server: SocketAddr, path: &str) -> io::Result<Response> {
+    exchange(server, format!("GET {path} HTTP/1.0\r\nHost: scraper\r\n\r\n").as_bytes())
+}
+
+/// How long a server may take to answer.
+const PATIENCE: Duration = Duration::from_secs(10);
+
 /// Sends `request` and reads until the server closes the connection.
 ///
 /// # Errors
 ///
 /// If the server cannot be reached, does not answer within ten seconds, or answers with something else than HTTP.
 pub fn exchange(server: SocketAddr, request: &[u8]) -> io::Result<Response> {
-    let timeout = Some(Duration::from_secs(10));
     let mut stream = TcpStream::connect(server)?;
-    stream.set_read_timeout(timeout)?;
-    stream.set_write_timeout(timeout)?;
+    stream.set_read_timeout(Some(PATIENCE))?;
+    stream.set_write_timeout(Some(PATIENCE))?;
     // A server that refuses a request half-way stops reading: its answer counts, not our error.
     let sent = stream.write_all(request);
     let mut received = Vec::new();
@@ -107,15 +124,13 @@ pub fn read_one(stream: &mut impl Read) -> io::Result<Vec<u8>> {
 #[must_use]
 pub fn exchange_h2(server: SocketAddr, request: &[u8]) -> Option<io::Result<Response>> {
     to_h2(request)?;
-    let runtime = match tokio::runtime::Builder::new_current_thread().enable_all().build() {
-        Ok(runtime) => runtime,
-        Err(error) => return Some(Err(error)),
-    };
-    Some(runtime.block_on(async {
-        let conversation = async { converse_h2(tokio::net::TcpStream::connect(server).await?, request).await };
-        let answer = tokio::time::timeout(Duration::from_secs(10), conversation).await;
-        answer.map_err(|_| io::Error::from(io::ErrorKind::TimedOut))?
-    }))
+    Some(run(async { converse_h2(tokio::net::TcpStream::connect(server).await?, request).await }))
+}
+
+/// Runs a conversation, for ten seconds at most.
+pub(crate) fn run<T>(conversation: impl Future<Output = io::Result<T>>) -> io::Result<T> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    runtime.block_on(async { tokio::time::timeout(PATIENCE, conversation).await? })
 }
 
 /// Servers take header lists of 16 KiB by default.
@@ -141,11 +156,7 @@ fn to_h2(request: &[u8]) -> Option<(http::Request<()>, Vec<u8>)> {
     Some((request, body))
 }
 
-/// Sends `request` as [`exchange_h2`] does, over a connection that is there already.
-///
-/// # Errors
-///
-/// If HTTP/2 cannot say the request, or the server does not answer it in HTTP/2.
+/// Sends `request` as [`exchange_h2`] does, over a connection that is there already. It is an error if HTTP/2 cannot say it.
 pub async fn converse_h2<S>(stream: S, request: &[u8]) -> io::Result<Response>
 where
     S: AsyncRead + AsyncWrite + Send + Unpin + 'static,

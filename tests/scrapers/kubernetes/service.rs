@@ -2,19 +2,19 @@
 
 use std::{
     fs,
-    net::SocketAddr,
     os::unix::fs::{PermissionsExt as _, symlink},
     path::Path,
-    process::Command,
     thread,
     time::{Duration, Instant},
 };
 
 use libtest_mimic::Failed;
 use metrics_guard_tests::{
-    build, numbered_key,
+    certificates::lead,
+    numbered_key,
     process::Process,
-    wire::{exchange, request},
+    server::{internal_command, internal_listener},
+    wire::{exchange, request, with_bearer},
 };
 
 use super::Files;
@@ -33,9 +33,7 @@ pub(super) fn the_example_runs_as_deployed() -> Result<(), Failed> {
     let [old, new] = [1, 2].map(numbered_key);
     let folder = tempfile::tempdir()?;
     mount(folder.path(), 1, &format!("{old}\n"))?;
-    let example = build::example("metrics-guard-rocket", "internal").features("mtls").run()?;
-    let mut command = Command::new(example.path());
-    command.env_clear().env("ROCKET_CLI_COLORS", "false");
+    let mut command = internal_command()?;
     // The names are the Deployment's; the values are such that they fit here. One that is not known is left out, so that
     // what reads it takes its default.
     for name in list(container, "/env").iter().map(|variable| text(variable, "/name")) {
@@ -48,18 +46,12 @@ pub(super) fn the_example_runs_as_deployed() -> Result<(), Failed> {
         };
     }
     let mut process = Process::start(&mut command)?;
-    let mut listener = |address: &str| -> Result<SocketAddr, Failed> {
-        Ok(process.wait_for(|line| {
-            let server: SocketAddr = line.split_once("launched from http://")?.1.trim().parse().ok()?;
-            (server.ip().to_string() == address).then_some(server)
-        })?)
-    };
-    let (public, internal) = (listener("127.0.0.1")?, listener("127.0.0.2")?);
+    let public = internal_listener(&mut process, "127.0.0.1")?;
+    let internal = internal_listener(&mut process, "127.0.0.2")?;
     assert!(public.port() != 8000 && internal.port() != 9100, "a default");
 
     let status = |server, path: &str, key: &str| -> Result<u16, Failed> {
-        let line = format!("Authorization: Bearer {key}");
-        Ok(exchange(server, &request("GET", path, &[line.as_bytes()]))?.status)
+        Ok(exchange(server, &with_bearer(path, key))?.status)
     };
     let scrape = |key: &str| status(internal, "/metrics", key);
     // The kubelet, which has no key, at the public port.
@@ -96,8 +88,7 @@ fn mount(folder: &Path, version: u32, content: &str) -> Result<(), Failed> {
     let file = folder.join(&target).join("accepted_keys");
     fs::write(&file, content)?;
     fs::set_permissions(&file, fs::Permissions::from_mode(0o440))?;
-    symlink(&target, folder.join("..data_tmp"))?;
-    fs::rename(folder.join("..data_tmp"), folder.join("..data"))?;
+    lead(&folder.join("..data"), &target)?;
     if version == 1 {
         symlink("..data/accepted_keys", folder.join("accepted_keys"))?;
     } else {
