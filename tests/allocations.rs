@@ -16,7 +16,6 @@ use axum::{
     extract::State,
     routing::{MethodRouter, get},
 };
-
 use base64ct::{Base64, Encoding};
 use http::{HeaderValue, Request, Response, StatusCode, header::CONTENT_TYPE};
 use metrics_guard_core::{Guard, Key, KeyRing};

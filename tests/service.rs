@@ -139,7 +139,7 @@ impl Instruments {
 }
 
 /// Says what a service should say when it starts: where it listens.
-#[allow(dead_code)]
+#[allow(dead_code)] // Rocket says it itself
 pub(crate) fn announce(key_for_this_run: Option<&str>, scheme: &str, address: SocketAddr) {
     println!("listening on {scheme}://{address}");
     if let Some(key) = key_for_this_run {
