@@ -8,12 +8,12 @@
 
 use std::{path::Path, process::Command};
 
-use metrics_guard_tests::prometheus::Version;
+use metrics_guard_tests::{fetch::fetch_or_say_so, process::said, prometheus::Version};
 
 fn promtool(program: &Path, arguments: &[&str]) {
     let here = Path::new(env!("CARGO_MANIFEST_DIR"));
     let output = Command::new(program).args(arguments).current_dir(here).output().unwrap();
-    let said = String::from_utf8_lossy(&[output.stdout, output.stderr].concat()).into_owned();
+    let said = said(&output);
     assert!(output.status.success(), "promtool {arguments:?}:\n{said}");
     assert!(said.contains("SUCCESS"), "promtool {arguments:?}:\n{said}");
 }
@@ -22,8 +22,7 @@ fn promtool(program: &Path, arguments: &[&str]) {
 fn the_alert_rules_fire_when_they_should() {
     let cache = Path::new(env!("CARGO_TARGET_TMPDIR")).join("scrapers");
     for version in Version::ALL {
-        let Some(prometheus) = version.fetch_or_say_so(&cache).unwrap() else { continue };
-        let program = prometheus.with_file_name("promtool");
+        let Some(program) = fetch_or_say_so(&cache, version.slot(), "promtool").unwrap() else { continue };
         promtool(&program, &["check", "rules", "../deploy/alerts.yml"]);
         promtool(&program, &["test", "rules", "alerts.yml", "alerts_of_days.yml"]);
     }

@@ -11,12 +11,13 @@
 
 use std::{
     collections::{BTreeMap, BTreeSet},
-    env, fs,
+    fs,
     path::{Path, PathBuf},
     process::{Command, Output},
 };
 
 use escargot::CargoBuild;
+use metrics_guard_tests::fetch::is_ci;
 
 /// The programs under test, built in one way.
 struct Programs {
@@ -28,7 +29,7 @@ impl Programs {
     /// Builds them in a folder of their own, with settings of the release profile, unless there is no valgrind to run them.
     fn build(name: &str, settings: &[(&str, &str)]) -> Option<Programs> {
         if Command::new("valgrind").arg("--version").output().is_err() {
-            assert!(env::var_os("CI").is_none(), "valgrind is missing");
+            assert!(!is_ci(), "valgrind is missing");
             eprintln!("ignored: install valgrind");
             return None;
         }

@@ -104,7 +104,7 @@ fn what_is_wrong_is_refused(client: &Path) -> Result<(), Failed> {
     Ok(())
 }
 
-/// A key as a key file has it: without the line break at its end.
+/// The keys in this file, one a line.
 fn keys(file: PathBuf) -> Result<Vec<String>, Failed> {
     Ok(fs::read_to_string(file)?.lines().map(str::to_owned).collect())
 }

@@ -2,7 +2,10 @@
 
 use std::io;
 
-const KEY_FILE: &str = "/etc/prometheus/keys/metrics_key";
+use crate::tools::replaced;
+
+/// The scraper's key, in each file of deploy/ but Telegraf's.
+pub(crate) const KEY_FILE: &str = "/etc/prometheus/keys/metrics_key";
 
 /// The text of a job, as it stands in its file.
 #[derive(Clone)]
@@ -51,10 +54,7 @@ impl Job {
 
     /// Puts `replacement` for each `text`, which must be there.
     pub(crate) fn replace(&mut self, text: &str, replacement: &str) -> io::Result<()> {
-        if !self.says(text) {
-            return Err(io::Error::other(format!("`{text}` is not in the file any more")));
-        }
-        self.0 = self.0.replace(text, replacement);
+        self.0 = replaced(&self.0, &[(text, replacement)])?;
         Ok(())
     }
 }

@@ -8,7 +8,7 @@ use metrics_guard_core::Guard;
 use metrics_guard_tests::prometheus::Version;
 use serde_json::{Map, Value, json};
 
-use crate::tools::{accepts, at, commands, deploy, documents, list, run, script, text, with};
+use crate::tools::{accepts, at, commands, deploy, documents, list, promtool_takes, run, script, text, with};
 
 mod names;
 mod service;
@@ -131,20 +131,13 @@ fn no_key_is_in_them() -> Result<(), Failed> {
 
 fn scrape_configs_by_promtool(version: Version, promtool: &Path) -> Result<(), Failed> {
     let (_, list) = additional_scrape_configs(&Files::ours()?.objects()?)?;
-    let folder = tempfile::tempdir()?;
-    let check = |list: &str| -> Result<(bool, String), Failed> {
-        let file = folder.path().join("prometheus.yml");
-        fs::write(&file, format!("scrape_configs:\n{list}"))?;
-        let output = Command::new(promtool).args(["check", "config", "--syntax-only"]).arg(&file).output()?;
-        let said = String::from_utf8_lossy(&[output.stdout, output.stderr].concat()).into_owned();
-        Ok((output.status.success(), said))
-    };
-    let (is_right, said) = check(&list)?;
+    let check = |list: &str| promtool_takes(promtool, &format!("scrape_configs:\n{list}"));
+    let (is_right, said) = check(&list);
     if version == Version::Bookworm {
         assert!(!is_right && said.contains("http_headers"), "{said}");
     } else {
         assert!(is_right, "{said}");
-        let (is_right, said) = check(&list.replace("follow_redirects", "followRedirects"))?;
+        let (is_right, said) = check(&list.replace("follow_redirects", "followRedirects"));
         assert!(!is_right && said.contains("followRedirects"), "{said}");
     }
     Ok(())

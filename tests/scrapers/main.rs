@@ -6,10 +6,9 @@
 
 #![allow(clippy::unwrap_used)] // in tests; clippy.toml does not reach their helper functions
 
-use std::{io, path::Path, process::ExitCode};
+use std::process::ExitCode;
 
 use libtest_mimic::Arguments;
-use metrics_guard_tests::scraper::{Program, Scraper};
 
 mod collectors;
 mod compose;
@@ -50,9 +49,4 @@ fn main() -> ExitCode {
             ExitCode::FAILURE
         }
     }
-}
-
-/// The program of this scraper. None if it cannot be had.
-fn fetched(scraper: Scraper) -> io::Result<Option<Program>> {
-    scraper.fetch_or_say_so(&Path::new(env!("CARGO_TARGET_TMPDIR")).join("scrapers"))
 }

@@ -8,7 +8,7 @@ use std::{
     time::Duration,
 };
 
-use libtest_mimic::{Completion, Trial};
+use libtest_mimic::Trial;
 use metrics_guard_tests::{
     WRONG,
     certificates::{Authority, Validity, lead},
@@ -19,7 +19,7 @@ use metrics_guard_tests::{
     server::{Profile, Server},
 };
 
-use crate::{fetched, job::Job};
+use crate::{job::Job, tools::with_scrapers};
 
 /// A file of deploy/ and who takes it.
 pub(crate) struct Method {
@@ -28,13 +28,16 @@ pub(crate) struct Method {
     text: &'static str,
     /// The field that does it.
     pub(crate) field: &'static str,
-    /// The version that brought it, as facts that were not tried here have it.
+    /// The version that brought it, as its documents have it: that one was not tried here.
     pub(crate) since: &'static str,
     refused_by: &'static [Scraper],
     shown: &'static [Place],
     /// But for [`READS_ONCE`].
     renewal: Renewal,
 }
+
+/// What stores the samples of a vmagent.
+pub(crate) const STORAGE: Scraper = Scraper::Prometheus(Version::Trixie);
 
 const OLDEST: Scraper = Scraper::Prometheus(Version::Bookworm);
 const PROMETHEUS: [Scraper; 3] = [OLDEST, Scraper::Prometheus(Version::Trixie), Scraper::Prometheus(Version::Forky)];
@@ -163,17 +166,15 @@ pub(crate) fn trials() -> Vec<Trial> {
     pairs
         .map(|(method, scraper)| {
             Trial::ignorable_test(format!("{}_by_{}", method.file, scraper.slot()), move || {
-                let storage = fetched(Scraper::Prometheus(Version::Trixie))?;
-                let (Some(program), Some(storage)) = (fetched(scraper)?, storage) else {
-                    return Ok(Completion::ignored_with(format!("no {} of {}", scraper.name(), scraper.slot())));
-                };
-                let finding = try_out(method, &program, &storage)?;
-                let expected = method.expected(&program);
-                if finding != expected {
-                    return Err(format!("found {finding:?}, and not {expected:?}").into());
-                }
-                FINDINGS.lock().unwrap().insert((method.file, scraper), finding);
-                Ok(Completion::Completed)
+                with_scrapers([scraper, STORAGE], |[program, storage]| {
+                    let finding = try_out(method, program, storage)?;
+                    let expected = method.expected(program);
+                    if finding != expected {
+                        return Err(format!("found {finding:?}, and not {expected:?}").into());
+                    }
+                    FINDINGS.lock().unwrap().insert((method.file, scraper), finding);
+                    Ok(())
+                })
             })
         })
         .collect()

@@ -8,50 +8,47 @@ use std::{
     fs, io, mem,
     net::SocketAddr,
     path::Path,
-    sync::Arc,
     thread,
     time::{Duration, Instant},
 };
 
 use http::Version as HttpVersion;
-use libtest_mimic::{Completion, Failed, Trial};
+use libtest_mimic::Trial;
 use metrics_guard_tests::{
     KEY, WRONG,
-    certificates::Authority,
+    certificates::{Authority, exchange_tls_h2},
     prometheus::{Prometheus, Version},
     scraper::{Program, Scraper, Scraping},
     server::{Profile, Server},
-    wire::{Response, converse_h2, exchange, request},
+    wire::{exchange, request},
 };
-use rustls::{ClientConfig, pki_types::ServerName};
-use serde_json::Value;
+use rustls::ClientConfig;
 use servers::{Answer, Form, GUARDED, Listening, OPEN, PLAIN, Seen, Servers};
-use tokio_rustls::TlsConnector;
 
-use crate::fetched;
+use crate::{
+    methods::STORAGE,
+    tools::{with, with_scrapers},
+};
 
 mod servers;
 
 pub(crate) fn trials() -> Vec<Trial> {
     let passing = Scraper::ALL.map(|scraper| {
         let name = format!("what_{}_sends_and_is_answered_passes", scraper.slot());
-        Trial::ignorable_test(name, move || run(scraper, passes))
+        Trial::ignorable_test(name, move || {
+            with_scrapers([scraper, STORAGE], |[program, storage]| {
+                passes(program, storage);
+                Ok(())
+            })
+        })
     });
     let types = Version::ALL.map(|version| {
         let name = format!("{}_takes_the_content_type_of_the_examples", version.slot());
         Trial::ignorable_test(name, move || {
-            run(Scraper::Prometheus(version), |program, _| content_types(version, &program.path))
+            with(version.slot(), "prometheus", |program| content_types(version, program))
         })
     });
     passing.into_iter().chain(types).collect()
-}
-
-fn run(scraper: Scraper, test: impl Fn(&Program, &Program)) -> Result<Completion, Failed> {
-    let (Some(program), Some(storage)) = (fetched(scraper)?, fetched(Scraper::Prometheus(Version::Trixie))?) else {
-        return Ok(Completion::ignored_with(format!("no {} of {}", scraper.name(), scraper.slot())));
-    };
-    test(&program, &storage);
-    Ok(Completion::Completed)
 }
 
 /// What is tried with a scraper.
@@ -215,8 +212,11 @@ fn compare_answers(server: &Listening, sent: &Seen, client: &ClientConfig) {
     let query = format!("again&{}", sent.query);
     let ask = |path| {
         let request = request("GET", &format!("{path}?{query}"), &lines);
-        let response =
-            if server.has_tls { over_h2(server, client, &request) } else { exchange(server.address, &request) };
+        let response = if server.has_tls {
+            exchange_tls_h2(server.address, client, &request)
+        } else {
+            exchange(server.address, &request)
+        };
         let mut response = response.unwrap();
         response.fields.retain(|(name, _)| name != "date");
         response
@@ -239,23 +239,6 @@ fn compare_answers(server: &Listening, sent: &Seen, client: &ClientConfig) {
     assert_eq!(guarded, open, "{name}");
 }
 
-fn over_h2(server: &Listening, client: &ClientConfig, request: &[u8]) -> io::Result<Response> {
-    let mut client = client.clone();
-    // As Prometheus offers them.
-    client.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
-    let connector = TlsConnector::from(Arc::new(client));
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-    runtime.block_on(async {
-        let conversation = async {
-            let stream = tokio::net::TcpStream::connect(server.address).await?;
-            let stream = connector.connect(ServerName::try_from("localhost").unwrap(), stream).await?;
-            assert_eq!(stream.get_ref().1.alpn_protocol(), Some(&b"h2"[..]), "{}", server.name);
-            converse_h2(stream, request).await
-        };
-        tokio::time::timeout(Duration::from_secs(10), conversation).await?
-    })
-}
-
 /// Waits until the scraper has stored what the handler wrote for this form.
 fn wait_until_stored(scraping: &Scraping, job: &str, form: Form) {
     let series = format!("representation{{job='{job}',of='{}',encoding='gzip'}}", form.name());
@@ -263,15 +246,9 @@ fn wait_until_stored(scraping: &Scraping, job: &str, form: Form) {
     scraping.storage().wait_for_sample(&format!("min_over_time(up{{job='{job}'}}[10s])"), |up| up > 0.5).unwrap();
 }
 
-/// The active target of `job`, or null.
-fn target<'t>(targets: &'t Value, job: &str) -> &'t Value {
-    let active = targets.pointer("/data/activeTargets").and_then(Value::as_array);
-    active.and_then(|targets| targets.iter().find(|target| target["labels"]["job"] == job)).unwrap_or(&Value::Null)
-}
-
 /// Since its version 3, Prometheus reads no answer whose Content-Type it does not know. The examples keep to that, also in
 /// their refusals: those are refusals, and nothing else is said of them. The others show the rule.
-fn content_types(version: Version, program: &Path) {
+fn content_types(version: Version, program: &Path) -> io::Result<()> {
     let folder = tempfile::tempdir().unwrap();
     let [right, wrong] = [("right", KEY), ("wrong", WRONG)].map(|(name, key)| {
         let path = folder.path().join(name);
@@ -312,30 +289,20 @@ fn content_types(version: Version, program: &Path) {
         let error = if version == Version::Forky { since_3 } else { before_3 };
         scrape(format!("other-{}", &path[1..]), others.plain().address, path, &right, error);
     }
-    let prometheus = Prometheus::start(program, folder.path(), &config).unwrap();
+    let scraping = Scraping::Prometheus(Prometheus::start(program, folder.path(), &config)?);
     let all = format!("count(count_over_time(up[1m]) >= 2) == {}", expected.len());
-    prometheus.wait_for_sample(&all, |_| true).unwrap();
-
-    // On a busy machine, a scrape can take too long: the next one counts.
-    let deadline = Instant::now() + PATIENCE;
-    loop {
-        let targets = prometheus.api("targets").unwrap();
-        let unexpected = expected.iter().find(|(job, error)| {
-            let target = target(&targets, job);
-            let last_error = target["lastError"].as_str().unwrap_or_default();
-            let health = if error.is_empty() { "up" } else { "down" };
-            target["health"] != health || !last_error.starts_with(error) || last_error.is_empty() != error.is_empty()
-        });
-        let Some((job, error)) = unexpected else { break };
-        assert!(Instant::now() < deadline, "{job} should say `{error}`, but: {:#}", target(&targets, job));
-        thread::sleep(Duration::from_millis(250));
+    scraping.storage().wait_for_sample(&all, |_| true)?;
+    for (job, error) in &expected {
+        // On a busy machine, a scrape can take too long: the next one counts.
+        scraping.wait_for_target(job, Some(*error).filter(|error| !error.is_empty()))?;
     }
     // In its log too, the type is a topic where it is one, and nowhere else.
-    let log = prometheus.log();
+    let log = scraping.log();
     for (job, error) in expected {
         let is_topic = log.lines().any(|line| line.contains(&job) && line.contains("Content-Type"));
         assert_eq!(is_topic, error.contains("Content-Type"), "{job}: {log}");
     }
+    Ok(())
 }
 
 /// Another answer, and the beginning of what Prometheus says of it, if it does not read it.

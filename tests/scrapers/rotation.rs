@@ -7,17 +7,17 @@ use std::{
     time::Duration,
 };
 
-use libtest_mimic::{Completion, Failed, Trial};
+use libtest_mimic::{Failed, Trial};
 use metrics_guard_tests::{
     certificates::{Authority, Validity, lead},
     guarded::{Guarded, KeyFile, previous_key_falls_out_of_use},
     numbered_key,
     prometheus::Version,
-    scraper::{Scraper, Scraping},
+    scraper::{Program, Scraper, Scraping},
     server::{Profile, Server},
 };
 
-use crate::{fetched, methods::METHODS};
+use crate::{methods::METHODS, tools::with_scrapers};
 
 const ROTATIONS: u32 = 30;
 
@@ -75,19 +75,13 @@ fn too_late(log: &str, job: &str) -> u32 {
 }
 
 pub(crate) fn trials() -> Vec<Trial> {
-    vec![Trial::ignorable_test("no_scrape_fails_while_keys_are_rotated", no_scrape_fails_while_keys_are_rotated)]
+    vec![Trial::ignorable_test("no_scrape_fails_while_keys_are_rotated", || {
+        with_scrapers(SCRAPERS, no_scrape_fails_while_keys_are_rotated)
+    })]
 }
 
-fn no_scrape_fails_while_keys_are_rotated() -> Result<Completion, Failed> {
-    let mut programs = Vec::new();
-    for scraper in SCRAPERS {
-        let Some(program) = fetched(scraper)? else {
-            return Ok(Completion::ignored_with(format!("no {} of {}", scraper.name(), scraper.slot())));
-        };
-        programs.push((scraper, program));
-    }
-    let storage = programs[0].1.clone();
-
+fn no_scrape_fails_while_keys_are_rotated(programs: &[Program; SCRAPERS.len()]) -> Result<(), Failed> {
+    let storage = &programs[0];
     let folder = tempfile::tempdir().unwrap();
     let path = |name: &str| folder.path().join(name).display().to_string();
     let accepted = KeyFile::new(folder.path(), "accepted", &[&numbered_key(0)]).unwrap();
@@ -114,12 +108,12 @@ fn no_scrape_fails_while_keys_are_rotated() -> Result<Completion, Failed> {
 
     let scrapings: Vec<_> = programs
         .iter()
-        .map(|(scraper, program)| {
-            let folder = folder.path().join(scraper.slot());
+        .map(|program| {
+            let folder = folder.path().join(program.of.slot());
             fs::create_dir(&folder).unwrap();
-            let (jobs, config) = config(*scraper, &servers, &presented.path(), path);
-            let scraping = Scraping::start(program, &storage, &folder, &config, &[], &[]).unwrap();
-            (*scraper, scraping, jobs)
+            let (jobs, config) = config(program.of, &servers, &presented.path(), path);
+            let scraping = Scraping::start(program, storage, &folder, &config, &[], &[]).unwrap();
+            (program.of, scraping, jobs)
         })
         .collect();
     for (_, scraping, jobs) in &scrapings {
@@ -181,5 +175,5 @@ fn no_scrape_fails_while_keys_are_rotated() -> Result<Completion, Failed> {
         let up = "sum(max_over_time(up{job=~'.*client_certificate.*'}[3s]))";
         scraping.storage().wait_for_sample(up, |up| up < 0.5).unwrap();
     }
-    Ok(Completion::Completed)
+    Ok(())
 }

@@ -8,12 +8,13 @@ use std::{
 
 use libtest_mimic::{Completion, Failed, Trial};
 use metrics_guard_tests::{
-    KEY, WRONG, build,
+    KEY, WRONG,
+    build::{self, once},
     certificates::{Authority, Validity},
     prometheus::{Prometheus, Version},
+    scraper::Scraping,
     server::{Profile, Server},
 };
-
 use serde_json::{Value, json};
 
 use crate::{
@@ -50,8 +51,7 @@ pub(crate) fn trials() -> Vec<Trial> {
 
 /// The example, built by the first trial that asks for it.
 fn example() -> PathBuf {
-    let build = build::example("metrics-guard-core", "scrape_config");
-    build.run().unwrap().path().to_owned()
+    once("scrape_config".to_owned(), build::example("metrics-guard-core", "scrape_config")).unwrap()
 }
 
 fn trial(name: &str, test: fn(&Path)) -> Trial {
@@ -68,7 +68,7 @@ fn with_prometheus(version: Version, test: impl Fn(&Path)) -> Result<Completion,
 fn with_tool(slot: &str, tool: &str, test: impl Fn(&Path)) -> Result<Completion, Failed> {
     tools::with(slot, tool, |program| {
         test(program);
-        Ok(())
+        Ok::<_, Failed>(())
     })
 }
 
@@ -481,19 +481,9 @@ fn all(example: &Path, scraper: &str) -> Vec<(String, &'static str, String)> {
     all
 }
 
-/// Whether `check` accepts `text` in a file whose path comes last, and what it says.
-fn accepts(check: &mut Command, last: &str, text: &str) -> (bool, String) {
-    let folder = tempfile::tempdir().unwrap();
-    let file = folder.path().join("config.yml");
-    fs::write(&file, text).unwrap();
-    let output = check.arg(format!("{last}{}", file.display())).output().unwrap();
-    (output.status.success(), String::from_utf8_lossy(&[output.stdout, output.stderr].concat()).into_owned())
-}
-
 fn passes_promtool(version: Version, promtool: &Path) {
     let example = example();
-    // Not the files that the config names: they are not on this machine.
-    let check = |text: &str| accepts(Command::new(promtool).args(["check", "config", "--syntax-only"]), "", text);
+    let check = |text: &str| tools::promtool_takes(promtool, text);
     let has_http_headers = version != Version::Bookworm;
     let assert_passes = |what: &str, method, text: &str| {
         let (accepted, said) = check(text);
@@ -551,7 +541,7 @@ fn passes_vmagent(vmagent: &Path) {
     let example = example();
     let check = |text: &str| {
         let mut command = Command::new(vmagent);
-        accepts(command.arg("-dryRun").env("METRICS_KEY", KEY), "-promscrape.config=", text)
+        tools::takes(command.arg("-dryRun").env("METRICS_KEY", KEY), "-promscrape.config=", text)
     };
     for (what, _, text) in all(&example, "vmagent") {
         let (accepted, said) = check(&text);
@@ -601,8 +591,8 @@ fn scrapes(program: &Path, method: &str) {
     prometheus.wait_for_sample("metrics_scrapes_total{job='my-service'}", |scrapes| scrapes >= 2.0).unwrap();
     prometheus.wait_for_sample("count_over_time(up{job='intruder'}[1m])", |scrapes| scrapes >= 3.0).unwrap();
     prometheus.wait_for_sample("max_over_time(up{job='intruder'}[1m])", |up| up < 0.5).unwrap();
-    let targets = prometheus.api("targets").unwrap();
-    assert!(targets.to_string().contains("server returned HTTP status 401 Unauthorized"), "{targets}");
+    let scraping = Scraping::Prometheus(prometheus);
+    scraping.wait_for_target("intruder", Some("server returned HTTP status 401 Unauthorized")).unwrap();
 }
 
 /// A guard that requires a client certificate gets one; and with `--https` alone there is none.
@@ -644,8 +634,8 @@ fn scrapes_with_certificate(program: &Path) {
     prometheus.wait_for_sample("count(count_over_time(up[1m]) >= 3)", |jobs| jobs > 1.5).unwrap();
     prometheus.wait_for_sample("min_over_time(up{job='with'}[1m])", |up| up > 0.5).unwrap();
     prometheus.wait_for_sample("max_over_time(up{job='without'}[1m])", |up| up < 0.5).unwrap();
-    let targets = prometheus.api("targets").unwrap();
-    assert!(targets.to_string().contains("server returned HTTP status 403 Forbidden"), "{targets}");
+    let scraping = Scraping::Prometheus(prometheus);
+    scraping.wait_for_target("without", Some("server returned HTTP status 403 Forbidden")).unwrap();
 }
 
 /// What Prometheus takes the names for.
@@ -661,7 +651,7 @@ fn names_arrive(program: &Path) {
         config += printed.split_once("scrape_configs:\n").unwrap().1;
     }
     let prometheus = Prometheus::start(program, folder.path(), &config).unwrap();
-    prometheus.wait_for_sample("count(up)", |jobs| jobs > 11.5).unwrap();
+    prometheus.wait_for_sample(&format!("count(up) == {}", HOSTILE.len()), |_| true).unwrap();
     let targets = prometheus.api("targets").unwrap();
     let active = targets.pointer("/data/activeTargets").and_then(|targets| targets.as_array()).unwrap();
     let mut names: Vec<_> = active.iter().map(|target| target["labels"]["job"].as_str().unwrap()).collect();

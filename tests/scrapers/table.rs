@@ -5,8 +5,8 @@ use std::{env, fs, io, path::Path};
 use metrics_guard_tests::scraper::{Place, Scraper};
 
 use crate::{
-    fetched,
     methods::{FINDINGS, Finding, METHODS, Method, Renewal},
+    tools::fetched,
 };
 
 const BEGIN: &str = "<!-- what `cargo test -p metrics-guard-tests --test scrapers` found -->\n";

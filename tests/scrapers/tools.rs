@@ -1,28 +1,78 @@
-//! What the tests of files for others have in common: the tools that check them, and the commands in their comments.
+//! What the trials have in common: scrapers and other tools, the folders in deploy/, what their YAML says, and the commands in
+//! its comments.
 
 use std::{
-    env, fs,
+    env, fs, io,
     path::{Path, PathBuf},
-    process::Command,
+    process::{Command, Stdio},
 };
 
 use libtest_mimic::{Completion, Failed};
 use metrics_guard_core::Guard;
-use metrics_guard_tests::prometheus::fetch_or_say_so;
+use metrics_guard_tests::{
+    fetch::fetch_or_say_so,
+    process::said,
+    scraper::{Program, Scraper},
+};
 use serde_json::Value;
+
+fn cache() -> PathBuf {
+    Path::new(env!("CARGO_TARGET_TMPDIR")).join("scrapers")
+}
 
 /// Runs `test` with this program of a slot of get-prometheus.sh. Where that cannot be had, the test is ignored, and says so;
 /// where the variable `CI` is set, it fails.
-pub(crate) fn with(
+pub(crate) fn with<E: Into<Failed>>(
     slot: &str,
     program: &str,
-    test: impl Fn(&Path) -> Result<(), Failed>,
+    test: impl Fn(&Path) -> Result<(), E>,
 ) -> Result<Completion, Failed> {
-    let cache = Path::new(env!("CARGO_TARGET_TMPDIR")).join("scrapers");
-    match fetch_or_say_so(&cache, slot, program)? {
-        Some(path) => test(&path).map(|()| Completion::Completed),
+    match fetch_or_say_so(&cache(), slot, program)? {
+        Some(path) => test(&path).map(|()| Completion::Completed).map_err(E::into),
         None => Ok(Completion::ignored_with(format!("no {program} of {slot}"))),
     }
+}
+
+/// The same with these scrapers.
+pub(crate) fn with_scrapers<const N: usize>(
+    scrapers: [Scraper; N],
+    test: impl Fn(&[Program; N]) -> Result<(), Failed>,
+) -> Result<Completion, Failed> {
+    let mut programs = Vec::new();
+    for scraper in scrapers {
+        match fetched(scraper)? {
+            Some(program) => programs.push(program),
+            None => return Ok(Completion::ignored_with(format!("no {} of {}", scraper.name(), scraper.slot()))),
+        }
+    }
+    test(&programs.try_into().unwrap()).map(|()| Completion::Completed)
+}
+
+/// The program of this scraper. None if it cannot be had.
+pub(crate) fn fetched(scraper: Scraper) -> io::Result<Option<Program>> {
+    scraper.fetch_or_say_so(&cache())
+}
+
+/// Whether `check` takes `text` in a file whose path comes last, and what it says.
+pub(crate) fn takes(check: &mut Command, last: &str, text: &str) -> (bool, String) {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("config.yml");
+    fs::write(&file, text).unwrap();
+    let output = check.arg(format!("{last}{}", file.display())).output().unwrap();
+    (output.status.success(), said(&output))
+}
+
+/// Whether this promtool takes a configuration, and what it says; not of the files that it names, which are not here.
+pub(crate) fn promtool_takes(promtool: &Path, text: &str) -> (bool, String) {
+    takes(Command::new(promtool).args(["check", "config", "--syntax-only"]), "", text)
+}
+
+/// `text` with other words in the place of some that must be in it.
+pub(crate) fn replaced(text: &str, words: &[(&str, &str)]) -> io::Result<String> {
+    if let Some((word, _)) = words.iter().find(|(word, _)| !text.contains(word)) {
+        return Err(io::Error::other(format!("`{word}` is not in the file any more")));
+    }
+    Ok(words.iter().fold(text.to_owned(), |text, (word, other)| text.replace(word, other)))
 }
 
 /// The folder of this name in deploy/.
@@ -66,11 +116,17 @@ pub(crate) fn commands(file: &str) -> Vec<String> {
 }
 
 /// Runs commands in this folder, as a shell that stops at the first error, with these programs before all others.
-pub(crate) fn run(commands: &str, folder: &Path, programs: &Path) -> Result<(), Failed> {
-    let path = format!("{}:{}", programs.display(), env::var("PATH")?);
-    let output = Command::new("sh").args(["-euc", commands]).current_dir(folder).env("PATH", path).output()?;
-    let said = String::from_utf8_lossy(&[output.stdout, output.stderr].concat()).into_owned();
-    if output.status.success() { Ok(()) } else { Err(format!("{commands}{}: {said}", output.status).into()) }
+pub(crate) fn run(commands: &str, folder: &Path, programs: &Path) -> io::Result<()> {
+    let path = format!("{}:{}", programs.display(), env::var("PATH").map_err(io::Error::other)?);
+    succeed(Command::new("sh").args(["-euc", commands]).current_dir(folder).env("PATH", path))
+}
+
+/// Runs a command. It is an error if that ends with one.
+pub(crate) fn succeed(command: &mut Command) -> io::Result<()> {
+    let output =
+        command.stdin(Stdio::null()).output().map_err(|error| io::Error::other(format!("{command:?}: {error}")))?;
+    let problem = || io::Error::other(format!("{command:?}: {}: {}", output.status, said(&output)));
+    if output.status.success() { Ok(()) } else { Err(problem()) }
 }
 
 /// Puts a program that is this shell script into `folder`.

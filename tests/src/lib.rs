@@ -5,6 +5,7 @@
 
 pub mod build;
 pub mod certificates;
+pub mod fetch;
 pub mod guarded;
 mod keys;
 pub mod model;

@@ -1,24 +1,18 @@
-//! Real Prometheus servers, from Debian's packages.
+//! Real Prometheus servers.
 
 use std::{
-    collections::BTreeSet,
-    env,
     fmt::Write as _,
     fs, io,
     net::SocketAddr,
-    path::{Path, PathBuf},
+    path::Path,
     process::Command,
-    sync::{Mutex, PoisonError},
     thread,
     time::{Duration, Instant},
 };
 
 use serde_json::Value;
 
-use crate::{
-    process::Process,
-    wire::{Response, exchange},
-};
+use crate::{process::Process, wire::get};
 
 /// How long anything may take. Much less is usual; but after a scrape that a busy machine was too slow for, a minute must
 /// pass before no sample of the last minute tells of it.
@@ -48,52 +42,6 @@ impl Version {
             Version::Forky => "forky",
         }
     }
-
-    /// The program, out of `cache`, as [`fetch_or_say_so`] gets it.
-    ///
-    /// # Errors
-    ///
-    /// Those of that function.
-    pub fn fetch_or_say_so(self, cache: &Path) -> io::Result<Option<PathBuf>> {
-        fetch_or_say_so(cache, self.slot(), "prometheus")
-    }
-}
-
-/// Whether what cannot be had is an error: the variable `CI` is set, and not to `false`.
-#[must_use]
-pub fn is_ci() -> bool {
-    env::var_os("CI").is_some_and(|ci| !ci.is_empty() && ci != "false")
-}
-
-/// The program of a slot of get-prometheus.sh, out of `cache`, where the script puts it if it is not there. None if it
-/// cannot be had, which is said; where the variable `CI` is set, it is an error.
-///
-/// # Errors
-///
-/// That one, and if the script cannot be run.
-pub fn fetch_or_say_so(cache: &Path, slot: &str, program: &str) -> io::Result<Option<PathBuf>> {
-    // One at a time, and each slot once: a program that is slow to say its version would be fetched anew, while another
-    // test runs it.
-    static FETCHED: Mutex<BTreeSet<String>> = Mutex::new(BTreeSet::new());
-    let mut fetched = FETCHED.lock().unwrap_or_else(PoisonError::into_inner);
-    if !fetched.contains(slot) {
-        let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("get-prometheus.sh");
-        let status = Command::new(script).arg(cache).arg(slot).status()?;
-        if !status.success() {
-            return Err(io::Error::other(format!("get-prometheus.sh ended with {status}")));
-        }
-        fetched.insert(slot.to_owned());
-    }
-    let program = cache.join(slot).join(program);
-    if program.exists() {
-        return Ok(Some(program));
-    }
-    let problem = format!("NO {} of {slot}: see above what get-prometheus.sh says", program.display());
-    eprintln!("{problem}");
-    if is_ci() {
-        return Err(io::Error::other(problem));
-    }
-    Ok(None)
 }
 
 /// A Prometheus that is up.
@@ -135,7 +83,7 @@ impl Prometheus {
         let prometheus = Prometheus { address, process };
         // It listens before it has read its storage, and answers 503 meanwhile.
         let deadline = Instant::now() + PATIENCE;
-        while prometheus.get("/-/ready")?.status != 200 {
+        while get(address, "/-/ready")?.status != 200 {
             if Instant::now() > deadline {
                 return Err(io::Error::other(format!("Prometheus does not get ready:\n{}", prometheus.log())));
             }
@@ -184,13 +132,8 @@ impl Prometheus {
     ///
     /// If it does not answer, or not with JSON.
     pub fn api(&self, path: &str) -> io::Result<Value> {
-        let response = self.get(&format!("/api/v1/{path}"))?;
+        let response = get(self.address, &format!("/api/v1/{path}"))?;
         serde_json::from_slice(&response.body).map_err(|_| io::Error::other(format!("no JSON: {response:?}")))
-    }
-
-    fn get(&self, path: &str) -> io::Result<Response> {
-        // HTTP/1.0, since the answers may be long, and would come in chunks.
-        exchange(self.address, format!("GET {path} HTTP/1.0\r\nHost: prometheus\r\n\r\n").as_bytes())
     }
 
     /// Where it listens.

@@ -12,9 +12,10 @@ use std::{
 use serde_json::Value;
 
 use crate::{
-    process::Process,
-    prometheus::{Prometheus, Version, fetch_or_say_so},
-    wire::exchange,
+    fetch::fetch_or_say_so,
+    process::{Process, said},
+    prometheus::{Prometheus, Version},
+    wire::get,
 };
 
 /// A scraper that can be had.
@@ -123,8 +124,7 @@ impl Program {
             }
         };
         let output = command.output()?;
-        let said = [output.stdout, output.stderr].concat();
-        Ok(if output.status.success() { Ok(()) } else { Err(String::from_utf8_lossy(&said).into_owned()) })
+        Ok(if output.status.success() { Ok(()) } else { Err(said(&output)) })
     }
 }
 
@@ -217,7 +217,8 @@ impl Scraping {
         self.process().output()
     }
 
-    /// Waits until the target with this job is up, or is down with an error with `error` in it.
+    /// Waits until the target with this job is up, or is down with an error that begins with `error`; of vmagent, which says
+    /// more before it, one with that in it.
     ///
     /// # Errors
     ///
@@ -228,7 +229,7 @@ impl Scraping {
             let (health, last) = self.target(job)?;
             let is_expected = match error {
                 None => health == "up" && last.is_empty(),
-                Some(error) => health == "down" && last.contains(error),
+                Some(error) => health == "down" && self.is_about(&last, error),
             };
             if is_expected {
                 return Ok(());
@@ -240,12 +241,15 @@ impl Scraping {
         }
     }
 
-    /// The health of the target with this job, and the last error.
-    ///
-    /// # Errors
-    ///
-    /// If it does not know such a target.
-    pub fn target(&self, job: &str) -> io::Result<(String, String)> {
+    fn is_about(&self, last: &str, error: &str) -> bool {
+        match self {
+            Scraping::Prometheus(_) => last.starts_with(error),
+            Scraping::Vmagent { .. } => last.contains(error),
+        }
+    }
+
+    /// The health of the target with this job, and the last error. It is an error if there is no such target.
+    fn target(&self, job: &str) -> io::Result<(String, String)> {
         let targets: Value = serde_json::from_str(&self.get("/api/v1/targets")?)?;
         let active = targets.pointer("/data/activeTargets").and_then(Value::as_array);
         let target = active.and_then(|targets| targets.iter().find(|target| target["labels"]["job"] == job));
@@ -292,8 +296,7 @@ impl Scraping {
             Scraping::Prometheus(prometheus) => prometheus.address(),
             Scraping::Vmagent { address, .. } => *address,
         };
-        // HTTP/1.0, since the answers may be long, and would come in chunks.
-        let response = exchange(address, format!("GET {path} HTTP/1.0\r\nHost: scraper\r\n\r\n").as_bytes())?;
+        let response = get(address, path)?;
         match response.status {
             200 => Ok(response.text()),
             status => Err(io::Error::other(format!("{path}: {status}"))),

@@ -157,7 +157,7 @@ fn to_h2(request: &[u8]) -> Option<(http::Request<()>, Vec<u8>)> {
 }
 
 /// Sends `request` as [`exchange_h2`] does, over a connection that is there already. It is an error if HTTP/2 cannot say it.
-pub async fn converse_h2<S>(stream: S, request: &[u8]) -> io::Result<Response>
+pub(crate) async fn converse_h2<S>(stream: S, request: &[u8]) -> io::Result<Response>
 where
     S: AsyncRead + AsyncWrite + Send + Unpin + 'static,
 {

@@ -1,5 +1,5 @@
 """Runs the Datadog Agent's OpenMetrics check with the configuration in a file: once for each line of the input, to which
-it answers with a line of JSON. Run by collectors.rs."""
+it answers with a line of JSON. Run by datadog.rs."""
 
 import io
 import json
