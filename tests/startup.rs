@@ -2,16 +2,11 @@
 
 #![allow(clippy::unwrap_used)] // in tests; clippy.toml does not reach their helper functions
 
-use std::{
-    fs,
-    path::PathBuf,
-    sync::LazyLock,
-    thread,
-    time::{Duration, Instant},
-};
+use std::{fs, path::PathBuf, sync::LazyLock};
 
 use metrics_guard_tests::{
     KEY, WRONG,
+    guarded::Guarded,
     process::Process,
     server::{Profile, Running, Server},
     wire::{exchange, request},
@@ -161,30 +156,25 @@ fn a_key_file_that_breaks_is_said_once_and_one_that_is_mended_counts() {
     for server in Server::ALL {
         fs::write(&path, KEY).unwrap();
         let mut running = start(server, &[("METRICS_VERIFICATION_KEY_FILE", path.to_str().unwrap())]);
-        let ask = |running: &Running, key: &str| {
-            let line = format!("X-Metrics-Key: {key}");
-            exchange(running.address, &request("GET", "/metrics", &[line.as_bytes()])).unwrap()
-        };
         fs::write(&path, "").unwrap();
         let said = |line: &str| line.contains("the key file is unusable").then(|| line.to_owned());
         let line = running.process.wait_for(said).unwrap();
         assert!(line.contains("warning: metrics-guard: ") && line.contains("metrics_key: the key is blank"), "{line}");
-        thread::sleep(Duration::from_secs(5));
-        assert_eq!(running.process.output().matches("the key file is unusable").count(), 1, "{server:?}");
-        let metrics = ask(&running, KEY);
-        assert_eq!(metrics.status, 200, "{server:?}");
-        let stale = format!(r#"metrics_guard_key_file_stale{{file="{}"}} 1"#, path.display());
-        assert!(metrics.text().contains(&stale), "{server:?}: {metrics:?}");
+
+        let series = |name: &str| format!(r#"metrics_guard_key_file_{name}{{file="{}"}}"#, path.display());
+        let (stale, checked) = (series("stale"), series("checked_timestamp_seconds"));
+        let mut guarded = Guarded::new(server, running, None);
+        let first = guarded.sample(KEY, &checked).unwrap();
+        // It is looked at twice more.
+        guarded.wait_for_sample(KEY, &checked, |checked| checked > first + 3.0).unwrap();
+        assert!(guarded.sample(KEY, &stale).unwrap() > 0.5, "{server:?}");
 
         fs::write(&path, WRONG).unwrap();
-        let deadline = Instant::now() + Duration::from_secs(10);
-        while ask(&running, WRONG).status != 200 {
-            assert!(Instant::now() < deadline, "{server:?}: {}", running.process.output());
-            thread::sleep(Duration::from_millis(200));
-        }
-        let metrics = ask(&running, WRONG).text();
-        assert!(metrics.contains(&stale.replace("} 1", "} 0")), "{server:?}: {metrics}");
-        assert!(!running.process.output().contains(&KEY[..16]), "{server:?}");
+        guarded.wait_until(WRONG, true).unwrap();
+        assert_eq!(guarded.find_sample::<f64>(WRONG, &stale).unwrap(), Some(0.0), "{server:?}");
+        let output = guarded.output();
+        assert_eq!(output.matches("the key file is unusable").count(), 1, "{server:?}: {output}");
+        assert!(!output.contains(&KEY[..16]), "{server:?}");
     }
 }
 

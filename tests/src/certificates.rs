@@ -167,7 +167,7 @@ pub fn exchange_tls_h2(server: SocketAddr, client: &ClientConfig, request: &[u8]
         let stream = TlsConnector::from(Arc::new(client)).connect(name, stream).await?;
         match stream.get_ref().1.alpn_protocol() {
             Some(b"h2") => converse_h2(stream, request).await,
-            other => Err(io::Error::other(format!("the server chose {other:?}"))),
+            other => Err(io::Error::other(format!("the server chose {:?}", other.map(String::from_utf8_lossy)))),
         }
     })
 }

@@ -134,10 +134,24 @@ impl Guarded {
     ///
     /// If that takes longer than half a minute.
     pub fn wait_until(&mut self, key: &str, is_accepted: bool) -> io::Result<()> {
+        self.wait("a key is not in force, or still is", |server| Ok(server.ask(key)?.is_some() == is_accepted))
+    }
+
+    /// Waits until a sample of its guard's is as expected.
+    ///
+    /// # Errors
+    ///
+    /// If that takes longer than half a minute, or the server does not export it.
+    pub fn wait_for_sample(&mut self, key: &str, series: &str, expected: impl Fn(f64) -> bool) -> io::Result<()> {
+        let is_expected = |server: &mut Guarded| Ok(server.find_sample(key, series)?.is_some_and(&expected));
+        self.wait(&format!("`{series}` is not as expected"), is_expected)
+    }
+
+    fn wait(&mut self, problem: &str, is_over: impl Fn(&mut Guarded) -> io::Result<bool>) -> io::Result<()> {
         let deadline = Instant::now() + Duration::from_secs(30);
-        while self.ask(key)?.is_some() != is_accepted {
+        while !is_over(self)? {
             if Instant::now() > deadline {
-                return Err(io::Error::other(format!("{:?}: a key is not in force, or still is", self.of)));
+                return Err(io::Error::other(format!("{:?}: {problem}", self.of)));
             }
             thread::sleep(Duration::from_millis(200));
         }
