@@ -111,12 +111,14 @@ pub(crate) fn problems(objects: &str) -> Result<Vec<String>, Failed> {
     Ok(types::Types::load().problems(&files))
 }
 
-/// The list of scrape configs in the Secret for the Operator, and its text.
-fn additional_scrape_configs(objects: &[(&str, Value)]) -> Result<(Value, String), String> {
-    let lists = objects.iter().filter_map(|(_, object)| object.pointer("/stringData/scrape-configs.yaml")?.as_str());
-    let [text] = lists.collect::<Vec<_>>()[..] else { return Err("not one list of scrape configs".into()) };
-    let list = documents(text)?.pop().ok_or("an empty list")?;
-    Ok((list, text.to_owned()))
+/// The list of scrape configs in the Secret for the Operator: its file, the list, and its text.
+fn additional_scrape_configs<'o>(objects: &'o [(&'o str, Value)]) -> Result<(&'o str, Value, &'o str), String> {
+    let list = |(file, object): &'o (&'o str, Value)| {
+        Some((*file, object.pointer("/stringData/scrape-configs.yaml")?.as_str()?))
+    };
+    let lists: Vec<_> = objects.iter().filter_map(list).collect();
+    let [(file, text)] = lists[..] else { return Err("not one list of scrape configs".into()) };
+    Ok((file, documents(text)?.pop().ok_or("an empty list")?, text))
 }
 
 /// Who applies them all puts no sample where keys are: of texts, they have the list alone, whose key is a file (see the names).
@@ -130,9 +132,11 @@ fn no_key_is_in_them() -> Result<(), Failed> {
 }
 
 fn scrape_configs_by_promtool(version: Version, promtool: &Path) -> Result<(), Failed> {
-    let (_, list) = additional_scrape_configs(&Files::ours()?.objects()?)?;
+    let files = Files::ours()?;
+    let objects = files.objects()?;
+    let (_, _, list) = additional_scrape_configs(&objects)?;
     let check = |list: &str| promtool_takes(promtool, &format!("scrape_configs:\n{list}"));
-    let (is_right, said) = check(&list);
+    let (is_right, said) = check(list);
     if version == Version::Bookworm {
         assert!(!is_right && said.contains("http_headers"), "{said}");
     } else {

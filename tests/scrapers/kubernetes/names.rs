@@ -186,7 +186,7 @@ fn disagreements(files: &Files) -> Result<Vec<String>, String> {
     rule(file, "Prometheus has a namespace of its own", *namespace != deployment["metadata"]["namespace"]);
     let additional = at(prometheus, "/spec/additionalScrapeConfigs");
     rule(file, "the list exists", has_key(namespace, text(additional, "/name"), text(additional, "/key")));
-    let (jobs, _) = additional_scrape_configs(&objects)?;
+    let (list_file, jobs, _) = additional_scrape_configs(&objects)?;
     let secret = text(prometheus, "/spec/secrets/0");
     let path = format!("/etc/prometheus/secrets/{secret}/metrics_key");
     rule(file, "the Secret exists", has_key(namespace, secret, "metrics_key"));
@@ -194,15 +194,15 @@ fn disagreements(files: &Files) -> Result<Vec<String>, String> {
     let names_itself = patches.contains(&format!("--patch-file={file}")) && patches.contains(&"patch".to_owned());
     rule(file, "the command is for this file", names_itself);
     rule(file, "it cannot be applied", !files.0[*file].contains("kind:"));
-    rule(file, "one job", jobs.as_array().is_some_and(|jobs| jobs.len() == 1));
-    rule(file, "the key file is mounted", text(&jobs, "/0/http_headers/X-Metrics-Key/files/0") == path);
-    rule(file, "redirects are not followed", at(&jobs, "/0/follow_redirects") == false);
-    rule(file, "the path", text(&jobs, "/0/metrics_path") == "/metrics");
-    rule(file, "the job is the service's name", at(&jobs, "/0/job_name") == &deployment["metadata"]["name"]);
+    rule(list_file, "one job", jobs.as_array().is_some_and(|jobs| jobs.len() == 1));
+    rule(list_file, "the key file is mounted", text(&jobs, "/0/http_headers/X-Metrics-Key/files/0") == path);
+    rule(list_file, "redirects are not followed", at(&jobs, "/0/follow_redirects") == false);
+    rule(list_file, "the path", text(&jobs, "/0/metrics_path") == "/metrics");
+    rule(list_file, "the job is the service's name", at(&jobs, "/0/job_name") == &deployment["metadata"]["name"]);
     let searched = at(&jobs, "/0/kubernetes_sd_configs/0/namespaces/names/0");
-    rule(file, "it searches the service's namespace", *searched == deployment["metadata"]["namespace"]);
+    rule(list_file, "it searches the service's namespace", *searched == deployment["metadata"]["namespace"]);
     let kept = format!("{};metrics", labels["app.kubernetes.io/name"].as_str().unwrap_or_default());
-    rule(file, "it keeps the port of the pods", text(&jobs, "/0/relabel_configs/0/regex") == kept);
+    rule(list_file, "it keeps the port of the pods", text(&jobs, "/0/relabel_configs/0/regex") == kept);
 
     for (file, policy) in of_kind("NetworkPolicy") {
         rule(file, "the policy selects the pods", selects(at(policy, "/spec/podSelector/matchLabels"), labels));
