@@ -1,5 +1,5 @@
 // A route that forgets the guard.
-use metrics_guard_warp::{guard_metrics};
+use metrics_guard_warp::guard_metrics;
 use warp::Filter;
 
 #[guard_metrics]
