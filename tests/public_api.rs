@@ -67,8 +67,13 @@ fn public_api(package: &str) -> Result<String, Box<dyn Error>> {
     }
     let json = target.join("doc").join(package.replace('-', "_")).with_extension("json");
     let api = public_api::Builder::from_rustdoc_json(json).omit_blanket_impls(true).build()?;
-    // Of no use to a program: unstable, or the compiler's own.
-    let unseen = ["core::marker::Freeze", "core::marker::StructuralPartialEq", "core::marker::UnsafeUnpin"];
+    // Of no use to a program: unstable, the compiler's own, or pages that are there for rustdoc alone.
+    let unseen = [
+        "core::marker::Freeze",
+        "core::marker::StructuralPartialEq",
+        "core::marker::UnsafeUnpin",
+        "metrics_guard_core::guide",
+    ];
     let lines = api.items().map(ToString::to_string).filter(|line| !unseen.iter().any(|unseen| line.contains(unseen)));
     Ok(lines.flat_map(|line| [line, "\n".to_owned()]).collect())
 }
