@@ -1,7 +1,7 @@
 //! The policy, and the one verb: [`Guard::check`].
 //!
 //! ```
-//! use http::{Request, Response, StatusCode};
+//! use http::{HeaderValue, Request, Response, StatusCode, header::CONTENT_TYPE};
 //! use metrics_guard_core::{Guard, Key};
 //! # let secret = "7d1f0c5b9a3e48f2b6a0d4c8e1f75392";
 //!
@@ -9,6 +9,8 @@
 //!     match guard.check(request) {
 //!         Ok(authorized) => {
 //!             let mut response = Response::new("up 1\n".to_owned());
+//!             // Prometheus 3 refuses an answer without a type.
+//!             response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("text/plain; version=0.0.4"));
 //!             authorized.forbid_storing(response.headers_mut());
 //!             response
 //!         }
@@ -155,12 +157,13 @@ impl Guard {
     /// The peer comes first: who may not ask gets the same answer whatever key is presented.
     ///
     /// ```
-    /// use http::{Request, Response};
+    /// use http::{HeaderValue, Request, Response, header::CONTENT_TYPE};
     /// use metrics_guard_core::{Denied, Guard, Key};
     ///
     /// fn metrics(guard: &Guard, parts: &http::request::Parts) -> Result<Response<String>, Denied> {
     ///     let authorized = guard.check(parts)?;
     ///     let mut response = Response::new("up 1\n".to_owned());
+    ///     response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("text/plain; version=0.0.4"));
     ///     authorized.forbid_storing(response.headers_mut());
     ///     Ok(response)
     /// }

@@ -1,3 +1,18 @@
+// Where the README's links lead here, so that rustdoc looks whether they do: of two definitions the first counts. Those at
+// the end of the README are for who reads it as a file.
+//! [`Authorized`]: Authorized
+//! [`Check`]: Check
+//! [`ConfigError`]: ConfigError
+//! [`Denied`]: Denied
+//! [`Guard`]: Guard
+//! [`GuardBuilder`]: GuardBuilder
+//! [`KeyFile`]: KeyFile
+//! [`KeyRing`]: KeyRing
+//! [`Peer`]: Peer
+//! [`RequestHead`]: RequestHead
+//! [`Setting`]: Setting
+//! [`Settings`]: Settings
+//!
 #![doc = include_str!("../README.md")]
 #![cfg_attr(docsrs, feature(doc_cfg))]
 #![forbid(unsafe_code)]
