@@ -1,7 +1,7 @@
 //! Metrics on a listener of their own, apart from the public one, and guarded all the same.
 //!
 //! ```text
-//! METRICS_VERIFICATION_KEY_FILE=metrics_key cargo run -p metrics-guard-rocket --example internal
+//! METRICS_VERIFICATION_KEY_FILE=accepted_keys cargo run -p metrics-guard-rocket --example internal
 //! ```
 //!
 //! The public service listens where Rocket's configuration says, and has no `/metrics`. That is at `METRICS_ADDRESS`

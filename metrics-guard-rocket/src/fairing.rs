@@ -67,7 +67,7 @@ impl MetricsGuard {
     ///
     /// ```toml
     /// [default.metrics_guard]
-    /// key_file = "metrics_key"                # relative to this file; or `key`, the key itself
+    /// key_file = "accepted_keys"              # relative to this file; or `key`, the key itself
     /// header = "X-Scrape-Key"                 # instead of X-Metrics-Key
     /// query = "metrics_key"                   # the query parameter that may present the key
     /// networks = ["10.0.0.0/8", "fd00::/8"]   # the networks that may ask

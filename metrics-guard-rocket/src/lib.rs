@@ -1,3 +1,8 @@
+// Where the README's links lead here: see the core's lib.rs.
+//! [`Guard`]: Guard
+//! [`MetricsGuard`]: MetricsGuard
+//! [`RequestHead`]: RequestHead
+//!
 #![doc = include_str!("../README.md")]
 #![cfg_attr(docsrs, feature(doc_cfg))]
 #![forbid(unsafe_code)]
