@@ -1,3 +1,8 @@
+// Where the README's links lead here: see the core's lib.rs.
+#![cfg_attr(feature = "axum", doc = "[`Authorized`]: Authorized")]
+#![cfg_attr(feature = "axum", doc = "[`Guard`]: Guard")]
+#![cfg_attr(feature = "axum", doc = "[`Peer`]: Peer")]
+#![cfg_attr(feature = "axum", doc = "")]
 // Its examples are axum's.
 #![cfg_attr(feature = "axum", doc = include_str!("../README.md"))]
 #![cfg_attr(

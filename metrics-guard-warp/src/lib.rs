@@ -1,3 +1,7 @@
+// Where the README's links lead here: see the core's lib.rs.
+//! [`Guard`]: Guard
+//! [`Peer`]: Peer
+//!
 #![doc = include_str!("../README.md")]
 #![cfg_attr(docsrs, feature(doc_cfg))]
 #![forbid(unsafe_code)]
