@@ -11,8 +11,8 @@
 //! a framework, on the pages of [Rocket](https://docs.rs/metrics-guard-rocket),
 //! [Warp](https://docs.rs/metrics-guard-warp) and [tower and axum](https://docs.rs/metrics-guard-tower).
 
-/// A page, and before it where its links to other pages lead. In the repository they lead to files, as the end of each
-/// file says; of two definitions of a link, the first counts, so that here they lead to modules, and rustdoc looks
+/// A page, and before it where its links lead. In the repository they lead to files and to docs.rs, as the end of each file
+/// says; of two definitions of a link, the first counts, so that here they lead to modules and items, and rustdoc looks
 /// whether they do.
 macro_rules! page {
     ($(#[$attribute:meta])? $name:ident, $text:expr) => {
@@ -23,6 +23,19 @@ macro_rules! page {
         #[doc = "[troubleshooting]: crate::guide::troubleshooting"]
         #[doc = "[constant_time]: crate::guide::constant_time"]
         #[doc = "[speed]: crate::guide::speed"]
+        #[doc = "[`ConfigError`]: crate::ConfigError"]
+        #[doc = "[`Guard::key_file`]: crate::Guard::key_file"]
+        #[doc = "[`Guard::reload`]: crate::Guard::reload"]
+        #[doc = "[`Guard::replace`]: crate::Guard::replace"]
+        #[doc = "[`Key::labelled`]: crate::Key::labelled"]
+        #[doc = "[`Peer`]: crate::Peer"]
+        #[doc = "[`RequestHead`]: crate::RequestHead"]
+        #[doc = "[`allow_networks`]: crate::GuardBuilder::allow_networks"]
+        #[doc = "[`instead_of_key`]: crate::GuardBuilder::instead_of_key"]
+        #[doc = "[`key_file`]: crate::Guard::key_file"]
+        #[doc = "[`observe`]: crate::GuardBuilder::observe"]
+        #[doc = "[`on_warning`]: crate::GuardBuilder::on_warning"]
+        #[doc = "[`require_client_name`]: crate::GuardBuilder::require_client_name"]
         #[doc = ""]
         #[doc = $text]
         pub mod $name {}
