@@ -73,7 +73,7 @@ impl MetricsGuard {
         MetricsGuard(guard)
     }
 
-    /// The guard: for its warnings, and for checks elsewhere.
+    /// The guard: for its keys, and for checks elsewhere.
     #[must_use]
     pub fn guard(&self) -> &Guard {
         &self.0
