@@ -11,9 +11,9 @@
 //! a framework, on the pages of [Rocket](https://docs.rs/metrics-guard-rocket),
 //! [Warp](https://docs.rs/metrics-guard-warp) and [tower and axum](https://docs.rs/metrics-guard-tower).
 
-/// A page, and before it where its links lead. In the repository they lead to files and to docs.rs, as the end of each file
-/// says; of two definitions of a link, the first counts, so that here they lead to modules and items, and rustdoc looks
-/// whether they do.
+/// A page, and before it where its links lead. In the repository they lead to files and to docs.rs, as the end of each
+/// file says; of two definitions of a link, the first counts, so that here they lead to modules and items, and rustdoc
+/// looks whether they do.
 macro_rules! page {
     ($(#[$attribute:meta])? $name:ident, $text:expr) => {
         $(#[$attribute])?

@@ -1,5 +1,5 @@
-// Where the README's links lead here, so that rustdoc looks whether they do: of two definitions the first counts. Those at
-// the end of the README are for who reads it as a file.
+// Where the README's links lead here, so that rustdoc looks whether they do: of two definitions the first counts. Those
+// at the end of the README are for who reads it as a file.
 //! [`Authorized`]: Authorized
 //! [`Check`]: Check
 //! [`ConfigError`]: ConfigError
