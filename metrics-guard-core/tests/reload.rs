@@ -24,6 +24,13 @@ fn label(guard: &Guard, key: &str) -> Option<&'static str> {
     guard.check(&Request::get("/").header("X-Metrics-Key", key).body(()).unwrap()).ok()?.key()
 }
 
+/// For this user alone: of another file there would be a warning.
+fn write_for_this_user(path: &Path, content: &str) {
+    fs::write(path, content).unwrap();
+    #[cfg(unix)]
+    fs::set_permissions(path, std::os::unix::fs::PermissionsExt::from_mode(0o600)).unwrap();
+}
+
 struct Subject {
     folder: tempfile::TempDir,
     guard: Guard,
@@ -34,7 +41,7 @@ impl Subject {
     fn new(content: &str) -> Subject {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("metrics_key");
-        fs::write(&path, content).unwrap();
+        write_for_this_user(&path, content);
         let warnings = Arc::new(Mutex::new(Vec::new()));
         let seen = Arc::clone(&warnings);
         let builder = Guard::builder_from_file(&path).unwrap();
@@ -52,12 +59,7 @@ impl Subject {
 
     fn write(&self, content: &str) -> Result<(), ConfigError> {
         let temporary = self.folder.path().join("new");
-        fs::write(&temporary, content).unwrap();
-        #[cfg(unix)]
-        {
-            use std::os::unix::fs::PermissionsExt;
-            fs::set_permissions(&temporary, fs::Permissions::from_mode(0o600)).unwrap();
-        }
+        write_for_this_user(&temporary, content);
         fs::rename(temporary, self.path()).unwrap();
         self.guard.reload()
     }
@@ -296,7 +298,7 @@ fn the_time_of_the_file_is_that_of_its_last_writing() {
 fn who_is_told_keeps_no_check_waiting() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("metrics_key");
-    fs::write(&path, OLD).unwrap();
+    write_for_this_user(&path, OLD);
     let (told, is_told) = mpsc::channel();
     let (go_on, may_go_on) = mpsc::channel::<()>();
     let may_go_on = Mutex::new(may_go_on);
