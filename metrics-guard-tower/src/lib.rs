@@ -11,6 +11,7 @@
 )]
 #![cfg_attr(docsrs, feature(doc_cfg))]
 #![forbid(unsafe_code)]
+#![warn(missing_debug_implementations)] // here and not in the workspace: of the tests, nobody prints a server
 
 #[cfg(feature = "axum")]
 mod extract;

@@ -5,6 +5,7 @@
 #![doc = include_str!("../README.md")]
 #![cfg_attr(docsrs, feature(doc_cfg))]
 #![forbid(unsafe_code)]
+#![warn(missing_debug_implementations)] // here and not in the workspace: of the tests, nobody prints a server
 
 mod head;
 mod locked;
