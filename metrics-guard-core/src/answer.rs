@@ -23,7 +23,7 @@
 
 use http::Response;
 
-use crate::{denied::Denied, guard::Authorized};
+use crate::{authorized::Authorized, denied::Denied};
 
 /// A type that a refusal can be made of, and that an allowed answer can be kept from caches in.
 ///

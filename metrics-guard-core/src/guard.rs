@@ -29,7 +29,6 @@
 
 use std::{
     borrow::Cow,
-    fmt,
     path::{self, Path},
     sync::{
         Arc,
@@ -37,12 +36,10 @@ use std::{
     },
 };
 
-use http::{
-    HeaderMap, HeaderName, HeaderValue,
-    header::{AUTHORIZATION, CACHE_CONTROL},
-};
+use http::{HeaderName, header::AUTHORIZATION};
 
 use crate::{
+    authorized::Authorized,
     certificate::ClientNames,
     config::Settings,
     credentials::Sources,
@@ -51,13 +48,11 @@ use crate::{
     hooks::Hooks,
     key::KeyRing,
     key_file,
-    labels::Labels,
     network::Networks,
     observe::{self, Check, Observers},
     query,
     reload::{KeyFile, Keys},
     request::RequestHead,
-    slots::Matches,
 };
 
 /// The policy: which keys are accepted, where a request may present one, and who may ask at all.
@@ -518,48 +513,5 @@ impl GuardBuilder {
         }
         self.0.sources.parameter = Some(name.into());
         Ok(self)
-    }
-}
-
-/// The proof that a guard let a request pass.
-///
-/// Only [`Guard::check`] makes one: a function that takes an `Authorized` cannot be reached by way of a request that
-/// was not checked. It says nothing about a later request; do not keep it.
-///
-/// ```compile_fail,E0451
-/// let forged = metrics_guard_core::Authorized { matches: 1, labels: 0 };
-/// ```
-#[must_use = "this is the proof that a handler should ask for"]
-pub struct Authorized {
-    // None where no key was asked for.
-    matches: Matches,
-    labels: Labels,
-}
-
-impl Authorized {
-    const WITHOUT_A_KEY: Authorized = Authorized { matches: Matches::NONE, labels: Labels::numbered(0) };
-
-    /// The label of the key that the request presented; none if the guard asks for no key, since it is
-    /// [disabled](Guard::disabled) or content with a [certificate](GuardBuilder::instead_of_key).
-    #[must_use]
-    pub fn key(&self) -> Option<&'static str> {
-        self.matches.slot().map(|slot| self.labels.get()[slot])
-    }
-
-    /// Adds `Cache-Control: no-store` to the `fields` of the answer, unless they have a `Cache-Control`.
-    ///
-    /// A shared cache may store what a field such as `X-Metrics-Key` opened, and hand it to anyone: only
-    /// `Authorization` forbids that by itself (RFC 9111, section 3.5).
-    pub fn forbid_storing(&self, fields: &mut HeaderMap) {
-        if !fields.contains_key(CACHE_CONTROL) {
-            // `insert` panics where there is no room for one more: at 24 576 fields.
-            let _ = fields.try_insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
-        }
-    }
-}
-
-impl fmt::Debug for Authorized {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Authorized").field("key", &self.key()).finish()
     }
 }

@@ -20,6 +20,7 @@
 
 #[cfg(feature = "macros")]
 mod answer;
+mod authorized;
 mod certificate;
 mod config;
 #[cfg(feature = "metrics")]
@@ -46,11 +47,12 @@ mod slots;
 
 #[cfg(feature = "macros")]
 pub use answer::Answer;
+pub use authorized::Authorized;
 pub use certificate::ClientName;
 pub use config::{Setting, Settings};
 pub use denied::{Denied, Reason};
 pub use error::{ConfigError, Place, Problem, Warning};
-pub use guard::{Authorized, Guard, GuardBuilder};
+pub use guard::{Guard, GuardBuilder};
 pub use key::{Key, KeyRing};
 #[cfg(feature = "macros")]
 pub use metrics_guard_macros::guard_metrics_request as guard_metrics;

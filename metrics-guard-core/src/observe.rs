@@ -28,7 +28,7 @@ use std::fmt;
 use crate::counters;
 #[cfg(feature = "tracing")]
 use crate::events;
-use crate::{denied::Denied, error::Warning, guard::Authorized, reload::KeyFile, request::Peer};
+use crate::{authorized::Authorized, denied::Denied, error::Warning, reload::KeyFile, request::Peer};
 
 /// One check, as an observer sees it.
 #[derive(Debug, Clone, Copy)]

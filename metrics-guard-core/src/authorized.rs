@@ -1,0 +1,75 @@
+//! The proof that a request was let pass.
+//!
+//! ```
+//! use http::{HeaderMap, Request};
+//! use metrics_guard_core::{Authorized, Guard, Key};
+//! # let secret = "7d1f0c5b9a3e48f2b6a0d4c8e1f75392";
+//!
+//! // Nobody calls it without having asked a guard.
+//! fn metrics(authorized: &Authorized) -> (HeaderMap, String) {
+//!     let mut fields = HeaderMap::new();
+//!     authorized.forbid_storing(&mut fields);
+//!     (fields, format!("up{{key=\"{}\"}} 1\n", authorized.key().unwrap_or_default()))
+//! }
+//!
+//! let guard = Guard::new(Key::new(secret)?.labelled("autumn"));
+//!
+//! let scrape = Request::get("/metrics").header("X-Metrics-Key", secret).body(())?;
+//! let (fields, body) = metrics(&guard.check(&scrape)?);
+//! assert_eq!(body, "up{key=\"autumn\"} 1\n");
+//! assert_eq!(fields["Cache-Control"], "no-store");
+//!
+//! // There is no proof to call it with.
+//! let stranger = Request::get("/metrics").body(())?;
+//! assert!(guard.check(&stranger).is_err());
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+
+use std::fmt;
+
+use http::{HeaderMap, HeaderValue, header::CACHE_CONTROL};
+
+use crate::{labels::Labels, slots::Matches};
+
+/// The proof that a guard let a request pass.
+///
+/// Only [`Guard::check`](crate::Guard::check) makes one: a function that takes an `Authorized` cannot be reached by way of a request that
+/// was not checked. It says nothing about a later request; do not keep it.
+///
+/// ```compile_fail,E0451
+/// let forged = metrics_guard_core::Authorized { matches: 1, labels: 0 };
+/// ```
+#[must_use = "this is the proof that a handler should ask for"]
+pub struct Authorized {
+    // None where no key was asked for.
+    pub(crate) matches: Matches,
+    pub(crate) labels: Labels,
+}
+
+impl Authorized {
+    pub(crate) const WITHOUT_A_KEY: Authorized = Authorized { matches: Matches::NONE, labels: Labels::numbered(0) };
+
+    /// The label of the key that the request presented; none if the guard asks for no key, since it is
+    /// [disabled](crate::Guard::disabled) or content with a [certificate](crate::GuardBuilder::instead_of_key).
+    #[must_use]
+    pub fn key(&self) -> Option<&'static str> {
+        self.matches.slot().map(|slot| self.labels.get()[slot])
+    }
+
+    /// Adds `Cache-Control: no-store` to the `fields` of the answer, unless they have a `Cache-Control`.
+    ///
+    /// A shared cache may store what a field such as `X-Metrics-Key` opened, and hand it to anyone: only
+    /// `Authorization` forbids that by itself (RFC 9111, section 3.5).
+    pub fn forbid_storing(&self, fields: &mut HeaderMap) {
+        if !fields.contains_key(CACHE_CONTROL) {
+            // `insert` panics where there is no room for one more: at 24 576 fields.
+            let _ = fields.try_insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
+        }
+    }
+}
+
+impl fmt::Debug for Authorized {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Authorized").field("key", &self.key()).finish()
+    }
+}
