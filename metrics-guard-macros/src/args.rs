@@ -42,8 +42,9 @@ impl Args {
         let or_expected = |error: Error| other_than(expected, &error);
         let name = input.call(Ident::parse_any).map_err(or_expected)?;
         let text = name.to_string();
+        let unknown = || Error::new(name.span(), format!("unknown argument `{name}`: expected {expected}"));
         if !known.contains(&text.as_str()) {
-            return Err(Error::new(name.span(), format!("unknown argument `{name}`: expected {expected}")));
+            return Err(unknown());
         }
         if input.parse::<Option<Token![=]>>()?.is_none() {
             return Err(Error::new(name.span(), format!("`{name}` needs a value: expected {expected}")));
@@ -53,7 +54,8 @@ impl Args {
             "route_attr" => set(&mut self.route_attr, &name, input.parse().map_err(or_expected)?),
             "guard" => set(&mut self.guard, &name, input.parse()?),
             "request" => set(&mut self.request, &name, input.parse().map_err(or_expected)?),
-            _ => set(&mut self.denied, &name, input.call(Path::parse_mod_style).map_err(or_expected)?),
+            "denied" => set(&mut self.denied, &name, input.call(Path::parse_mod_style).map_err(or_expected)?),
+            _ => Err(unknown()),
         }
     }
 }
