@@ -95,6 +95,18 @@ impl Setting {
             Setting::Disabled => "disabled",
         }
     }
+
+    /// The setting that this environment variable sets.
+    #[must_use]
+    pub fn by_variable(name: &str) -> Option<Setting> {
+        Setting::ALL.iter().copied().find(|setting| setting.variable() == name)
+    }
+
+    /// The setting that has this name in a configuration file.
+    #[must_use]
+    pub fn by_field(name: &str) -> Option<Setting> {
+        Setting::ALL.iter().copied().find(|setting| setting.field() == name)
+    }
 }
 
 /// Settings on their way to a [`Guard`]: each remembers where it was found, so that an error can say so. `Debug` shows that
@@ -131,7 +143,7 @@ impl Settings {
         let mut settings = Settings::default();
         for (name, value) in std::env::vars_os() {
             let Some(name) = name.to_str().filter(|name| name.starts_with("METRICS_VERIFICATION_")) else { continue };
-            if let Some(&setting) = Setting::ALL.iter().find(|setting| setting.variable() == name) {
+            if let Some(setting) = Setting::by_variable(name) {
                 settings.put(setting, Place::Variable(setting.variable().into()), value);
             } else {
                 settings.unknown = Some(Place::Variable(name.replace(char::is_control, "?").into()));

@@ -48,7 +48,7 @@ pub(crate) fn settings(figment: &Figment) -> Result<Settings, ConfigError> {
     };
     for (name, value) in fields {
         let place = place(figment, &name, &value);
-        let Some(setting) = Setting::ALL.iter().copied().find(|setting| setting.field() == name) else {
+        let Some(setting) = Setting::by_field(&name) else {
             return Err(ConfigError::new(place, Problem::UnknownField));
         };
         let text = text(figment, setting, value).map_err(|problem| ConfigError::new(place.clone(), problem))?;

@@ -6,7 +6,7 @@ use metrics_guard_core::{ConfigError, Guard, Place, Setting, Settings};
 pub(crate) fn from(variables: &[(&str, &str)]) -> Result<Guard, ConfigError> {
     let mut settings = Settings::default();
     for (variable, value) in variables {
-        let setting = Setting::ALL.iter().copied().find(|setting| setting.variable() == *variable).unwrap();
+        let setting = Setting::by_variable(variable).unwrap();
         settings.set(setting, Place::Variable(setting.variable().into()), value.into()).unwrap();
     }
     settings.guard()
