@@ -14,7 +14,7 @@
 use std::{collections::HashMap, error::Error, process::ExitCode};
 
 use http::uri::Authority;
-use metrics_guard_core::{ConfigError, Guard, Place, Problem, Setting, Settings, Warning};
+use metrics_guard_core::{ConfigError, Guard, Place, Problem, Setting, Settings};
 use text::{KEYS, SCRAPERS, quoted};
 
 mod text;
@@ -161,9 +161,7 @@ impl Job {
         if client_certificate {
             remarks.push(format!("The client certificate must have a name in {}.", Setting::ClientNames.variable()));
         }
-        // The guard has looked at the list: if there is one, it is a good one.
-        let has_networks = std::env::var_os(Setting::Networks.variable()).is_some();
-        if has_networks && !guard.warnings().contains(&Warning::Disabled) {
+        if guard.restricts_networks() {
             remarks.push(format!("The scraper must ask from a network in {}.", Setting::Networks.variable()));
         }
         let https = take("--https").is_some() || client_certificate;
