@@ -141,7 +141,7 @@ impl Guard {
     }
 
     /// A guard that lets everyone pass, from any address and without a certificate: the open mode of the reference
-    /// middleware, under a name that says so.
+    /// middleware, under a name that says so. To be adjusted, it begins as [`GuardBuilder::disabled`].
     #[must_use]
     pub fn disabled() -> Guard {
         GuardBuilder::disabled().build()
@@ -340,12 +340,38 @@ impl Policy {
     }
 }
 
-/// Adjusts where a [`Guard`] looks for a key, who may ask, and who is told. From [`Guard::builder`].
+/// Adjusts where a [`Guard`] looks for a key, who may ask, and who is told. From [`Guard::builder`], or
+/// [`GuardBuilder::disabled`].
 #[derive(Debug)]
 #[must_use = "a builder does nothing until `build` is called"]
 pub struct GuardBuilder(Policy);
 
 impl GuardBuilder {
+    /// A guard that lets everyone pass, as [`Guard::disabled`] does, to be adjusted: so that checks are observed all the
+    /// same, and the parameter that scrapers go on sending is kept out of logs.
+    ///
+    /// ```
+    /// use http::Request;
+    /// use metrics_guard_core::{ConfigError, Guard, GuardBuilder, Key};
+    ///
+    /// # let secret = "7d1f0c5b9a3e48f2b6a0d4c8e1f75392";
+    /// let guard = |is_open| -> Result<Guard, ConfigError> {
+    ///     let builder = if is_open { GuardBuilder::disabled() } else { Guard::builder(Key::new(secret)?) };
+    ///     Ok(builder.query("metrics_key")?.observe(|check| println!("{}", check.outcome())).build())
+    /// };
+    ///
+    /// let stranger = Request::get("/metrics").body(())?;
+    /// assert!(guard(false)?.check(&stranger).is_err());
+    ///
+    /// let disabled = guard(true)?;
+    /// assert!(disabled.check(&stranger).is_ok());
+    /// assert_eq!(disabled.redacted_query("metrics_key=abc&a=1"), "a=1");
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn disabled() -> GuardBuilder {
+        GuardBuilder::of(Access::Open, vec![Warning::Disabled], Arc::default())
+    }
+
     /// Reads the key from the field `name` instead of `X-Metrics-Key`. `Authorization` is read besides.
     ///
     /// # Errors
@@ -457,10 +483,6 @@ impl GuardBuilder {
     fn with(keys: Keys, warnings: Vec<Warning>) -> GuardBuilder {
         let hooks = Arc::clone(keys.hooks());
         GuardBuilder::of(Access::Key { keys: Arc::new(keys), names: None }, warnings, hooks)
-    }
-
-    pub(crate) fn disabled() -> GuardBuilder {
-        GuardBuilder::of(Access::Open, vec![Warning::Disabled], Arc::default())
     }
 
     fn of(access: Access, warnings: Vec<Warning>, hooks: Arc<Hooks>) -> GuardBuilder {
