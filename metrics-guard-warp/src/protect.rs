@@ -112,9 +112,9 @@ impl MetricsGuard {
             })
             .untuple_one();
         path.and(check)
-            .and(rest.into_rest())
+            .and(rest.into_rest(sealed::Seal))
             .and_then(|authorized: Authorized, method: Method, handler: Locked<F>| async move {
-                let mut response = handler.unlock(&authorized).await.into_result()?;
+                let mut response = handler.unlock(&authorized).await.into_result(sealed::Seal)?;
                 authorized.forbid_storing(response.headers_mut());
                 Ok::<_, Rejection>(answer(response, &method))
             })
@@ -188,9 +188,16 @@ fn answer(mut response: Response, method: &Method) -> Response {
     response
 }
 
+mod sealed {
+    /// A parameter of what no other crate shall implement or call: it has no name there. A trait above the two would seal
+    /// them as well, but then the compiler's errors are about that one.
+    #[derive(Debug)]
+    pub struct Seal;
+}
+
 /// What may follow the guard in [`protect`](MetricsGuard::protect): a filter that ends in a handler under lock.
 ///
-/// Every such filter has it, and nothing else should: what it asks for can change.
+/// Every such filter has it, and nothing else can.
 #[diagnostic::on_unimplemented(
     message = "`{Self}` does not end in a `#[guard_metrics]` handler",
     note = "write `guard.protect(warp::path!(\"metrics\"), warp::get().map(handler))`, with `#[guard_metrics]` on `handler`"
@@ -198,7 +205,10 @@ fn answer(mut response: Response, method: &Method) -> Response {
 pub trait Rest<E, F> {
     /// The filter, with the one error that filters of a route have.
     #[doc(hidden)]
-    fn into_rest(self) -> impl Filter<Extract = (Locked<F>,), Error = Rejection> + Clone + Send + Sync + 'static;
+    fn into_rest(
+        self,
+        seal: sealed::Seal,
+    ) -> impl Filter<Extract = (Locked<F>,), Error = Rejection> + Clone + Send + Sync + 'static;
 }
 
 // E tells the two apart: a filter has one error. `any()`, which a `rest` may begin with, has `Infallible`.
@@ -208,7 +218,10 @@ where
     R: Filter<Extract = (Locked<F>,), Error = Rejection> + Clone + Send + Sync + 'static,
     F: Send + 'static,
 {
-    fn into_rest(self) -> impl Filter<Extract = (Locked<F>,), Error = Rejection> + Clone + Send + Sync + 'static {
+    fn into_rest(
+        self,
+        _: sealed::Seal,
+    ) -> impl Filter<Extract = (Locked<F>,), Error = Rejection> + Clone + Send + Sync + 'static {
         self
     }
 }
@@ -218,14 +231,17 @@ where
     R: Filter<Extract = (Locked<F>,), Error = Infallible> + Clone + Send + Sync + 'static,
     F: Send + 'static,
 {
-    fn into_rest(self) -> impl Filter<Extract = (Locked<F>,), Error = Rejection> + Clone + Send + Sync + 'static {
+    fn into_rest(
+        self,
+        _: sealed::Seal,
+    ) -> impl Filter<Extract = (Locked<F>,), Error = Rejection> + Clone + Send + Sync + 'static {
         warp::any().and_then(|| ready(Ok::<(), Rejection>(()))).untuple_one().and(self)
     }
 }
 
 /// What a handler may return: a [`Reply`], or a `Result` of one with a [`Rejection`].
 ///
-/// Both have it, and nothing else should: what it asks for can change.
+/// Both have it, and nothing else can.
 #[diagnostic::on_unimplemented(
     message = "a `#[guard_metrics]` handler cannot return `{Self}`",
     note = "return `impl Reply`, or `Result<impl Reply, Rejection>`"
@@ -237,19 +253,19 @@ pub trait Outcome<O> {
     ///
     /// The handler's rejection.
     #[doc(hidden)]
-    fn into_result(self) -> Result<Response, Rejection>;
+    fn into_result(self, seal: sealed::Seal) -> Result<Response, Rejection>;
 }
 
 // O tells the two apart: Warp might make a reply of a rejection some day.
 
 impl<R: Reply> Outcome<Infallible> for R {
-    fn into_result(self) -> Result<Response, Rejection> {
+    fn into_result(self, _: sealed::Seal) -> Result<Response, Rejection> {
         Ok(self.into_response())
     }
 }
 
 impl<R: Reply> Outcome<Rejection> for Result<R, Rejection> {
-    fn into_result(self) -> Result<Response, Rejection> {
+    fn into_result(self, _: sealed::Seal) -> Result<Response, Rejection> {
         self.map(Reply::into_response)
     }
 }
