@@ -35,6 +35,9 @@ use crate::{
     key::Key,
 };
 
+/// How the variables begin, and no other may.
+const PREFIX: &str = "METRICS_VERIFICATION_";
+
 /// What can be set from outside the program.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[non_exhaustive]
@@ -120,7 +123,8 @@ pub struct Settings {
     networks: Option<Found<OsString>>,
     client_names: Option<Found<OsString>>,
     disabled: Option<Found<OsString>>,
-    unknown: Option<Place>,
+    /// What the environment has that there is no guard with.
+    error: Option<ConfigError>,
 }
 
 struct Found<T> {
@@ -142,11 +146,23 @@ impl Settings {
     pub fn from_env() -> Settings {
         let mut settings = Settings::default();
         for (name, value) in std::env::vars_os() {
-            let Some(name) = name.to_str().filter(|name| name.starts_with("METRICS_VERIFICATION_")) else { continue };
-            if let Some(setting) = Setting::by_variable(name) {
-                settings.put(setting, Place::Variable(setting.variable().into()), value);
-            } else {
-                settings.unknown = Some(Place::Variable(name.replace(char::is_control, "?").into()));
+            // What is not text is no setting's name, and can begin like one.
+            let mut name = name.to_string_lossy().into_owned();
+            // There, the case does not count.
+            if cfg!(windows) {
+                name.make_ascii_uppercase();
+            }
+            if !name.starts_with(PREFIX) {
+                continue;
+            }
+            let place = |name: &str| Place::Variable(name.replace(char::is_control, "?").into());
+            let set = match Setting::by_variable(&name) {
+                // An environment can hold a name twice.
+                Some(setting) => settings.set(setting, place(&name), value),
+                None => Err(ConfigError::new(place(&name), Problem::UnknownField)),
+            };
+            if let Err(error) = set {
+                settings.error.get_or_insert(error);
             }
         }
         settings
@@ -199,8 +215,8 @@ impl Settings {
     ///
     /// As for [`guard`](Settings::guard).
     pub fn builder(self) -> Result<GuardBuilder, ConfigError> {
-        if let Some(place) = self.unknown {
-            return Err(ConfigError::new(place, Problem::UnknownField));
+        if let Some(error) = self.error {
+            return Err(error);
         }
         // A disabled guard has no use for keys, but for the rest: scrapers go on sending the parameter that logs must not
         // show, and a bad name shall not come as a surprise on the day that the guard is enabled again.

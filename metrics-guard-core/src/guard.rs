@@ -58,7 +58,8 @@ use crate::{
 /// The policy: which keys are accepted, where a request may present one, and who may ask at all.
 ///
 /// Cheap to clone, and one guard serves all threads: a check takes no lock and allocates nothing. (What observers and the
-/// features `metrics` and `tracing` do is theirs.)
+/// features `metrics` and `tracing` do is theirs; and the first refusal for want of a [`Peer`](crate::Peer) is
+/// [told](GuardBuilder::on_warning).)
 ///
 /// A guard from a key file follows that file: see [`reload`](Guard::reload).
 ///
@@ -332,7 +333,9 @@ impl Policy {
 
     /// Whoever builds the server has to know, and once will do: who is refused can ask as often as he likes.
     fn tell_of_no_peer(&self, head: &impl RequestHead, place: Option<&Place>) {
+        // Read before it is written: a flood of refusals must not have the processors pass it round.
         if let (Some(place), None) = (place, head.peer())
+            && !self.has_told_of_no_peer.load(Ordering::Relaxed)
             && !self.has_told_of_no_peer.swap(true, Ordering::Relaxed)
         {
             self.hooks.tell(&[Warning::NoPeer(place.clone())]);
@@ -457,10 +460,12 @@ impl GuardBuilder {
     }
 
     /// Calls `hook` with what an operator should know: at [`build`](GuardBuilder::build) with what is accepted but should be
-    /// seen to, later with what is wrong with the key file, once a problem, and with new keys.
+    /// seen to, later with what is wrong with the key file, once a problem, and with new keys, and at the first refusal for
+    /// want of a [`Peer`](crate::Peer).
     ///
-    /// All hooks are called, in the thread where it was noticed. Without one, and without a subscriber for the feature
-    /// `tracing`, warnings go to the standard error.
+    /// All hooks are called, in the thread where it was noticed, which waits: of `build`, of the guard's own, or of a request.
+    /// A panic in one ends there. Without a hook, and without a subscriber for the feature `tracing`, warnings go to the
+    /// standard error.
     pub fn on_warning(self, hook: impl Fn(&Warning) + Send + Sync + 'static) -> GuardBuilder {
         self.0.hooks.add(hook);
         self

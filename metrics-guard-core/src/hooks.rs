@@ -57,8 +57,8 @@ impl Hooks {
             }
             let is_told = contained(|| observe::warning(warning)).unwrap_or_default();
             if !is_told && hooks.is_empty() {
-                // If that is closed, there is nobody left to tell.
-                let _ = writeln!(io::stderr(), "warning: metrics-guard: {warning}");
+                // In one piece, or what others print comes between. If that is closed, there is nobody left to tell.
+                let _ = io::stderr().write_all(format!("warning: metrics-guard: {warning}\n").as_bytes());
             }
         }
     }

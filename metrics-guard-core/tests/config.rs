@@ -4,7 +4,9 @@
 #![allow(clippy::unwrap_used)] // in tests; clippy.toml does not reach their helper functions
 
 use std::{
-    env, fs,
+    env,
+    ffi::OsStr,
+    fs,
     path::{Path, PathBuf},
     process::Command,
 };
@@ -223,17 +225,19 @@ fn settings_show_where_they_were_found_and_no_value() {
     assert!(!shown.contains(KEY), "{shown}");
 }
 
-/// A process's own environment cannot be changed without `unsafe`, so the test starts itself with another.
+/// What a guard from this environment says. A process's own cannot be changed without `unsafe`, so the test starts itself
+/// with another.
+fn child<S: AsRef<OsStr> + Copy>(variables: &[(S, &str)]) -> String {
+    let mut command = Command::new(env::current_exe().unwrap());
+    command.args(["--exact", "child_of_from_env", "--ignored", "--nocapture"]);
+    let output = command.env_clear().envs(variables.iter().copied()).output().unwrap();
+    String::from_utf8([output.stdout, output.stderr].concat()).unwrap()
+}
+
 #[test]
 fn from_env_reads_the_variables() {
-    let child = |variables: &[(&str, &str)]| {
-        let mut command = Command::new(env::current_exe().unwrap());
-        command.args(["--exact", "child_of_from_env", "--ignored", "--nocapture"]);
-        let output = command.env_clear().envs(variables.iter().copied()).output().unwrap();
-        String::from_utf8(output.stdout).unwrap()
-    };
     let (_folder, path) = file(format!("{OTHER}\n{KEY}").as_bytes());
-    assert!(child(&[]).contains("METRICS_VERIFICATION_KEY: no key is configured"));
+    assert!(child::<&str>(&[]).contains("METRICS_VERIFICATION_KEY: no key is configured"));
     assert!(child(&[("METRICS_VERIFICATION_KEY", KEY)]).contains(r#"key: Some("current")"#));
     assert!(child(&[("METRICS_VERIFICATION_KEY_FILE", path.to_str().unwrap())]).contains(r#"key: Some("previous")"#));
     assert!(child(&[("METRICS_VERIFICATION_KEY", OTHER)]).contains("the presented key is not an accepted one"));
@@ -243,7 +247,40 @@ fn from_env_reads_the_variables() {
 }
 
 #[test]
-#[ignore = "started by from_env_reads_the_variables"]
+fn from_env_refuses_a_variable_that_it_does_not_know() {
+    let key = (OsStr::new("METRICS_VERIFICATION_KEY"), KEY);
+    let disabled = (OsStr::new("METRICS_VERIFICATION_DISABLED"), "true");
+    let unknown = |name: &OsStr, shown: &str| {
+        for setting in [key, disabled] {
+            let said = child(&[setting, (name, OTHER)]);
+            assert!(said.contains(&format!("{shown}: is not known here; remove it, or correct its name\n")), "{said}");
+            assert!(!said.contains("key: ") && !said.contains(OTHER), "{said}");
+        }
+    };
+    for name in ["METRICS_VERIFICATION_NETWORK", "METRICS_VERIFICATION_", "METRICS_VERIFICATION_KEY_"] {
+        unknown(OsStr::new(name), name);
+    }
+    unknown(OsStr::new("METRICS_VERIFICATION_A\nB"), "METRICS_VERIFICATION_A?B");
+    #[cfg(unix)]
+    {
+        use std::os::unix::ffi::OsStrExt;
+        unknown(OsStr::from_bytes(b"METRICS_VERIFICATION_NETWORKS\xff"), "METRICS_VERIFICATION_NETWORKS\u{fffd}");
+    }
+    for other in ["METRICS_VERIFICATION", "METRICS_VERIFICATIONS", "APP_METRICS_VERIFICATION_NETWORK"] {
+        assert!(child(&[key, (OsStr::new(other), "1")]).contains(r#"key: Some("current")"#), "{other}");
+    }
+}
+
+#[test]
+fn warnings_that_nobody_asked_for_go_to_the_standard_error_once() {
+    let said = child(&[("METRICS_VERIFICATION_DISABLED", "true")]);
+    let line = format!("warning: metrics-guard: {}\n", Warning::Disabled);
+    assert_eq!(said.matches(&line).count(), 1, "{said}");
+    assert_eq!(said.matches("EVERYONE").count(), 1, "{said}");
+}
+
+#[test]
+#[ignore = "started by child"]
 fn child_of_from_env() {
     let request = Request::get("/").header("X-Metrics-Key", KEY).body(()).unwrap();
     match Guard::from_env().map(|guard| guard.check(&request)) {
