@@ -4,7 +4,7 @@
 
 #![allow(clippy::unwrap_used)] // in tests; clippy.toml does not reach their helper functions
 
-use std::fs;
+use std::{env, fs, process::Command};
 
 use metrics_guard_rocket::{Authorized, Guard, Key, MetricsGuard, Problem, Settings, guard_metrics};
 use rocket::{
@@ -161,4 +161,37 @@ fn of_two_fairings_the_last_counts() {
     let rocket = rocket.attach(MetricsGuard::with(Guard::new(Key::new(KEY).unwrap())));
     let client = Client::untracked(rocket).unwrap();
     assert_eq!(status(&client, "X-Metrics-Key"), Status::Ok);
+}
+
+/// What is in Rocket's log can be read from the output of a process alone, so the test starts itself.
+#[test]
+fn a_warning_is_said_once_by_the_fairing_and_by_a_guard_made_by_hand() {
+    for (child, line) in [
+        ("child_with_the_fairing", "Warning: metrics-guard: `metrics_guard.key`"),
+        ("child_with_a_guard_made_by_hand", "warning: metrics-guard: Key::new: the key"),
+    ] {
+        let mut command = Command::new(env::current_exe().unwrap());
+        let output = command.args(["--exact", child, "--ignored", "--nocapture"]).env_clear().output().unwrap();
+        assert!(output.status.success(), "{child}");
+        let said = String::from_utf8([output.stdout, output.stderr].concat()).unwrap();
+        assert_eq!(said.matches("fewer than 32 characters").count(), 1, "{child}: {said}");
+        assert_eq!(said.matches(line).count(), 1, "{child}: {said}");
+    }
+}
+
+fn loud() -> Figment {
+    Figment::from(Config { log_level: LogLevel::Normal, cli_colors: false, ..Config::debug_default() })
+}
+
+#[test]
+#[ignore = "started by a_warning_is_said_once_by_the_fairing_and_by_a_guard_made_by_hand"]
+fn child_with_the_fairing() {
+    Client::untracked(app(loud().merge(("metrics_guard.key", &KEY[..20])))).unwrap();
+}
+
+#[test]
+#[ignore = "started by a_warning_is_said_once_by_the_fairing_and_by_a_guard_made_by_hand"]
+fn child_with_a_guard_made_by_hand() {
+    let guard = Guard::new(Key::new(&KEY[..20]).unwrap());
+    Client::untracked(rocket::custom(loud()).attach(MetricsGuard::with(guard))).unwrap();
 }
