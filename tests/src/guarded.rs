@@ -14,6 +14,7 @@ use rustls::ClientConfig;
 use crate::{
     certificates::exchange_tls,
     server::{Running, Server},
+    wait::until,
     wire::{exchange, with_bearer},
 };
 
@@ -164,8 +165,7 @@ impl Guarded {
     ///
     /// If it does not answer with its metrics.
     pub fn find_sample<N: FromStr>(&mut self, key: &str, series: &str) -> io::Result<Option<N>> {
-        let text = self.ask(key)?.ok_or_else(|| io::Error::other(format!("{:?} refuses the key", self.of)))?;
-        Ok(text.lines().find_map(|line| line.strip_prefix(series)?.trim().parse().ok()))
+        Ok(find(&self.answer(key)?, series))
     }
 
     /// The same; zero if it does not.
@@ -176,31 +176,47 @@ impl Guarded {
     pub fn sample(&mut self, key: &str, series: &str) -> io::Result<f64> {
         self.find_sample(key, series).map(Option::unwrap_or_default)
     }
+
+    fn uses(&mut self, key: &str) -> io::Result<Uses> {
+        let text = self.answer(key)?;
+        let of = |key| find(&text, &format!("metrics_guard_checks_total{{key=\"{key}\",outcome=\"allowed\"}}"));
+        Ok(Uses { current: of("current").unwrap_or_default(), previous: of("previous").unwrap_or_default() })
+    }
+
+    fn answer(&mut self, key: &str) -> io::Result<String> {
+        self.ask(key)?.ok_or_else(|| io::Error::other(format!("{:?} refuses the key", self.of)))
+    }
 }
 
-/// Whether within `patience` a time comes in which none of these servers is asked with its previous key for two seconds,
-/// where each is scraped every second.
+fn find<N: FromStr>(text: &str, series: &str) -> Option<N> {
+    text.lines().find_map(|line| line.strip_prefix(series)?.trim().parse().ok())
+}
+
+/// Whether within `patience` these servers, of which each is scraped every second, are asked with their current key instead
+/// of the previous one: none with the previous for three seconds, and in these each with the current, twice.
+///
+/// The second is what tells a new key from a scrape that comes late.
 ///
 /// # Errors
 ///
 /// If one of them does not answer to `current`.
 pub fn previous_key_falls_out_of_use(servers: &mut [Guarded], current: &str, patience: Duration) -> io::Result<bool> {
-    const PREVIOUS: &str = r#"metrics_guard_checks_total{key="previous",outcome="allowed"}"#;
-    let uses = |servers: &mut [Guarded]| -> io::Result<Vec<u64>> {
-        // As bits, since a count that stands still is the same number.
-        servers.iter_mut().map(|server| server.sample(current, PREVIOUS).map(f64::to_bits)).collect()
-    };
-    let deadline = Instant::now() + patience;
-    let mut before = uses(servers)?;
-    loop {
-        thread::sleep(Duration::from_secs(2));
-        let now = uses(servers)?;
-        if now == before {
-            return Ok(true);
-        }
-        if Instant::now() > deadline {
+    const QUIET: Duration = Duration::from_secs(3);
+    let (mut before, mut since, mut looks) = (Vec::<Uses>::new(), Instant::now(), 0_u32);
+    until(patience, || {
+        let now = servers.iter_mut().map(|server| server.uses(current)).collect::<io::Result<Vec<_>>>()?;
+        if before.is_empty() || now.iter().zip(&before).any(|(now, before)| now.previous > before.previous) {
+            (before, since, looks) = (now, Instant::now(), 0);
             return Ok(false);
         }
-        before = now;
-    }
+        looks += 1; // each of which is a use of the current key
+        let is_in_use = |(now, before): (&Uses, &Uses)| now.current - before.current - f64::from(looks) > 1.5;
+        Ok(since.elapsed() >= QUIET && now.iter().zip(&before).all(is_in_use))
+    })
+}
+
+/// How often a guard has let a key pass.
+struct Uses {
+    current: f64,
+    previous: f64,
 }

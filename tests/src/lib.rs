@@ -13,6 +13,7 @@ pub mod process;
 pub mod prometheus;
 pub mod scraper;
 pub mod server;
+pub mod wait;
 pub mod wire;
 
 pub use keys::{KEY, SYMBOLS, WRONG};

@@ -1,0 +1,28 @@
+//! Waiting for what takes its time.
+
+use std::{
+    thread,
+    time::{Duration, Instant},
+};
+
+/// Whether `condition` comes true within `patience`. It is looked at often at first, then four times a second, and once more
+/// when the time is over, however long a look takes.
+///
+/// # Errors
+///
+/// The first one of `condition`.
+pub fn until<E>(patience: Duration, mut condition: impl FnMut() -> Result<bool, E>) -> Result<bool, E> {
+    let start = Instant::now();
+    let mut pause = Duration::from_millis(10);
+    loop {
+        let is_over = start.elapsed() > patience;
+        if condition()? {
+            return Ok(true);
+        }
+        if is_over {
+            return Ok(false);
+        }
+        thread::sleep(pause);
+        pause = (pause * 2).min(Duration::from_millis(250));
+    }
+}
