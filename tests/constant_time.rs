@@ -1,12 +1,13 @@
 //! What the time of a check depends on: `cargo test -p metrics-guard-tests --release --test constant_time`.
 //!
-//! With valgrind, on the compiled code. Memcheck is told that the accepted keys and their lengths are undefined, and reports
+//! Valgrind looks at the compiled code. Memcheck is told that the accepted keys and their lengths are undefined, and reports
 //! each jump and each address that depends on them (the way of ctgrind). Callgrind counts the instructions of checks that
 //! differ in nothing but the accepted keys. Both run the programs in tests/constant-time, built with several levels of
 //! optimisation, since it is the optimiser that undoes such code: what holds here, holds for this compiler.
 //!
-//! Without valgrind this is said and ignored; where the variable `CI` is set, it fails.
+//! Without valgrind the tests are counted as ignored, and say so; where the variable `CI` is set, they fail.
 
+#![allow(missing_docs)] // a program
 #![allow(clippy::unwrap_used)] // in tests; clippy.toml does not reach their helper functions
 
 use std::{
@@ -17,7 +18,30 @@ use std::{
 };
 
 use escargot::CargoBuild;
+use libtest_mimic::{Arguments, Completion, Failed, Trial};
 use metrics_guard_tests::fetch::is_ci;
+
+/// How the programs are built: settings of the release profile.
+const BUILDS: [(&str, &[(&str, &str)]); 4] = [
+    ("at_opt_level_2", &[("OPT_LEVEL", "2")]),
+    ("at_opt_level_3", &[("OPT_LEVEL", "3")]),
+    ("at_opt_level_s", &[("OPT_LEVEL", "s")]),
+    ("with_fat_lto", &[("OPT_LEVEL", "3"), ("LTO", "fat"), ("CODEGEN_UNITS", "1")]),
+];
+
+fn main() {
+    let trials = BUILDS.map(|(name, settings)| Trial::ignorable_test(name, move || run(name, settings)));
+    libtest_mimic::run(&Arguments::from_args(), trials.into()).exit();
+}
+
+fn run(name: &str, settings: &[(&str, &str)]) -> Result<Completion, Failed> {
+    if Command::new("valgrind").arg("--version").output().is_err() {
+        let problem = "no valgrind: install it";
+        return if is_ci() { Err(problem.into()) } else { Ok(Completion::ignored_with(problem)) };
+    }
+    Programs::build(name, settings).hold_the_promise();
+    Ok(Completion::Completed)
+}
 
 /// The programs under test, built in one way.
 struct Programs {
@@ -26,13 +50,8 @@ struct Programs {
 }
 
 impl Programs {
-    /// Builds them in a folder of their own, with settings of the release profile, unless there is no valgrind to run them.
-    fn build(name: &str, settings: &[(&str, &str)]) -> Option<Programs> {
-        if Command::new("valgrind").arg("--version").output().is_err() {
-            assert!(!is_ci(), "valgrind is missing");
-            eprintln!("ignored: install valgrind");
-            return None;
-        }
+    /// Builds them in a folder of their own, with settings of the release profile.
+    fn build(name: &str, settings: &[(&str, &str)]) -> Programs {
         let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join("constant-time").join(name);
         for program in ["memcheck", "callgrind"] {
             let mut build = CargoBuild::new()
@@ -46,7 +65,7 @@ impl Programs {
             }
             build.run().unwrap();
         }
-        Some(Programs { folder, is_for_size: settings.contains(&("OPT_LEVEL", "s")) })
+        Programs { folder, is_for_size: settings.contains(&("OPT_LEVEL", "s")) }
     }
 
     fn valgrind(&self, options: &[&str], program: &str, arguments: &[&str]) -> Output {
@@ -126,25 +145,4 @@ impl Programs {
         self.check_tells_its_verdict_alone();
         self.instructions_follow_what_is_presented();
     }
-}
-
-#[test]
-fn at_opt_level_2() {
-    Programs::build("2", &[("OPT_LEVEL", "2")]).iter().for_each(Programs::hold_the_promise);
-}
-
-#[test]
-fn at_opt_level_3() {
-    Programs::build("3", &[("OPT_LEVEL", "3")]).iter().for_each(Programs::hold_the_promise);
-}
-
-#[test]
-fn at_opt_level_s() {
-    Programs::build("s", &[("OPT_LEVEL", "s")]).iter().for_each(Programs::hold_the_promise);
-}
-
-#[test]
-fn with_fat_lto() {
-    let settings = [("OPT_LEVEL", "3"), ("LTO", "fat"), ("CODEGEN_UNITS", "1")];
-    Programs::build("lto", &settings).iter().for_each(Programs::hold_the_promise);
 }
