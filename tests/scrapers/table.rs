@@ -1,12 +1,12 @@
 //! The table in deploy/README.md: what the trials found, and nothing that somebody believes.
 
-use std::{env, fs, io, path::Path};
+use std::{env, fs, io, path::PathBuf};
 
-use metrics_guard_tests::scraper::{Place, Scraper};
+use metrics_guard_tests::scraper::{Place, Program, Scraper};
 
 use crate::{
     methods::{FINDINGS, Finding, METHODS, Method, Renewal},
-    tools::fetched,
+    tools::{deploy, fetched},
 };
 
 const BEGIN: &str = "<!-- what `cargo test -p metrics-guard-tests --test scrapers` found -->\n";
@@ -24,17 +24,13 @@ pub(crate) fn check() -> io::Result<()> {
         return Ok(());
     };
     println!("{table}");
-    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../deploy/README.md");
-    let text = fs::read_to_string(&path)?;
-    let parts = text.split_once(BEGIN).and_then(|(before, rest)| Some((before, rest.split_once(END)?)));
-    let Some((before, (there, after))) = parts else {
-        return Err(io::Error::other("the table's place in deploy/README.md is gone"));
-    };
+    let text = fs::read_to_string(readme())?;
+    let [before, there, after] = parts(&text)?;
     if there == table {
         return Ok(());
     }
     if env::var_os("TABLE").is_some_and(|table| table == "overwrite") {
-        return fs::write(path, format!("{before}{BEGIN}{table}{END}{after}"));
+        return fs::write(readme(), format!("{before}{BEGIN}{table}{END}{after}"));
     }
     if there.lines().next() != table.lines().next() {
         println!("deploy/README.md is about other versions: after reading it, TABLE=overwrite puts this table there");
@@ -45,12 +41,41 @@ pub(crate) fn check() -> io::Result<()> {
     )))
 }
 
+/// Whether the table in deploy/README.md is about the version of this program.
+///
+/// # Errors
+///
+/// If there is no table.
+pub(crate) fn is_about(program: &Program) -> io::Result<bool> {
+    let text = fs::read_to_string(readme())?;
+    let [_, there, _] = parts(&text)?;
+    Ok(there.lines().next().is_some_and(|head| head.contains(&column(program))))
+}
+
+fn readme() -> PathBuf {
+    deploy("README.md")
+}
+
+/// What is before the table, the table, and what is after it.
+fn parts(text: &str) -> io::Result<[&str; 3]> {
+    let parts = text.split_once(BEGIN).and_then(|(before, rest)| {
+        let (there, after) = rest.split_once(END)?;
+        Some([before, there, after])
+    });
+    parts.ok_or_else(|| io::Error::other("the table's place in deploy/README.md is gone"))
+}
+
+/// The head of the column of this program.
+fn column(program: &Program) -> String {
+    format!("| {} {} |", program.of.name(), program.version)
+}
+
 fn table() -> io::Result<Option<String>> {
     let Some(rows) = METHODS.iter().map(row).collect::<Option<String>>() else { return Ok(None) };
     let mut head = "| file | the field that does it | since |".to_owned();
     for scraper in Scraper::ALL {
         let Some(program) = fetched(scraper)? else { return Ok(None) };
-        head = format!("{head} {} {} |", scraper.name(), program.version);
+        head += &column(&program)[1..]; // which begins where the last one ends
     }
     Ok(Some(format!("{head} the key shows in | a new key needs |\n|---|---|---|---|---|---|---|---|---|\n{rows}")))
 }
