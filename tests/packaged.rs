@@ -11,8 +11,7 @@ use std::{
     path::{Path, PathBuf},
     process::Command,
     sync::{Mutex, PoisonError},
-    thread,
-    time::{Duration, Instant},
+    time::Duration,
 };
 
 use metrics_guard_tests::{
@@ -20,6 +19,7 @@ use metrics_guard_tests::{
     process::Process,
     prometheus::Version,
     scraper::{Scraper, Scraping},
+    wait::until,
     wire::{exchange, request},
 };
 
@@ -166,12 +166,8 @@ impl Packages {
         command.env_clear().env("ROCKET_PORT", port.to_string()).env("METRICS_VERIFICATION_KEY_FILE", key_file);
         let process = Process::start(&mut command)?;
         let address = SocketAddr::from(([127, 0, 0, 1], port));
-        let deadline = Instant::now() + Duration::from_secs(30);
-        while TcpStream::connect(address).is_err() {
-            if Instant::now() > deadline {
-                return Err(io::Error::other(format!("{heading} does not listen:\n{}", process.output())));
-            }
-            thread::sleep(Duration::from_millis(50));
+        if !until(Duration::from_secs(30), || io::Result::Ok(TcpStream::connect(address).is_ok()))? {
+            return Err(io::Error::other(format!("{heading} does not listen:\n{}", process.output())));
         }
         Ok((address, process))
     }

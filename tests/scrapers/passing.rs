@@ -3,14 +3,7 @@
 //! Real scrapers ask each server at two paths, of which one is guarded, and the handler behind both remembers what it saw:
 //! the two must not differ. Nor may they from what a server of bytes sees, as far as a framework keeps that.
 
-use std::{
-    fmt::Write as _,
-    fs, io, mem,
-    net::SocketAddr,
-    path::Path,
-    thread,
-    time::{Duration, Instant},
-};
+use std::{fmt::Write as _, fs, io, mem, net::SocketAddr, path::Path, time::Duration};
 
 use http::Version as HttpVersion;
 use libtest_mimic::Trial;
@@ -20,6 +13,7 @@ use metrics_guard_tests::{
     prometheus::{Prometheus, Version},
     scraper::{Program, Scraper, Scraping},
     server::{Profile, Server},
+    wait::until,
     wire::{exchange, request},
 };
 use rustls::ClientConfig;
@@ -125,17 +119,9 @@ fn passes(program: &Program, storage: &Program) {
         }
         let scraping = Scraping::start(program, storage, folder.path(), &config, run.arguments, &[]).unwrap();
 
-        let deadline = Instant::now() + PATIENCE;
         for (job, server, target, form) in &jobs {
-            while server.seen(target, &parameters(*form).1).len() < 2 {
-                assert!(
-                    Instant::now() < deadline,
-                    "{job} is not scraped: {:#?}\n{}",
-                    server.all_seen(),
-                    scraping.log()
-                );
-                thread::sleep(Duration::from_millis(100));
-            }
+            let is_scraped = until(PATIENCE, || io::Result::Ok(server.seen(target, &parameters(*form).1).len() >= 2));
+            assert!(is_scraped.unwrap(), "{job} is not scraped: {:#?}\n{}", server.all_seen(), scraping.log());
         }
         for server in &servers.listening {
             for (form, _) in run.forms {

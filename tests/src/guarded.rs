@@ -5,7 +5,6 @@ use std::{
     net::SocketAddr,
     path::{Path, PathBuf},
     str::FromStr,
-    thread,
     time::{Duration, Instant},
 };
 
@@ -149,14 +148,8 @@ impl Guarded {
     }
 
     fn wait(&mut self, problem: &str, is_over: impl Fn(&mut Guarded) -> io::Result<bool>) -> io::Result<()> {
-        let deadline = Instant::now() + Duration::from_secs(30);
-        while !is_over(self)? {
-            if Instant::now() > deadline {
-                return Err(io::Error::other(format!("{:?}: {problem}", self.of)));
-            }
-            thread::sleep(Duration::from_millis(200));
-        }
-        Ok(())
+        let came = until(Duration::from_secs(30), || is_over(self))?;
+        if came { Ok(()) } else { Err(io::Error::other(format!("{:?}: {problem}", self.of))) }
     }
 
     /// A sample of its guard's, if the server exports it.

@@ -5,8 +5,12 @@ use std::{
     process::{Child, Command, Output, Stdio},
     sync::{Arc, Mutex, PoisonError},
     thread::{self, JoinHandle},
-    time::{Duration, Instant},
+    time::Duration,
 };
+
+use crate::wait::until;
+
+const PATIENCE: Duration = Duration::from_secs(30);
 
 /// A running child. Dropping it kills it.
 pub struct Process {
@@ -47,19 +51,16 @@ impl Process {
     ///
     /// With all that it printed, if it ends or half a minute passes before that.
     pub fn wait_for<T>(&mut self, find: impl Fn(&str) -> Option<T>) -> io::Result<T> {
-        let deadline = Instant::now() + Duration::from_secs(30);
-        loop {
+        let mut found = None;
+        until(PATIENCE, || {
             // Asked before the output is read, so that the last words of a child are heard.
             let has_ended = self.has_ended()?;
-            let output = self.output();
-            if let Some(found) = output.lines().find_map(&find) {
-                return Ok(found);
-            }
-            if has_ended || Instant::now() > deadline {
-                return Err(io::Error::other(format!("the process did not say what was expected, but:\n{output}")));
-            }
-            thread::sleep(Duration::from_millis(20));
-        }
+            found = self.output().lines().find_map(&find);
+            Ok::<_, io::Error>(found.is_some() || has_ended)
+        })?;
+        let problem =
+            || io::Error::other(format!("the process did not say what was expected, but:\n{}", self.output()));
+        found.ok_or_else(problem)
     }
 
     /// Waits until the child has ended: all that it has printed.
@@ -68,12 +69,8 @@ impl Process {
     ///
     /// If it goes on for half a minute.
     pub fn wait_for_end(&mut self) -> io::Result<String> {
-        let deadline = Instant::now() + Duration::from_secs(30);
-        while !self.has_ended()? {
-            if Instant::now() > deadline {
-                return Err(io::Error::other(format!("the process goes on:\n{}", self.output())));
-            }
-            thread::sleep(Duration::from_millis(20));
+        if !until(PATIENCE, || self.has_ended())? {
+            return Err(io::Error::other(format!("the process goes on:\n{}", self.output())));
         }
         Ok(self.output())
     }

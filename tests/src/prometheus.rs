@@ -1,18 +1,10 @@
 //! Real Prometheus servers.
 
-use std::{
-    fmt::Write as _,
-    fs, io,
-    net::SocketAddr,
-    path::Path,
-    process::Command,
-    thread,
-    time::{Duration, Instant},
-};
+use std::{fmt::Write as _, fs, io, net::SocketAddr, path::Path, process::Command, time::Duration};
 
 use serde_json::Value;
 
-use crate::{process::Process, wire::get};
+use crate::{process::Process, wait::until, wire::get};
 
 /// How long anything may take. Much less is usual; but after a scrape that a busy machine was too slow for, a minute must
 /// pass before no sample of the last minute tells of it.
@@ -82,12 +74,8 @@ impl Prometheus {
         })?;
         let prometheus = Prometheus { address, process };
         // It listens before it has read its storage, and answers 503 meanwhile.
-        let deadline = Instant::now() + PATIENCE;
-        while get(address, "/-/ready")?.status != 200 {
-            if Instant::now() > deadline {
-                return Err(io::Error::other(format!("Prometheus does not get ready:\n{}", prometheus.log())));
-            }
-            thread::sleep(Duration::from_millis(100));
+        if !until(PATIENCE, || Ok::<_, io::Error>(get(address, "/-/ready")?.status == 200))? {
+            return Err(io::Error::other(format!("Prometheus does not get ready:\n{}", prometheus.log())));
         }
         Ok(prometheus)
     }
@@ -113,17 +101,12 @@ impl Prometheus {
     ///
     /// With what it found last, if that is another value.
     pub fn wait_for_sample(&self, query: &str, expected: impl Fn(f64) -> bool) -> io::Result<()> {
-        let deadline = Instant::now() + PATIENCE;
-        loop {
-            let found = self.sample(query)?;
-            if found.is_some_and(&expected) {
-                return Ok(());
-            }
-            if Instant::now() > deadline {
-                return Err(io::Error::other(format!("`{query}` is {found:?}; log:\n{}", self.log())));
-            }
-            thread::sleep(Duration::from_millis(250));
-        }
+        let mut found = None;
+        let came = until(PATIENCE, || {
+            found = self.sample(query)?;
+            Ok::<_, io::Error>(found.is_some_and(&expected))
+        })?;
+        if came { Ok(()) } else { Err(io::Error::other(format!("`{query}` is {found:?}; log:\n{}", self.log()))) }
     }
 
     /// What the API answers at `/api/v1/` and `path`.

@@ -5,8 +5,7 @@ use std::{
     net::SocketAddr,
     path::{Path, PathBuf},
     process::Command,
-    thread,
-    time::{Duration, Instant},
+    time::Duration,
 };
 
 use serde_json::Value;
@@ -15,6 +14,7 @@ use crate::{
     fetch::fetch_or_say_so,
     process::{Process, said},
     prometheus::{Prometheus, Version},
+    wait::until,
     wire::get,
 };
 
@@ -224,21 +224,15 @@ impl Scraping {
     ///
     /// With what it says at last, if that does not come within a minute.
     pub fn wait_for_target(&self, job: &str, error: Option<&str>) -> io::Result<()> {
-        let deadline = Instant::now() + Duration::from_secs(60);
-        loop {
-            let (health, last) = self.target(job)?;
-            let is_expected = match error {
+        let (mut health, mut last) = (String::new(), String::new());
+        let came = until(Duration::from_secs(60), || {
+            (health, last) = self.target(job)?;
+            Ok::<_, io::Error>(match error {
                 None => health == "up" && last.is_empty(),
                 Some(error) => health == "down" && self.is_about(&last, error),
-            };
-            if is_expected {
-                return Ok(());
-            }
-            if Instant::now() > deadline {
-                return Err(io::Error::other(format!("{job} is {health}: {last}")));
-            }
-            thread::sleep(Duration::from_millis(250));
-        }
+            })
+        })?;
+        if came { Ok(()) } else { Err(io::Error::other(format!("{job} is {health}: {last}"))) }
     }
 
     fn is_about(&self, last: &str, error: &str) -> bool {

@@ -4,8 +4,7 @@ use std::{
     fs,
     os::unix::fs::{PermissionsExt as _, symlink},
     path::Path,
-    thread,
-    time::{Duration, Instant},
+    time::Duration,
 };
 
 use libtest_mimic::Failed;
@@ -14,6 +13,7 @@ use metrics_guard_tests::{
     numbered_key,
     process::Process,
     server::{internal_command, internal_listener},
+    wait::until,
     wire::{exchange, request, with_bearer},
 };
 
@@ -61,21 +61,15 @@ pub(super) fn the_example_runs_as_deployed() -> Result<(), Failed> {
     assert_eq!([scrape(&old)?, scrape(&new)?], [200, 401]);
 
     // The rotation of secret.yaml.
-    let until = |key: &str, expected: u16| -> Result<(), Failed> {
-        let deadline = Instant::now() + PATIENCE;
-        while scrape(key)? != expected {
-            if Instant::now() > deadline {
-                return Err(format!("not {expected} after {PATIENCE:?}").into());
-            }
-            thread::sleep(Duration::from_millis(100));
-        }
-        Ok(())
+    let answers = |key: &str, expected: u16| -> Result<(), Failed> {
+        let came = until(PATIENCE, || Ok::<_, Failed>(scrape(key)? == expected))?;
+        if came { Ok(()) } else { Err(format!("not {expected} after {PATIENCE:?}").into()) }
     };
     mount(folder.path(), 2, &format!("{new}\n{old}\n"))?;
-    until(&new, 200)?;
+    answers(&new, 200)?;
     assert_eq!(scrape(&old)?, 200);
     mount(folder.path(), 3, &format!("{new}\n"))?;
-    until(&old, 401)?;
+    answers(&old, 401)?;
     assert_eq!(scrape(&new)?, 200);
     Ok(())
 }
