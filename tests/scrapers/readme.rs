@@ -1,16 +1,20 @@
-//! The scrape configurations in the README and in the guide are what deploy/ has, and so are tried.
+//! The scrape configurations in the README and in the guide are what deploy/ has, and so are tried; and the files there that
+//! are not run say so.
 
-use std::io;
+use std::{fs, io};
 
 use libtest_mimic::Trial;
 
-use crate::job::Job;
+use crate::{job::Job, tools::deploy};
 
 const README: &str = include_str!("../../README.md");
 const LAYERS: &str = include_str!("../../metrics-guard-core/docs/guide/layers.md");
 
 pub(crate) fn trials() -> Vec<Trial> {
-    vec![Trial::test("the_readme_and_the_guide_have_what_deploy_has", || Ok(check()?))]
+    vec![
+        Trial::test("the_readme_and_the_guide_have_what_deploy_has", || Ok(check()?)),
+        Trial::test("what_is_not_run_says_so", || Ok(what_is_not_run_says_so()?)),
+    ]
 }
 
 fn check() -> io::Result<()> {
@@ -26,4 +30,26 @@ fn check() -> io::Result<()> {
 
 fn has(page: &str, text: &str) -> io::Result<()> {
     if page.contains(text) { Ok(()) } else { Err(io::Error::other(format!("this is in the page no more:\n{text}"))) }
+}
+
+/// Each file in deploy/ says what of it is not run, but for those that are run as they are.
+fn what_is_not_run_says_so() -> io::Result<()> {
+    let mut seen = 0;
+    for folder in fs::read_dir(deploy(""))? {
+        let folder = folder?.path();
+        if !folder.is_dir() || folder.ends_with("prometheus") || folder.ends_with("vmagent") {
+            continue; // alerts.yml is run by tests/alerts.rs, and README.md is about all of them
+        }
+        for file in fs::read_dir(folder)? {
+            let file = file?.path();
+            if file.file_name().is_some_and(|name| name == ".gitignore") {
+                continue;
+            }
+            seen += 1;
+            if !fs::read_to_string(&file)?.to_lowercase().contains("not run") {
+                return Err(io::Error::other(format!("{} does not say what is not run", file.display())));
+            }
+        }
+    }
+    if seen < 15 { Err(io::Error::other(format!("only {seen} files"))) } else { Ok(()) }
 }
