@@ -1,8 +1,8 @@
 //! A child process that ends with its owner, and what it has printed.
 
 use std::{
-    io::{self, BufRead, BufReader, Read},
-    process::{Child, Command, Output, Stdio},
+    io::{self, BufRead, BufReader, Read, Write as _},
+    process::{Child, ChildStdin, Command, Output, Stdio},
     sync::{Arc, Mutex, PoisonError},
     thread::{self, JoinHandle},
     time::Duration,
@@ -15,6 +15,7 @@ const PATIENCE: Duration = Duration::from_secs(30);
 /// A running child. Dropping it kills it.
 pub struct Process {
     child: Child,
+    input: Option<ChildStdin>,
     output: Arc<Mutex<String>>,
     readers: Vec<JoinHandle<()>>,
 }
@@ -26,11 +27,35 @@ impl Process {
     ///
     /// If it cannot be started.
     pub fn start(command: &mut Command) -> io::Result<Process> {
-        let mut child = command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn()?;
+        Process::spawn(command.stdin(Stdio::null()))
+    }
+
+    /// The same with an input, for [`say`](Process::say).
+    ///
+    /// # Errors
+    ///
+    /// Those of [`start`](Process::start).
+    pub fn start_with_input(command: &mut Command) -> io::Result<Process> {
+        Process::spawn(command.stdin(Stdio::piped()))
+    }
+
+    fn spawn(command: &mut Command) -> io::Result<Process> {
+        let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn()?;
         let output = Arc::default();
         let stdout = child.stdout.take().map(|pipe| collect(pipe, Arc::clone(&output)));
         let stderr = child.stderr.take().map(|pipe| collect(pipe, Arc::clone(&output)));
-        Ok(Process { child, output, readers: stdout.into_iter().chain(stderr).collect() })
+        let input = child.stdin.take();
+        Ok(Process { child, input, output, readers: stdout.into_iter().chain(stderr).collect() })
+    }
+
+    /// Writes a line to the child's input.
+    ///
+    /// # Errors
+    ///
+    /// If it has none, or does not read it any more.
+    pub fn say(&mut self, line: &str) -> io::Result<()> {
+        let input = self.input.as_mut().ok_or(io::ErrorKind::BrokenPipe)?;
+        writeln!(input, "{line}")
     }
 
     /// Its number, as the system knows it.

@@ -5,7 +5,7 @@ use std::{
     io::{self, BufRead, BufReader, Write as _},
     net::{TcpListener, TcpStream},
     path::{Path, PathBuf},
-    process::{Child, ChildStdin, ChildStdout, Command, Stdio},
+    process::Command,
     sync::{
         Arc, Mutex, PoisonError,
         atomic::{AtomicBool, Ordering},
@@ -15,7 +15,7 @@ use std::{
 };
 
 use libtest_mimic::{Completion, Failed, Trial};
-use metrics_guard_tests::{KEY, WRONG, fetch::is_ci, guarded::replace_file, numbered_key};
+use metrics_guard_tests::{KEY, WRONG, fetch::is_ci, guarded::replace_file, numbered_key, process::Process};
 use serde_json::{Value, json};
 
 use super::{Service, TARGET};
@@ -81,35 +81,36 @@ impl Python {
 
 /// The Agent's check, at work on one configuration.
 struct Check {
-    child: Child,
-    input: ChildStdin,
-    output: BufReader<ChildStdout>,
+    process: Process,
+    runs: u32,
 }
 
 impl Check {
     fn start(python: &Python, config_file: &Path) -> io::Result<Check> {
         let program = Path::new(env!("CARGO_MANIFEST_DIR")).join("scrapers/collectors/datadog_check.py");
         let mut command = Command::new(&python.0);
-        command.arg(program).arg(config_file).stdin(Stdio::piped()).stdout(Stdio::piped());
+        command.arg(program).arg(config_file);
         // It would ask a proxy for 127.0.0.1.
         for proxy in ["http_proxy", "https_proxy", "all_proxy", "no_proxy"] {
             command.env_remove(proxy).env_remove(proxy.to_uppercase());
         }
-        let mut child = command.spawn()?;
-        let input = child.stdin.take().ok_or(io::ErrorKind::BrokenPipe)?;
-        let output = BufReader::new(child.stdout.take().ok_or(io::ErrorKind::BrokenPipe)?);
-        Ok(Check { child, input, output })
+        Ok(Check { process: Process::start_with_input(&mut command)?, runs: 0 })
     }
 
-    /// One run of the check: what the program prints of it.
+    /// One run of the check: what the program prints of it, within half a minute.
     fn run(&mut self) -> io::Result<Value> {
-        self.input.write_all(b"\n")?;
-        let mut line = String::new();
-        self.output.read_line(&mut line)?;
-        if [KEY, WRONG, &numbered_key(1)].iter().any(|key| line.contains(*key)) {
-            return Err(io::Error::other(format!("a key is shown in {line}")));
+        self.runs += 1;
+        let run = self.runs.to_string();
+        self.process.say(&run)?;
+        let report = self.process.wait_for(|line| {
+            let report: Value = serde_json::from_str(line).ok()?;
+            (report["line"] == run).then_some(report)
+        })?;
+        let output = self.process.output();
+        if [KEY, WRONG, &numbered_key(1)].iter().any(|key| output.contains(*key)) {
+            return Err(io::Error::other(format!("a key is shown in {output}")));
         }
-        serde_json::from_str(&line).map_err(|error| io::Error::other(format!("{error}: {line:?}")))
+        Ok(report)
     }
 
     /// One run that finds the metrics.
@@ -131,14 +132,6 @@ impl Check {
             return Err(io::Error::other(format!("not refused: {report:#}")));
         }
         Ok(report)
-    }
-}
-
-impl Drop for Check {
-    fn drop(&mut self) {
-        // Neither fails but for a child that has ended already.
-        let _ = self.child.kill();
-        let _ = self.child.wait();
     }
 }
 

@@ -1,5 +1,5 @@
 """Runs the Datadog Agent's OpenMetrics check with the configuration in a file: once for each line of the input, to which
-it answers with a line of JSON. Run by datadog.rs."""
+it answers with a line of JSON, which has that line. Run by datadog.rs."""
 
 import io
 import json
@@ -25,9 +25,10 @@ with open(sys.argv[1]) as file:
     config = yaml.safe_load(file)
 check = OpenMetricsBaseCheckV2('openmetrics', config['init_config'] or {}, config['instances'])
 
-for _ in sys.stdin:
+for line in sys.stdin:
     aggregator.reset()
     error = check.run()  # a traceback in JSON, or nothing
     samples = {name: aggregator.metrics(name)[0].value for name in aggregator.metric_names}
     health = [(found.status, found.message) for found in aggregator.service_checks('my_service.openmetrics.health')]
-    print(json.dumps({'error': error, 'samples': samples, 'health': health, 'log': log.getvalue()}), flush=True)
+    report = {'line': line.strip(), 'error': error, 'samples': samples, 'health': health, 'log': log.getvalue()}
+    print(json.dumps(report), flush=True)
