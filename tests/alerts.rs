@@ -25,7 +25,7 @@ fn run(version: Version) -> Result<Completion, Failed> {
         return Ok(Completion::ignored_with(format!("no promtool of {}", version.slot())));
     };
     promtool(&program, &["check", "rules", "../deploy/alerts.yml"])?;
-    promtool(&program, &["test", "rules", "alerts.yml", "alerts_of_days.yml"])?;
+    promtool(&program, &["test", "rules", "alerts_of_minutes.yml", "alerts_of_days.yml"])?;
     Ok(Completion::Completed)
 }
 
