@@ -40,15 +40,6 @@ impl Server {
         }
     }
 
-    /// The body of its refusals: `body`, that of `Denied::body`, or none where a response is made of nothing but a default.
-    #[must_use]
-    pub const fn refusal(self, body: &'static str) -> &'static str {
-        match self {
-            Server::Rocket | Server::Warp => body,
-            Server::Axum | Server::Hyper => "",
-        }
-    }
-
     /// Builds it.
     ///
     /// # Errors
