@@ -20,7 +20,7 @@ fn cache() -> PathBuf {
     Path::new(env!("CARGO_TARGET_TMPDIR")).join("scrapers")
 }
 
-/// Runs `test` with this program of a slot of get-prometheus.sh. Where that cannot be had, the test is ignored, and says so;
+/// Runs `test` with this program of a slot of get-programs.sh. Where that cannot be had, the test is ignored, and says so;
 /// where the variable `CI` is set, it fails.
 pub(crate) fn with<E: Into<Failed>>(
     slot: &str,

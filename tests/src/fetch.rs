@@ -1,4 +1,4 @@
-//! Programs from Debian's packages, by get-prometheus.sh: scrapers, and what checks their files.
+//! Programs from Debian's packages, by get-programs.sh: scrapers, and what checks their files.
 
 use std::{
     collections::BTreeSet,
@@ -14,7 +14,7 @@ pub fn is_ci() -> bool {
     env::var_os("CI").is_some_and(|ci| !ci.is_empty() && ci != "false")
 }
 
-/// The program of a slot of get-prometheus.sh, out of `cache`, where the script puts it if it is not there. None if it
+/// The program of a slot of get-programs.sh, out of `cache`, where the script puts it if it is not there. None if it
 /// cannot be had, which is said; where the variable `CI` is set, it is an error.
 ///
 /// # Errors
@@ -26,10 +26,10 @@ pub fn fetch_or_say_so(cache: &Path, slot: &str, program: &str) -> io::Result<Op
     static FETCHED: Mutex<BTreeSet<String>> = Mutex::new(BTreeSet::new());
     let mut fetched = FETCHED.lock().unwrap_or_else(PoisonError::into_inner);
     if !fetched.contains(slot) {
-        let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("get-prometheus.sh");
+        let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("get-programs.sh");
         let status = Command::new(script).arg(cache).arg(slot).status()?;
         if !status.success() {
-            return Err(io::Error::other(format!("get-prometheus.sh ended with {status}")));
+            return Err(io::Error::other(format!("get-programs.sh ended with {status}")));
         }
         fetched.insert(slot.to_owned());
     }
@@ -37,7 +37,7 @@ pub fn fetch_or_say_so(cache: &Path, slot: &str, program: &str) -> io::Result<Op
     if program.exists() {
         return Ok(Some(program));
     }
-    let problem = format!("NO {} of {slot}: see above what get-prometheus.sh says", program.display());
+    let problem = format!("NO {} of {slot}: see above what get-programs.sh says", program.display());
     eprintln!("{problem}");
     if is_ci() {
         return Err(io::Error::other(problem));

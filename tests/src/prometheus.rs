@@ -25,7 +25,7 @@ impl Version {
     /// All of them.
     pub const ALL: [Version; 3] = [Version::Bookworm, Version::Trixie, Version::Forky];
 
-    /// Its slot in get-prometheus.sh.
+    /// Its slot in get-programs.sh.
     #[must_use]
     pub const fn slot(self) -> &'static str {
         match self {

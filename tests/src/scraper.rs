@@ -60,7 +60,7 @@ impl Scraper {
         Scraper::Vmagent,
     ];
 
-    /// Its slot in get-prometheus.sh.
+    /// Its slot in get-programs.sh.
     #[must_use]
     pub const fn slot(self) -> &'static str {
         match self {
