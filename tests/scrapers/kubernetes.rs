@@ -1,6 +1,6 @@
 //! The files for Kubernetes: each field is one that there is, the names agree, and the commands do what they say.
 
-use std::{collections::BTreeMap, fs, os::unix::fs::PermissionsExt as _, path::Path, process::Command};
+use std::{collections::BTreeMap, fs, io, os::unix::fs::PermissionsExt as _, path::Path, process::Command};
 
 use base64ct::{Base64, Encoding as _};
 use libtest_mimic::{Failed, Trial};
@@ -36,7 +36,7 @@ pub(crate) fn trials() -> Vec<Trial> {
     trials
 }
 
-/// The files, by name.
+/// The files, by their paths.
 #[derive(Clone)]
 struct Files(BTreeMap<String, String>);
 
@@ -47,14 +47,21 @@ impl Files {
 
     fn of(folder: &Path) -> Result<Files, Failed> {
         let mut files = BTreeMap::new();
-        for entry in fs::read_dir(folder)? {
-            let path = entry?.path();
-            if path.extension().is_some_and(|extension| extension == "yaml") {
-                let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
-                files.insert(name, fs::read_to_string(path)?);
+        for (subfolder, prefix) in [(folder, ""), (&folder.join(OTHERS), OTHERS)] {
+            for entry in fs::read_dir(subfolder)? {
+                let path = entry?.path();
+                if path.extension().is_some_and(|extension| extension == "yaml") {
+                    let name = path.file_name().unwrap_or_default().to_string_lossy();
+                    files.insert(format!("{prefix}{name}"), fs::read_to_string(&path)?);
+                }
             }
         }
         Ok(Files(files))
+    }
+
+    fn write(&self, folder: &Path) -> io::Result<()> {
+        fs::create_dir_all(folder.join(OTHERS))?;
+        self.0.iter().try_for_each(|(name, content)| fs::write(folder.join(name), content))
     }
 
     /// With something put in place of what is in this file.
@@ -100,8 +107,11 @@ impl Files {
 
 const KUSTOMIZATION: &str = "kustomization.yaml";
 
+/// The folder of what can take the place of a file in the list, or is not for the list.
+const OTHERS: &str = "others/";
+
 /// For a Prometheus that is there; it has no kind, so that it cannot be applied.
-const PATCH: &str = "prometheus-patch.yaml";
+const PATCH: &str = "others/prometheus-patch.yaml";
 
 /// What is wrong with these objects, which are not in deploy/.
 pub(crate) fn problems(objects: &str) -> Result<Vec<String>, Failed> {
@@ -151,9 +161,7 @@ fn what_kustomize_makes(kubectl: &Path) -> Result<(), Failed> {
     let files = Files::ours()?;
     let folder = tempfile::tempdir()?;
     let kustomize = |files: &Files| -> Result<Value, Failed> {
-        for (name, content) in &files.0 {
-            fs::write(folder.path().join(name), content)?;
-        }
+        files.write(folder.path())?;
         let mut command = Command::new(kubectl);
         let output = command.env("HOME", folder.path()).arg("kustomize").arg(folder.path()).output()?;
         let said = String::from_utf8_lossy(&output.stderr);
@@ -174,7 +182,7 @@ fn what_kustomize_makes(kubectl: &Path) -> Result<(), Failed> {
         }
     }
     // Each of the others in the list can take the place of the monitor.
-    for other in ["service-monitor-client-certificate.yaml", "pod-monitor.yaml"] {
+    for other in ["others/service-monitor-client-certificate.yaml", "others/pod-monitor.yaml"] {
         let changed = files.with(KUSTOMIZATION, "  - service-monitor.yaml\n", "").with(
             KUSTOMIZATION,
             &format!("# - {other}"),

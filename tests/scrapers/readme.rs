@@ -40,8 +40,14 @@ fn what_is_not_run_says_so() -> io::Result<()> {
         if !folder.is_dir() || folder.ends_with("prometheus") || folder.ends_with("vmagent") {
             continue; // alerts.yml is run by tests/alerts.rs, and README.md is about all of them
         }
-        for file in fs::read_dir(folder)? {
-            let file = file?.path();
+        let mut files = vec![folder];
+        while let Some(file) = files.pop() {
+            if file.is_dir() {
+                for file in fs::read_dir(&file)? {
+                    files.push(file?.path());
+                }
+                continue;
+            }
             if file.file_name().is_some_and(|name| name == ".gitignore") {
                 continue;
             }

@@ -2,7 +2,6 @@
 
 use std::{
     collections::{BTreeMap, BTreeSet},
-    fs,
     path::Path,
 };
 
@@ -10,7 +9,7 @@ use libtest_mimic::Failed;
 use metrics_guard_core::Setting;
 use serde_json::{Map, Value};
 
-use super::{Files, KUSTOMIZATION, additional_scrape_configs, types::Types};
+use super::{Files, KUSTOMIZATION, OTHERS, additional_scrape_configs, types::Types};
 use crate::tools::{at, commands, list, run, text};
 
 /// Whether `labels` has all that `selector` has, which is something.
@@ -229,6 +228,10 @@ fn disagreements(files: &Files) -> Result<Vec<String>, String> {
     let resources: Vec<_> = list(&kustomization, "/resources").iter().filter_map(Value::as_str).collect();
     rule(KUSTOMIZATION, "its files exist", resources.iter().all(|file| files.0.contains_key(*file)));
     rule(KUSTOMIZATION, "no Secret is applied", of_kind("Secret").all(|(file, _)| !resources.contains(file)));
+    // Who applies the folder by itself gets what the list has, and nothing twice.
+    for (file, _) in &objects {
+        rule(file, "it is in the list, or with the others", file.starts_with(OTHERS) || resources.contains(file));
+    }
     let image = text(&kustomization, "/images/0/name");
     rule(KUSTOMIZATION, "its image is the one of the pods", text(container, "/image") == image);
     Ok(found)
@@ -275,36 +278,46 @@ pub(super) fn what_disagrees_is_seen() -> Result<(), Failed> {
         ("service-monitor.yaml", "key: metrics_key", "key: accepted_keys", "the scraper's key"),
         ("service-monitor.yaml", "followRedirects: false", "followRedirects: true", "redirects are not followed"),
         ("service-monitor.yaml", "name: metrics-key", "name: other", "other has metrics_key"),
-        ("service-monitor-client-certificate.yaml", "key: tls.crt", "key: tls.pem", "has tls.pem"),
+        ("others/service-monitor-client-certificate.yaml", "key: tls.crt", "key: tls.pem", "has tls.pem"),
         (
-            "service-monitor-client-certificate.yaml",
+            "others/service-monitor-client-certificate.yaml",
             "serverName: my-service-metrics",
             "serverName: my-service-metric",
             "the server's name",
         ),
-        ("pod-monitor.yaml", "jobLabel: app.kubernetes.io/name", "jobLabel: app", "the job is the service's name"),
-        ("scrape-config.yaml", "namespace: my-namespace", "namespace: other", "metrics-key has metrics_key"),
         (
-            "additional-scrape-configs.yaml",
+            "others/pod-monitor.yaml",
+            "jobLabel: app.kubernetes.io/name",
+            "jobLabel: app",
+            "the job is the service's name",
+        ),
+        ("others/scrape-config.yaml", "namespace: my-namespace", "namespace: other", "metrics-key has metrics_key"),
+        (
+            "others/additional-scrape-configs.yaml",
             "secrets/metrics-key/metrics_key]",
             "secrets/metrics-key/key]",
             "the key file is mounted",
         ),
         (
-            "additional-scrape-configs.yaml",
+            "others/additional-scrape-configs.yaml",
             "create secret generic metrics-key",
             "create secret generic other",
             "the Secret exists",
         ),
-        ("prometheus-patch.yaml", "key: scrape-configs.yaml", "key: scrape-config.yaml", "the list exists"),
+        ("others/prometheus-patch.yaml", "key: scrape-configs.yaml", "key: scrape-config.yaml", "the list exists"),
         (
-            "prometheus-patch.yaml",
-            "--patch-file=prometheus-patch",
+            "others/prometheus-patch.yaml",
+            "--patch-file=others/prometheus-patch",
             "--patch-file=patch",
             "the command is for this file",
         ),
-        ("prometheus-patch.yaml", "spec:", "kind: Prometheus\nspec:", "it cannot be applied"),
-        ("additional-scrape-configs.yaml", "regex: my-service;metrics", "regex: my-service;http", "it keeps the port"),
+        ("others/prometheus-patch.yaml", "spec:", "kind: Prometheus\nspec:", "it cannot be applied"),
+        (
+            "others/additional-scrape-configs.yaml",
+            "regex: my-service;metrics",
+            "regex: my-service;http",
+            "it keeps the port",
+        ),
         ("network-policy.yaml", "    - ports:\n        - port: http\n", "", "every port has its rule"),
         (
             "network-policy.yaml",
@@ -316,9 +329,10 @@ pub(super) fn what_disagrees_is_seen() -> Result<(), Failed> {
         (
             "kustomization.yaml",
             "  - deployment.yaml",
-            "  - deployment.yaml\n  - additional-scrape-configs.yaml",
+            "  - deployment.yaml\n  - others/additional-scrape-configs.yaml",
             "no Secret is applied",
         ),
+        ("kustomization.yaml", "  - network-policy.yaml\n", "", "it is in the list, or with the others"),
     ] {
         // `create secret` stands in a file once for the first time and once for a rotation.
         let mut changed = files.with(file, from, to);
@@ -335,9 +349,7 @@ pub(super) fn what_disagrees_is_seen() -> Result<(), Failed> {
 pub(super) fn the_names_agree_after_a_change() -> Result<(), Failed> {
     let folder = tempfile::tempdir()?;
     let files = Files::ours()?;
-    for (name, content) in &files.0 {
-        fs::write(folder.path().join(name), content)?;
-    }
+    files.write(folder.path())?;
     let commands: Vec<_> =
         files.0[KUSTOMIZATION].lines().filter_map(|line| Some(&line[line.find("sed -i")?..])).collect();
     assert_eq!(commands.len(), 4);
