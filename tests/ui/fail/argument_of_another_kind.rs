@@ -1,3 +1,4 @@
+// A string where a path belongs, and a path where a name does.
 use metrics_guard_rocket::guard_metrics;
 use rocket::get;
 

@@ -1,3 +1,4 @@
+// A value without the argument's name.
 use metrics_guard_rocket::guard_metrics;
 use rocket::get;
 

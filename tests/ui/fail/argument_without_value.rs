@@ -1,3 +1,4 @@
+// An argument without its value.
 use metrics_guard_rocket::guard_metrics;
 use rocket::get;
 

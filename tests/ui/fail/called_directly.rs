@@ -1,3 +1,4 @@
+// A guarded handler that is called without a proof.
 use metrics_guard_rocket::guard_metrics;
 use rocket::get;
 

@@ -1,3 +1,4 @@
+// A proof that no check has given: made of nothing, or copied.
 use metrics_guard_rocket::Authorized;
 
 fn main() {

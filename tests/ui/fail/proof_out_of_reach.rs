@@ -1,3 +1,4 @@
+// The body does not see the proof that its handler takes.
 use metrics_guard_rocket::guard_metrics;
 use rocket::get;
 

@@ -1,3 +1,4 @@
+// No parameter is a request.
 use http::Response;
 use metrics_guard_core::{Guard, guard_metrics};
 

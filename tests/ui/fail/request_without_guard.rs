@@ -1,3 +1,4 @@
+// Nothing says which guard is asked.
 use http::{Request, Response};
 use metrics_guard_core::guard_metrics;
 

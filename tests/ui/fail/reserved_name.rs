@@ -1,3 +1,4 @@
+// A parameter with the name of the proof's.
 use metrics_guard_rocket::guard_metrics;
 use rocket::get;
 

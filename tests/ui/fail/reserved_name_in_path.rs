@@ -1,3 +1,4 @@
+// The same name in the path alone.
 use metrics_guard_rocket::guard_metrics;
 use rocket::get;
 

@@ -1,3 +1,4 @@
+// A route attribute by another name, which is not said.
 use metrics_guard_rocket::guard_metrics;
 use rocket::get;
 

@@ -1,3 +1,4 @@
+// An argument that Rocket's handlers do not have.
 use metrics_guard_rocket::guard_metrics;
 use rocket::get;
 

@@ -1,3 +1,4 @@
+// A crate that is not there.
 use metrics_guard_rocket::guard_metrics;
 use rocket::get;
 
