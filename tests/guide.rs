@@ -2,7 +2,9 @@
 
 #![allow(clippy::unwrap_used)] // in tests; clippy.toml does not reach their helper functions
 
-use std::fs;
+use std::{fs, process::Command};
+
+use metrics_guard_core::{Key, Problem};
 
 const PAGE: &str = include_str!("../metrics-guard-core/docs/guide/troubleshooting.md");
 const ALERTS: &str = include_str!("../deploy/alerts.yml");
@@ -45,4 +47,22 @@ fn each_alert_is_in_the_guide() {
     for alert in alerts {
         assert!(in_guide.contains(&alert), "{alert} is not in the guide");
     }
+}
+
+/// What documents show is tried first by whoever guesses, and copied by whoever is in a hurry.
+#[test]
+fn no_key_that_a_page_shows_is_accepted() {
+    let git = Command::new("git").args(["ls-files", "--full-name", ":/*.md"]).output().unwrap();
+    let pages = String::from_utf8(git.stdout).unwrap();
+    let mut count = 0;
+    for page in pages.lines() {
+        let text = fs::read_to_string(format!("../{page}")).unwrap();
+        let words = text.split(|c: char| !c.is_ascii_hexdigit());
+        for shown in words.filter(|word| word.len() >= 32) {
+            let error = Key::new(shown).unwrap_err();
+            assert_eq!(*error.problem(), Problem::Sample, "{page} shows {shown}, which is accepted");
+            count += 1;
+        }
+    }
+    assert!(count > 3, "{count} keys");
 }

@@ -5,7 +5,8 @@
 //! use http::{Request, Response, StatusCode};
 //! use metrics_guard_core::{Guard, Key, guard_metrics};
 //!
-//! const SECRET: &str = "7d1f0c5b9a3e48f2b6a0d4c8e1f75392"; // in production: Guard::from_env
+//! # const SECRET: &str = "7d1f0c5b9a3e48f2b6a0d4c8e1f75392";
+//! // In production: `Guard::from_env`.
 //! static GUARD: LazyLock<Guard> = LazyLock::new(|| Guard::new(Key::new(SECRET).unwrap()));
 //!
 //! #[guard_metrics(guard = GUARD)]

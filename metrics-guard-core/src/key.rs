@@ -104,7 +104,9 @@ fn is_sample(key: &[u8]) -> bool {
 
 /// In lower case, and with `-` for `_`.
 const SAMPLES: &[&str] = &[
-    "some-super-secret-key", // the document that describes the reference middleware
+    "some-super-secret-key",            // the document that describes the reference middleware
+    "0f1e2d3c4b5a69788796a5b4c3d2e1f0", // these two, our own documents
+    "f0e1d2c3b4a5968778695a4b3c2d1e0f",
     "0123456789abcdef",
     "0123456789abcdef0123456789abcdef",
     "1234567890123456",
