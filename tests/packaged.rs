@@ -1,5 +1,6 @@
 //! What is published, as its users get it: the packages, out of this workspace. They compile, also with the oldest of what they
-//! depend on; and on them the programs of the README build, are guarded, and are scraped by the README's configuration.
+//! depend on; and on them the programs of the README build, are guarded by the key that its commands make, are scraped by
+//! its configuration, and take a new key by its commands.
 
 #![allow(clippy::unwrap_used)] // in tests; clippy.toml does not reach their helper functions
 
@@ -15,7 +16,7 @@ use std::{
 };
 
 use metrics_guard_tests::{
-    KEY, WRONG,
+    WRONG,
     process::Process,
     prometheus::Version,
     scraper::{Scraper, Scraping},
@@ -40,24 +41,83 @@ fn the_programs_of_the_readme_are_guarded_on_the_packages() -> Result<(), Box<dy
     let folder = tempfile::tempdir()?; // out of the workspace
     let packages = Packages::unpacked(folder.path())?;
     packages.check_examples()?;
-    let running = PROGRAMS.iter().map(|heading| packages.run(heading)).collect::<io::Result<Vec<_>>>()?;
-    for (heading, (address, _)) in PROGRAMS.iter().zip(&running) {
-        let status = |path: &str, key: Option<&str>| {
-            let line = key.map(|key| format!("X-Metrics-Key: {key}"));
-            let lines: Vec<_> = line.iter().map(String::as_bytes).collect();
-            exchange(*address, &request("GET", path, &lines)).map(|response| response.status)
-        };
-        let statuses = [None, Some(WRONG), Some(KEY)].map(|key| status("/metrics", key).unwrap());
+    let keys = Keys::made(folder.path())?;
+    let running =
+        PROGRAMS.iter().map(|heading| packages.run(heading, &keys.accepted())).collect::<io::Result<Vec<_>>>()?;
+    let servers: Vec<_> = PROGRAMS.iter().zip(&running).map(|(heading, (address, _))| (*heading, *address)).collect();
+
+    let first = keys.presented()?;
+    for (heading, server) in &servers {
+        let statuses = ["", WRONG, &first].map(|key| status(*server, "/metrics", key).unwrap());
         assert_eq!(statuses, [401, 401, 200], "{heading}");
         // The open page beside the metrics; Rocket's program has none.
-        assert_eq!(status("/", None)?, if *heading == "Rocket" { 404 } else { 200 }, "{heading}");
+        assert_eq!(status(*server, "/", "")?, if *heading == "Rocket" { 404 } else { 200 }, "{heading}");
     }
-    let servers: Vec<_> = PROGRAMS.iter().zip(&running).map(|(heading, (address, _))| (*heading, *address)).collect();
-    scrape(folder.path(), &servers)
+    scrape(folder.path(), &keys, &servers)?;
+
+    keys.both_are_accepted()?;
+    let second = keys.presented()?;
+    assert_ne!(first, second);
+    for (heading, server) in &servers {
+        assert_eq!([&first, &second].map(|key| status(*server, "/metrics", key).unwrap()), [200, 200], "{heading}");
+    }
+    keys.the_new_one_alone()?;
+    for (heading, server) in &servers {
+        let is_refused = || io::Result::Ok(status(*server, "/metrics", &first)? == 401);
+        assert!(until(Duration::from_secs(30), is_refused)?, "{heading}: the old key");
+        assert_eq!(status(*server, "/metrics", &second)?, 200, "{heading}");
+    }
+    Ok(())
 }
 
-/// A version that is too low shows nowhere else: all of the workspace is built with the newest.
+/// What a server answers to this key, or to none.
+fn status(server: SocketAddr, path: &str, key: &str) -> io::Result<u16> {
+    let line = format!("X-Metrics-Key: {key}");
+    let lines: &[&[u8]] = if key.is_empty() { &[] } else { &[line.as_bytes()] };
+    Ok(exchange(server, &request("GET", path, lines))?.status)
+}
+
+/// A folder with the files of both sides, which the README's commands write.
+struct Keys(PathBuf);
+
+impl Keys {
+    fn made(folder: &Path) -> io::Result<Keys> {
+        let keys = Keys(folder.join("keys"));
+        fs::create_dir(&keys.0)?;
+        keys.run(block(section("A key")?, "sh")?)?;
+        Ok(keys)
+    }
+
+    /// The service's file.
+    fn accepted(&self) -> PathBuf {
+        self.0.join("accepted_keys")
+    }
+
+    /// The key in the scraper's file.
+    fn presented(&self) -> io::Result<String> {
+        Ok(fs::read_to_string(self.0.join("metrics_key"))?.trim_end().to_owned())
+    }
+
+    /// The first part of a rotation.
+    fn both_are_accepted(&self) -> io::Result<()> {
+        self.run(block(section("A new key")?, "sh")?)
+    }
+
+    /// The second.
+    fn the_new_one_alone(&self) -> io::Result<()> {
+        let (_, rest) = section("A new key")?.split_once("\n```\n").ok_or_else(|| missing("a second block"))?;
+        self.run(block(rest, "sh")?)
+    }
+
+    fn run(&self, commands: &str) -> io::Result<()> {
+        run(Command::new("sh").args(["-ec", commands]).current_dir(&self.0))
+    }
+}
+
+/// A version that is too low shows nowhere else: all of the workspace is built with the newest. What those in turn need is the
+/// newest of the day.
 #[test]
+#[ignore = "asks the registry: `.ci/run features`"]
 fn the_packages_take_the_oldest_that_they_say() -> Result<(), Box<dyn Error>> {
     let folder = tempfile::tempdir()?;
     let packages = Packages::unpacked(folder.path())?;
@@ -132,8 +192,8 @@ impl Packages {
     }
 
     /// The program under this heading: built in a project of its own with the dependencies that stand there, and started.
-    fn run(&self, heading: &str) -> io::Result<(SocketAddr, Process)> {
-        let (_, section) = README.split_once(&format!("\n## {heading}")).ok_or_else(|| missing(heading))?;
+    fn run(&self, heading: &str, key_file: &Path) -> io::Result<(SocketAddr, Process)> {
+        let section = section(heading)?;
         let dependencies = block(section, "toml")?;
         let program = block(section, "rust,no_run")?;
         // A port that was free a moment ago; Rocket's is a setting, the others' stand in their programs.
@@ -158,15 +218,14 @@ impl Packages {
         run(self.cargo(&project).args(["build", "--quiet"]))?;
         // The next one is built to the same place.
         let built = project.join("program");
-        fs::rename(self.target.join("debug/program"), &built)?;
+        fs::copy(self.target.join("debug/program"), &built)?;
 
-        let key_file = project.join("accepted_keys");
-        fs::write(&key_file, KEY)?;
         let mut command = Command::new(built);
         command.env_clear().env("ROCKET_PORT", port.to_string()).env("METRICS_VERIFICATION_KEY_FILE", key_file);
-        let process = Process::start(&mut command)?;
+        let mut process = Process::start(&mut command)?;
         let address = SocketAddr::from(([127, 0, 0, 1], port));
-        if !until(Duration::from_secs(30), || io::Result::Ok(TcpStream::connect(address).is_ok()))? {
+        let listens = until(Duration::from_secs(30), || io::Result::Ok(TcpStream::connect(address).is_ok()))?;
+        if !listens || process.has_ended()? {
             return Err(io::Error::other(format!("{heading} does not listen:\n{}", process.output())));
         }
         Ok((address, process))
@@ -180,17 +239,15 @@ impl Packages {
 }
 
 /// Has the README's scrape configuration scrape each of them. A Prometheus 3, since that takes no answer without a type.
-fn scrape(folder: &Path, servers: &[(&str, SocketAddr)]) -> Result<(), Box<dyn Error>> {
+fn scrape(folder: &Path, keys: &Keys, servers: &[(&str, SocketAddr)]) -> Result<(), Box<dyn Error>> {
     let cache = Path::new(env!("CARGO_TARGET_TMPDIR")).join("scrapers");
     let slot = Scraper::Prometheus(Version::Forky);
     let Some(program) = slot.fetch_or_say_so(&cache)? else {
         println!("NOT scraped, since there is no Prometheus");
         return Ok(());
     };
-    let (_, section) = README.split_once("\n## Prometheus").ok_or_else(|| missing("Prometheus"))?;
-    let (head, job) = block(section, "yaml")?.split_once('\n').ok_or_else(|| missing("a job"))?;
-    let key_file = folder.join("metrics_key");
-    fs::write(&key_file, KEY)?;
+    let (head, job) = block(section("Prometheus")?, "yaml")?.split_once('\n').ok_or_else(|| missing("a job"))?;
+    let key_file = keys.0.join("metrics_key");
     let mut config = format!("global: {{scrape_interval: 1s}}\n{head}\n");
     for (name, address) in servers {
         let job = format!("{job}\n").replace("my-service", name).replace("localhost:8000", &address.to_string());
@@ -201,6 +258,11 @@ fn scrape(folder: &Path, servers: &[(&str, SocketAddr)]) -> Result<(), Box<dyn E
         scraping.storage().wait_for_sample(&format!("up{{job={name:?}}}"), |up| up >= 1.0)?;
     }
     Ok(())
+}
+
+/// What stands under the first heading that begins so.
+fn section(heading: &str) -> io::Result<&'static str> {
+    README.split_once(&format!("\n## {heading}")).map(|(_, section)| section).ok_or_else(|| missing(heading))
 }
 
 /// The first block of code in this language, and with these attributes.

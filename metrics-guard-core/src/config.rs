@@ -33,6 +33,7 @@ use crate::{
     error::{ConfigError, Place, Problem},
     guard::{Guard, GuardBuilder},
     key::Key,
+    slots::MIN_LEN,
 };
 
 /// How the variables begin, and no other may.
@@ -155,11 +156,10 @@ impl Settings {
             if !name.starts_with(PREFIX) {
                 continue;
             }
-            let place = |name: &str| Place::Variable(name.replace(char::is_control, "?").into());
             let set = match Setting::by_variable(&name) {
                 // An environment can hold a name twice.
-                Some(setting) => settings.set(setting, place(&name), value),
-                None => Err(ConfigError::new(place(&name), Problem::UnknownField)),
+                Some(setting) => settings.set(setting, Place::Variable(setting.variable().into()), value),
+                None => Err(ConfigError::new(Place::Variable(shown(name).into()), Problem::UnknownField)),
             };
             if let Err(error) = set {
                 settings.error.get_or_insert(error);
@@ -260,6 +260,13 @@ impl Settings {
             Some(Found { place, .. }) => Err(ConfigError::new(place.clone(), Problem::NotTrueOrFalse)),
         }
     }
+}
+
+/// The name of a variable that is not known, or its beginning: `METRICS_VERIFICATION_KEY:` and the key, with a colon where a `=`
+/// should be, is a name too if there is another `=` in the key.
+fn shown(name: String) -> String {
+    let is_plain = |word: &str| word.len() < MIN_LEN && word.bytes().all(|byte| byte.is_ascii_alphanumeric());
+    if name.split('_').all(is_plain) { name } else { format!("{PREFIX}..") }
 }
 
 /// The entries of a list with commas. A blank list has none; what is not text becomes an entry that nothing accepts.

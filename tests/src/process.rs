@@ -111,7 +111,11 @@ impl Process {
     }
 
     /// Whether the child has ended, and what it had printed has been read.
-    fn has_ended(&mut self) -> io::Result<bool> {
+    ///
+    /// # Errors
+    ///
+    /// If the system cannot say.
+    pub fn has_ended(&mut self) -> io::Result<bool> {
         Ok(self.child.try_wait()?.is_some() && self.readers.iter().all(JoinHandle::is_finished))
     }
 }
