@@ -22,7 +22,7 @@
 //! assert!(guard.check(&scrape).is_err());
 //!
 //! fs::write(&path, format!("{new}\n{old}\n"))?;
-//! guard.reload()?; // or wait for two seconds
+//! guard.reload()?; // or wait for three seconds
 //! assert_eq!(guard.check(&scrape)?.key(), Some("current"));
 //!
 //! // What is wrong with the file changes nothing but what the guard says of it.
