@@ -59,7 +59,7 @@ pub(crate) fn settings(figment: &Figment) -> Result<Settings, ConfigError> {
 
 /// The field, and the file or the variables that it stands in.
 fn place(figment: &Figment, field: &str, value: &Value) -> Place {
-    let field = format!("`{TABLE}.{field}`");
+    let field = format!("`{TABLE}.{}`", field.replace(char::is_control, "?"));
     Place::Field(match figment.get_metadata(value.tag()) {
         Some(metadata) => match &metadata.source {
             Some(source) => format!("{field} in {source}").into(),

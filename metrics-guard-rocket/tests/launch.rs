@@ -119,6 +119,8 @@ fn errors_name_the_field_and_where_it_stands_and_no_value() {
     let (text, error) = problem(&format!("kye = '{KEY}'"));
     assert_eq!(error, Problem::UnknownField);
     assert!(text.starts_with("`metrics_guard.kye`") && !text.contains(KEY), "{text}");
+    let (text, _) = problem("\"k\\u001bye\" = 1");
+    assert!(text.starts_with("`metrics_guard.k?ye`"), "what moves a terminal stands in: {text:?}");
 
     assert_eq!(problem(&format!("key = '{KEY}'\nquery = true")).1, Problem::NotAString);
     assert_eq!(problem(&format!("key = '{KEY}'\nkey_file = 1")).1, Problem::NotAString);
