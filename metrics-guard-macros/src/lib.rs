@@ -1,11 +1,9 @@
-//! The `#[guard_metrics]` attribute of metrics-guard.
-//!
-//! Use it through an adapter, or through the core and its feature `macros`: each re-exports its own entry of this crate
-//! as `guard_metrics`, and so fixes the framework and the path of the types that the expansion names.
-//!
-//! `args` and `handler` parse; then a module for each framework validates and writes; `expand` and `nested` hold what they
-//! share.
-
+// Each adapter, and the core with its feature `macros`, re-exports its own entry as `guard_metrics`, and so fixes the
+// framework and the path of the types that the expansion names.
+//
+// `args` and `handler` parse; then a module for each framework validates and writes; `expand` and `nested` hold what they
+// share.
+#![doc = include_str!("../README.md")]
 #![forbid(unsafe_code)]
 
 mod args;
