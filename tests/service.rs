@@ -171,6 +171,7 @@ By Prometheus, with the key in a file:
     scrape_configs:
       - job_name: example
         scheme: {scheme}
+        follow_redirects: false
         authorization:
           credentials_file: metrics_key
         static_configs:
