@@ -124,7 +124,7 @@ impl MetricsGuard {
     ///     .attach(MetricsGuard::fairing().mount("/metrics", prometheus));
     /// ```
     ///
-    /// Do not mount them on the Rocket as well. `base` must be valid for [`Rocket::mount`], or ignition panics there.
+    /// Do not mount them on the Rocket as well: at another path they would be open there. `base` must be valid for [`Rocket::mount`], or ignition panics there.
     pub fn mount(mut self, base: impl Into<String>, routes: impl Into<Vec<Route>>) -> MetricsGuard {
         let routes = routes.into().into_iter().map(guarded).collect();
         self.mounts.push((base.into(), routes));
