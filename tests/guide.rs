@@ -2,11 +2,15 @@
 
 #![allow(clippy::unwrap_used)] // in tests; clippy.toml does not reach their helper functions
 
-use std::{fs, process::Command};
+use std::{fs, path::Path, process::Command};
 
-use metrics_guard_core::{Key, Problem};
+use metrics_guard_core::{Key, Problem, Setting};
 
 const PAGE: &str = include_str!("../metrics-guard-core/docs/guide/troubleshooting.md");
+const README: &str = include_str!("../README.md");
+const FROM_ENV: &str = include_str!("../metrics-guard-core/src/guard.rs");
+const FAIRING: &str = include_str!("../metrics-guard-rocket/src/fairing.rs");
+const SERVICE: &str = include_str!("service.rs");
 const ALERTS: &str = include_str!("../deploy/alerts.yml");
 
 /// The first cells in the tables of a section.
@@ -37,6 +41,71 @@ fn the_compiler_says_what_the_guide_quotes() {
         count += 1;
     }
     assert!(count > 10, "{count} rows");
+}
+
+/// What begins the rows of "The log of the service" whose texts are a framework's or the system's.
+const OF_OTHERS: [&str; 4] = ["Rocket failed to launch", "Request guard ", "No 401 catcher", "Address already in use"];
+
+/// What such a row has for a placeholder in the source.
+const EXAMPLES: [&str; 2] = ["`key`", "no key was presented"];
+
+#[test]
+fn our_crates_log_what_the_guide_quotes() {
+    let mut source = SERVICE.to_owned();
+    for name in ["core", "rocket", "tower", "warp"] {
+        add_sources(Path::new(&format!("../metrics-guard-{name}/src")), &mut source);
+    }
+    let mut count = 0;
+    for row in rows("The log of the service") {
+        let text = row.trim_matches(|c| c == '`' || c == ' ');
+        if OF_OTHERS.iter().any(|beginning| text.starts_with(beginning)) {
+            continue;
+        }
+        let mut parts = vec![text];
+        for example in EXAMPLES {
+            parts = parts.into_iter().flat_map(|part| part.split(example)).collect();
+        }
+        assert!(parts.iter().all(|part| source.contains(part)), "nothing of ours says: {text}");
+        count += 1;
+    }
+    assert!(count > 5, "{count} rows");
+}
+
+/// The code of a crate without its comments, each string in one line.
+fn add_sources(folder: &Path, source: &mut String) {
+    for entry in fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        if path.is_dir() {
+            add_sources(&path, source);
+            continue;
+        }
+        let text = fs::read_to_string(&path).unwrap();
+        for line in text.lines().map(str::trim_start).filter(|line| !line.starts_with("//")) {
+            match line.strip_suffix('\\') {
+                Some(line) => source.push_str(line),
+                None => source.extend([line, "\n"]),
+            }
+        }
+    }
+}
+
+#[test]
+fn each_setting_is_on_each_page() {
+    let between = |page: &'static str, begin: &str, end: &str| -> &'static str {
+        page.split_once(begin).unwrap().1.split_once(end).unwrap().0
+    };
+    let readme = between(README, "\n## Settings\n", "\n## ");
+    let from_env = between(FROM_ENV, "/// | variable | meaning |", "pub fn from_env");
+    let toml = between(FAIRING, "/// ```toml", "/// ```\n");
+    let fields = between(PAGE, "The fields are ", ", the variables ");
+    for setting in Setting::ALL {
+        let (variable, field) = (setting.variable(), setting.field());
+        assert!(readme.contains(&format!("\n| `{variable}` | `{field}` |")), "{variable} is not in the README");
+        assert!(from_env.contains(&format!("/// | `{variable}` |")), "{variable} is not at `Guard::from_env`");
+        let (line, aside) = (format!("/// {field} = "), format!("`{field}`"));
+        assert!(toml.contains(&line) || toml.contains(&aside), "{field} is not at `MetricsGuard::fairing`");
+        assert!(fields.contains(&format!("`{field}`")), "{field} is not among the fields in the guide");
+    }
 }
 
 #[test]
