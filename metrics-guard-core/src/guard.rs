@@ -372,7 +372,7 @@ impl GuardBuilder {
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub fn disabled() -> GuardBuilder {
-        GuardBuilder::of(Access::Open, vec![Warning::Disabled], Arc::default())
+        GuardBuilder::of(Access::Open, vec![Warning::Disabled])
     }
 
     /// Reads the key from the field `name` instead of `X-Metrics-Key`. `Authorization` is read besides.
@@ -466,18 +466,19 @@ impl GuardBuilder {
     /// All hooks are called, in the thread where it was noticed, which waits: of `build`, of the guard's own, or of a request.
     /// A panic in one ends there. Without a hook, and without a subscriber for the feature `tracing`, warnings go to the
     /// standard error.
-    pub fn on_warning(self, hook: impl Fn(&Warning) + Send + Sync + 'static) -> GuardBuilder {
-        self.0.hooks.add(hook);
+    pub fn on_warning(mut self, hook: impl Fn(&Warning) + Send + Sync + 'static) -> GuardBuilder {
+        Arc::make_mut(&mut self.0.hooks).add(hook);
         self
     }
 
     /// The guard. It tells what it [warns of](GuardBuilder::on_warning), and one with a key file follows it from now on.
     #[must_use]
     pub fn build(mut self) -> Guard {
-        if let Access::Key { keys, .. } = &self.0.access
-            && let Err(warning) = keys.follow()
-        {
-            self.0.warnings.push(warning);
+        if let Access::Key { keys, .. } = &self.0.access {
+            keys.tell_to(&self.0.hooks);
+            if let Err(warning) = keys.follow() {
+                self.0.warnings.push(warning);
+            }
         }
         let guard = Guard(Arc::new(self.0));
         observe::guard(guard.key_file().as_ref());
@@ -486,11 +487,10 @@ impl GuardBuilder {
     }
 
     fn with(keys: Keys, warnings: Vec<Warning>) -> GuardBuilder {
-        let hooks = Arc::clone(keys.hooks());
-        GuardBuilder::of(Access::Key { keys: Arc::new(keys), names: None }, warnings, hooks)
+        GuardBuilder::of(Access::Key { keys: Arc::new(keys), names: None }, warnings)
     }
 
-    fn of(access: Access, warnings: Vec<Warning>, hooks: Arc<Hooks>) -> GuardBuilder {
+    fn of(access: Access, warnings: Vec<Warning>) -> GuardBuilder {
         GuardBuilder(Policy {
             access,
             networks: None,
@@ -498,7 +498,7 @@ impl GuardBuilder {
             sources: Sources::default(),
             observers: Observers::default(),
             warnings,
-            hooks,
+            hooks: Arc::default(),
             has_told_of_no_peer: AtomicBool::new(false),
         })
     }

@@ -28,35 +28,30 @@ use std::{
     fmt,
     io::{self, Write},
     panic::{self, AssertUnwindSafe},
-    sync::{Arc, Mutex, PoisonError},
+    sync::Arc,
 };
 
 use crate::{error::Warning, observe};
 
 type Hook = Arc<dyn Fn(&Warning) + Send + Sync>;
 
-/// The hooks of one guard.
-#[derive(Default)]
-pub(crate) struct Hooks(Mutex<Vec<Hook>>);
+/// The hooks of one guard, from its building on the same ones.
+#[derive(Clone, Default)]
+pub(crate) struct Hooks(Vec<Hook>);
 
 impl Hooks {
-    pub(crate) fn add(&self, hook: impl Fn(&Warning) + Send + Sync + 'static) {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).push(Arc::new(hook));
+    pub(crate) fn add(&mut self, hook: impl Fn(&Warning) + Send + Sync + 'static) {
+        self.0.push(Arc::new(hook));
     }
 
     /// Tells the hooks, and whoever listens to events; or the standard error, where nobody has asked for warnings.
     pub(crate) fn tell(&self, warnings: &[Warning]) {
-        if warnings.is_empty() {
-            return;
-        }
-        // Without the lock, since a hook may do anything.
-        let hooks = self.0.lock().unwrap_or_else(PoisonError::into_inner).clone();
         for warning in warnings {
-            for hook in &hooks {
+            for hook in &self.0 {
                 contained(|| hook(warning));
             }
             let is_told = contained(|| observe::warning(warning)).unwrap_or_default();
-            if !is_told && hooks.is_empty() {
+            if !is_told && self.0.is_empty() {
                 // In one piece, or what others print comes between. If that is closed, there is nobody left to tell.
                 let _ = io::stderr().write_all(format!("warning: metrics-guard: {warning}\n").as_bytes());
             }

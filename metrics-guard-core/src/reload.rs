@@ -100,7 +100,8 @@ impl KeyFile {
 pub(crate) struct Keys {
     in_force: InForce,
     file: Option<Followed>,
-    hooks: Arc<Hooks>,
+    // Those of the guard, once it is built.
+    hooks: OnceLock<Arc<Hooks>>,
 }
 
 struct Followed {
@@ -123,7 +124,7 @@ struct News {
 
 impl Keys {
     pub(crate) fn fixed(ring: &KeyRing) -> Keys {
-        Keys { in_force: InForce::new(ring), file: None, hooks: Arc::default() }
+        Keys { in_force: InForce::new(ring), file: None, hooks: OnceLock::new() }
     }
 
     /// The keys that `path` was found to hold. They do not follow it yet.
@@ -132,7 +133,7 @@ impl Keys {
         let checked = SystemTime::now();
         let seen = KeyFile { path: path.clone(), checked, modified: content.modified, problem: None };
         let file = Followed { path, seen: seen.into(), last_read: content.ring.into(), alive: OnceLock::new() };
-        Keys { in_force, file: Some(file), hooks: Arc::default() }
+        Keys { in_force, file: Some(file), hooks: OnceLock::new() }
     }
 
     pub(crate) fn in_force(&self) -> &InForce {
@@ -143,15 +144,19 @@ impl Keys {
         self.file.as_ref().map(|file| lock(&file.seen).clone())
     }
 
-    /// Who is told what is wrong with the keys.
-    pub(crate) fn hooks(&self) -> &Arc<Hooks> {
-        &self.hooks
+    fn warn(&self, warnings: &[Warning]) {
+        self.hooks.get_or_init(Arc::default).tell(warnings);
+    }
+
+    /// From now on, `hooks` are told what is wrong with the keys.
+    pub(crate) fn tell_to(&self, hooks: &Arc<Hooks>) {
+        let _ = self.hooks.set(Arc::clone(hooks)); // the first, since a builder builds once
     }
 
     pub(crate) fn replace(&self, mut ring: KeyRing) {
         let warnings = ring.take_warnings();
         self.in_force.replace(&ring);
-        self.hooks.tell(&warnings);
+        self.warn(&warnings);
     }
 
     /// Reads the key file now, and puts its keys in force.
@@ -198,7 +203,7 @@ impl Keys {
     }
 
     fn tell(&self, News { file, has_new_keys, is_mended, warnings }: News) {
-        self.hooks.tell(&warnings);
+        self.warn(&warnings);
         if is_mended {
             contained(|| observe::mended(&file));
         }
@@ -312,7 +317,7 @@ mod tests {
         time::Duration,
     };
 
-    use super::{Keys, SETTLED, lock};
+    use super::{Hooks, Keys, SETTLED, lock};
     use crate::{key::Key, key::KeyRing, key_file};
 
     /// In every valid ring of the test.
@@ -433,7 +438,9 @@ mod tests {
         let path = folder.path().join("metrics_key");
         fs::write(&path, &first).unwrap();
         let keys = Keys::of_file(path.clone(), key_file::read(&path).unwrap());
-        keys.hooks().add(|_| ()); // there are hundreds
+        let mut hooks = Hooks::default();
+        hooks.add(|_| ()); // there are hundreds
+        keys.tell_to(&hooks.into());
         let subject = Subject { folder, keys, whole: Mutex::new(vec![ring(&first)]), is_over: AtomicBool::new(false) };
 
         thread::scope(|scope| {

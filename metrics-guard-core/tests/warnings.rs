@@ -93,7 +93,7 @@ fn a_guard_without_keys_tells_nothing_of_them() {
     let guard = builder(&KEY[..20]).on_warning(told.hook()).allow_networks(["0.0.0.0/0"]).unwrap();
     let guard = guard.require_client_name([NAME]).unwrap().instead_of_key().unwrap().build();
     assert_eq!(told.take(), [Warning::AllAddresses(NETWORKS)]);
-    // The hooks are those of the keys that are gone.
+    // The keys are gone, and the hooks are not.
     assert_eq!(ask(&guard, None), Err(Reason::Address));
     assert_eq!(told.take(), [Warning::NoPeer(NETWORKS)]);
 }
