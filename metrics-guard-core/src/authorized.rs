@@ -33,8 +33,8 @@ use crate::{labels::Labels, slots::Matches};
 
 /// The proof that a guard let a request pass.
 ///
-/// Only [`Guard::check`](crate::Guard::check) makes one: a function that takes an `Authorized` cannot be reached by way of a request that
-/// was not checked. It says nothing about a later request; do not keep it.
+/// Only [`Guard::check`](crate::Guard::check) makes one: a function that takes an `Authorized` cannot be reached by way of a
+/// request that was not checked. It says nothing about a later request; do not keep it.
 ///
 /// ```compile_fail,E0451
 /// let forged = metrics_guard_core::Authorized { matches: 1, labels: 0 };

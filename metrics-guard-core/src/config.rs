@@ -113,8 +113,8 @@ impl Setting {
     }
 }
 
-/// Settings on their way to a [`Guard`]: each remembers where it was found, so that an error can say so. `Debug` shows that
-/// place alone.
+/// Settings on their way to a [`Guard`]: each remembers where it was found, so that an error can say so. `Debug` shows
+/// that place alone.
 #[derive(Debug, Default)]
 pub struct Settings {
     key: Option<Found<Zeroizing<Vec<u8>>>>,
@@ -141,8 +141,8 @@ impl<T> fmt::Debug for Found<T> {
 }
 
 impl Settings {
-    /// The settings that the environment holds, by the names in [`Setting::variable`]. Another name that begins like those is
-    /// an error of the guard: a layer must not be missing because its name was mistyped.
+    /// The settings that the environment holds, by the names in [`Setting::variable`]. Another name that begins like those
+    /// is an error of the guard: a layer must not be missing because its name was mistyped.
     #[must_use]
     pub fn from_env() -> Settings {
         let mut settings = Settings::default();
@@ -262,8 +262,8 @@ impl Settings {
     }
 }
 
-/// The name of a variable that is not known, or its beginning: `METRICS_VERIFICATION_KEY:` and the key, with a colon where a `=`
-/// should be, is a name too if there is another `=` in the key.
+/// The name of a variable that is not known, or its beginning: `METRICS_VERIFICATION_KEY:` and the key, with a colon where
+/// a `=` should be, is a name too if there is another `=` in the key.
 fn shown(name: String) -> String {
     let is_plain = |word: &str| word.len() < MIN_LEN && word.bytes().all(|byte| byte.is_ascii_alphanumeric());
     if name.split('_').all(is_plain) { name } else { format!("{PREFIX}..") }
