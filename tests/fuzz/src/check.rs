@@ -18,6 +18,8 @@ static GUARDS: LazyLock<Vec<(Guard, Model)>> = LazyLock::new(|| {
     let near = Model { network: Some((IpAddr::from([10, 0, 0, 0]), 8)), ..query.clone() };
     let guarded = |model: Model| {
         let guard = model.guard().unwrap();
+        // The first refusal for want of a peer is told, and that allocates.
+        let _ = guard.check(&Request::new(()));
         (guard, model)
     };
     [plain, several, query, named, near].map(guarded).into()
