@@ -17,7 +17,7 @@ use std::{
 
 use metrics_guard_tests::{
     WRONG,
-    process::Process,
+    process::{Process, succeed},
     prometheus::Version,
     scraper::{Scraper, Scraping},
     wait::until,
@@ -110,7 +110,7 @@ impl Keys {
     }
 
     fn run(&self, commands: &str) -> io::Result<()> {
-        run(Command::new("sh").args(["-ec", commands]).current_dir(&self.0))
+        succeed(Command::new("sh").args(["-ec", commands]).current_dir(&self.0))
     }
 }
 
@@ -129,8 +129,8 @@ fn the_packages_take_the_oldest_that_they_say() -> Result<(), Box<dyn Error>> {
         fs::remove_file(package.join("Cargo.lock"))?;
         // Which a stable cargo has, but does not offer.
         let mut update = packages.cargo(&package);
-        run(update.env("RUSTC_BOOTSTRAP", "1").args(["update", "--quiet", "-Zdirect-minimal-versions"]))?;
-        run(packages.cargo(&package).args(["check", "--quiet", "--lib", "--all-features", "--locked"]))?;
+        succeed(update.env("RUSTC_BOOTSTRAP", "1").args(["update", "--quiet", "-Zdirect-minimal-versions"]))?;
+        succeed(packages.cargo(&package).args(["check", "--quiet", "--lib", "--all-features", "--locked"]))?;
     }
     Ok(())
 }
@@ -163,14 +163,12 @@ impl Packages {
         let names = CRATES.iter().flat_map(|name| ["--package", name]);
         // Also what is not committed yet; and without building it, which comes next.
         let mut cargo = packages.cargo(Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap());
-        run(cargo.args(["package", "--quiet", "--locked", "--allow-dirty", "--no-verify"]).args(names))?;
+        succeed(cargo.args(["package", "--quiet", "--locked", "--allow-dirty", "--no-verify"]).args(names))?;
         let mut patch = "[patch.crates-io]\n".to_owned();
         for name in CRATES {
-            let package = format!("{name}-{}", env!("CARGO_PKG_VERSION"));
-            let archive = packages.target.join("package").join(format!("{package}.crate"));
-            run(Command::new("tar").arg("-xzf").arg(archive).arg("-C").arg(folder))?;
-            writeln!(patch, "{name} = {{ path = \"{}\" }}", folder.join(package).display())
-                .map_err(io::Error::other)?;
+            let archive = packages.target.join(format!("package/{name}-{VERSION}.crate"));
+            succeed(Command::new("tar").arg("-xzf").arg(archive).arg("-C").arg(folder))?;
+            writeln!(patch, "{name} = {{ path = \"{}\" }}", packages.of(name).display()).map_err(io::Error::other)?;
         }
         fs::create_dir(folder.join(".cargo"))?;
         fs::write(folder.join(".cargo/config.toml"), patch)?;
@@ -186,7 +184,7 @@ impl Packages {
         for name in CRATES {
             let package = self.of(name);
             use_our_lock(&package)?;
-            run(self.cargo(&package).args(["check", "--quiet", "--lib", "--examples", "--all-features"]))?;
+            succeed(self.cargo(&package).args(["check", "--quiet", "--lib", "--examples", "--all-features"]))?;
         }
         Ok(())
     }
@@ -215,7 +213,7 @@ impl Packages {
         fs::write(project.join("Cargo.toml"), manifest)?;
         fs::write(project.join("src/main.rs"), program)?;
         use_our_lock(&project)?;
-        run(self.cargo(&project).args(["build", "--quiet"]))?;
+        succeed(self.cargo(&project).args(["build", "--quiet"]))?;
         // The next one is built to the same place.
         let built = project.join("program");
         fs::copy(self.target.join("debug/program"), &built)?;
@@ -275,12 +273,6 @@ fn block<'a>(section: &'a str, language: &str) -> io::Result<&'a str> {
 /// Dependencies in the versions of the workspace, so that no day brings others.
 fn use_our_lock(project: &Path) -> io::Result<()> {
     fs::copy(concat!(env!("CARGO_MANIFEST_DIR"), "/../Cargo.lock"), project.join("Cargo.lock")).map(drop)
-}
-
-fn run(command: &mut Command) -> io::Result<()> {
-    let output = command.output()?;
-    let said = String::from_utf8_lossy(&output.stderr);
-    if output.status.success() { Ok(()) } else { Err(io::Error::other(format!("{command:?}:\n{said}"))) }
 }
 
 fn missing(what: &str) -> io::Error {

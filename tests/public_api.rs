@@ -11,6 +11,8 @@ use std::{
     process::Command,
 };
 
+use metrics_guard_tests::process::succeed;
+
 /// The crates, and those of others whose items are a part of what they offer. A new one is a decision: its new major version
 /// is one of ours. CONTRIBUTING.md has the reason of each.
 const CRATES: [(&str, &[&str]); 5] = [
@@ -55,16 +57,14 @@ fn public_api(package: &str) -> Result<String, Box<dyn Error>> {
     let target: PathBuf = Path::new(env!("CARGO_TARGET_TMPDIR")).with_file_name("api");
     // Asks the stable rustdoc twice; and rustdoc alone, or all that a crate depends on would be built anew.
     let rustdoc = Path::new(env!("CARGO_MANIFEST_DIR")).join("rustdoc");
-    let output = Command::new(env!("CARGO"))
+    let mut cargo = Command::new(env!("CARGO"));
+    cargo
         .args(["rustdoc", "--quiet", "--package", package, "--lib", "--all-features", "--locked"])
         .args(["--", "-Zunstable-options", "--output-format=json"])
         .current_dir(concat!(env!("CARGO_MANIFEST_DIR"), "/.."))
         .env("CARGO_TARGET_DIR", &target)
-        .env("RUSTDOC", rustdoc)
-        .output()?;
-    if !output.status.success() {
-        return Err(format!("rustdoc of {package}:\n{}", String::from_utf8_lossy(&output.stderr)).into());
-    }
+        .env("RUSTDOC", rustdoc);
+    succeed(&mut cargo)?;
     let json = target.join("doc").join(package.replace('-', "_")).with_extension("json");
     let api = public_api::Builder::from_rustdoc_json(json).omit_blanket_impls(true).build()?;
     // Of no use to a program: unstable, the compiler's own, or pages that are there for rustdoc alone.

@@ -10,13 +10,14 @@ use libtest_mimic::Trial;
 use metrics_guard_tests::{
     KEY, WRONG,
     guarded::{Guarded, KeyFile},
+    process::succeed,
     prometheus::{Prometheus, Version},
     server::{Profile, Server},
 };
 
 use crate::{
     job::KEY_FILE,
-    tools::{replaced, succeed, with},
+    tools::{replaced, with},
 };
 
 pub(crate) mod alloy;

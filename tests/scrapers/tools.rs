@@ -4,14 +4,14 @@
 use std::{
     env, fs, io,
     path::{Path, PathBuf},
-    process::{Command, Stdio},
+    process::Command,
 };
 
 use libtest_mimic::{Completion, Failed};
 use metrics_guard_core::Guard;
 use metrics_guard_tests::{
     fetch::fetch_or_say_so,
-    process::said,
+    process::{said, succeed},
     scraper::{Program, Scraper},
 };
 use serde_json::Value;
@@ -119,14 +119,6 @@ pub(crate) fn commands(file: &str) -> Vec<String> {
 pub(crate) fn run(commands: &str, folder: &Path, programs: &Path) -> io::Result<()> {
     let path = format!("{}:{}", programs.display(), env::var("PATH").map_err(io::Error::other)?);
     succeed(Command::new("sh").args(["-euc", commands]).current_dir(folder).env("PATH", path))
-}
-
-/// Runs a command. It is an error if that ends with one.
-pub(crate) fn succeed(command: &mut Command) -> io::Result<()> {
-    let output =
-        command.stdin(Stdio::null()).output().map_err(|error| io::Error::other(format!("{command:?}: {error}")))?;
-    let problem = || io::Error::other(format!("{command:?}: {}: {}", output.status, said(&output)));
-    if output.status.success() { Ok(()) } else { Err(problem()) }
 }
 
 /// Puts a program that is this shell script into `folder`.

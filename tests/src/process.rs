@@ -134,6 +134,18 @@ pub fn said(output: &Output) -> String {
     String::from_utf8_lossy(&[&output.stdout[..], &output.stderr].concat()).into_owned()
 }
 
+/// Runs a command.
+///
+/// # Errors
+///
+/// With all that it said, if it ends with one; or if it cannot be run.
+pub fn succeed(command: &mut Command) -> io::Result<()> {
+    let output =
+        command.stdin(Stdio::null()).output().map_err(|error| io::Error::other(format!("{command:?}: {error}")))?;
+    let problem = || io::Error::other(format!("{command:?}: {}: {}", output.status, said(&output)));
+    if output.status.success() { Ok(()) } else { Err(problem()) }
+}
+
 fn collect(pipe: impl Read + Send + 'static, output: Arc<Mutex<String>>) -> JoinHandle<()> {
     thread::spawn(move || {
         for line in BufReader::new(pipe).split(b'\n').map_while(Result::ok) {

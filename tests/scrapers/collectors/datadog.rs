@@ -15,14 +15,17 @@ use std::{
 };
 
 use libtest_mimic::{Completion, Failed, Trial};
-use metrics_guard_tests::{KEY, WRONG, fetch::is_ci, guarded::replace_file, numbered_key, process::Process};
+use metrics_guard_tests::{
+    KEY, WRONG,
+    fetch::is_ci,
+    guarded::replace_file,
+    numbered_key,
+    process::{Process, succeed},
+};
 use serde_json::{Value, json};
 
 use super::{Service, TARGET};
-use crate::{
-    job::KEY_FILE,
-    tools::{replaced, succeed},
-};
+use crate::{job::KEY_FILE, tools::replaced};
 
 const DATADOG: &str = include_str!("../../../deploy/datadog/conf.yaml");
 
