@@ -43,6 +43,8 @@ mod observe;
 mod query;
 mod reload;
 mod request;
+#[allow(dead_code)] // until the settings use it
+mod shown;
 mod slots;
 
 #[cfg(feature = "macros")]
