@@ -260,6 +260,9 @@ pub enum Warning {
     /// A request was refused for the list of networks or names found here, since the server told no [`Peer`](crate::Peer).
     /// Said once.
     NoPeer(Place),
+    /// This many later warnings, and events about the key file, were dropped: a [hook](crate::GuardBuilder::on_warning), a
+    /// subscriber, a recorder or the standard error blocked, and the queue was full.
+    Dropped(u64),
 }
 
 impl Warning {
@@ -271,7 +274,7 @@ impl Warning {
             | Warning::ReadableByAll(_)
             | Warning::Stale(_)
             | Warning::NotFollowed(..) => true,
-            Warning::Disabled | Warning::AllAddresses(_) | Warning::NoPeer(_) => false,
+            Warning::Disabled | Warning::AllAddresses(_) | Warning::NoPeer(_) | Warning::Dropped(_) => false,
         }
     }
 }
@@ -318,6 +321,11 @@ impl fmt::Display for Warning {
                 "{place}: a request was refused, and so may be all, since the server does not tell the guard who asks; on \
                  axum serve with `into_make_service_with_connect_info::<SocketAddr>()`, and let a server of your own put a \
                  `Peer` into the request's extensions"
+            ),
+            Warning::Dropped(count) => write!(
+                f,
+                "{count} warnings or key file events were dropped, because a warning hook, a subscriber, a recorder or the \
+                 standard error blocked; make it return at once, then check `Guard::key_file`"
             ),
         }
     }

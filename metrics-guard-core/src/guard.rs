@@ -45,21 +45,20 @@ use crate::{
     credentials::Sources,
     denied::Denied,
     error::{ConfigError, Place, Problem, Warning},
-    hooks::Hooks,
     key::KeyRing,
     key_file,
     network::Networks,
-    observe::{self, Check, Observers},
     query,
     reload::{KeyFile, Keys},
     request::RequestHead,
+    telemetry::{Check, Listeners, Telemetry},
 };
 
 /// The policy: which keys are accepted, where a request may present one, and who may ask at all.
 ///
-/// Cheap to clone, and one guard serves all threads: a check takes no lock and allocates nothing. (What observers and the
-/// features `metrics` and `tracing` do is theirs; and the first refusal for want of a [`Peer`](crate::Peer) is
-/// [told](GuardBuilder::on_warning).)
+/// Cheap to clone, and one guard serves all threads: a check takes no lock and allocates nothing. (Observers and the features
+/// `metrics` and `tracing` may do both; and the first rejection for want of a [`Peer`](crate::Peer) queues a
+/// [warning](GuardBuilder::on_warning).)
 ///
 /// A guard from a key file follows that file: see [`reload`](Guard::reload).
 ///
@@ -74,9 +73,9 @@ struct Policy {
     networks: Option<(Place, Networks)>,
     names_found_at: Option<Place>,
     sources: Sources,
-    observers: Observers,
+    // That of the builder, until it builds.
+    telemetry: Telemetry,
     warnings: Vec<Warning>,
-    hooks: Arc<Hooks>,
     has_told_of_no_peer: AtomicBool,
 }
 
@@ -179,17 +178,15 @@ impl Guard {
     /// [`Denied`], whose [`reason`](Denied::reason) is for the operator. Answer with
     /// [`into_response`](Denied::into_response), and let no other route answer instead.
     ///
-    /// # Panics
-    ///
-    /// If an [observer](GuardBuilder::observe) does; with the features `metrics` and `tracing` also if a recorder or a
-    /// subscriber does. No request makes it panic.
+    /// A check never panics: the guard contains a panic of an [observer](GuardBuilder::observe), a recorder or a subscriber,
+    /// and the outcome stays. An observer that blocks delays the thread of its own request only.
     pub fn check(&self, head: &impl RequestHead) -> Result<Authorized, Denied> {
-        if self.0.observers.are_none() {
+        if self.0.telemetry.ignores_checks() {
             return self.0.decide(head);
         }
         let outcome = self.0.decide(head);
         let result = outcome.as_ref().map_err(|denied| *denied);
-        self.0.observers.tell(&Check::new(result, head.peer()));
+        self.0.telemetry.checked(Check::new(result, head.peer()));
         outcome
     }
 
@@ -204,7 +201,8 @@ impl Guard {
     ///
     /// # Errors
     ///
-    /// What would be an error at start, if something is wrong with the file ([`KeyFile::problem`] says so too), and
+    /// What would be an error at start, if something is wrong with the file ([`KeyFile::problem`] says so too, and
+    /// [`on_warning`](GuardBuilder::on_warning) soon afterwards), and
     /// [`Problem::CutOff`]. The keys in force stay in force, then and when the file is deleted: to revoke a key, write a
     /// file without it. [`Problem::NoKeyFile`] and [`Problem::NoUseForKeys`] if there is no file to read.
     pub fn reload(&self) -> Result<(), ConfigError> {
@@ -338,7 +336,7 @@ impl Policy {
             && !self.has_told_of_no_peer.load(Ordering::Relaxed)
             && !self.has_told_of_no_peer.swap(true, Ordering::Relaxed)
         {
-            self.hooks.tell(&[Warning::NoPeer(place.clone())]);
+            self.telemetry.warn(Warning::NoPeer(place.clone()));
         }
     }
 }
@@ -347,7 +345,7 @@ impl Policy {
 /// [`GuardBuilder::disabled`].
 #[derive(Debug)]
 #[must_use = "a builder does nothing until `build` is called"]
-pub struct GuardBuilder(Policy);
+pub struct GuardBuilder(Policy, Listeners);
 
 impl GuardBuilder {
     /// A guard that lets everyone pass, as [`Guard::disabled`] does, to be adjusted: so that checks are observed all the
@@ -450,40 +448,59 @@ impl GuardBuilder {
         Ok(self)
     }
 
-    /// Calls `observer` once a check.
+    /// Calls `observer` with the outcome of each check.
     ///
-    /// It is called while the request waits, by many threads at once: count, and leave. All observers are called, in the
-    /// order in which they were given. A panic in one is a panic of the check.
+    /// The observer runs on the thread of the request, and many threads call it at once. If it blocks, it delays this
+    /// request and what else that thread serves, so count and return. A panic in it is contained: the outcome of the check
+    /// stays, and the next observer is called. All observers are called, in the order in which they were added.
+    ///
+    /// With `panic = "abort"` in the program's profile nothing can be contained, and any panic ends the process.
     pub fn observe(mut self, observer: impl Fn(&Check<'_>) + Send + Sync + 'static) -> GuardBuilder {
-        self.0.observers.add(observer);
+        self.1.add_observer(observer);
         self
     }
 
-    /// Calls `hook` with what an operator should know: at [`build`](GuardBuilder::build) with what is accepted but should be
-    /// seen to, later with what is wrong with the key file, once a problem, and with new keys, and at the first refusal for
-    /// want of a [`Peer`](crate::Peer).
+    /// Calls `hook` with each [`Warning`]: at [`build`](GuardBuilder::build) with what is accepted but should be reviewed,
+    /// later with each new problem of the key file, with those of new keys, and at the first rejection for want of a
+    /// [`Peer`](crate::Peer).
     ///
-    /// All hooks are called, in the thread where it was noticed, which waits: of `build`, of the guard's own, or of a request.
-    /// A panic in one ends there. Without a hook, and without a subscriber for the feature `tracing`, warnings go to the
-    /// standard error.
+    /// The guard calls all hooks, in the order in which they were added, on a telemetry thread of its own. The warnings
+    /// wait for this thread in a queue, so no hook delays a request or a new key. A hook may call the guard, and may drop it.
+    ///
+    /// - If a hook blocks, 64 warnings and key file events wait. Later ones are dropped, and [`Warning::Dropped`] counts
+    ///   them once the hook returns.
+    /// - A panic in a hook is contained, and the next hook is called. With `panic = "abort"` in the program's profile it
+    ///   ends the process.
+    /// - The thread starts with the first warning or event. It ends when the guard is dropped and the queue is empty. A
+    ///   thread whose hook never returns never ends.
+    /// - A process that forks has no such thread afterwards: build the guard after that.
+    ///
+    /// The feature `tracing` logs from the same thread, to the global subscriber, and `metrics` sets the gauges of the key
+    /// file there, in the global recorder. Without a hook, and without a subscriber for the feature `tracing`, warnings go
+    /// to the standard error.
     pub fn on_warning(mut self, hook: impl Fn(&Warning) + Send + Sync + 'static) -> GuardBuilder {
-        Arc::make_mut(&mut self.0.hooks).add(hook);
+        self.1.add_hook(hook);
         self
     }
 
-    /// The guard. It tells what it [warns of](GuardBuilder::on_warning), and one with a key file follows it from now on.
+    /// Builds the guard, and reports its [warnings](GuardBuilder::on_warning). A guard with a key file follows it from now
+    /// on.
+    ///
+    /// This waits until the warnings are reported, so a service that ends right afterwards has logged them. It waits for a
+    /// second at most, so a log that blocks does not keep the service from starting. If the system starts no more threads,
+    /// `build` reports the warnings itself, and waits as long as that takes.
     #[must_use]
-    pub fn build(mut self) -> Guard {
-        if let Access::Key { keys, .. } = &self.0.access {
-            keys.tell_to(&self.0.hooks);
+    pub fn build(self) -> Guard {
+        let GuardBuilder(mut policy, listeners) = self;
+        policy.telemetry = Telemetry::new(listeners);
+        if let Access::Key { keys, .. } = &policy.access {
+            keys.report_to(policy.telemetry.for_news());
             if let Err(warning) = keys.follow() {
-                self.0.warnings.push(warning);
+                policy.warnings.push(warning);
             }
         }
-        let guard = Guard(Arc::new(self.0));
-        observe::guard(guard.key_file().as_ref());
-        guard.0.hooks.tell(guard.warnings());
-        guard
+        policy.telemetry.start(policy.keys().and_then(Keys::file), &policy.warnings);
+        Guard(Arc::new(policy))
     }
 
     fn with(keys: Keys, warnings: Vec<Warning>) -> GuardBuilder {
@@ -491,16 +508,16 @@ impl GuardBuilder {
     }
 
     fn of(access: Access, warnings: Vec<Warning>) -> GuardBuilder {
-        GuardBuilder(Policy {
+        let policy = Policy {
             access,
             networks: None,
             names_found_at: None,
             sources: Sources::default(),
-            observers: Observers::default(),
+            telemetry: Telemetry::new(Listeners::default()),
             warnings,
-            hooks: Arc::default(),
             has_told_of_no_peer: AtomicBool::new(false),
-        })
+        };
+        GuardBuilder(policy, Listeners::default())
     }
 
     pub(crate) fn networks_found_at(

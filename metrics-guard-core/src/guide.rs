@@ -115,7 +115,8 @@ mod tests {
             Warning::Stale(_) => Warning::NotFollowed(file(), ErrorKind::WouldBlock),
             Warning::NotFollowed(..) => Warning::AllAddresses(variable(Setting::Networks)),
             Warning::AllAddresses(_) => Warning::NoPeer(variable(Setting::Networks)),
-            Warning::NoPeer(_) => return None,
+            Warning::NoPeer(_) => Warning::Dropped(3),
+            Warning::Dropped(_) => return None,
         })
     }
 

@@ -23,29 +23,24 @@ mod answer;
 mod authorized;
 mod certificate;
 mod config;
-#[cfg(feature = "metrics")]
-mod counters;
 mod credentials;
 mod denied;
 mod error;
-#[cfg(feature = "tracing")]
-mod events;
 mod guard;
 #[cfg(any(doc, doctest, test))]
 pub mod guide;
-mod hooks;
 mod in_force;
 mod key;
 mod key_file;
 mod labels;
 mod network;
-mod observe;
 mod query;
 mod reload;
 mod request;
 #[allow(dead_code)] // until the settings use it
 mod shown;
 mod slots;
+mod telemetry;
 
 #[cfg(feature = "macros")]
 pub use answer::Answer;
@@ -58,9 +53,9 @@ pub use guard::{Guard, GuardBuilder};
 pub use key::{Key, KeyRing};
 #[cfg(feature = "macros")]
 pub use metrics_guard_macros::guard_metrics_request as guard_metrics;
-pub use observe::Check;
 pub use reload::KeyFile;
 pub use request::{Peer, RequestHead};
+pub use telemetry::Check;
 
 /// What the attribute's expansion names and nobody else should.
 #[cfg(feature = "macros")]

@@ -47,11 +47,9 @@ use std::{
 
 use crate::{
     error::{ConfigError, Place, Problem, Warning},
-    hooks::{Hooks, contained},
     in_force::InForce,
     key::KeyRing,
     key_file::{self, Content},
-    observe,
 };
 
 /// How long the thread waits between two looks at a key file.
@@ -100,9 +98,13 @@ impl KeyFile {
 pub(crate) struct Keys {
     in_force: InForce,
     file: Option<Followed>,
-    // Those of the guard, once it is built.
-    hooks: OnceLock<Arc<Hooks>>,
+    // Set once the guard is built.
+    report: OnceLock<Report>,
 }
+
+/// Takes news about the keys. It must not wait: it is called by the thread that replaces keys, under a lock that keeps the
+/// news in order.
+type Report = Box<dyn Fn(News) + Send + Sync>;
 
 struct Followed {
     path: PathBuf,
@@ -114,17 +116,18 @@ struct Followed {
     alive: OnceLock<Sender<Infallible>>,
 }
 
-/// What is to be told of a look at the file, when no lock is held any more: who is told may do anything.
-struct News {
-    file: KeyFile,
-    has_new_keys: bool,
-    is_mended: bool,
-    warnings: Vec<Warning>,
+/// What happened to the keys: in a look at the key file, or without a `file` in a replacement by code.
+#[derive(Debug, Default)]
+pub(crate) struct News {
+    pub(crate) file: Option<KeyFile>,
+    pub(crate) has_new_keys: bool,
+    pub(crate) is_usable_again: bool,
+    pub(crate) warnings: Vec<Warning>,
 }
 
 impl Keys {
     pub(crate) fn fixed(ring: &KeyRing) -> Keys {
-        Keys { in_force: InForce::new(ring), file: None, hooks: OnceLock::new() }
+        Keys { in_force: InForce::new(ring), file: None, report: OnceLock::new() }
     }
 
     /// The keys that `path` was found to hold. They do not follow it yet.
@@ -133,7 +136,7 @@ impl Keys {
         let checked = SystemTime::now();
         let seen = KeyFile { path: path.clone(), checked, modified: content.modified, problem: None };
         let file = Followed { path, seen: seen.into(), last_read: content.ring.into(), alive: OnceLock::new() };
-        Keys { in_force, file: Some(file), hooks: OnceLock::new() }
+        Keys { in_force, file: Some(file), report: OnceLock::new() }
     }
 
     pub(crate) fn in_force(&self) -> &InForce {
@@ -144,19 +147,21 @@ impl Keys {
         self.file.as_ref().map(|file| lock(&file.seen).clone())
     }
 
-    fn warn(&self, warnings: &[Warning]) {
-        self.hooks.get_or_init(Arc::default).tell(warnings);
+    /// From now on, `report` takes the news. It must not wait.
+    pub(crate) fn report_to(&self, report: impl Fn(News) + Send + Sync + 'static) {
+        let _ = self.report.set(Box::new(report)); // the first, since a builder builds once
     }
 
-    /// From now on, `hooks` are told what is wrong with the keys.
-    pub(crate) fn tell_to(&self, hooks: &Arc<Hooks>) {
-        let _ = self.hooks.set(Arc::clone(hooks)); // the first, since a builder builds once
+    fn report(&self, news: News) {
+        if let Some(report) = self.report.get() {
+            report(news);
+        }
     }
 
     pub(crate) fn replace(&self, mut ring: KeyRing) {
         let warnings = ring.take_warnings();
         self.in_force.replace(&ring);
-        self.warn(&warnings);
+        self.report(News { warnings, ..News::default() });
     }
 
     /// Reads the key file now, and puts its keys in force.
@@ -164,53 +169,36 @@ impl Keys {
         let Some(file) = &self.file else {
             return Err(ConfigError::new(Place::Argument("Guard::reload"), Problem::NoKeyFile));
         };
-        let news = {
-            let mut last_read = lock(&file.last_read);
-            let news = file.take(file.look(&last_read), &mut last_read);
-            if news.file.problem.is_none() {
-                // Also where they have not changed: other keys may have been put in force by hand.
-                self.in_force.replace(&last_read);
-            }
-            news
-        };
-        let outcome = news.file.problem.clone().map_or(Ok(()), Err);
-        self.tell(news);
-        outcome
+        let mut last_read = lock(&file.last_read);
+        let news = file.take(file.look(&last_read), &mut last_read);
+        let problem = lock(&file.seen).problem.clone();
+        if problem.is_none() {
+            // Also where they have not changed: other keys may have been put in force by hand.
+            self.in_force.replace(&last_read);
+        }
+        self.report(news);
+        problem.map_or(Ok(()), Err)
     }
 
     /// Looks at the key file, and puts its keys in force if they have changed, and then stayed the same for `settled`. Keys put
     /// in force by hand stay until then.
     fn refresh(&self, settled: Duration) {
         let Some(file) = &self.file else { return };
-        let news = {
-            let mut last_read = lock(&file.last_read);
-            let mut found = file.look(&last_read);
-            let mut is_settled = true;
-            if !is_known(&found, &last_read, lock(&file.seen).problem.as_ref()) {
-                // It may be being written: half a key can look like a whole one, and a file is empty for a moment.
-                thread::sleep(settled);
-                let again = file.look(&last_read);
-                is_settled = is_same(&found, &again);
-                found = again;
-            }
-            let news = if is_settled { file.take(found, &mut last_read) } else { file.take_nothing() };
-            if news.has_new_keys {
-                self.in_force.replace(&last_read);
-            }
-            news
-        };
-        self.tell(news);
-    }
-
-    fn tell(&self, News { file, has_new_keys, is_mended, warnings }: News) {
-        self.warn(&warnings);
-        if is_mended {
-            contained(|| observe::mended(&file));
+        let mut last_read = lock(&file.last_read);
+        let mut found = file.look(&last_read);
+        let mut is_settled = true;
+        if !is_known(&found, &last_read, lock(&file.seen).problem.as_ref()) {
+            // It may be being written: half a key can look like a whole one, and a file is empty for a moment.
+            thread::sleep(settled);
+            let again = file.look(&last_read);
+            is_settled = is_same(&found, &again);
+            found = again;
         }
-        if has_new_keys {
-            contained(|| observe::new_keys(&file));
+        let news = if is_settled { file.take(found, &mut last_read) } else { file.take_nothing() };
+        if news.has_new_keys {
+            self.in_force.replace(&last_read);
         }
-        contained(|| observe::key_file(&file));
+        self.report(news);
     }
 
     /// Starts to follow the key file, if there is one, until the last owner of these keys is gone.
@@ -248,7 +236,7 @@ impl Followed {
                     news.warnings = ring.take_warnings();
                     *last_read = ring;
                 }
-                news.is_mended = seen.problem.take().is_some();
+                news.is_usable_again = seen.problem.take().is_some();
                 seen.modified = modified;
             }
             Err(error) => {
@@ -258,7 +246,7 @@ impl Followed {
                 }
             }
         }
-        news.file = seen.clone();
+        news.file = Some(seen.clone());
         news
     }
 
@@ -266,7 +254,7 @@ impl Followed {
     fn take_nothing(&self) -> News {
         let mut seen = lock(&self.seen);
         seen.checked = SystemTime::now();
-        News { file: seen.clone(), has_new_keys: false, is_mended: false, warnings: Vec::new() }
+        News { file: Some(seen.clone()), ..News::default() }
     }
 }
 
@@ -317,7 +305,7 @@ mod tests {
         time::Duration,
     };
 
-    use super::{Hooks, Keys, SETTLED, lock};
+    use super::{Keys, SETTLED, lock};
     use crate::{key::Key, key::KeyRing, key_file};
 
     /// In every valid ring of the test.
@@ -438,9 +426,6 @@ mod tests {
         let path = folder.path().join("metrics_key");
         fs::write(&path, &first).unwrap();
         let keys = Keys::of_file(path.clone(), key_file::read(&path).unwrap());
-        let mut hooks = Hooks::default();
-        hooks.add(|_| ()); // there are hundreds
-        keys.tell_to(&hooks.into());
         let subject = Subject { folder, keys, whole: Mutex::new(vec![ring(&first)]), is_over: AtomicBool::new(false) };
 
         thread::scope(|scope| {

@@ -3,6 +3,9 @@
 //! Of a request, an event has the reason, the peer's address, and the names in its client certificate, escaped. What
 //! anyone can write (path, fields, query) is not in it.
 //!
+//! A denial is logged on its request's thread. The rest comes from the guard's telemetry thread, and so goes to the global
+//! subscriber.
+//!
 //! ```
 //! use http::Request;
 //! use metrics_guard_core::{Guard, Key};
@@ -26,11 +29,10 @@ use std::{
     time::Instant,
 };
 
+use super::event::{Event, shown_path};
 use crate::{
     certificate::ClientName,
     denied::{Denied, Reason},
-    error::{Warning, shown},
-    reload::KeyFile,
     request::Peer,
 };
 
@@ -39,8 +41,8 @@ use crate::{
 /// ones.
 const EVENTS_A_MINUTE: u64 = 10;
 
-/// The limit of one guard.
-pub(crate) struct Limit {
+/// Makes the events of one guard, with its limit.
+pub(super) struct Events {
     start: Instant,
     reasons: [Denials; Reason::COUNT],
 }
@@ -49,14 +51,38 @@ pub(crate) struct Limit {
 #[derive(Default)]
 struct Denials(AtomicU64);
 
-impl Default for Limit {
-    fn default() -> Limit {
-        Limit { start: Instant::now(), reasons: Default::default() }
+impl Default for Events {
+    fn default() -> Events {
+        Events { start: Instant::now(), reasons: Default::default() }
     }
 }
 
-impl Limit {
-    pub(crate) fn denied(&self, denied: Denied, peer: Option<&Peer>) {
+impl Events {
+    /// Returns whether a subscriber got a warning.
+    pub(super) fn observe(&self, event: &Event<'_>) -> bool {
+        match event {
+            Event::Checked(check) => {
+                if let Err(denied) = check.result() {
+                    self.denied(denied, check.peer());
+                }
+            }
+            Event::Warning(warning) => {
+                tracing::warn!(target: "metrics_guard", "{warning}");
+                return tracing::enabled!(target: "metrics_guard", tracing::Level::WARN);
+            }
+            Event::KeyFileUsable(file) => {
+                tracing::info!(target: "metrics_guard", file = shown_path(file), "the key file can be used again");
+            }
+            Event::NewKeys(file) => {
+                let file = shown_path(file);
+                tracing::info!(target: "metrics_guard", file, "the key file has changed; its keys are in force");
+            }
+            Event::Built | Event::KeyFileSeen(_) => {}
+        }
+        false
+    }
+
+    fn denied(&self, denied: Denied, peer: Option<&Peer>) {
         let minute = self.start.elapsed().as_secs() / 60;
         // Each reason has its place. Whatever becomes of that, a check must not panic.
         let reason = self.reasons.get(denied.reason() as usize).unwrap_or(&self.reasons[0]);
@@ -106,20 +132,6 @@ impl fmt::Display for List<'_> {
         }
         Ok(())
     }
-}
-
-/// Whether anybody listens.
-pub(crate) fn warning(warning: &Warning) -> bool {
-    tracing::warn!(target: "metrics_guard", "{warning}");
-    tracing::enabled!(target: "metrics_guard", tracing::Level::WARN)
-}
-
-pub(crate) fn mended(file: &KeyFile) {
-    tracing::info!(target: "metrics_guard", file = shown(file.path()), "the key file can be used again");
-}
-
-pub(crate) fn new_keys(file: &KeyFile) {
-    tracing::info!(target: "metrics_guard", file = shown(file.path()), "the key file has changed; its keys are in force");
 }
 
 #[cfg(test)]

@@ -9,6 +9,9 @@
 //!
 //! Two guards with one file share the last three, and these stay as they are when the guard is gone.
 //!
+//! A check is counted on its request's thread. The rest comes from the guard's telemetry thread, and so goes to the global
+//! recorder. If a recorder blocks that thread, the time of the last look stands still, which `deploy/alerts.yml` alerts on.
+//!
 //! ```
 //! use http::Request;
 //! use metrics_guard_core::{Guard, Key};
@@ -33,7 +36,8 @@ use std::{
 
 use metrics::{Counter, Key, Label, Level, Metadata, SharedString, Unit, with_recorder};
 
-use crate::{denied::Reason, observe::Check, reload::KeyFile};
+use super::event::{Check, Event, shown_path};
+use crate::{denied::Reason, reload::KeyFile};
 
 const CHECKS: &str = "metrics_guard_checks_total";
 const STALE: &str = "metrics_guard_key_file_stale";
@@ -42,9 +46,19 @@ const MODIFIED: &str = "metrics_guard_key_file_modified_timestamp_seconds";
 
 static METADATA: Metadata<'_> = Metadata::new("metrics_guard", Level::INFO, None);
 
+/// Counts a check, and exports the state of the key file.
+pub(super) fn observe(event: &Event<'_>) {
+    match event {
+        Event::Built => describe(),
+        Event::Checked(check) => count(check),
+        Event::KeyFileSeen(file) => key_file(file),
+        Event::Warning(_) | Event::KeyFileUsable(_) | Event::NewKeys(_) => {}
+    }
+}
+
 /// Says what the metrics mean, to the recorder that is there now, and has it begin with a series for each reason: of a series
 /// that begins with a flood, Prometheus would not see it rise.
-pub(crate) fn describe() {
+fn describe() {
     for (series, reason) in REFUSALS.iter().zip(Reason::ALL) {
         let _ = counter(series.get_or_init(|| refusals(*reason)));
     }
@@ -63,7 +77,7 @@ static REFUSALS: [OnceLock<Key>; Reason::COUNT] = [const { OnceLock::new() }; Re
 /// The first labels of keys. A program that goes on to use others makes their series anew for each check.
 static LABELS: [OnceLock<(&'static str, Key)>; 16] = [const { OnceLock::new() }; 16];
 
-pub(crate) fn count(check: &Check<'_>) {
+fn count(check: &Check<'_>) {
     if let Err(denied) = check.result() {
         let reason = denied.reason();
         // Each reason has its place. Whatever becomes of that, a check must not panic.
@@ -94,9 +108,10 @@ fn counter(key: &Key) -> Counter {
     with_recorder(|recorder| recorder.register_counter(key, &METADATA))
 }
 
-pub(crate) fn key_file(file: &KeyFile) {
+fn key_file(file: &KeyFile) {
+    let path = SharedString::from(shown_path(file));
     let set = |name: &'static str, value: f64| {
-        let key = Key::from_parts(name, vec![Label::new("file", file.path().display().to_string())]);
+        let key = Key::from_parts(name, vec![Label::new("file", path.clone())]);
         with_recorder(|recorder| recorder.register_gauge(&key, &METADATA).set(value));
     };
     let set_time = |name, time: SystemTime| {

@@ -1,0 +1,99 @@
+//! The events that a guard reports: the outcome of each check, warnings, and news about the key file.
+//!
+//! ```
+//! use std::sync::{Arc, Mutex};
+//! use http::Request;
+//! use metrics_guard_core::{Guard, Key};
+//! # let secret = "7d1f0c5b9a3e48f2b6a0d4c8e1f75392";
+//!
+//! let seen = Arc::new(Mutex::new(Vec::new()));
+//! let log = Arc::clone(&seen);
+//! let guard = Guard::builder(Key::new(secret)?)
+//!     .observe(move |check| log.lock().unwrap().push((check.outcome(), check.key())))
+//!     .build();
+//!
+//! assert!(guard.check(&Request::get("/metrics").header("X-Metrics-Key", secret).body(())?).is_ok());
+//! assert!(guard.check(&Request::get("/metrics").body(())?).is_err());
+//! assert_eq!(*seen.lock().unwrap(), [("allowed", "current"), ("missing", "")]);
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+
+use crate::{authorized::Authorized, denied::Denied, error::Warning, reload::KeyFile, request::Peer};
+
+/// One check, as an observer sees it.
+#[derive(Debug, Clone, Copy)]
+pub struct Check<'c> {
+    result: Result<&'c Authorized, Denied>,
+    peer: Option<&'c Peer>,
+}
+
+impl<'c> Check<'c> {
+    pub(crate) fn new(result: Result<&'c Authorized, Denied>, peer: Option<&'c Peer>) -> Check<'c> {
+        Check { result, peer }
+    }
+
+    /// What the check returns.
+    ///
+    /// # Errors
+    ///
+    /// [`Denied`], if it refuses the request.
+    pub fn result(&self) -> Result<&'c Authorized, Denied> {
+        self.result
+    }
+
+    /// The other end, if the server knows it.
+    #[must_use]
+    pub fn peer(&self) -> Option<&'c Peer> {
+        self.peer
+    }
+
+    /// The result in one lower-case word, as a metric label: `allowed`, or the [reason](crate::Reason::as_str).
+    #[must_use]
+    pub fn outcome(&self) -> &'static str {
+        match self.result {
+            Ok(_) => "allowed",
+            Err(denied) => denied.reason().as_str(),
+        }
+    }
+
+    /// The label of the key that was used, as a metric label: empty if none was.
+    #[must_use]
+    pub fn key(&self) -> &'static str {
+        self.result.ok().and_then(Authorized::key).unwrap_or_default()
+    }
+}
+
+/// Something that a guard reports.
+#[derive(Debug)]
+#[cfg_attr(not(all(feature = "metrics", feature = "tracing")), allow(dead_code))] // some fields are read by one feature
+pub(crate) enum Event<'c> {
+    /// The guard was built.
+    Built,
+    /// A request was checked.
+    Checked(Check<'c>),
+    /// The operator should review something.
+    Warning(Warning),
+    /// The guard looked at its key file.
+    KeyFileSeen(KeyFile),
+    /// The key file has become usable again.
+    KeyFileUsable(KeyFile),
+    /// The keys of the key file have changed, and are active.
+    NewKeys(KeyFile),
+}
+
+impl Event<'_> {
+    /// Returns whether any listener can want the event. The queue need not take the others.
+    pub(super) fn is_wanted(&self) -> bool {
+        match self {
+            Event::Built | Event::KeyFileSeen(_) => cfg!(feature = "metrics"),
+            Event::KeyFileUsable(_) | Event::NewKeys(_) => cfg!(feature = "tracing"),
+            Event::Checked(_) | Event::Warning(_) => true,
+        }
+    }
+}
+
+/// Returns the path of a key file as labels and events show it.
+#[cfg(any(feature = "metrics", feature = "tracing"))]
+pub(super) fn shown_path(file: &KeyFile) -> String {
+    crate::error::shown(file.path())
+}

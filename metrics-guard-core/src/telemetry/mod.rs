@@ -1,0 +1,295 @@
+//! Reports a guard's events to observers, warning hooks, and the features `metrics` and `tracing`.
+//!
+//! Their code can block or panic, and neither may delay a new key. The outcome of a check is reported at once, on the
+//! thread of its request. All other events go through one bounded queue to one thread, which each guard starts when it
+//! has something to report. One thread for all guards would let the blocked hook of one hold back the warnings of another.
+//!
+//! ```
+//! use std::{sync::mpsc, time::Duration};
+//! use http::Request;
+//! use metrics_guard_core::{Guard, Key, Warning};
+//! # let secret = "7d1f0c5b9a3e48f2b6a0d4c8e1f75392";
+//!
+//! let (sender, warnings) = mpsc::channel();
+//! let guard = Guard::builder(Key::new(secret)?)
+//!     .allow_networks(["10.0.0.0/8"])?
+//!     .on_warning(move |warning| drop(sender.send(warning.clone())))
+//!     .build();
+//!
+//! // The server provides no client address. The guard rejects each request, and warns once.
+//! let scrape = Request::get("/metrics").header("X-Metrics-Key", secret).body(())?;
+//! assert!(guard.check(&scrape).is_err());
+//! assert!(guard.check(&scrape).is_err());
+//! assert!(matches!(warnings.recv_timeout(Duration::from_secs(10))?, Warning::NoPeer(_)));
+//!
+//! let (mut parts, ()) = scrape.into_parts();
+//! parts.extensions.insert(metrics_guard_core::Peer::at(([10, 0, 0, 1], 40000).into()));
+//! assert!(guard.check(&parts).is_ok());
+//! drop(guard);
+//! assert!(warnings.recv_timeout(Duration::from_secs(10)).is_err());
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+
+use std::{
+    collections::VecDeque,
+    fmt,
+    io::{self, Write},
+    mem,
+    panic::{self, AssertUnwindSafe},
+    sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError},
+    thread,
+    time::Duration,
+};
+
+use crate::{
+    error::Warning,
+    reload::{KeyFile, News},
+};
+
+mod event;
+#[cfg(feature = "metrics")]
+mod metrics;
+#[cfg(feature = "tracing")]
+mod tracing;
+
+pub use event::Check;
+pub(crate) use event::Event;
+
+/// The events that wait at most. Later ones are counted and dropped.
+const MAX_WAITING: usize = 64;
+
+/// How long the building of a guard waits for its first warnings to be reported.
+const PATIENCE: Duration = Duration::from_secs(1);
+
+type Observer = Box<dyn Fn(&Check<'_>) + Send + Sync>;
+type Hook = Box<dyn Fn(&Warning) + Send + Sync>;
+
+/// Receives the events of one guard.
+#[derive(Default)]
+pub(crate) struct Listeners {
+    observers: Vec<Observer>,
+    hooks: Vec<Hook>,
+    #[cfg(feature = "tracing")]
+    tracing: tracing::Events,
+}
+
+impl Listeners {
+    pub(crate) fn add_observer(&mut self, observer: impl Fn(&Check<'_>) + Send + Sync + 'static) {
+        self.observers.push(Box::new(observer));
+    }
+
+    pub(crate) fn add_hook(&mut self, hook: impl Fn(&Warning) + Send + Sync + 'static) {
+        self.hooks.push(Box::new(hook));
+    }
+
+    /// Calls every listener that wants `event`, on this thread.
+    fn report(&self, event: &Event<'_>) {
+        #[cfg(feature = "metrics")]
+        contained(|| metrics::observe(event));
+        #[cfg(feature = "tracing")]
+        let is_logged = contained(|| self.tracing.observe(event)).unwrap_or_default();
+        #[cfg(not(feature = "tracing"))]
+        let is_logged = false;
+        match event {
+            Event::Checked(check) => {
+                for observer in &self.observers {
+                    contained(|| observer(check));
+                }
+            }
+            Event::Warning(warning) => {
+                for hook in &self.hooks {
+                    contained(|| hook(warning));
+                }
+                if self.hooks.is_empty() && !is_logged {
+                    // One call, so that output of other threads does not come between. A closed stream has no reader.
+                    let _ = io::stderr().write_all(format!("warning: metrics-guard: {warning}\n").as_bytes());
+                }
+            }
+            Event::Built | Event::KeyFileSeen(_) | Event::KeyFileUsable(_) | Event::NewKeys(_) => {}
+        }
+    }
+}
+
+/// Calls user code and contains its panic, so that the check or the thread that calls it goes on.
+fn contained<T>(call: impl FnOnce() -> T) -> Option<T> {
+    panic::catch_unwind(AssertUnwindSafe(call))
+        .map_err(|payload| {
+            // A payload can panic when it is dropped, and so can the payload of that panic.
+            let dropped = panic::catch_unwind(AssertUnwindSafe(|| drop(payload)));
+            dropped.unwrap_or_else(mem::forget);
+        })
+        .ok()
+}
+
+/// The listeners of one guard, with the queue in front of them. Its drop ends the thread, once that has reported the events
+/// that wait.
+#[derive(Debug)]
+pub(crate) struct Telemetry(Arc<Dispatcher>);
+
+impl Telemetry {
+    pub(crate) fn new(listeners: Listeners) -> Telemetry {
+        Telemetry(Arc::new(Dispatcher { listeners, queue: Mutex::default(), changed: Condvar::new() }))
+    }
+
+    /// Returns whether no listener wants the outcome of a check.
+    #[inline]
+    pub(crate) fn ignores_checks(&self) -> bool {
+        !cfg!(feature = "metrics") && !cfg!(feature = "tracing") && self.0.listeners.observers.is_empty()
+    }
+
+    /// Reports a check at once. Its listeners delay this request only.
+    pub(crate) fn checked(&self, check: Check<'_>) {
+        self.0.listeners.report(&Event::Checked(check));
+    }
+
+    pub(crate) fn warn(&self, warning: Warning) {
+        self.0.push(Event::Warning(warning));
+    }
+
+    /// Returns a function that takes the news about the keys, and never waits for a listener.
+    pub(crate) fn for_news(&self) -> impl Fn(News) + Send + Sync + 'static {
+        let dispatcher = Arc::clone(&self.0);
+        move |news| dispatcher.push_news(news)
+    }
+
+    /// Reports a guard that was just built, and waits a moment for it: a service that ends right afterwards has logged its
+    /// warnings, and one whose log is blocked starts all the same.
+    pub(crate) fn start(&self, file: Option<KeyFile>, warnings: &[Warning]) {
+        self.0.push(Event::Built);
+        for warning in warnings {
+            self.warn(warning.clone());
+        }
+        if let Some(file) = file {
+            self.0.push(Event::KeyFileSeen(file));
+        }
+        self.0.flush();
+    }
+}
+
+impl Drop for Telemetry {
+    fn drop(&mut self) {
+        self.0.queue().is_over = true;
+        self.0.changed.notify_all();
+    }
+}
+
+struct Dispatcher {
+    listeners: Listeners,
+    // Never locked while a listener is called.
+    queue: Mutex<Queue>,
+    changed: Condvar,
+}
+
+#[derive(Default)]
+struct Queue {
+    events: VecDeque<Event<'static>>,
+    // The last look at the key file, in place of all before it: a blocked recorder must not fill the queue with them.
+    key_file: Option<KeyFile>,
+    dropped: u64,
+    has_thread: bool,
+    is_reporting: bool,
+    is_over: bool,
+}
+
+impl Queue {
+    fn is_done(&self) -> bool {
+        self.events.is_empty() && self.key_file.is_none() && !self.is_reporting
+    }
+
+    /// Takes the next event. The number of dropped ones comes first, since a queue that is never empty must not hide it.
+    fn take(&mut self) -> Option<Event<'static>> {
+        if self.dropped > 0 {
+            return Some(Event::Warning(Warning::Dropped(mem::take(&mut self.dropped))));
+        }
+        self.events.pop_front().or_else(|| self.key_file.take().map(Event::KeyFileSeen))
+    }
+}
+
+impl Dispatcher {
+    fn queue(&self) -> MutexGuard<'_, Queue> {
+        self.queue.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn push_news(self: &Arc<Dispatcher>, News { file, warnings, has_new_keys, is_usable_again }: News) {
+        for warning in warnings {
+            self.push(Event::Warning(warning));
+        }
+        let Some(file) = file else { return };
+        if is_usable_again {
+            self.push(Event::KeyFileUsable(file.clone()));
+        }
+        if has_new_keys {
+            self.push(Event::NewKeys(file.clone()));
+        }
+        self.push(Event::KeyFileSeen(file));
+    }
+
+    /// Adds an event to the queue, or counts it as dropped if the queue is full. It waits for no listener.
+    fn push(self: &Arc<Dispatcher>, event: Event<'static>) {
+        if !event.is_wanted() {
+            return;
+        }
+        let mut queue = self.queue();
+        match event {
+            Event::KeyFileSeen(file) => queue.key_file = Some(file),
+            event if queue.events.len() < MAX_WAITING => queue.events.push_back(event),
+            _ => queue.dropped += 1,
+        }
+        if !queue.has_thread && !queue.is_over {
+            let dispatcher = Arc::clone(self);
+            let thread = thread::Builder::new().name("guard-telemetry".to_owned());
+            // Without a thread the event stays in the queue, and the next one tries again.
+            queue.has_thread = thread.spawn(move || dispatcher.run()).is_ok();
+        }
+        self.changed.notify_all();
+    }
+
+    fn run(&self) {
+        while let Some(event) = self.next() {
+            self.listeners.report(&event);
+        }
+    }
+
+    /// Waits for an event. Returns None if there is none and the guard is gone.
+    fn next(&self) -> Option<Event<'static>> {
+        let mut queue = self.queue();
+        queue.is_reporting = false;
+        self.changed.notify_all();
+        loop {
+            if let Some(event) = queue.take() {
+                queue.is_reporting = true;
+                return Some(event);
+            }
+            if queue.is_over {
+                return None;
+            }
+            queue = self.changed.wait(queue).unwrap_or_else(PoisonError::into_inner);
+        }
+    }
+
+    /// Waits a moment until all events are reported. If no thread could be started, this one reports them.
+    fn flush(&self) {
+        let queue = self.queue();
+        if queue.has_thread {
+            drop(self.changed.wait_timeout_while(queue, PATIENCE, |queue| !queue.is_done()));
+            return;
+        }
+        drop(queue);
+        loop {
+            let Some(event) = self.queue().take() else { return };
+            self.listeners.report(&event);
+        }
+    }
+}
+
+impl fmt::Debug for Dispatcher {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Dispatcher").field("listeners", &self.listeners).finish_non_exhaustive()
+    }
+}
+
+impl fmt::Debug for Listeners {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Listeners({}, {})", self.observers.len(), self.hooks.len())
+    }
+}
