@@ -33,7 +33,7 @@ fn allocations(run: impl FnMut()) -> u64 {
 #[test]
 fn a_check_allocates_nothing() {
     let ring = KeyRing::new([KEY, SYMBOLS].map(|key| Key::new(key).unwrap())).unwrap();
-    let guard = Guard::builder(ring).query("key").unwrap().build();
+    let guard = Guard::builder(ring).query("key").unwrap().observe(|_| ()).build();
     let basic = |password: &str| format!("Basic {}", Base64::encode_string(format!("u:{password}").as_bytes()));
     let escaped: String = SYMBOLS.bytes().map(|byte| format!("%{byte:02x}")).collect::<Vec<_>>().concat();
     let long = "k".repeat(100_000);

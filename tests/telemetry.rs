@@ -1,16 +1,64 @@
 //! The core's features `metrics` and `tracing`, by a real exporter and a real subscriber.
 
-#![allow(clippy::unwrap_used)] // in tests; clippy.toml does not reach their helper functions
+#![allow(clippy::panic, clippy::unwrap_used)] // in tests; clippy.toml does not reach their helper functions
 
 use std::{
+    convert::Infallible,
     fs, io,
-    sync::{Arc, Mutex},
+    sync::{Arc, LazyLock, Mutex, mpsc},
+    time::Duration,
 };
 
 use http::Request;
-use metrics_exporter_prometheus::PrometheusBuilder;
-use metrics_guard_core::{ClientName, Guard, Key, Peer, Reason, Warning};
-use metrics_guard_tests::{KEY, WRONG};
+use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusHandle};
+use metrics_guard_core::{ClientName, Guard, Key, Peer, Reason};
+use metrics_guard_tests::{KEY, WRONG, wait::until};
+
+/// No correct run takes as long.
+const PATIENCE: Duration = Duration::from_secs(20);
+
+/// The global recorder, which gets what the telemetry threads of all guards report.
+static EXPORTER: LazyLock<PrometheusHandle> = LazyLock::new(|| {
+    let recorder = PrometheusBuilder::new().build_recorder();
+    let exporter = recorder.handle();
+    metrics::set_global_recorder(recorder).unwrap();
+    exporter
+});
+
+/// What the global subscriber, `tracing_subscriber`'s own, has written of all guards.
+static LOG: LazyLock<Log> = LazyLock::new(|| {
+    let log = Log::default();
+    let writer = log.clone();
+    tracing_subscriber::fmt().with_ansi(false).with_writer(move || writer.clone()).init();
+    log
+});
+
+#[derive(Clone, Default)]
+struct Log(Arc<Mutex<Vec<u8>>>);
+
+impl Log {
+    fn text(&self) -> String {
+        String::from_utf8(self.0.lock().unwrap().clone()).unwrap()
+    }
+
+    /// Waits until a line has all of `parts`, and returns all lines that have the first.
+    fn wait_for(&self, parts: [&str; 2]) -> String {
+        let is_there =
+            || Ok::<_, Infallible>(self.text().lines().any(|line| parts.iter().all(|part| line.contains(part))));
+        assert!(until(PATIENCE, is_there).unwrap(), "no line with {parts:?} in {}", self.text());
+        self.text().split_inclusive('\n').filter(|line| line.contains(parts[0])).collect()
+    }
+}
+
+impl io::Write for Log {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.0.lock().unwrap().extend_from_slice(bytes);
+        Ok(bytes.len())
+    }
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
 
 fn ask(guard: &Guard, key: &str, peer: Option<Peer>) -> bool {
     let mut request = Request::get(format!("/metrics?key={key}")).header("X-Metrics-Key", key).body(()).unwrap();
@@ -20,50 +68,69 @@ fn ask(guard: &Guard, key: &str, peer: Option<Peer>) -> bool {
     guard.check(&request).is_ok()
 }
 
+fn series(exporter: &PrometheusHandle, name: &str) -> Option<f64> {
+    exporter.render().lines().find_map(|line| line.strip_prefix(name)?.trim().parse().ok())
+}
+
 #[test]
-fn the_metrics_facade_counts_checks_and_knows_the_key_file() {
+fn the_metrics_facade_exports_the_state_of_the_key_file() {
+    let exporter = &*EXPORTER;
     let folder = tempfile::tempdir().unwrap();
-    let path = folder.path().join("metrics_key");
+    let path = folder.path().join("key_of_gauges");
     fs::write(&path, format!("{KEY}\n")).unwrap();
+    let guard = Guard::builder_from_file(&path).unwrap().build();
+    let of_file = |name: &str| {
+        let text = exporter.render();
+        let start = format!("metrics_guard_key_file_{name}{{file=\"");
+        let value = text.lines().find_map(|line| line.strip_prefix(&start)?.split_once("key_of_gauges\"} "));
+        value.map_or(f64::NAN, |(_, value)| value.parse().unwrap())
+    };
+    let wait_until_stale = |is_stale: f64| {
+        let is_so = || Ok::<_, Infallible>((of_file("stale") - is_stale).abs() < 0.1);
+        assert!(until(PATIENCE, is_so).unwrap(), "stale is not {is_stale}");
+    };
+    // All of it is there when `build` returns.
+    assert!(of_file("stale").abs() < 0.1);
+    let modified = of_file("modified_timestamp_seconds");
+    let checked = of_file("checked_timestamp_seconds");
+    assert!(modified > 1.7e9 && checked >= modified, "{modified} {checked}");
+    for reason in Reason::ALL {
+        let name = format!(r#"metrics_guard_checks_total{{outcome="{reason}",key=""}}"#);
+        assert!(series(exporter, &name).is_some(), "{name}");
+    }
+    assert!(exporter.render().contains("# HELP metrics_guard_checks_total "));
+
+    fs::remove_file(&path).unwrap();
+    guard.reload().unwrap_err();
+    wait_until_stale(1.0);
+    assert!(of_file("checked_timestamp_seconds") > checked);
+    assert!(of_file("modified_timestamp_seconds") >= modified);
+    fs::write(&path, format!("{KEY}\n")).unwrap();
+    guard.reload().unwrap();
+    wait_until_stale(0.0);
+    let text = exporter.render();
+    assert!(!text.contains(KEY) && !text.contains(WRONG), "{text}");
+}
+
+#[test]
+fn the_metrics_facade_counts_checks() {
     let recorder = PrometheusBuilder::new().build_recorder();
     let exporter = recorder.handle();
     metrics::with_local_recorder(&recorder, || {
-        let guard = Guard::builder_from_file(&path).unwrap().build();
-        let series = |name: &str| {
-            let text = exporter.render();
-            text.lines().find_map(|line| line.strip_prefix(name)?.trim().parse::<f64>().ok())
-        };
+        let guard = Guard::new(Key::new(KEY).unwrap());
         let checks = |outcome: &str, key: &str| {
-            series(&format!(r#"metrics_guard_checks_total{{outcome="{outcome}",key="{key}"}}"#)).unwrap_or_default()
+            let name = format!(r#"metrics_guard_checks_total{{outcome="{outcome}",key="{key}"}}"#);
+            series(&exporter, &name).unwrap_or_default()
         };
-        let of_file = |name: &str| series(&format!(r#"{name}{{file="{}"}}"#, path.display()));
-        assert_eq!(of_file("metrics_guard_key_file_stale"), Some(0.0));
-        let modified = of_file("metrics_guard_key_file_modified_timestamp_seconds").unwrap();
-        let checked = of_file("metrics_guard_key_file_checked_timestamp_seconds").unwrap();
-        assert!(modified > 1.7e9 && checked >= modified, "{modified} {checked}");
-
-        for reason in Reason::ALL {
-            let name = format!(r#"metrics_guard_checks_total{{outcome="{reason}",key=""}}"#);
-            assert_eq!(series(&name), Some(0.0), "{name}");
-        }
         for _ in 0..3 {
             assert!(ask(&guard, KEY, None));
             assert!(!ask(&guard, WRONG, None));
         }
         assert_eq!((checks("allowed", "current"), checks("wrong", "")), (3.0, 3.0));
-        fs::write(&path, format!("{WRONG}\n{KEY}\n")).unwrap();
-        guard.reload().unwrap();
+        let keys = [WRONG, KEY].map(|key| Key::new(key).unwrap());
+        guard.replace(metrics_guard_core::KeyRing::new(keys).unwrap()).unwrap();
         assert!(ask(&guard, KEY, None) && ask(&guard, WRONG, None));
         assert_eq!((checks("allowed", "current"), checks("allowed", "previous")), (4.0, 1.0));
-
-        fs::remove_file(&path).unwrap();
-        guard.reload().unwrap_err();
-        assert_eq!(of_file("metrics_guard_key_file_stale"), Some(1.0));
-        assert!(of_file("metrics_guard_key_file_checked_timestamp_seconds").unwrap() > checked);
-        assert_eq!(of_file("metrics_guard_key_file_modified_timestamp_seconds").map(|now| now >= modified), Some(true));
-        fs::write(&path, format!("{KEY}\n")).unwrap();
-        guard.reload().unwrap();
-        assert_eq!(of_file("metrics_guard_key_file_stale"), Some(0.0));
 
         // More labels than have room among those that are kept.
         for label in
@@ -74,30 +141,17 @@ fn the_metrics_facade_counts_checks_and_knows_the_key_file() {
             assert_eq!(Some(checks("allowed", label)), Some(2.0), "{label}");
         }
         let text = exporter.render();
-        assert!(text.contains("# HELP metrics_guard_checks_total "), "{text}");
         assert!(!text.contains(KEY) && !text.contains(WRONG), "{text}");
     });
 }
 
-/// What a subscriber with `tracing_subscriber`'s own format writes while `run` runs.
+/// Returns what a subscriber of this thread writes while `run` runs.
 fn logged(run: impl FnOnce()) -> String {
-    #[derive(Clone, Default)]
-    struct Log(Arc<Mutex<Vec<u8>>>);
-    impl io::Write for Log {
-        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-            self.0.lock().unwrap().extend_from_slice(bytes);
-            Ok(bytes.len())
-        }
-        fn flush(&mut self) -> io::Result<()> {
-            Ok(())
-        }
-    }
     let log = Log::default();
     let writer = log.clone();
     let subscriber = tracing_subscriber::fmt().with_ansi(false).with_writer(move || writer.clone()).finish();
     tracing::subscriber::with_default(subscriber, run);
-    let bytes = log.0.lock().unwrap().clone();
-    String::from_utf8(bytes).unwrap()
+    log.text()
 }
 
 #[test]
@@ -142,17 +196,15 @@ fn an_event_has_no_control_characters_of_a_peer() {
         assert!(!ask(&guard, KEY, Some(peer.clone())));
         assert!(!ask(&guard, KEY, None));
     });
-    // Two denials, and that the second had no peer.
-    assert_eq!((log.lines().count(), log.matches("metrics denied: ").count()), (3, 2), "{log}");
-    assert_eq!(log.matches("the server does not tell the guard who asks").count(), 1, "{log}");
+    assert_eq!((log.lines().count(), log.matches("metrics denied: ").count()), (2, 2), "{log}");
     assert!(log.contains(r#"reason="certificate""#) && log.contains("names=other.example, x://"), "{log}");
     assert!(log.trim_end_matches('\n').chars().all(|c| c == '\n' || c.is_ascii_graphic() || c == ' '), "{log:?}");
 }
 
-/// Tells nobody, and does with each event what it is made to do.
-struct Unruly<F>(F);
+/// Panics at each event.
+struct Panicking;
 
-impl<F: Fn() + Send + Sync + 'static> tracing::Subscriber for Unruly<F> {
+impl tracing::Subscriber for Panicking {
     fn enabled(&self, _: &tracing::Metadata<'_>) -> bool {
         true
     }
@@ -162,78 +214,68 @@ impl<F: Fn() + Send + Sync + 'static> tracing::Subscriber for Unruly<F> {
     fn record(&self, _: &tracing::span::Id, _: &tracing::span::Record<'_>) {}
     fn record_follows_from(&self, _: &tracing::span::Id, _: &tracing::span::Id) {}
     fn event(&self, _: &tracing::Event<'_>) {
-        (self.0)();
+        panic!("a full disk");
     }
     fn enter(&self, _: &tracing::span::Id) {}
     fn exit(&self, _: &tracing::span::Id) {}
 }
 
-/// Asks, though the subscriber panics: that is then a panic of the check.
-fn ask_anyway(guard: &Guard, key: &str) -> bool {
-    std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| ask(guard, key, None))).unwrap_or(false)
+impl metrics::Recorder for Panicking {
+    fn describe_counter(&self, _: metrics::KeyName, _: Option<metrics::Unit>, _: metrics::SharedString) {}
+    fn describe_gauge(&self, _: metrics::KeyName, _: Option<metrics::Unit>, _: metrics::SharedString) {}
+    fn describe_histogram(&self, _: metrics::KeyName, _: Option<metrics::Unit>, _: metrics::SharedString) {}
+    fn register_counter(&self, _: &metrics::Key, _: &metrics::Metadata<'_>) -> metrics::Counter {
+        panic!("no memory")
+    }
+    fn register_gauge(&self, _: &metrics::Key, _: &metrics::Metadata<'_>) -> metrics::Gauge {
+        panic!("no memory")
+    }
+    fn register_histogram(&self, _: &metrics::Key, _: &metrics::Metadata<'_>) -> metrics::Histogram {
+        panic!("no memory")
+    }
 }
 
 #[test]
-fn a_subscriber_that_panics_does_not_lose_new_keys() {
-    let folder = tempfile::tempdir().unwrap();
-    let path = folder.path().join("metrics_key");
-    fs::write(&path, KEY).unwrap();
-    let told = Arc::new(std::sync::atomic::AtomicU32::new(0));
-    let count = Arc::clone(&told);
-    let builder = Guard::builder_from_file(&path).unwrap();
-    let guard = builder.on_warning(move |warning| {
-        if matches!(warning, Warning::Stale(_)) {
-            count.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
-        }
+fn a_panicking_subscriber_or_recorder_changes_no_outcome() {
+    let (sender, outcomes) = mpsc::channel();
+    let builder = Guard::builder(Key::new(KEY).unwrap());
+    let guard = builder.observe(move |check| sender.send(check.outcome()).unwrap()).build();
+    tracing::subscriber::with_default(Panicking, || {
+        metrics::with_local_recorder(&Panicking, || {
+            assert!(ask(&guard, KEY, None) && !ask(&guard, WRONG, None));
+        });
     });
-    let guard = guard.build();
-    fs::write(&path, WRONG).unwrap();
-    tracing::subscriber::with_default(Unruly(|| panic!("a full disk")), || {
-        guard.reload().unwrap();
-        assert!(!ask_anyway(&guard, KEY) && ask(&guard, WRONG, None));
-        fs::remove_file(&path).unwrap();
-        guard.reload().unwrap_err();
-    });
-    assert!(ask(&guard, WRONG, None) && guard.key_file().unwrap().problem().is_some());
-    // And who listens besides is told.
-    assert_eq!(told.load(std::sync::atomic::Ordering::Relaxed), 1);
-}
-
-#[test]
-fn a_subscriber_may_ask_the_guard() {
-    let folder = tempfile::tempdir().unwrap();
-    let path = folder.path().join("metrics_key");
-    fs::write(&path, KEY).unwrap();
-    let guard = Guard::builder_from_file(&path).unwrap().build();
-    let (sender, receiver) = std::sync::mpsc::channel();
-    let asked = guard.clone();
-    fs::write(&path, WRONG).unwrap();
-    // In a thread: were they to wait for each other, the test should not.
-    std::thread::spawn(move || {
-        let subscriber = Unruly(move || drop(sender.send(asked.key_file().unwrap())));
-        tracing::subscriber::with_default(subscriber, || guard.reload().unwrap());
-    });
-    let file = receiver.recv_timeout(std::time::Duration::from_secs(10)).unwrap();
-    assert!(file.problem().is_none());
+    assert_eq!(outcomes.try_iter().collect::<Vec<_>>(), ["allowed", "wrong"]);
 }
 
 #[test]
 fn what_becomes_of_the_key_file_is_an_event() {
     let folder = tempfile::tempdir().unwrap();
-    let path = folder.path().join("metrics_key");
+    let path = folder.path().join("key_of_events");
     fs::write(&path, KEY).unwrap();
-    let log = logged(|| {
-        let guard = Guard::builder_from_file(&path).unwrap().build();
-        fs::write(&path, WRONG).unwrap();
-        guard.reload().unwrap();
-        fs::remove_file(&path).unwrap();
-        guard.reload().unwrap_err();
-        guard.reload().unwrap_err();
-        fs::write(&path, WRONG).unwrap();
-        guard.reload().unwrap();
-    });
+    let log = &*LOG;
+    let guard = Guard::builder_from_file(&path).unwrap().build();
+    fs::write(&path, WRONG).unwrap();
+    guard.reload().unwrap();
+    fs::remove_file(&path).unwrap();
+    guard.reload().unwrap_err();
+    guard.reload().unwrap_err();
+    fs::write(&path, WRONG).unwrap();
+    guard.reload().unwrap();
+    // It comes last.
+    let log = log.wait_for(["key_of_events", "the key file can be used again"]);
     assert_eq!(log.matches("its keys are in force").count(), 1, "{log}");
     assert_eq!(log.matches("the key file can be used again").count(), 1, "{log}");
     assert_eq!(log.matches("the key file is unusable").count(), 1, "{log}");
-    assert!(log.contains(&path.display().to_string()), "{log}");
+}
+
+#[test]
+fn a_missing_peer_is_an_event() {
+    let log = &*LOG;
+    let guard = Guard::builder(Key::new(KEY).unwrap()).require_client_name(["prometheus.example"]).unwrap().build();
+    for _ in 0..2 {
+        assert!(!ask(&guard, KEY, None));
+    }
+    let log = log.wait_for(["GuardBuilder::require_client_name: ", "a request was refused"]);
+    assert!(log.contains("WARN metrics_guard: "), "{log}");
 }

@@ -35,14 +35,16 @@ fn wait_until(is_true: impl Fn() -> bool) -> Duration {
     start.elapsed()
 }
 
-/// The threads of this program that follow a key file.
+/// Returns how many threads of this program follow a key file, and how many report.
 #[cfg(target_os = "linux")]
-fn threads() -> usize {
+fn threads() -> (usize, usize) {
     let names = fs::read_dir("/proc/self/task").unwrap().filter_map(|task| {
         // A thread can end between the two looks.
         fs::read_to_string(task.ok()?.path().join("comm")).ok()
     });
-    names.filter(|name| name.trim() == "metrics-guard").count()
+    let names: Vec<_> = names.collect();
+    let named = |name| names.iter().filter(|other| other.trim() == name).count();
+    (named("metrics-guard"), named("guard-telemetry"))
 }
 
 /// A file for this user alone: of another there would be a warning, some time after its keys are in force.
@@ -78,7 +80,7 @@ fn a_key_file_is_followed_until_its_guard_is_gone() {
     let before = warnings.load(Ordering::Relaxed);
     fs::remove_file(&path).unwrap();
     wait_until(|| guard.key_file().unwrap().problem().is_some());
-    thread::sleep(Duration::from_secs(5));
+    thread::sleep(Duration::from_secs(5)); // two looks more, and time to report
     assert_eq!(warnings.load(Ordering::Relaxed), before + 1);
     assert!(accepts(&guard, NEW) && accepts(&guard, OLD));
 
@@ -103,13 +105,18 @@ fn a_key_file_is_followed_until_its_guard_is_gone() {
 
     #[cfg(target_os = "linux")]
     {
-        assert_eq!(threads(), 1);
+        assert_eq!(threads(), (1, 1));
         let clone = guard.clone();
         drop(guard);
         assert!(accepts(&clone, NEW));
-        assert_eq!(threads(), 1);
+        assert_eq!(threads(), (1, 1));
         drop(clone);
-        let took = wait_until(|| threads() == 0);
-        println!("the thread is gone after {took:?}");
+        let took = wait_until(|| threads() == (0, 0));
+        println!("the threads are gone after {took:?}");
+
+        // Without anything to report there is no thread.
+        let guard = Guard::new(metrics_guard_core::Key::new(NEW).unwrap());
+        assert!(accepts(&guard, NEW));
+        assert_eq!(threads(), (0, usize::from(cfg!(feature = "metrics"))));
     }
 }

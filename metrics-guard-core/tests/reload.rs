@@ -6,9 +6,9 @@ use std::{
     fs::{self, File},
     path::{Path, PathBuf},
     sync::{
-        Arc, Mutex,
+        Mutex,
         atomic::{AtomicBool, Ordering},
-        mpsc,
+        mpsc::{self, Receiver, RecvTimeoutError},
     },
     thread,
     time::Duration,
@@ -16,6 +16,9 @@ use std::{
 
 use http::Request;
 use metrics_guard_core::{ConfigError, Guard, Key, KeyRing, Place, Problem, Setting, Settings, Warning};
+
+/// No correct run takes as long.
+const PATIENCE: Duration = Duration::from_secs(20);
 
 const OLD: &str = "9c2f1e7ab5d84036f1c0a7e3b6925d48";
 const NEW: &str = "1f83b6d05ae94c27801d7e6a3c5f9b42";
@@ -34,7 +37,8 @@ fn write_for_this_user(path: &Path, content: &str) {
 struct Subject {
     folder: tempfile::TempDir,
     guard: Guard,
-    warnings: Arc<Mutex<Vec<Warning>>>,
+    // Disconnected once the guard is gone and its last warning is reported.
+    warnings: Receiver<Warning>,
 }
 
 impl Subject {
@@ -42,10 +46,9 @@ impl Subject {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("metrics_key");
         write_for_this_user(&path, content);
-        let warnings = Arc::new(Mutex::new(Vec::new()));
-        let seen = Arc::clone(&warnings);
+        let (sender, warnings) = mpsc::channel();
         let builder = Guard::builder_from_file(&path).unwrap();
-        let guard = builder.on_warning(move |warning| seen.lock().unwrap().push(warning.clone())).build();
+        let guard = builder.on_warning(move |warning| drop(sender.send(warning.clone()))).build();
         Subject { folder, guard, warnings }
     }
 
@@ -53,8 +56,21 @@ impl Subject {
         self.folder.path().join("metrics_key")
     }
 
-    fn warnings(&self) -> Vec<Warning> {
-        self.warnings.lock().unwrap().clone()
+    fn next_warning(&self) -> Warning {
+        self.warnings.recv_timeout(PATIENCE).unwrap()
+    }
+
+    /// Drops the guard, and returns the warnings that were not taken yet.
+    fn other_warnings(self) -> Vec<Warning> {
+        drop(self.guard);
+        let mut others = Vec::new();
+        loop {
+            match self.warnings.recv_timeout(PATIENCE) {
+                Ok(warning) => others.push(warning),
+                Err(RecvTimeoutError::Disconnected) => return others,
+                Err(RecvTimeoutError::Timeout) => panic!("the telemetry thread does not end after {others:?}"),
+            }
+        }
     }
 
     fn write(&self, content: &str) -> Result<(), ConfigError> {
@@ -73,10 +89,10 @@ fn a_key_is_rotated_with_both_in_force_for_a_while() {
     assert_eq!((label(&subject.guard, OLD), label(&subject.guard, NEW)), (Some("previous"), Some("current")));
     subject.write(&format!("{NEW}\n")).unwrap();
     assert_eq!((label(&subject.guard, OLD), label(&subject.guard, NEW)), (None, Some("current")));
-    assert_eq!(subject.warnings(), []);
     let file = subject.guard.key_file().unwrap();
     assert_eq!((file.path(), file.problem()), (&*subject.path(), None));
     assert_eq!(file.modified(), fs::metadata(subject.path()).unwrap().modified().ok());
+    assert_eq!(subject.other_warnings(), []);
 }
 
 #[cfg(unix)]
@@ -152,8 +168,9 @@ fn case_44_a_file_that_breaks_leaves_the_last_good_keys_in_force_and_says_so_onc
             assert_eq!(label(&subject.guard, OLD), Some("current"), "{name}");
             assert_eq!(label(&subject.guard, &OLD[..20]), None, "{name}");
             assert_eq!(label(&subject.guard, NEW), None, "{name}");
-            assert_eq!(subject.warnings(), [Warning::Stale(error)], "{name}");
         }
+        let error = subject.guard.reload().unwrap_err();
+        assert_eq!(subject.next_warning(), Warning::Stale(error), "{name}");
         // Broken in another way: that is news, and so is what comes after it is mended.
         if subject.path().is_dir() {
             fs::remove_dir(subject.path()).unwrap();
@@ -161,13 +178,13 @@ fn case_44_a_file_that_breaks_leaves_the_last_good_keys_in_force_and_says_so_onc
         let error = subject.write(&"k".repeat(5000)).unwrap_err();
         assert_eq!(error.problem(), &Problem::FileTooLarge, "{name}");
         assert_eq!(subject.guard.key_file().unwrap().problem(), Some(&error), "{name}");
-        assert_eq!(subject.warnings()[1..], [Warning::Stale(error)], "{name}");
+        assert_eq!(subject.next_warning(), Warning::Stale(error), "{name}: once");
         subject.write(NEW).unwrap();
         assert!(subject.guard.key_file().unwrap().problem().is_none(), "{name}");
         assert_eq!((label(&subject.guard, OLD), label(&subject.guard, NEW)), (None, Some("current")), "{name}");
         fs::remove_file(subject.path()).unwrap();
-        subject.guard.reload().unwrap_err();
-        assert_eq!(subject.warnings().len(), 3, "{name}");
+        let error = subject.guard.reload().unwrap_err();
+        assert_eq!(subject.other_warnings(), [Warning::Stale(error)], "{name}");
     }
 }
 
@@ -179,7 +196,7 @@ fn keys_of_which_one_begins_the_other_can_both_be_there_and_both_go() {
     subject.write(&format!("{NEW}\n{longer}\n{OLD}\n")).unwrap();
     subject.write(OLD).unwrap();
     assert_eq!((label(&subject.guard, OLD), label(&subject.guard, &longer)), (Some("current"), None));
-    assert_eq!(subject.warnings(), []);
+    assert_eq!(subject.other_warnings(), []);
 }
 
 #[cfg(unix)]
@@ -261,14 +278,13 @@ fn case_45_a_check_sees_one_ring() {
 
 #[test]
 fn keys_are_replaced_by_hand() {
-    let warnings = Arc::new(Mutex::new(Vec::new()));
-    let seen = Arc::clone(&warnings);
+    let (sender, warnings) = mpsc::channel();
     let builder = Guard::builder(Key::new(OLD).unwrap());
-    let guard = builder.on_warning(move |warning| seen.lock().unwrap().push(warning.to_string())).build();
+    let guard = builder.on_warning(move |warning| drop(sender.send(warning.to_string()))).build();
     let clone = guard.clone();
     guard.replace(Key::new(&NEW[..20]).unwrap().labelled("short")).unwrap();
     assert_eq!((label(&clone, OLD), label(&clone, &NEW[..20])), (None, Some("short")));
-    assert!(warnings.lock().unwrap()[0].contains("fewer than 32 characters"));
+    assert!(warnings.recv_timeout(PATIENCE).unwrap().contains("fewer than 32 characters"));
     assert!(guard.key_file().is_none());
     assert_eq!(guard.reload().unwrap_err().problem(), &Problem::NoKeyFile);
 }
@@ -295,7 +311,7 @@ fn the_time_of_the_file_is_that_of_its_last_writing() {
 }
 
 #[test]
-fn who_is_told_keeps_no_check_waiting() {
+fn a_blocked_hook_delays_neither_reload_nor_replace_nor_check() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("metrics_key");
     write_for_this_user(&path, OLD);
@@ -303,23 +319,26 @@ fn who_is_told_keeps_no_check_waiting() {
     let (go_on, may_go_on) = mpsc::channel::<()>();
     let may_go_on = Mutex::new(may_go_on);
     let builder = Guard::builder_from_file(&path).unwrap();
-    let guard = builder.on_warning(move |_| {
-        told.send(()).unwrap();
+    let guard = builder.on_warning(move |warning| {
+        told.send(warning.clone()).unwrap();
         let _ = may_go_on.lock().unwrap().recv();
     });
     let guard = guard.build();
     fs::remove_file(&path).unwrap();
-    thread::scope(|scope| {
-        let reload = scope.spawn(|| guard.reload());
-        is_told.recv_timeout(Duration::from_secs(10)).unwrap();
-        assert_eq!(label(&guard, OLD), Some("current"));
-        assert!(guard.key_file().unwrap().problem().is_some());
-        guard.replace(Key::new(NEW).unwrap()).unwrap();
-        assert_eq!(label(&guard, NEW), Some("current"));
-        assert!(!reload.is_finished());
-        go_on.send(()).unwrap();
-        assert!(reload.join().unwrap().is_err());
-    });
+    let error = guard.reload().unwrap_err();
+    assert_eq!(is_told.recv_timeout(PATIENCE).unwrap(), Warning::Stale(error));
+
+    // The hook is at its first warning.
+    assert_eq!(label(&guard, OLD), Some("current"));
+    assert!(guard.key_file().unwrap().problem().is_some());
+    guard.replace(Key::new(NEW).unwrap()).unwrap();
+    assert_eq!(label(&guard, NEW), Some("current"));
+    write_for_this_user(&path, &format!("{NEW}\n{NEW}\n"));
+    guard.reload().unwrap();
+    assert!(guard.key_file().unwrap().problem().is_none());
+    assert!(is_told.try_recv().is_err());
+    drop(go_on);
+    assert!(matches!(is_told.recv_timeout(PATIENCE).unwrap(), Warning::SameKey(_)));
 }
 
 #[test]
@@ -336,7 +355,7 @@ fn a_guard_that_asks_for_no_key_takes_none() {
 fn new_keys_bring_their_warnings() {
     let subject = Subject::new(OLD);
     subject.write(&format!("{NEW}\n{NEW}\n")).unwrap();
-    let texts: Vec<_> = subject.warnings().iter().map(ToString::to_string).collect();
+    let texts: Vec<_> = subject.other_warnings().iter().map(ToString::to_string).collect();
     assert_eq!(texts.len(), 1, "{texts:?}");
     assert!(texts[0].ends_with("metrics_key, line 2: the same key as an earlier one; it counts once"), "{texts:?}");
 }

@@ -1,11 +1,15 @@
-//! What a guard warns of is told by the guard: to each hook, once.
+//! A guard reports each warning once to each hook, on a thread of its own.
 
 #![allow(clippy::unwrap_used)] // in tests; clippy.toml does not reach their helper functions
 
 use std::{
-    mem,
-    sync::{Arc, Barrier, Mutex, OnceLock},
-    thread,
+    panic,
+    sync::{
+        Arc, Barrier, Mutex, OnceLock,
+        mpsc::{self, Receiver, RecvTimeoutError},
+    },
+    thread::{self, ThreadId},
+    time::{Duration, Instant},
 };
 
 use http::Request;
@@ -19,19 +23,53 @@ const NAME: &str = "prometheus.example";
 const NETWORKS: Place = Place::Argument("GuardBuilder::allow_networks");
 const NAMES: Place = Place::Argument("GuardBuilder::require_client_name");
 
-/// What a hook was told.
-#[derive(Default, Clone)]
-struct Told(Arc<Mutex<Vec<Warning>>>);
+/// No correct run takes as long.
+const PATIENCE: Duration = Duration::from_secs(20);
+
+/// Receives the warnings of a hook. It is disconnected once the guard is gone and its last warning is reported.
+struct Told(Receiver<Warning>);
 
 impl Told {
-    fn hook(&self) -> impl Fn(&Warning) + Send + Sync + 'static {
-        let told = self.clone();
-        move |warning| told.0.lock().unwrap().push(warning.clone())
+    /// Returns what was reported so far.
+    fn take(&self) -> Vec<Warning> {
+        self.0.try_iter().collect()
     }
 
-    fn take(&self) -> Vec<Warning> {
-        mem::take(&mut self.0.lock().unwrap())
+    /// Waits for the next warning.
+    fn next(&self) -> Warning {
+        self.0.recv_timeout(PATIENCE).unwrap()
     }
+
+    /// Returns all that was not taken yet, when the guard is dropped.
+    fn rest(&self) -> Vec<Warning> {
+        let mut rest = Vec::new();
+        loop {
+            match self.0.recv_timeout(PATIENCE) {
+                Ok(warning) => rest.push(warning),
+                Err(RecvTimeoutError::Disconnected) => return rest,
+                Err(RecvTimeoutError::Timeout) => panic!("the telemetry thread does not end after {rest:?}"),
+            }
+        }
+    }
+}
+
+fn hook() -> (impl Fn(&Warning) + Send + Sync + 'static, Told) {
+    let (sender, receiver) = mpsc::channel();
+    (move |warning: &Warning| drop(sender.send(warning.clone())), Told(receiver))
+}
+
+/// A hook that waits at its first warning until the sender is used or dropped.
+fn blocked() -> (impl Fn(&Warning) + Send + Sync + 'static, mpsc::Sender<()>) {
+    let (release, released) = mpsc::channel();
+    let released = Mutex::new(released);
+    let wait = move |_: &Warning| {
+        let _ = released.lock().unwrap().recv();
+    };
+    (wait, release)
+}
+
+fn short_key() -> Key {
+    Key::new(&KEY[..20]).unwrap()
 }
 
 fn builder(key: &str) -> GuardBuilder {
@@ -55,54 +93,60 @@ fn ask(guard: &Guard, peer: Option<Peer>) -> Result<(), Reason> {
 }
 
 #[test]
-fn what_a_guard_puts_up_with_is_told_when_it_is_built() {
-    let [first, second] = [Told::default(), Told::default()];
-    let builder = builder(&KEY[..20]).on_warning(first.hook()).allow_networks(["0.0.0.0/0"]).unwrap();
-    let builder = builder.on_warning(second.hook());
-    assert_eq!(first.take(), [], "before it is built");
+fn build_reports_what_is_accepted_but_should_be_reviewed() {
+    let ((first, first_told), (second, second_told)) = (hook(), hook());
+    let builder = builder(&KEY[..20]).on_warning(first).allow_networks(["0.0.0.0/0"]).unwrap();
+    let builder = builder.on_warning(second);
+    assert_eq!(first_told.take(), [], "before it is built");
     let guard = builder.build();
     assert_eq!(guard.warnings().len(), 2);
     assert_eq!(guard.warnings()[1], Warning::AllAddresses(NETWORKS));
-    assert_eq!((first.take().as_slice(), second.take().as_slice()), (guard.warnings(), guard.warnings()));
+    assert_eq!((first_told.take().as_slice(), second_told.take().as_slice()), (guard.warnings(), guard.warnings()));
 
     let clone = guard.clone();
     ask(&clone, Some(peer("10.1.2.3"))).unwrap_err();
-    assert_eq!((guard.warnings().len(), first.take(), second.take()), (2, vec![], vec![]), "only then");
+    drop(clone);
+    assert_eq!(guard.warnings().len(), 2);
+    drop(guard);
+    assert_eq!((first_told.rest(), second_told.rest()), (vec![], vec![]), "only then");
 }
 
 #[test]
-fn who_is_told_of_a_disabled_guard() {
-    let told = Told::default();
-    let guard = GuardBuilder::disabled().on_warning(told.hook()).build();
+fn a_disabled_guard_warns() {
+    let (tell, told) = hook();
+    let guard = GuardBuilder::disabled().on_warning(tell).build();
     assert_eq!(told.take(), [Warning::Disabled]);
     assert_eq!(ask(&guard, None), Ok(()));
 
     let mut settings = Settings::default();
     settings.set(Setting::Disabled, Place::Field("disabled".into()), "true".into()).unwrap();
     settings.set(Setting::Networks, Place::Field("networks".into()), "10.0.0.0/8".into()).unwrap();
-    let guard = settings.builder().unwrap().on_warning(told.hook()).build();
+    let (tell, told) = hook();
+    let guard = settings.builder().unwrap().on_warning(tell).build();
     assert_eq!(told.take(), [Warning::Disabled]);
-    // It asks for no peer, and misses none.
+    // It needs no client address, and misses none.
     assert_eq!(ask(&guard, None), Ok(()));
-    assert_eq!(told.take(), []);
+    drop(guard);
+    assert_eq!(told.rest(), []);
 }
 
 #[test]
-fn a_guard_without_keys_tells_nothing_of_them() {
-    let told = Told::default();
-    let guard = builder(&KEY[..20]).on_warning(told.hook()).allow_networks(["0.0.0.0/0"]).unwrap();
+fn a_guard_without_keys_warns_of_none() {
+    let (tell, told) = hook();
+    let guard = builder(&KEY[..20]).on_warning(tell).allow_networks(["0.0.0.0/0"]).unwrap();
     let guard = guard.require_client_name([NAME]).unwrap().instead_of_key().unwrap().build();
     assert_eq!(told.take(), [Warning::AllAddresses(NETWORKS)]);
     // The keys are gone, and the hooks are not.
     assert_eq!(ask(&guard, None), Err(Reason::Address));
-    assert_eq!(told.take(), [Warning::NoPeer(NETWORKS)]);
+    drop(guard);
+    assert_eq!(told.rest(), [Warning::NoPeer(NETWORKS)]);
 }
 
 #[test]
-fn a_missing_peer_is_told_once_by_eight_threads() {
+fn eight_threads_report_a_missing_peer_once() {
     for _ in 0..200 {
-        let told = Told::default();
-        let guard = restricted().on_warning(told.hook()).build();
+        let (tell, told) = hook();
+        let guard = restricted().on_warning(tell).build();
         let barrier = Barrier::new(8);
         thread::scope(|scope| {
             for _ in 0..8 {
@@ -115,69 +159,207 @@ fn a_missing_peer_is_told_once_by_eight_threads() {
                 });
             }
         });
-        assert_eq!(told.take(), [Warning::NoPeer(NETWORKS)]);
         assert_eq!(guard.warnings(), [], "those are of when it was built");
+        drop(guard);
+        assert_eq!(told.rest(), [Warning::NoPeer(NETWORKS)]);
     }
 }
 
 #[test]
-fn a_peer_that_is_known_is_not_missed() {
-    let told = Told::default();
-    let guard = restricted().require_client_name([NAME]).unwrap().on_warning(told.hook()).build();
+fn a_known_peer_is_not_missed() {
+    let (tell, told) = hook();
+    let guard = restricted().require_client_name([NAME]).unwrap().on_warning(tell).build();
     assert_eq!(ask(&guard, Some(peer("11.1.2.3"))), Err(Reason::Address));
     assert_eq!(ask(&guard, Some(peer("10.1.2.3"))), Err(Reason::Certificate));
     let other = peer("10.1.2.3").with_names([ClientName::dns("other.example")]);
     assert_eq!(ask(&guard, Some(other)), Err(Reason::Certificate));
-    assert_eq!(told.take(), []);
+    drop(guard);
+    assert_eq!(told.rest(), []);
 }
 
 #[test]
 fn a_peer_is_missed_for_its_names_too() {
     for instead in [false, true] {
-        let told = Told::default();
-        let builder = builder(KEY).require_client_name([NAME]).unwrap().on_warning(told.hook());
+        let (tell, told) = hook();
+        let builder = builder(KEY).require_client_name([NAME]).unwrap().on_warning(tell);
         let guard = if instead { builder.instead_of_key().unwrap() } else { builder }.build();
         for _ in 0..2 {
             assert_eq!(ask(&guard, None), Err(Reason::Certificate));
         }
-        assert_eq!(told.take(), [Warning::NoPeer(NAMES)]);
+        drop(guard);
+        assert_eq!(told.rest(), [Warning::NoPeer(NAMES)]);
     }
-    // A guard that asks for neither misses nothing.
-    let told = Told::default();
-    assert_eq!(ask(&builder(KEY).on_warning(told.hook()).build(), None), Ok(()));
-    assert_eq!(told.take(), []);
+    // A guard that needs neither misses nothing.
+    let (tell, told) = hook();
+    let guard = builder(KEY).on_warning(tell).build();
+    assert_eq!(ask(&guard, None), Ok(()));
+    drop(guard);
+    assert_eq!(told.rest(), []);
+}
+
+/// A payload that panics when it is dropped.
+struct Bomb;
+
+impl Drop for Bomb {
+    fn drop(&mut self) {
+        panic!("a payload");
+    }
 }
 
 #[test]
-fn a_hook_that_panics_is_the_end_of_nothing() {
-    let told = Told::default();
+fn a_panicking_hook_stops_no_warning_and_no_check() {
+    let (tell, told) = hook();
     let builder = builder(&KEY[..20]).allow_networks(["10.0.0.0/8"]).unwrap();
-    let guard = builder.on_warning(|_| panic!("a hook")).on_warning(told.hook()).build();
+    let builder = builder.on_warning(|_| panic!("a hook")).on_warning(|_| panic::panic_any(Bomb));
+    let guard = builder.on_warning(tell).build();
     assert_eq!(told.take(), guard.warnings());
     for _ in 0..2 {
         assert_eq!(ask(&guard, None), Err(Reason::Address));
     }
-    assert_eq!(told.take(), [Warning::NoPeer(NETWORKS)]);
+    drop(guard);
+    assert_eq!(told.rest(), [Warning::NoPeer(NETWORKS)]);
 }
 
 #[test]
-fn a_hook_may_ask_the_guard() {
+fn a_panicking_observer_changes_no_outcome_and_stops_no_other() {
+    let outcomes = Arc::new(Mutex::new(Vec::new()));
+    let seen = Arc::clone(&outcomes);
+    let guard = builder(KEY)
+        .observe(|_| panic!("an observer"))
+        .observe(|_| panic::panic_any(Bomb))
+        .observe(move |check| seen.lock().unwrap().push(check.outcome()))
+        .build();
+    assert_eq!(ask(&guard, None), Ok(()));
+    assert!(guard.check(&Request::get("/metrics").body(()).unwrap()).is_err());
+    assert_eq!(*outcomes.lock().unwrap(), ["allowed", "missing"]);
+}
+
+#[test]
+fn an_observer_runs_on_the_thread_of_its_request_and_delays_no_other() {
+    let (sender, threads) = mpsc::channel::<ThreadId>();
+    let (release, released) = mpsc::channel::<()>();
+    let released = Mutex::new(released);
+    let guard = builder(KEY)
+        .observe(move |check| {
+            sender.send(thread::current().id()).unwrap();
+            if check.result().is_err() {
+                let _ = released.lock().unwrap().recv();
+            }
+        })
+        .build();
+    thread::scope(|scope| {
+        let denied = scope.spawn(|| guard.check(&Request::get("/metrics").body(()).unwrap()).is_err());
+        assert_eq!(threads.recv_timeout(PATIENCE).unwrap(), denied.thread().id());
+        assert_eq!(ask(&guard, None), Ok(()));
+        assert_eq!(threads.recv_timeout(PATIENCE).unwrap(), thread::current().id());
+        assert!(!denied.is_finished());
+        drop(release);
+        assert!(denied.join().unwrap());
+    });
+}
+
+#[test]
+fn a_blocked_hook_delays_neither_build_nor_replace_nor_check_nor_drop() {
+    let start = Instant::now();
+    let (block, release) = blocked();
+    let (tell, told) = hook();
+    let builder = builder(&KEY[..20]).allow_networks(["10.0.0.0/8"]).unwrap();
+    let guard = builder.on_warning(block).on_warning(tell).build();
+    guard.replace(short_key()).unwrap();
+    assert_eq!(ask(&guard, None), Err(Reason::Address));
+    guard.replace(Key::new(KEY).unwrap()).unwrap();
+    assert_eq!(ask(&guard, Some(peer("10.1.2.3"))), Ok(()));
+    assert_eq!(told.take(), [], "the first hook has not returned");
+    drop(guard);
+    // Three times as long as `build` waits.
+    assert!(start.elapsed() < Duration::from_secs(3), "{:?}", start.elapsed());
+    drop(release);
+    let short = Warning::ShortKey(Place::Argument("Key::new"));
+    assert_eq!(told.rest(), [short.clone(), short, Warning::NoPeer(NETWORKS)]);
+}
+
+#[test]
+fn warnings_that_the_queue_has_no_room_for_are_counted() {
+    let (block, release) = blocked();
+    let (tell, told) = hook();
+    let guard = restricted().on_warning(block).on_warning(tell).build();
+    for _ in 0..100 {
+        guard.replace(short_key()).unwrap();
+    }
+    assert_eq!(ask(&guard, Some(peer("11.1.2.3"))), Err(Reason::Address));
+    drop(release);
+    let (mut reported, mut dropped) = (0, 0);
+    while reported + dropped < 100 {
+        match told.next() {
+            Warning::ShortKey(_) => reported += 1,
+            Warning::Dropped(count) => dropped += count,
+            other => panic!("{other:?}"),
+        }
+    }
+    assert!((64..=65).contains(&reported), "{reported} reported, {dropped} dropped");
+    // And then all is reported again.
+    guard.replace(short_key()).unwrap();
+    drop(guard);
+    assert_eq!(told.rest().len(), 1);
+}
+
+#[test]
+fn a_hook_of_one_guard_holds_back_no_warning_of_another() {
+    let (block, _release) = blocked();
+    let first = builder(&KEY[..20]).on_warning(block).build();
+    let (tell, told) = hook();
+    let second = builder(&KEY[..20]).on_warning(tell).build();
+    drop(second);
+    assert_eq!(told.rest().len(), 1);
+    drop(first);
+}
+
+#[test]
+fn a_hook_may_use_the_guard() {
     static GUARD: OnceLock<Guard> = OnceLock::new();
-    let answers = Arc::new(Mutex::new(Vec::new()));
-    let seen = Arc::clone(&answers);
-    // With new keys it hears of another warning, while it is at the first.
+    let (sender, answers) = mpsc::channel();
+    // The new keys cause another warning, while the hook is at the first.
     let hook = move |warning: &Warning| {
         if let Warning::NoPeer(_) = warning {
             let guard = GUARD.get().unwrap();
             let keys = [KEY, &KEY[..20]].map(|key| Key::new(key).unwrap());
             guard.replace(KeyRing::new(keys).unwrap()).unwrap();
-            let answers = (ask(guard, None), ask(guard, Some(peer("10.1.2.3"))));
-            seen.lock().unwrap().push(Some(answers));
+            assert!(guard.reload().is_err());
+            sender.send(Some((ask(guard, None), ask(guard, Some(peer("10.1.2.3")))))).unwrap();
         } else {
-            seen.lock().unwrap().push(None);
+            sender.send(None).unwrap();
         }
     };
     let guard = GUARD.get_or_init(|| restricted().on_warning(hook).build());
     assert_eq!(ask(guard, None), Err(Reason::Address));
-    assert_eq!(*answers.lock().unwrap(), [None, Some((Err(Reason::Address), Ok(())))]);
+    let next = || answers.recv_timeout(PATIENCE).unwrap();
+    assert_eq!([next(), next()], [Some((Err(Reason::Address), Ok(()))), None]);
+}
+
+#[test]
+fn a_hook_may_wait_for_the_guard_that_is_being_built() {
+    static GUARD: OnceLock<Guard> = OnceLock::new();
+    let (sender, answers) = mpsc::channel();
+    let hook = move |_: &Warning| {
+        // It blocks until the guard is there, which waits for the hook, but not for ever.
+        let guard = GUARD.get_or_init(|| unreachable!("the guard is being built"));
+        sender.send(ask(guard, None)).unwrap();
+    };
+    GUARD.get_or_init(|| builder(&KEY[..20]).on_warning(hook).build());
+    assert_eq!(answers.recv_timeout(PATIENCE).unwrap(), Err(Reason::Wrong));
+}
+
+#[test]
+fn a_hook_may_drop_the_last_guard() {
+    let held = Arc::new(Mutex::new(None::<Guard>));
+    let (block, release) = blocked();
+    let (tell, told) = hook();
+    let taken = Arc::clone(&held);
+    let drop_it = move |_: &Warning| drop(taken.lock().unwrap().take());
+    let guard = restricted().on_warning(block).on_warning(drop_it).on_warning(tell).build();
+    assert_eq!(ask(&guard, None), Err(Reason::Address));
+    held.lock().unwrap().replace(guard);
+    drop(release);
+    assert_eq!(told.rest(), [Warning::NoPeer(NETWORKS)]);
+    assert!(held.lock().unwrap().is_none());
 }

@@ -192,6 +192,14 @@ struct Queue {
 }
 
 impl Queue {
+    fn add(&mut self, event: Event<'static>) {
+        match event {
+            Event::KeyFileSeen(file) => self.key_file = Some(file),
+            event if self.events.len() < MAX_WAITING => self.events.push_back(event),
+            _ => self.dropped += 1,
+        }
+    }
+
     fn is_done(&self) -> bool {
         self.events.is_empty() && self.key_file.is_none() && !self.is_reporting
     }
@@ -230,11 +238,7 @@ impl Dispatcher {
             return;
         }
         let mut queue = self.queue();
-        match event {
-            Event::KeyFileSeen(file) => queue.key_file = Some(file),
-            event if queue.events.len() < MAX_WAITING => queue.events.push_back(event),
-            _ => queue.dropped += 1,
-        }
+        queue.add(event);
         if !queue.has_thread && !queue.is_over {
             let dispatcher = Arc::clone(self);
             let thread = thread::Builder::new().name("guard-telemetry".to_owned());
@@ -291,5 +295,36 @@ impl fmt::Debug for Dispatcher {
 impl fmt::Debug for Listeners {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "Listeners({}, {})", self.observers.len(), self.hooks.len())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::iter;
+
+    use super::{Event, MAX_WAITING, Queue, Warning};
+    use crate::Guard;
+
+    #[test]
+    fn a_full_queue_counts_what_it_drops_and_keeps_the_last_look_at_the_key_file() {
+        let file = tempfile::NamedTempFile::new().unwrap();
+        std::fs::write(&file, "9c2f1e7ab5d84036f1c0a7e3b6925d48").unwrap();
+        let guard = Guard::builder_from_file(&file).unwrap().build();
+        let mut queue = Queue::default();
+        let mut looks = Vec::new();
+        for _ in 0..MAX_WAITING + 3 {
+            guard.reload().unwrap();
+            looks.extend(guard.key_file());
+            queue.add(Event::KeyFileSeen(looks[looks.len() - 1].clone()));
+            queue.add(Event::Warning(Warning::Disabled));
+        }
+        let events: Vec<_> = iter::from_fn(|| queue.take()).collect();
+        assert!(matches!(events[0], Event::Warning(Warning::Dropped(3))), "{events:?}");
+        let is_kept = |event: &Event<'_>| matches!(event, Event::Warning(Warning::Disabled));
+        assert!(events[1..=MAX_WAITING].iter().all(is_kept), "{events:?}");
+        assert!(
+            matches!(&events[MAX_WAITING + 1..], [Event::KeyFileSeen(last)] if looks.last() == Some(last)),
+            "{events:?}"
+        );
     }
 }
