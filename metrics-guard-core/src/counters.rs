@@ -96,7 +96,7 @@ fn counter(key: &Key) -> Counter {
 
 pub(crate) fn key_file(file: &KeyFile) {
     let set = |name: &'static str, value: f64| {
-        let key = Key::from_parts(name, vec![Label::new("file", file.path().display().to_string())]);
+        let key = Key::from_parts(name, vec![Label::new("file", file.label().to_owned())]);
         with_recorder(|recorder| recorder.register_gauge(&key, &METADATA).set(value));
     };
     let set_time = |name, time: SystemTime| {

@@ -29,7 +29,7 @@ use std::{
 use crate::{
     certificate::ClientName,
     denied::{Denied, Reason},
-    error::{Warning, shown},
+    error::Warning,
     reload::KeyFile,
     request::Peer,
 };
@@ -115,11 +115,11 @@ pub(crate) fn warning(warning: &Warning) -> bool {
 }
 
 pub(crate) fn mended(file: &KeyFile) {
-    tracing::info!(target: "metrics_guard", file = shown(file.path()), "the key file can be used again");
+    tracing::info!(target: "metrics_guard", file = file.label(), "the key file can be used again");
 }
 
 pub(crate) fn new_keys(file: &KeyFile) {
-    tracing::info!(target: "metrics_guard", file = shown(file.path()), "the key file has changed; its keys are in force");
+    tracing::info!(target: "metrics_guard", file = file.label(), "the key file has changed; its keys are in force");
 }
 
 #[cfg(test)]

@@ -33,17 +33,19 @@ mod events;
 mod guard;
 #[cfg(any(doc, doctest, test))]
 pub mod guide;
+mod header_names;
 mod hooks;
 mod in_force;
 mod key;
 mod key_file;
 mod labels;
+mod names;
 mod network;
 mod observe;
 mod query;
 mod reload;
 mod request;
-#[allow(dead_code)] // until the settings use it
+mod setting;
 mod shown;
 mod slots;
 
@@ -51,7 +53,7 @@ mod slots;
 pub use answer::Answer;
 pub use authorized::Authorized;
 pub use certificate::ClientName;
-pub use config::{Setting, Settings};
+pub use config::Settings;
 pub use denied::{Denied, Reason};
 pub use error::{ConfigError, Place, Problem, Warning};
 pub use guard::{Guard, GuardBuilder};
@@ -61,6 +63,16 @@ pub use metrics_guard_macros::guard_metrics_request as guard_metrics;
 pub use observe::Check;
 pub use reload::KeyFile;
 pub use request::{Peer, RequestHead};
+pub use setting::Setting;
+pub use shown::ShownPath;
+
+/// What an adapter needs that reads settings from the configuration of its framework.
+pub mod adapter {
+    pub use crate::{
+        setting::{Meaning, NearName},
+        shown::{shown, shown_name},
+    };
+}
 
 /// What the attribute's expansion names and nobody else should.
 #[cfg(feature = "macros")]
