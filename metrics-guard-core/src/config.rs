@@ -104,7 +104,7 @@ impl Settings {
         }
         match setting {
             Setting::Key => put(&mut self.key, place, Zeroizing::new(value.into_encoded_bytes())),
-            Setting::KeyFile => self.set_key_file(place, value, Path::new("")),
+            Setting::KeyFile => self.set_key_file(place, &value, Path::new("")),
             Setting::Header => put(&mut self.header, place, value),
             Setting::Query => put(&mut self.query, place, value),
             Setting::Networks => put(&mut self.networks, place, value),
@@ -119,11 +119,11 @@ impl Settings {
     /// # Errors
     ///
     /// As for [`set`](Settings::set).
-    pub fn set_key_file(&mut self, place: Place, written: OsString, folder: &Path) -> Result<(), ConfigError> {
-        if self.is_empty(Setting::KeyFile, &place, &written) {
+    pub fn set_key_file(&mut self, place: Place, written: &OsStr, folder: &Path) -> Result<(), ConfigError> {
+        if self.is_empty(Setting::KeyFile, &place, written) {
             return Ok(());
         }
-        let path = ShownPath::new(&written, folder.join(&written), place.to_string());
+        let path = ShownPath::new(written, folder.join(written), place.to_string());
         put(&mut self.key_file, place, path)
     }
 
@@ -181,7 +181,7 @@ impl Settings {
             }
             (Some(key), None) if is_path(&key.value) => Err(ConfigError::new(key.place.clone(), Problem::PathAsKey)),
             (Some(key), None) => Ok(Guard::builder(Key::found_at(key.place.clone(), &key.value)?)),
-            (None, Some(file)) => GuardBuilder::of_file(file.value.clone()),
+            (None, Some(file)) => GuardBuilder::of_file(&file.value),
             (None, None) => Err(ConfigError::new(Place::Variable(Setting::Key.variable().into()), Problem::NoKey)),
         }
     }

@@ -116,7 +116,7 @@ impl Guard {
     /// If the file cannot be read, or is no key file: see [`Problem`]. There is no guard then.
     pub fn builder_from_file(path: impl AsRef<Path>) -> Result<GuardBuilder, ConfigError> {
         let path = path.as_ref();
-        GuardBuilder::of_file(ShownPath::new(path.as_os_str(), path.to_owned(), "Guard::builder_from_file"))
+        GuardBuilder::of_file(&ShownPath::new(path.as_os_str(), path.to_owned(), "Guard::builder_from_file"))
     }
 
     /// A guard as the environment describes it.
@@ -488,8 +488,8 @@ impl GuardBuilder {
         guard
     }
 
-    pub(crate) fn of_file(path: ShownPath) -> Result<GuardBuilder, ConfigError> {
-        let mut content = key_file::read(&path)?;
+    pub(crate) fn of_file(path: &ShownPath) -> Result<GuardBuilder, ConfigError> {
+        let mut content = key_file::read(path)?;
         let warnings = content.ring.take_warnings();
         // The program may change its working directory.
         Ok(GuardBuilder::with(Keys::of_file(path.absolute(), content), warnings))

@@ -53,26 +53,21 @@ pub(crate) fn is_service_link(name: &str, value: &str) -> bool {
         let port = address.parse::<SocketAddr>().ok()?.port().to_string();
         Some((PROTOCOLS.into_iter().find(|protocol| scheme == protocol.to_ascii_lowercase())?, port))
     };
-    if let [.., "SERVICE", "HOST"] = words[..] {
-        return is_address(value);
+    match words[..] {
+        [.., "SERVICE", "HOST"] => is_address(value),
+        [.., "PORT", number, protocol, "ADDR"] if PROTOCOLS.contains(&protocol) => {
+            is_number(number) && is_address(value)
+        }
+        [.., "PORT", number, protocol, "PORT"] if PROTOCOLS.contains(&protocol) => is_number(number) && value == number,
+        [.., "PORT", number, protocol, "PROTO"] if PROTOCOLS.contains(&protocol) => {
+            is_number(number) && value == protocol.to_ascii_lowercase()
+        }
+        [.., "PORT", number, protocol] if PROTOCOLS.contains(&protocol) => url() == Some((protocol, number.to_owned())),
+        _ => {
+            let has_service_port = words.windows(2).any(|pair| pair == ["SERVICE", "PORT"]);
+            has_service_port && is_number(value) || words.last() == Some(&"PORT") && url().is_some()
+        }
     }
-    if let [.., "PORT", number, protocol, end @ ("ADDR" | "PORT" | "PROTO")] = words[..]
-        && PROTOCOLS.contains(&protocol)
-    {
-        return is_number(number)
-            && match end {
-                "ADDR" => is_address(value),
-                "PORT" => value == number,
-                _ => value == protocol.to_ascii_lowercase(),
-            };
-    }
-    if let [.., "PORT", number, protocol] = words[..]
-        && PROTOCOLS.contains(&protocol)
-    {
-        return url() == Some((protocol, number.to_owned()));
-    }
-    let is_named_port = words.windows(2).any(|pair| pair == ["SERVICE", "PORT"]);
-    is_named_port && is_number(value) || words.last() == Some(&"PORT") && url().is_some()
 }
 
 const PROTOCOLS: [&str; 3] = ["TCP", "UDP", "SCTP"];

@@ -132,9 +132,10 @@ impl NearName {
         if !name_letters.bytes().all(|byte| byte.is_ascii_alphabetic()) {
             return None;
         }
+        // Two errors in a shorter prefix make another word: METRICS_BOARD is not METRICS_GUARD.
         let is_close = |field: &str| {
             let known = format!("{prefix}{field}");
-            is_near(name_letters.as_bytes(), known.as_bytes(), if prefix.len() < 16 { 1 } else { 2 })
+            is_near(name_letters.as_bytes(), known.as_bytes(), if prefix.len() < 19 { 1 } else { 2 })
         };
         let setting = || Setting::ALL.iter().copied().find(|setting| is_close(&bare(setting.field())));
         let meaning = if is_close("") { Meaning::Table } else { Meaning::Setting(setting()?) };

@@ -7,7 +7,8 @@ use std::{
     borrow::Cow,
     ffi::OsStr,
     fmt,
-    path::{Path, PathBuf},
+    path::{self, Path, PathBuf},
+    sync::Arc,
 };
 
 /// A path segment or a name of at most this length is no key: the shortest key has 16 bytes.
@@ -40,8 +41,12 @@ pub fn shown_name(name: &str) -> &str {
 }
 
 /// The path of a key file. `Display` and `Debug` show its [`label`](ShownPath::label), after the setting if that has gaps.
+// Shared, so that errors and warnings stay small.
 #[derive(Clone, PartialEq, Eq, Hash)]
-pub struct ShownPath {
+pub struct ShownPath(Arc<Parts>);
+
+#[derive(PartialEq, Eq, Hash)]
+struct Parts {
     path: PathBuf,
     shown: Option<String>,
     setting: Cow<'static, str>,
@@ -50,33 +55,34 @@ pub struct ShownPath {
 impl ShownPath {
     /// `path` is what `written` means, and `setting` is the place that holds `written`.
     pub(crate) fn new(written: &OsStr, path: PathBuf, setting: impl Into<Cow<'static, str>>) -> ShownPath {
-        ShownPath { path, shown: shown(&written.to_string_lossy()), setting: setting.into() }
+        ShownPath(Arc::new(Parts { path, shown: shown(&written.to_string_lossy()), setting: setting.into() }))
     }
 
-    pub(crate) fn absolute(self) -> ShownPath {
-        let path = std::path::absolute(&self.path).unwrap_or(self.path);
-        ShownPath { path, ..self }
+    pub(crate) fn absolute(&self) -> ShownPath {
+        let Parts { path, shown, setting } = &*self.0;
+        let path = path::absolute(path).unwrap_or_else(|_| path.clone());
+        ShownPath(Arc::new(Parts { path, shown: shown.clone(), setting: setting.clone() }))
     }
 
     /// Returns the path itself. If an operator put a key in the place of the path, it holds that key: do not log it.
     #[must_use]
     pub fn path(&self) -> &Path {
-        &self.path
+        &self.0.path
     }
 
     /// Returns the path as the operator wrote it, with `…` for each segment that could be a key. For a value without `/`,
     /// which could be a key as a whole, it returns the name of the setting instead.
     #[must_use]
     pub fn label(&self) -> &str {
-        self.shown.as_deref().unwrap_or(&self.setting)
+        self.0.shown.as_deref().unwrap_or(&self.0.setting)
     }
 }
 
 impl fmt::Display for ShownPath {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         // A path with gaps may not be enough to find the setting by.
-        if self.shown.as_ref().is_some_and(|shown| shown.contains('…')) {
-            write!(f, "{}, ", self.setting)?;
+        if self.0.shown.as_ref().is_some_and(|shown| shown.contains('…')) {
+            write!(f, "{}, ", self.0.setting)?;
         }
         f.write_str(self.label())
     }
