@@ -133,6 +133,9 @@ impl Guard {
     ///
     /// Prefer the file: a process's environment can be read by its user, and is inherited by its children.
     ///
+    /// A misspelled variable is an error: each other name with that prefix, and names close to these. See
+    /// [`Settings::from_env`].
+    ///
     /// # Errors
     ///
     /// Without a usable key, and for every setting that cannot be used as it is: see [`Problem`]. A service that gets

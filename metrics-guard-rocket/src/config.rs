@@ -116,9 +116,14 @@ fn near(name: &str, value: &str) -> Option<NearName> {
 /// Rejects names that mean a setting or the table but are not read, in all profiles: also in those that are not selected
 /// today.
 fn check_names(figment: &Figment) -> Result<(), ConfigError> {
-    // Without the parser's error, because that shows the line, and the line can hold the key.
-    let unparsable = |_| ConfigError::new(Place::Field("Rocket's configuration".into()), Problem::Unparsable);
-    let profiles = figment.data().map_err(unparsable)?;
+    let profiles = figment.data().map_err(|error| {
+        // Without the parser's message, because that shows the line, and the line can hold the key.
+        let place = match position(&error.to_string()) {
+            Some((line, column)) => format!("Rocket's configuration, line {line}, column {column}").into(),
+            None => "Rocket's configuration".into(),
+        };
+        ConfigError::new(Place::Field(place), Problem::Unparsable)
+    })?;
     for (profile, values) in &profiles {
         check_profile(figment, profile, values)?;
         for (name, value) in values {
@@ -147,6 +152,13 @@ fn check_names(figment: &Figment) -> Result<(), ConfigError> {
         }
     }
     Ok(())
+}
+
+/// The line and the column in a parser's message.
+fn position(message: &str) -> Option<(u32, u32)> {
+    let (line, rest) = message.split_once(" at line ")?.1.split_once(", column ")?;
+    let column = rest.split(|letter: char| !letter.is_ascii_digit()).next()?;
+    Some((line.parse().ok()?, column.parse().ok()?))
 }
 
 /// Rejects a profile by the name of the table, or the table in a profile whose name is mistyped.
