@@ -99,13 +99,13 @@ impl Instruments {
     pub(crate) fn scrape(&self) -> prometheus::Result<String> {
         self.scrapes.inc();
         if let Some(file) = self.guard.get().and_then(Guard::key_file) {
-            let path = file.path().display().to_string();
+            let path = file.label();
             let seconds = |time: SystemTime| time.duration_since(UNIX_EPOCH).unwrap_or_default().as_secs_f64();
             let is_stale = f64::from(u8::from(file.problem().is_some()));
-            self.key_file_stale.with_label_values(&[&path]).set(is_stale);
-            self.key_file_checked.with_label_values(&[&path]).set(seconds(file.checked()));
+            self.key_file_stale.with_label_values(&[path]).set(is_stale);
+            self.key_file_checked.with_label_values(&[path]).set(seconds(file.checked()));
             if let Some(modified) = file.modified() {
-                self.key_file_modified.with_label_values(&[&path]).set(seconds(modified));
+                self.key_file_modified.with_label_values(&[path]).set(seconds(modified));
             }
         }
         TextEncoder::new().encode_to_string(&self.registry.gather())

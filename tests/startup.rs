@@ -4,6 +4,7 @@
 
 use std::{fs, path::PathBuf, sync::LazyLock};
 
+use metrics_guard_core::adapter::shown;
 use metrics_guard_tests::{
     KEY, WRONG,
     guarded::Guarded,
@@ -62,9 +63,15 @@ fn the_environment_configures_the_guard() {
 fn a_bad_configuration_does_not_start() {
     let folder = tempfile::tempdir().unwrap();
     let missing = folder.path().join("no_such_key").display().to_string();
+    let (table, wrong_key) = (format!("{{key=\"{WRONG}\"}}"), format!("./{KEY}"));
     let with_space = format!("{} {}", &KEY[..16], &KEY[16..]);
     let of_all = [
-        (&[("METRICS_VERIFICATION_KEY", "")][..], "METRICS_VERIFICATION_KEY: the key is blank"),
+        (&[("METRICS_VERIFICATION_KEY", "")][..], "METRICS_VERIFICATION_KEY: is empty; unset it"),
+        (&[("METRICS_VERIFICATION_KEY", " ")], "METRICS_VERIFICATION_KEY: the key is blank"),
+        (
+            &[("METRICS_VERIFICATION_KEY", KEY), ("METRICS_VERIFICATION_KEY_FILE", "")],
+            "METRICS_VERIFICATION_KEY_FILE: is empty; unset it",
+        ),
         (&[("METRICS_VERIFICATION_KEY", "short")], "METRICS_VERIFICATION_KEY: the key has fewer than 16 characters"),
         (
             &[("METRICS_VERIFICATION_KEY", "some-super-secret-key")],
@@ -72,14 +79,19 @@ fn a_bad_configuration_does_not_start() {
         ),
         (&[("METRICS_VERIFICATION_KEY", &with_space)], "METRICS_VERIFICATION_KEY: the key has a space"),
         (&[("METRICS_VERIFICATION_KEY_FILE", &missing)], "no_such_key: there is no such file"),
+        (
+            &[("METRICS_VERIFICATION_KEY_FILE", "/run/no-such-volume/key")],
+            "/run/no-such-volume/key: there is no such file",
+        ),
         (&[("METRICS_VERIFICATION_KEY_FILE", KEY)], "METRICS_VERIFICATION_KEY_FILE: there is no such file"),
+        (&[("METRICS_VERIFICATION_KEY_FILE", &wrong_key)], "METRICS_VERIFICATION_KEY_FILE, ./…: there is no such file"),
         (
             &[("METRICS_VERIFICATION_KEY", KEY), ("METRICS_VERIFICATION_HEADER", "X Key")],
             "METRICS_VERIFICATION_HEADER: not the name",
         ),
         (
             &[("METRICS_VERIFICATION_KEY", KEY), ("METRICS_VERIFICATION_QUERY", "")],
-            "METRICS_VERIFICATION_QUERY: not a parameter",
+            "METRICS_VERIFICATION_QUERY: is empty; unset it",
         ),
         (
             &[("METRICS_VERIFICATION_KEY", KEY), ("METRICS_VERIFICATION_NETWORKS", "10.0.0.0/8, 10.0.0.1/8")],
@@ -87,15 +99,26 @@ fn a_bad_configuration_does_not_start() {
         ),
         (
             &[("METRICS_VERIFICATION_KEY", KEY), ("METRICS_VERIFICATION_CLIENT_NAMES", "")],
-            "METRICS_VERIFICATION_CLIENT_NAMES: no client name is listed",
+            "METRICS_VERIFICATION_CLIENT_NAMES: is empty; unset it",
         ),
         (
             &[("METRICS_VERIFICATION_KEY", KEY), ("METRICS_VERIFICATION_NETWORK", "10.0.0.0/8")],
-            "METRICS_VERIFICATION_NETWORK: is not known here",
+            "METRICS_VERIFICATION_NETWORK: is not known here; remove it, or correct its name: METRICS_VERIFICATION_NETWORKS",
+        ),
+        (
+            &[("METRICS_VERIFICATION_KEY", KEY), ("metrics_verification_networks", "10.0.0.0/8")],
+            "metrics_verification_networks: is not known here; remove it, or correct its name: METRICS_VERIFICATION_NETWORKS",
+        ),
+        (
+            &[("METRICS_VERIFICATION_KEY", KEY), ("METRICS_VERIFICATION_NETWORKS", "0.0.0.0")],
+            "METRICS_VERIFICATION_NETWORKS: entry 1 is an address that no client has",
+        ),
+        (
+            &[("METRICS_VERIFICATION_KEY", KEY), ("METRICS_VERIFICATION_HEADER", "Connection")],
+            "METRICS_VERIFICATION_HEADER: this header has another use",
         ),
         (&[("METRICS_VERIFICATION_DISABLED", "yes")], "METRICS_VERIFICATION_DISABLED: must be `true` or `false`"),
     ];
-    let table = format!("{{key=\"{WRONG}\"}}");
     let of_rocket = [
         (
             &[("METRICS_VERIFICATION_KEY", KEY), ("ROCKET_METRICS_GUARD", &table)][..],
@@ -104,6 +127,10 @@ fn a_bad_configuration_does_not_start() {
         (
             &[("ROCKET_METRICS_GUARD", "{key=1234567890123456789}")],
             "`metrics_guard.key` in `ROCKET_` environment variable(s): must be a string",
+        ),
+        (
+            &[("METRICS_VERIFICATION_KEY", KEY), ("ROCKET_METRICS_GUARD_NETWORKS", "10.0.0.0/8")],
+            "ROCKET_METRICS_GUARD_NETWORKS: is not known here; remove it, or correct its name: METRICS_VERIFICATION_NETWORKS",
         ),
     ];
     let of_all = of_all.iter().flat_map(|case| Server::ALL.map(|server| (server, case)));
@@ -161,7 +188,9 @@ fn a_key_file_that_breaks_is_said_once_and_one_that_is_mended_counts() {
         let line = running.process.wait_for(said).unwrap();
         assert!(line.contains("warning: metrics-guard: ") && line.contains("metrics_key: the key is blank"), "{line}");
 
-        let series = |name: &str| format!(r#"metrics_guard_key_file_{name}{{file="{}"}}"#, path.display());
+        let series = |name: &str| {
+            format!(r#"metrics_guard_key_file_{name}{{file="{}"}}"#, shown(path.to_str().unwrap()).unwrap())
+        };
         let (stale, checked) = (series("stale"), series("checked_timestamp_seconds"));
         let mut guarded = Guarded::new(server, running, None);
         let first = guarded.sample(KEY, &checked).unwrap();
@@ -189,10 +218,11 @@ fn a_weak_configuration_starts_with_a_warning() {
         fs::set_permissions(&path, fs::Permissions::from_mode(0o644)).unwrap();
     }
     let path = path.display().to_string();
+    let shown = shown(&path).unwrap();
     for server in Server::ALL {
         let output = status(server, &[("METRICS_VERIFICATION_KEY_FILE", &path)], &[]).1;
-        assert!(output.contains(&format!("{path}, line 1: the key has fewer than 32 characters")), "{output}");
+        assert!(output.contains(&format!("{shown}, line 1: the key has fewer than 32 characters")), "{output}");
         #[cfg(unix)]
-        assert!(output.contains(&format!("{path}: every user of this machine can read the key file")), "{output}");
+        assert!(output.contains(&format!("{shown}: every user of this machine can read the key file")), "{output}");
     }
 }

@@ -11,7 +11,7 @@ use std::{
 
 use http::Request;
 use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusHandle};
-use metrics_guard_core::{ClientName, Guard, Key, Peer, Reason};
+use metrics_guard_core::{ClientName, Guard, Key, Peer, Reason, adapter::shown};
 use metrics_guard_tests::{KEY, WRONG, wait::until};
 
 /// No correct run takes as long.
@@ -267,6 +267,7 @@ fn what_becomes_of_the_key_file_is_an_event() {
     assert_eq!(log.matches("its keys are in force").count(), 1, "{log}");
     assert_eq!(log.matches("the key file can be used again").count(), 1, "{log}");
     assert_eq!(log.matches("the key file is unusable").count(), 1, "{log}");
+    assert!(log.contains(&shown(path.to_str().unwrap()).unwrap()), "{log}");
 }
 
 #[test]

@@ -24,7 +24,7 @@
 use std::{
     ffi::{OsStr, OsString},
     fmt,
-    path::{Component, Path, PathBuf},
+    path::Path,
 };
 
 use zeroize::Zeroizing;
@@ -33,92 +33,16 @@ use crate::{
     error::{ConfigError, Place, Problem},
     guard::{Guard, GuardBuilder},
     key::Key,
-    slots::MIN_LEN,
+    setting::{Meaning, NearName, Setting},
+    shown::ShownPath,
 };
-
-/// How the variables begin, and no other may.
-const PREFIX: &str = "METRICS_VERIFICATION_";
-
-/// What can be set from outside the program.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-#[non_exhaustive]
-pub enum Setting {
-    /// The one accepted key.
-    Key,
-    /// The path of a file with the accepted keys, one a line. Blank lines do not count. The guard follows it.
-    KeyFile,
-    /// The name of the field that presents a key, instead of `X-Metrics-Key`.
-    Header,
-    /// The name of the query parameter that may present a key.
-    Query,
-    /// The networks that may ask, with commas between them. Not set: all may.
-    Networks,
-    /// The names of which a client certificate must have one, with commas between them. Not set: no certificate is asked
-    /// for.
-    ClientNames,
-    /// `true`: everyone passes. `false`: as if not set.
-    Disabled,
-}
-
-impl Setting {
-    /// All settings.
-    pub const ALL: &'static [Setting] = &[
-        Setting::Key,
-        Setting::KeyFile,
-        Setting::Header,
-        Setting::Query,
-        Setting::Networks,
-        Setting::ClientNames,
-        Setting::Disabled,
-    ];
-
-    /// The environment variable that sets it.
-    #[must_use]
-    pub const fn variable(self) -> &'static str {
-        match self {
-            Setting::Key => "METRICS_VERIFICATION_KEY",
-            Setting::KeyFile => "METRICS_VERIFICATION_KEY_FILE",
-            Setting::Header => "METRICS_VERIFICATION_HEADER",
-            Setting::Query => "METRICS_VERIFICATION_QUERY",
-            Setting::Networks => "METRICS_VERIFICATION_NETWORKS",
-            Setting::ClientNames => "METRICS_VERIFICATION_CLIENT_NAMES",
-            Setting::Disabled => "METRICS_VERIFICATION_DISABLED",
-        }
-    }
-
-    /// The name that it has in a configuration file.
-    #[must_use]
-    pub const fn field(self) -> &'static str {
-        match self {
-            Setting::Key => "key",
-            Setting::KeyFile => "key_file",
-            Setting::Header => "header",
-            Setting::Query => "query",
-            Setting::Networks => "networks",
-            Setting::ClientNames => "client_names",
-            Setting::Disabled => "disabled",
-        }
-    }
-
-    /// The setting that this environment variable sets.
-    #[must_use]
-    pub fn by_variable(name: &str) -> Option<Setting> {
-        Setting::ALL.iter().copied().find(|setting| setting.variable() == name)
-    }
-
-    /// The setting that has this name in a configuration file.
-    #[must_use]
-    pub fn by_field(name: &str) -> Option<Setting> {
-        Setting::ALL.iter().copied().find(|setting| setting.field() == name)
-    }
-}
 
 /// Settings on their way to a [`Guard`]: each remembers where it was found, so that an error can say so. `Debug` shows
 /// that place alone.
 #[derive(Debug, Default)]
 pub struct Settings {
     key: Option<Found<Zeroizing<Vec<u8>>>>,
-    key_file: Option<Found<PathBuf>>,
+    key_file: Option<Found<ShownPath>>,
     header: Option<Found<OsString>>,
     query: Option<Found<OsString>>,
     networks: Option<Found<OsString>>,
@@ -141,8 +65,12 @@ impl<T> fmt::Debug for Found<T> {
 }
 
 impl Settings {
-    /// The settings that the environment holds, by the names in [`Setting::variable`]. Another name that begins like those
-    /// is an error of the guard: a layer must not be missing because its name was mistyped.
+    /// The settings that the environment holds, by the names in [`Setting::variable`].
+    ///
+    /// Each other name that begins with `METRICS_VERIFICATION_` is an error of the guard, so that no layer is missing because
+    /// its name was mistyped. A name that is close to a setting's, such as `METRIC_VERIFICATION_KEY`,
+    /// `metrics_verification_key` or `METRICS_GUARD_KEY`, is an error too. Variables that Kubernetes makes for a Service,
+    /// such as `METRICS_VERIFICATION_SERVICE_HOST`, do not count.
     #[must_use]
     pub fn from_env() -> Settings {
         let mut settings = Settings::default();
@@ -153,13 +81,10 @@ impl Settings {
             if cfg!(windows) {
                 name.make_ascii_uppercase();
             }
-            if !name.starts_with(PREFIX) {
-                continue;
-            }
             let set = match Setting::by_variable(&name) {
                 // An environment can hold a name twice.
                 Some(setting) => settings.set(setting, Place::Variable(setting.variable().into()), value),
-                None => Err(ConfigError::new(Place::Variable(shown(name).into()), Problem::UnknownField)),
+                None => misspelled(&name, &value.to_string_lossy()).map_or(Ok(()), Err),
             };
             if let Err(error) = set {
                 settings.error.get_or_insert(error);
@@ -168,36 +93,48 @@ impl Settings {
         settings
     }
 
-    /// Adds a setting found at `place`.
+    /// Adds a setting found at `place`. An empty value is an error of the guard.
     ///
     /// # Errors
     ///
     /// [`Problem::GivenTwice`] if it is there already: neither place has precedence over the other.
     pub fn set(&mut self, setting: Setting, place: Place, value: OsString) -> Result<(), ConfigError> {
-        match self.put(setting, place.clone(), value) {
-            Some(other) => Err(ConfigError::new(place, Problem::GivenTwice(other))),
-            None => Ok(()),
+        if self.is_empty(setting, &place, &value) {
+            return Ok(());
+        }
+        match setting {
+            Setting::Key => put(&mut self.key, place, Zeroizing::new(value.into_encoded_bytes())),
+            Setting::KeyFile => self.set_key_file(place, &value, Path::new("")),
+            Setting::Header => put(&mut self.header, place, value),
+            Setting::Query => put(&mut self.query, place, value),
+            Setting::Networks => put(&mut self.networks, place, value),
+            Setting::ClientNames => put(&mut self.client_names, place, value),
+            Setting::Disabled => put(&mut self.disabled, place, value),
         }
     }
 
-    /// Replaces a setting, and tells where the former value was found.
-    fn put(&mut self, setting: Setting, place: Place, value: OsString) -> Option<Place> {
-        let slot = match setting {
-            Setting::Key => {
-                let value = Zeroizing::new(value.into_encoded_bytes());
-                return self.key.replace(Found { place, value }).map(|former| former.place);
-            }
-            Setting::KeyFile => {
-                let value = PathBuf::from(value);
-                return self.key_file.replace(Found { place, value }).map(|former| former.place);
-            }
-            Setting::Header => &mut self.header,
-            Setting::Query => &mut self.query,
-            Setting::Networks => &mut self.networks,
-            Setting::ClientNames => &mut self.client_names,
-            Setting::Disabled => &mut self.disabled,
-        };
-        slot.replace(Found { place, value }).map(|former| former.place)
+    /// Adds [`Setting::KeyFile`] found at `place`, a path that begins at `folder` if it is relative. Messages show the path
+    /// as it was written, and hide what could be a key: see [`ShownPath`].
+    ///
+    /// # Errors
+    ///
+    /// As for [`set`](Settings::set).
+    pub fn set_key_file(&mut self, place: Place, written: &OsStr, folder: &Path) -> Result<(), ConfigError> {
+        if self.is_empty(Setting::KeyFile, &place, written) {
+            return Ok(());
+        }
+        let path = ShownPath::new(written, folder.join(written), place.to_string());
+        put(&mut self.key_file, place, path)
+    }
+
+    /// Notes an empty value as the error. It comes before all others, because what it sets beside another place is nothing.
+    fn is_empty(&mut self, setting: Setting, place: &Place, value: &OsStr) -> bool {
+        // A key of white space has a message of its own.
+        let is_empty = value.is_empty() || setting != Setting::Key && value.to_string_lossy().trim().is_empty();
+        if is_empty {
+            self.error.get_or_insert(ConfigError::new(place.clone(), Problem::Empty));
+        }
+        is_empty
     }
 
     /// The guard that the settings describe.
@@ -244,10 +181,7 @@ impl Settings {
             }
             (Some(key), None) if is_path(&key.value) => Err(ConfigError::new(key.place.clone(), Problem::PathAsKey)),
             (Some(key), None) => Ok(Guard::builder(Key::found_at(key.place.clone(), &key.value)?)),
-            (None, Some(Found { place, value: path })) => Guard::builder_from_file(path).map_err(|error| {
-                // Whoever sets the path to the key itself must not find it in the log.
-                if is_plainly_a_path(path) { error } else { ConfigError::new(place.clone(), error.problem().clone()) }
-            }),
+            (None, Some(file)) => GuardBuilder::of_file(&file.value),
             (None, None) => Err(ConfigError::new(Place::Variable(Setting::Key.variable().into()), Problem::NoKey)),
         }
     }
@@ -262,11 +196,30 @@ impl Settings {
     }
 }
 
-/// The name of a variable that is not known, or its beginning: `METRICS_VERIFICATION_KEY:` and the key, with a colon where
-/// a `=` should be, is a name too if there is another `=` in the key.
-fn shown(name: String) -> String {
-    let is_plain = |word: &str| word.len() < MIN_LEN && word.bytes().all(|byte| byte.is_ascii_alphanumeric());
-    if name.split('_').all(is_plain) { name } else { format!("{PREFIX}..") }
+/// Keeps a setting, unless another place has set it.
+fn put<T>(slot: &mut Option<Found<T>>, place: Place, value: T) -> Result<(), ConfigError> {
+    match slot {
+        Some(former) => Err(ConfigError::new(place, Problem::GivenTwice(former.place.clone()))),
+        None => {
+            *slot = Some(Found { place, value });
+            Ok(())
+        }
+    }
+}
+
+/// The error of a variable that is none of the settings', if its name begins like theirs or is close to one.
+fn misspelled(name: &str, value: &str) -> Option<ConfigError> {
+    let ours = NearName::of(name, value, "metrics_verification");
+    let (shown, problem) = match ours.or_else(|| NearName::of(name, value, "metrics_guard")) {
+        Some(NearName { shown, meaning: Meaning::Setting(setting) }) => {
+            (shown, Problem::Misspelled(setting.variable().into()))
+        }
+        Some(NearName { shown, meaning: Meaning::Unknown }) if shown.starts_with("METRICS_VERIFICATION_") => {
+            (shown, Problem::UnknownField)
+        }
+        _ => return None,
+    };
+    Some(ConfigError::new(Place::Variable(shown.into()), problem))
 }
 
 /// The entries of a list with commas. A blank list has none; what is not text becomes an entry that nothing accepts.
@@ -278,11 +231,4 @@ fn entries(list: &OsStr) -> Vec<String> {
 /// Whether a key is rather the path of a file that holds it.
 fn is_path(key: &[u8]) -> bool {
     std::str::from_utf8(key).is_ok_and(|key| Path::new(key).has_root() && Path::new(key).is_file())
-}
-
-/// Whether a path can be shown without fear that it is a key: it is there, or the folder is that it would be in. The
-/// root and `.` are in every path, and prove nothing.
-fn is_plainly_a_path(path: &Path) -> bool {
-    let is_named = |folder: &Path| folder.components().any(|part| matches!(part, Component::Normal(_)));
-    path.exists() || path.parent().is_some_and(|folder| is_named(folder) && folder.is_dir())
 }

@@ -27,6 +27,8 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 
+use std::fmt;
+
 use base64::{Engine, engine::general_purpose::STANDARD};
 use http::{HeaderName, header::AUTHORIZATION};
 use zeroize::Zeroize;
@@ -39,15 +41,25 @@ use crate::{
 };
 
 /// The sources of one guard.
-#[derive(Debug)]
 pub(crate) struct Sources {
     pub(crate) field: HeaderName,
     pub(crate) parameter: Option<Box<str>>,
 }
 
+const DEFAULT_FIELD: &str = "x-metrics-key";
+
 impl Default for Sources {
     fn default() -> Sources {
-        Sources { field: HeaderName::from_static("x-metrics-key"), parameter: None }
+        Sources { field: HeaderName::from_static(DEFAULT_FIELD), parameter: None }
+    }
+}
+
+/// Hides configured names, because an operator can put a key in the place of one by mistake.
+impl fmt::Debug for Sources {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let field = if self.field == DEFAULT_FIELD { DEFAULT_FIELD } else { "…" };
+        let parameter = self.parameter.as_ref().map(|_| "…");
+        f.debug_struct("Sources").field("field", &field).field("parameter", &parameter).finish()
     }
 }
 

@@ -16,13 +16,9 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 
-use std::{
-    borrow::Cow,
-    fmt, io,
-    path::{Path, PathBuf},
-};
+use std::{borrow::Cow, fmt, io};
 
-use crate::{config::Setting, slots::MAX_KEYS};
+use crate::{setting::Setting, shown::ShownPath, slots::MAX_KEYS};
 
 /// Where a setting was found.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
@@ -35,9 +31,9 @@ pub enum Place {
     /// A field of a configuration file, described so that its user finds it.
     Field(Cow<'static, str>),
     /// A file.
-    File(PathBuf),
+    File(ShownPath),
     /// A line of a file, the first being 1.
-    Line(PathBuf, usize),
+    Line(ShownPath, usize),
 }
 
 impl fmt::Display for Place {
@@ -45,15 +41,10 @@ impl fmt::Display for Place {
         match self {
             Place::Argument(function) => f.write_str(function),
             Place::Variable(name) | Place::Field(name) => f.write_str(name),
-            Place::File(path) => shown(path).fmt(f),
-            Place::Line(path, line) => write!(f, "{}, line {line}", shown(path)),
+            Place::File(path) => path.fmt(f),
+            Place::Line(path, line) => write!(f, "{path}, line {line}"),
         }
     }
-}
-
-/// A path without its control characters, as logs can have it.
-pub(crate) fn shown(path: &Path) -> String {
-    path.display().to_string().replace(char::is_control, "?")
 }
 
 /// Why a guard could not be built: what is wrong, and where. It never holds a value, since that may be a key.
@@ -87,8 +78,12 @@ pub enum Problem {
     SameLabel(&'static str),
     /// The same thing is set here and there.
     GivenTwice(Place),
+    /// A setting with nothing in it.
+    Empty,
     /// Not a field name, or one that is read anyway.
     FieldName,
+    /// The name of a header that already has this use.
+    HeaderInUse(&'static str),
     /// Not a parameter name that needs no escaping.
     ParameterName,
     /// A list of networks without a network.
@@ -99,6 +94,8 @@ pub enum Problem {
     HostBits(usize, String),
     /// The entry with this number is an IPv4-mapped network that reaches beyond the mapped addresses.
     MappedNetwork(usize),
+    /// The entry with this number is `0.0.0.0` or `::`, which no client has.
+    UnspecifiedAddress(usize),
     /// A list of client names without a name, or no names where a certificate is to do instead of a key.
     NoClientName,
     /// The entry with this number, the first being 1, is neither a DNS name nor a URI.
@@ -111,10 +108,20 @@ pub enum Problem {
     NotTrueOrFalse,
     /// Not a string, in a configuration file that knows other types.
     NotAString,
+    /// A list of keys, where one key is expected.
+    SeveralKeys,
+    /// Not a list, in a configuration file that knows other types, for this setting.
+    NotAList(Setting),
+    /// The entry with this number, the first being 1, is not a string.
+    EntryNotAString(usize),
     /// Not a table, in a configuration file where one is expected.
     NotATable,
+    /// A configuration file, or what else the framework reads, with wrong syntax.
+    Unparsable,
     /// A field, or a variable by a name like those of [`Setting`], that means nothing here.
     UnknownField,
+    /// As [`UnknownField`](Problem::UnknownField), but close to this name.
+    Misspelled(Cow<'static, str>),
     /// A file that could not be read.
     Unreadable(io::ErrorKind),
     /// A directory, a pipe or a device where a file is expected.
@@ -191,6 +198,10 @@ impl fmt::Display for Problem {
             Problem::ParameterName => {
                 f.write_str("not a parameter name of letters, digits and `-._~`; unset it if the query may not hold the key")
             }
+            Problem::Empty => f.write_str("is empty; unset it, or give it a value"),
+            Problem::HeaderInUse(reason) => {
+                write!(f, "this header has another use: {reason}; choose a name of your own, such as `X-Scrape-Key`")
+            }
             Problem::NoNetwork => f.write_str("no network is listed; add one such as 10.0.0.0/8, or unset it if every address may ask"),
             Problem::NotANetwork(entry) => write!(
                 f,
@@ -204,6 +215,11 @@ impl fmt::Display for Problem {
                 f,
                 "entry {entry} reaches beyond the IPv4 addresses that it maps; write it as an IPv4 network such as 10.0.0.0/8"
             ),
+            Problem::UnspecifiedAddress(entry) => write!(
+                f,
+                "entry {entry} is an address that no client has; list the networks of the scrapers, such as 10.0.0.0/8, or \
+                 unset it if every address may connect"
+            ),
             Problem::NoClientName => {
                 f.write_str("no client name is listed; add the DNS name or URI in the scraper's certificate, or unset it if none is asked for")
             }
@@ -214,9 +230,17 @@ impl fmt::Display for Problem {
             ),
             Problem::NoUseForKeys => f.write_str("this guard asks for no key; build another that does"),
             Problem::NoKeyFile => f.write_str("the keys of this guard are not from a file; put others in force with `Guard::replace`"),
-            Problem::NotTrueOrFalse => f.write_str("must be `true` or `false`"),
-            Problem::NotAString => f.write_str("must be a string; put it in quotes"),
+            Problem::NotTrueOrFalse => f.write_str("must be `true` or `false`, without quotes"),
+            Problem::NotAString => f.write_str("must be a string in quotes, and not a list or a table"),
+            Problem::SeveralKeys => f.write_str("must be one key; put several into a file, one a line, and set `key_file` to its path"),
+            Problem::NotAList(setting) => {
+                let example = if *setting == Setting::Networks { "10.0.0.0/8" } else { "prometheus.example" };
+                write!(f, "must be a list of strings, such as [\"{example}\"]")
+            }
+            Problem::EntryNotAString(entry) => write!(f, "entry {entry} must be a string; put it in quotes"),
             Problem::NotATable => f.write_str("must be a table with fields such as `key_file`"),
+            Problem::Unparsable => f.write_str("cannot be read; correct its syntax"),
+            Problem::Misspelled(name) => write!(f, "is not known here; remove it, or correct its name: {name}"),
             Problem::UnknownField => f.write_str("is not known here; remove it, or correct its name"),
             Problem::Unreadable(io::ErrorKind::NotFound) => f.write_str(
                 "there is no such file; a relative path begins at the working directory, or if it stands in a file, at \
@@ -250,11 +274,11 @@ pub enum Warning {
     /// The key found here is the same as an earlier one.
     SameKey(Place),
     /// The key file can be read by every user of the machine.
-    ReadableByAll(PathBuf),
+    ReadableByAll(ShownPath),
     /// The key file has become unusable, and the keys in force stay as they are.
     Stale(ConfigError),
     /// The key file is not followed, since no thread could be started.
-    NotFollowed(PathBuf, io::ErrorKind),
+    NotFollowed(ShownPath, io::ErrorKind),
     /// The list of networks found here has one that holds every address of its family.
     AllAddresses(Place),
     /// A request was refused for the list of networks or names found here, since the server told no [`Peer`](crate::Peer).
@@ -295,9 +319,8 @@ impl fmt::Display for Warning {
             Warning::SameKey(place) => write!(f, "{place}: the same key as an earlier one; it counts once"),
             Warning::ReadableByAll(path) => write!(
                 f,
-                "{}: every user of this machine can read the key file; take that right away (`chmod o-r`; in Kubernetes, \
-                 `defaultMode: 0440`)",
-                shown(path)
+                "{path}: every user of this machine can read the key file; take that right away (`chmod o-r`; in Kubernetes, \
+                 `defaultMode: 0440`)"
             ),
             Warning::Stale(error) => {
                 write!(
@@ -305,11 +328,9 @@ impl fmt::Display for Warning {
                     "the key file is unusable, and the keys in force stay as they are until that is mended: {error}"
                 )
             }
-            Warning::NotFollowed(path, kind) => write!(
-                f,
-                "{}: cannot follow the key file ({kind}); new keys need `Guard::reload` or a restart",
-                shown(path)
-            ),
+            Warning::NotFollowed(path, kind) => {
+                write!(f, "{path}: cannot follow the key file ({kind}); new keys need `Guard::reload` or a restart")
+            }
             Warning::AllAddresses(place) => {
                 write!(
                     f,

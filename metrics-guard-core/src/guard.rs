@@ -29,7 +29,7 @@
 
 use std::{
     borrow::Cow,
-    path::{self, Path},
+    path::Path,
     sync::{
         Arc,
         atomic::{AtomicBool, Ordering},
@@ -45,12 +45,14 @@ use crate::{
     credentials::Sources,
     denied::Denied,
     error::{ConfigError, Place, Problem, Warning},
+    header_names,
     key::KeyRing,
     key_file,
     network::Networks,
     query,
     reload::{KeyFile, Keys},
     request::RequestHead,
+    shown::ShownPath,
     telemetry::{Check, Listeners, Telemetry},
 };
 
@@ -106,16 +108,14 @@ impl Guard {
 
     /// A guard to be adjusted, with the keys in the file at `path`, one to four of them, one a line. It follows that file.
     ///
+    /// Messages show `path` as you pass it, but hide each part that could be a key: see [`KeyFile::label`].
+    ///
     /// # Errors
     ///
     /// If the file cannot be read, or is no key file: see [`Problem`]. There is no guard then.
     pub fn builder_from_file(path: impl AsRef<Path>) -> Result<GuardBuilder, ConfigError> {
         let path = path.as_ref();
-        let mut content = key_file::read(path)?;
-        let warnings = content.ring.take_warnings();
-        // The program may change its working directory.
-        let path = path::absolute(path).unwrap_or_else(|_| path.to_owned());
-        Ok(GuardBuilder::with(Keys::of_file(path, content), warnings))
+        GuardBuilder::of_file(&ShownPath::new(path.as_os_str(), path.to_owned(), "Guard::builder_from_file"))
     }
 
     /// A guard as the environment describes it.
@@ -131,6 +131,9 @@ impl Guard {
     /// | `METRICS_VERIFICATION_DISABLED` | `true`: everyone passes |
     ///
     /// Prefer the file: a process's environment can be read by its user, and is inherited by its children.
+    ///
+    /// A misspelled variable is an error: each other name with that prefix, and names close to these. See
+    /// [`Settings::from_env`].
     ///
     /// # Errors
     ///
@@ -377,7 +380,8 @@ impl GuardBuilder {
     ///
     /// # Errors
     ///
-    /// [`Problem::FieldName`] if `name` is not a field name (RFC 9110, section 5.1), or is `Authorization` itself.
+    /// - [`Problem::FieldName`] if `name` is not a field name (RFC 9110, section 5.1), or is `Authorization` itself
+    /// - [`Problem::HeaderInUse`] if it is a header of the protocol or of proxies, such as `Host`, `Cookie` or `Forwarded`
     pub fn header(self, name: &str) -> Result<GuardBuilder, ConfigError> {
         self.header_found_at(Place::Argument("GuardBuilder::header"), name)
     }
@@ -406,6 +410,7 @@ impl GuardBuilder {
     /// - [`Problem::NotANetwork`] for other notations, leading zeros and zones (`fe80::1%eth0`) among them
     /// - [`Problem::HostBits`] for an address within a network, such as `10.0.0.1/8`
     /// - [`Problem::MappedNetwork`] for `::ffff:10.0.0.0/8`, which is `::/8`
+    /// - [`Problem::UnspecifiedAddress`] for `0.0.0.0` and `::` as one address
     /// - [`Problem::GivenTwice`] if there is a list already, from the environment for instance: it is not clear which counts
     pub fn allow_networks(self, networks: impl IntoIterator<Item: AsRef<str>>) -> Result<GuardBuilder, ConfigError> {
         self.networks_found_at(Place::Argument("GuardBuilder::allow_networks"), networks)
@@ -503,6 +508,13 @@ impl GuardBuilder {
         Guard(Arc::new(policy))
     }
 
+    pub(crate) fn of_file(path: &ShownPath) -> Result<GuardBuilder, ConfigError> {
+        let mut content = key_file::read(path)?;
+        let warnings = content.ring.take_warnings();
+        // The program may change its working directory.
+        Ok(GuardBuilder::with(Keys::of_file(path.absolute(), content), warnings))
+    }
+
     fn with(keys: Keys, warnings: Vec<Warning>) -> GuardBuilder {
         GuardBuilder::of(Access::Key { keys: Arc::new(keys), names: None }, warnings)
     }
@@ -555,10 +567,14 @@ impl GuardBuilder {
     }
 
     pub(crate) fn header_found_at(mut self, place: Place, name: &str) -> Result<GuardBuilder, ConfigError> {
-        match HeaderName::from_bytes(name.as_bytes()) {
-            Ok(field) if field != AUTHORIZATION => self.0.sources.field = field,
+        let field = match HeaderName::from_bytes(name.as_bytes()) {
+            Ok(field) if field != AUTHORIZATION => field,
             _ => return Err(ConfigError::new(place, Problem::FieldName)),
+        };
+        if let Some(reason) = header_names::use_of(field.as_str()) {
+            return Err(ConfigError::new(place, Problem::HeaderInUse(reason)));
         }
+        self.0.sources.field = field;
         Ok(self)
     }
 

@@ -58,9 +58,10 @@ mod tests {
     use std::{io::ErrorKind, iter, path::PathBuf};
 
     use crate::{
-        config::Setting,
         denied::{Denied, Reason},
         error::{ConfigError, Place, Problem, Warning},
+        setting::Setting,
+        shown::ShownPath,
     };
 
     const PAGE: &str = include_str!("../docs/guide/troubleshooting.md");
@@ -79,21 +80,29 @@ mod tests {
             Problem::TooLong => Problem::TooManyKeys,
             Problem::TooManyKeys => Problem::SameLabel("current"),
             Problem::SameLabel(_) => Problem::GivenTwice(key_file()),
-            Problem::GivenTwice(_) => Problem::FieldName,
-            Problem::FieldName => Problem::ParameterName,
+            Problem::GivenTwice(_) => Problem::Empty,
+            Problem::Empty => Problem::FieldName,
+            Problem::FieldName => Problem::HeaderInUse("it describes the connection, and proxies remove it"),
+            Problem::HeaderInUse(_) => Problem::ParameterName,
             Problem::ParameterName => Problem::NoNetwork,
             Problem::NoNetwork => Problem::NotANetwork(2),
             Problem::NotANetwork(_) => Problem::HostBits(2, "10.0.0.0/8".to_owned()),
             Problem::HostBits(..) => Problem::MappedNetwork(2),
-            Problem::MappedNetwork(_) => Problem::NoClientName,
+            Problem::MappedNetwork(_) => Problem::UnspecifiedAddress(2),
+            Problem::UnspecifiedAddress(_) => Problem::NoClientName,
             Problem::NoClientName => Problem::NotAClientName(2),
             Problem::NotAClientName(_) => Problem::NoUseForKeys,
             Problem::NoUseForKeys => Problem::NoKeyFile,
             Problem::NoKeyFile => Problem::NotTrueOrFalse,
             Problem::NotTrueOrFalse => Problem::NotAString,
-            Problem::NotAString => Problem::NotATable,
-            Problem::NotATable => Problem::UnknownField,
-            Problem::UnknownField => Problem::Unreadable(ErrorKind::NotFound),
+            Problem::NotAString => Problem::SeveralKeys,
+            Problem::SeveralKeys => Problem::NotAList(Setting::Networks),
+            Problem::NotAList(_) => Problem::EntryNotAString(2),
+            Problem::EntryNotAString(_) => Problem::NotATable,
+            Problem::NotATable => Problem::Unparsable,
+            Problem::Unparsable => Problem::UnknownField,
+            Problem::UnknownField => Problem::Misspelled(Setting::Networks.variable().into()),
+            Problem::Misspelled(_) => Problem::Unreadable(ErrorKind::NotFound),
             Problem::Unreadable(ErrorKind::NotFound) => Problem::Unreadable(ErrorKind::PermissionDenied),
             Problem::Unreadable(_) => Problem::NotAFile,
             Problem::NotAFile => Problem::FileTooLarge,
@@ -105,7 +114,7 @@ mod tests {
 
     /// As for problems.
     fn after_warning(warning: &Warning) -> Option<Warning> {
-        let file = || PathBuf::from("accepted_keys");
+        let file = || ShownPath::new("./accepted_keys".as_ref(), PathBuf::new(), "");
         let variable = |setting: Setting| Place::Variable(setting.variable().into());
         Some(match warning {
             Warning::Disabled => Warning::ShortKey(variable(Setting::Key)),

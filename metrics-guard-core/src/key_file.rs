@@ -34,6 +34,7 @@ use zeroize::Zeroizing;
 use crate::{
     error::{ConfigError, Place, Problem, Warning},
     key::{Key, KeyRing},
+    shown::ShownPath,
     slots::{MAX_KEYS, MAX_LEN},
 };
 
@@ -48,9 +49,9 @@ pub(crate) struct Content {
 const MAX_FILE_LEN: usize = 2 * MAX_KEYS * MAX_LEN;
 
 /// Reads the file that is at `path` now: one to four keys, one a line, and blank lines.
-pub(crate) fn read(path: &Path) -> Result<Content, ConfigError> {
+pub(crate) fn read(path: &ShownPath) -> Result<Content, ConfigError> {
     let place = Place::File(path.to_owned());
-    let (text, metadata) = read_whole(path).map_err(|problem| ConfigError::new(place.clone(), problem))?;
+    let (text, metadata) = read_whole(path.path()).map_err(|problem| ConfigError::new(place.clone(), problem))?;
 
     let mut keys = Vec::with_capacity(MAX_KEYS);
     for (index, line) in text.split(|&byte| byte == b'\n').enumerate() {

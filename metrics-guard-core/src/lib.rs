@@ -29,15 +29,17 @@ mod error;
 mod guard;
 #[cfg(any(doc, doctest, test))]
 pub mod guide;
+mod header_names;
 mod in_force;
 mod key;
 mod key_file;
 mod labels;
+mod names;
 mod network;
 mod query;
 mod reload;
 mod request;
-#[allow(dead_code)] // until the settings use it
+mod setting;
 mod shown;
 mod slots;
 mod telemetry;
@@ -46,7 +48,7 @@ mod telemetry;
 pub use answer::Answer;
 pub use authorized::Authorized;
 pub use certificate::ClientName;
-pub use config::{Setting, Settings};
+pub use config::Settings;
 pub use denied::{Denied, Reason};
 pub use error::{ConfigError, Place, Problem, Warning};
 pub use guard::{Guard, GuardBuilder};
@@ -55,7 +57,17 @@ pub use key::{Key, KeyRing};
 pub use metrics_guard_macros::guard_metrics_request as guard_metrics;
 pub use reload::KeyFile;
 pub use request::{Peer, RequestHead};
+pub use setting::Setting;
+pub use shown::ShownPath;
 pub use telemetry::Check;
+
+/// What an adapter needs that reads settings from the configuration of its framework.
+pub mod adapter {
+    pub use crate::{
+        setting::{Meaning, NearName},
+        shown::{shown, shown_name},
+    };
+}
 
 /// What the attribute's expansion names and nobody else should.
 #[cfg(feature = "macros")]

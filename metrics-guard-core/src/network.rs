@@ -70,6 +70,10 @@ fn network(entry: &str, number: usize) -> Result<IpNet, Problem> {
     if network.addr() != network.network() {
         return Err(Problem::HostBits(number, network.trunc().to_string()));
     }
+    // A listener on that address takes all clients; a network of it alone has none.
+    if network.addr().is_unspecified() && network.prefix_len() == network.max_prefix_len() {
+        return Err(Problem::UnspecifiedAddress(number));
+    }
     Ok(network)
 }
 
@@ -148,6 +152,14 @@ mod tests {
         assert_eq!(Networks::parse([""; 0]).unwrap_err(), Problem::NoNetwork);
         let has_all = |network: &str| Networks::parse(["10.0.0.0/8", network]).unwrap().1;
         assert!(has_all("0.0.0.0/0") && has_all("::/0") && has_all("::ffff:0.0.0.0/96") && !has_all("128.0.0.0/1"));
+    }
+
+    #[test]
+    fn rejects_the_unspecified_address() {
+        for address in ["0.0.0.0", "::", "0.0.0.0/32", "::/128", "::ffff:0.0.0.0", "::ffff:0.0.0.0/128", " 0:0::0 "] {
+            assert_eq!(problem(address), Problem::UnspecifiedAddress(2), "{address}");
+        }
+        assert!(contain(&["0.0.0.0/8"], "0.0.0.1") && contain(&["::/127"], "[::1]") && contain(&["::1"], "[::1]"));
     }
 
     #[test]

@@ -36,7 +36,7 @@
 use std::{
     convert::Infallible,
     fmt,
-    path::{Path, PathBuf},
+    path::Path,
     sync::{
         Arc, Mutex, MutexGuard, OnceLock, PoisonError, Weak,
         mpsc::{self, Receiver, RecvTimeoutError, Sender},
@@ -50,6 +50,7 @@ use crate::{
     in_force::InForce,
     key::KeyRing,
     key_file::{self, Content},
+    shown::ShownPath,
 };
 
 /// How long the thread waits between two looks at a key file.
@@ -61,17 +62,24 @@ const SETTLED: Duration = Duration::from_millis(100);
 /// The key file of a guard, as it was when it was last looked at.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct KeyFile {
-    path: PathBuf,
+    path: ShownPath,
     checked: SystemTime,
     modified: Option<SystemTime>,
     problem: Option<ConfigError>,
 }
 
 impl KeyFile {
-    /// Where it is.
+    /// Where it is. If an operator put a key in the place of the path, this is that key: show the
+    /// [`label`](KeyFile::label).
     #[must_use]
     pub fn path(&self) -> &Path {
-        &self.path
+        self.path.path()
+    }
+
+    /// Returns what logs and metrics may show of the path, as [`ShownPath::label`] does.
+    #[must_use]
+    pub fn label(&self) -> &str {
+        self.path.label()
     }
 
     /// When it was last looked at. More than a few seconds ago means that nobody looks any more: the file system hangs, the
@@ -107,7 +115,7 @@ pub(crate) struct Keys {
 type Report = Box<dyn Fn(News) + Send + Sync>;
 
 struct Followed {
-    path: PathBuf,
+    path: ShownPath,
     // Locked for a moment only: a handler may ask.
     seen: Mutex<KeyFile>,
     // What the file held when it was last good. Locked for as long as it takes to look at the file.
@@ -131,7 +139,7 @@ impl Keys {
     }
 
     /// The keys that `path` was found to hold. They do not follow it yet.
-    pub(crate) fn of_file(path: PathBuf, content: Content) -> Keys {
+    pub(crate) fn of_file(path: ShownPath, content: Content) -> Keys {
         let in_force = InForce::new(&content.ring);
         let checked = SystemTime::now();
         let seen = KeyFile { path: path.clone(), checked, modified: content.modified, problem: None };
@@ -306,7 +314,13 @@ mod tests {
     };
 
     use super::{Keys, SETTLED, lock};
-    use crate::{key::Key, key::KeyRing, key_file};
+    use crate::{key::Key, key::KeyRing, key_file, shown::ShownPath};
+
+    fn keys_of(path: &Path) -> Keys {
+        let path = ShownPath::new(path.as_os_str(), path.to_owned(), "the test");
+        let content = key_file::read(&path).unwrap();
+        Keys::of_file(path, content)
+    }
 
     /// In every valid ring of the test.
     const PERMANENT: &str = "9c2f1e7ab5d84036f1c0a7e3b6925d48";
@@ -425,7 +439,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("metrics_key");
         fs::write(&path, &first).unwrap();
-        let keys = Keys::of_file(path.clone(), key_file::read(&path).unwrap());
+        let keys = keys_of(&path);
         let subject = Subject { folder, keys, whole: Mutex::new(vec![ring(&first)]), is_over: AtomicBool::new(false) };
 
         thread::scope(|scope| {
@@ -465,7 +479,7 @@ mod tests {
         let path = folder.path().join("metrics_key");
         let [first, second, by_hand] = [1, 2, 3].map(|generation| content(generation, &mut Numbers(1)));
         fs::write(&path, &first).unwrap();
-        let keys = Keys::of_file(path.clone(), key_file::read(&path).unwrap());
+        let keys = keys_of(&path);
         keys.replace(ring(&by_hand));
         keys.refresh(SETTLED);
         assert!(keys.in_force().ring().is_same(&ring(&by_hand)));
@@ -483,7 +497,7 @@ mod tests {
         let path = folder.path().join("metrics_key");
         let [first, second] = [1, 2].map(|generation| content(generation, &mut Numbers(1)));
         fs::write(&path, &first).unwrap();
-        let keys = Keys::of_file(path.clone(), key_file::read(&path).unwrap());
+        let keys = keys_of(&path);
         // Two halves, of which each could be taken for keys, and then all of it.
         let lines: Vec<_> = second.lines().collect();
         fs::write(&path, lines[0]).unwrap();

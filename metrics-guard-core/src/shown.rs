@@ -3,23 +3,95 @@
 //! Every message, event, metric label and `Debug` of this project that repeats a configured value uses [`shown`]. The
 //! value is judged as the operator wrote it, before it is joined with a folder or resolved.
 
-/// A path segment of at most this length is no key: the shortest key has 16 bytes.
-const MAX_SEGMENT_LEN: usize = 15;
+use std::{
+    borrow::Cow,
+    ffi::OsStr,
+    fmt,
+    path::{self, Path, PathBuf},
+    sync::Arc,
+};
+
+/// A path segment or a name of at most this length is no key: the shortest key has 16 bytes.
+const MAX_LEN: usize = 15;
 
 /// Returns whether `value` is a path or a reference to a secret: it contains `/`, and each of its segments is `.`, `..`,
 /// `~` or 1 to 15 characters of `[a-z0-9._-]`.
+#[allow(dead_code)] // until keys are judged by it
 pub(crate) fn is_path(value: &str) -> bool {
     value.contains('/') && segments(value).all(is_plain)
 }
 
-/// Returns what a message may show of `value`, or `None` if it must show nothing.
+/// Returns what a message may show of `value`, such as a path, or `None` if it must show nothing.
 ///
 /// A value without `/` is hidden, also if a file of that name exists. In other values, `…` replaces each segment that
 /// could be a key or a part of one.
-pub(crate) fn shown(value: &str) -> Option<String> {
+#[must_use]
+pub fn shown(value: &str) -> Option<String> {
     let shown =
         |segment: &str| if segment.is_empty() || is_plain(segment) { segment.to_owned() } else { "…".to_owned() };
     value.contains('/').then(|| value.split('/').map(shown).collect::<Vec<_>>().join("/"))
+}
+
+/// Returns what a message may show of `name`, the name of a field, a header, a parameter or a variable: all of it if it is 1
+/// to 15 characters of `[A-Za-z0-9_-]`, else `…`.
+#[must_use]
+pub fn shown_name(name: &str) -> &str {
+    let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || b"_-".contains(&byte);
+    if (1..=MAX_LEN).contains(&name.len()) && name.bytes().all(is_plain) { name } else { "…" }
+}
+
+/// The path of a key file. `Display` and `Debug` show its [`label`](ShownPath::label), after the setting if that has gaps.
+// Shared, so that errors and warnings stay small.
+#[derive(Clone, PartialEq, Eq, Hash)]
+pub struct ShownPath(Arc<Parts>);
+
+#[derive(PartialEq, Eq, Hash)]
+struct Parts {
+    path: PathBuf,
+    shown: Option<String>,
+    setting: Cow<'static, str>,
+}
+
+impl ShownPath {
+    /// `path` is what `written` means, and `setting` is the place that holds `written`.
+    pub(crate) fn new(written: &OsStr, path: PathBuf, setting: impl Into<Cow<'static, str>>) -> ShownPath {
+        ShownPath(Arc::new(Parts { path, shown: shown(&written.to_string_lossy()), setting: setting.into() }))
+    }
+
+    pub(crate) fn absolute(&self) -> ShownPath {
+        let Parts { path, shown, setting } = &*self.0;
+        let path = path::absolute(path).unwrap_or_else(|_| path.clone());
+        ShownPath(Arc::new(Parts { path, shown: shown.clone(), setting: setting.clone() }))
+    }
+
+    /// Returns the path itself. If an operator put a key in the place of the path, it holds that key: do not log it.
+    #[must_use]
+    pub fn path(&self) -> &Path {
+        &self.0.path
+    }
+
+    /// Returns the path as the operator wrote it, with `…` for each segment that could be a key. For a value without `/`,
+    /// which could be a key as a whole, it returns the name of the setting instead.
+    #[must_use]
+    pub fn label(&self) -> &str {
+        self.0.shown.as_deref().unwrap_or(&self.0.setting)
+    }
+}
+
+impl fmt::Display for ShownPath {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        // A path with gaps may not be enough to find the setting by.
+        if self.0.shown.as_ref().is_some_and(|shown| shown.contains('…')) {
+            write!(f, "{}, ", self.0.setting)?;
+        }
+        f.write_str(self.label())
+    }
+}
+
+impl fmt::Debug for ShownPath {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
+    }
 }
 
 /// The segments of a value, without the empty ones in front of a leading `/` and between two of them.
@@ -29,12 +101,12 @@ fn segments(value: &str) -> impl Iterator<Item = &str> {
 
 fn is_plain(segment: &str) -> bool {
     let is_plain = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || b"._-".contains(&byte);
-    segment == "~" || segment.len() <= MAX_SEGMENT_LEN && segment.bytes().all(is_plain)
+    segment == "~" || segment.len() <= MAX_LEN && segment.bytes().all(is_plain)
 }
 
 #[cfg(test)]
 mod tests {
-    use super::{is_path, shown};
+    use super::{ShownPath, is_path, shown, shown_name};
 
     #[test]
     fn shows_paths_and_replaces_segments_that_could_be_keys() {
@@ -54,6 +126,30 @@ mod tests {
         ] {
             assert_eq!(shown(value).as_deref(), expected, "{value:?}");
             assert_eq!(is_path(value), expected == Some(value), "{value:?}");
+        }
+    }
+
+    #[test]
+    fn shows_names_that_are_too_short_for_a_key() {
+        for name in ["kye", "CLIENT_NAMES", "key-file", "KeyFile", "fifteen_letters"] {
+            assert_eq!(shown_name(name), name);
+        }
+        for name in ["", "sixteen__letters", "a.b", "a/b", "k\u{1b}ye", "schlüssel", "KEY:c2Vj"] {
+            assert_eq!(shown_name(name), "…", "{name:?}");
+        }
+    }
+
+    #[test]
+    fn shows_the_setting_in_place_of_a_path_that_could_be_a_key() {
+        let path = |written: &str| ShownPath::new(written.as_ref(), "/app/7d1f0c5b9a3e48f2".into(), "KEY_FILE");
+        for (written, label, displayed) in [
+            ("./keys", "./keys", "./keys"),
+            ("keys", "KEY_FILE", "KEY_FILE"),
+            ("./7d1f0c5b9a3e48f2", "./…", "KEY_FILE, ./…"),
+        ] {
+            let path = path(written);
+            assert_eq!(path.label(), label);
+            assert_eq!((path.to_string(), format!("{path:?}")), (displayed.to_owned(), displayed.to_owned()));
         }
     }
 }

@@ -3,17 +3,11 @@
 
 #![allow(clippy::unwrap_used)] // in tests; clippy.toml does not reach their helper functions
 
-use std::{
-    env,
-    ffi::OsStr,
-    fs,
-    path::{Path, PathBuf},
-    process::Command,
-};
+use std::{env, ffi::OsStr, fs, path::PathBuf, process::Command};
 
 use common::from;
 use http::Request;
-use metrics_guard_core::{ConfigError, Guard, Place, Problem, Setting, Settings, Warning};
+use metrics_guard_core::{ConfigError, Guard, Place, Problem, Setting, Settings, Warning, adapter::shown};
 
 mod common;
 
@@ -24,7 +18,7 @@ fn problem(variables: &[(&str, &str)]) -> Problem {
     let error = from(variables).unwrap_err();
     for (variable, value) in variables {
         let text = format!("{error} {error:?}");
-        let may_show = value.trim().is_empty() || value == variable || Path::new(value).exists();
+        let may_show = value.trim().is_empty() || value == variable || shown(value).as_deref() == Some(value);
         assert!(may_show || !text.contains(value), "{variable} shows in: {text}");
     }
     error.problem().clone()
@@ -50,7 +44,8 @@ fn label(guard: &Guard, key: &str) -> Option<&'static str> {
 fn case_36_no_key_and_blank_keys() {
     assert_eq!(problem(&[]), Problem::NoKey);
     for blank in ["", " ", "\t \n"] {
-        assert_eq!(problem(&[("METRICS_VERIFICATION_KEY", blank)]), Problem::Blank, "{blank:?}");
+        let expected = if blank.is_empty() { Problem::Empty } else { Problem::Blank };
+        assert_eq!(problem(&[("METRICS_VERIFICATION_KEY", blank)]), expected, "{blank:?}");
         assert_eq!(from_file(blank.as_bytes()).unwrap_err().problem(), &Problem::Blank, "{blank:?}");
     }
     assert_eq!(problem(&[("METRICS_VERIFICATION_DISABLED", "false")]), Problem::NoKey);
@@ -119,7 +114,8 @@ fn case_41_many_keys() {
     let (_folder, path) = file(format!("{KEY}\n{KEY}\n{OTHER}\n").as_bytes());
     let guard = from(&[("METRICS_VERIFICATION_KEY_FILE", path.to_str().unwrap())]).unwrap();
     assert_eq!((label(&guard, KEY), label(&guard, OTHER)), (Some("current"), Some("previous")));
-    assert!(guard.warnings().contains(&Warning::SameKey(Place::Line(path, 2))), "{:?}", guard.warnings());
+    let is_same_key = |warning: &Warning| matches!(warning, Warning::SameKey(Place::Line(_, 2)));
+    assert!(guard.warnings().iter().any(is_same_key), "{:?}", guard.warnings());
 
     let error = from_file(format!("{KEY}\n{OTHER}\nshort\n").as_bytes()).unwrap_err();
     assert_eq!(error.problem(), &Problem::TooShort);
@@ -136,10 +132,19 @@ fn case_42_files_that_cannot_be_read() {
     let path = folder.path().to_str().unwrap();
     assert_eq!(problem(&[("METRICS_VERIFICATION_KEY_FILE", path)]), Problem::NotAFile);
 
-    let missing = folder.path().join("missing");
-    let error = from(&[("METRICS_VERIFICATION_KEY_FILE", missing.to_str().unwrap())]).unwrap_err();
-    assert_eq!(error.problem(), &Problem::Unreadable(std::io::ErrorKind::NotFound));
-    assert_eq!(error.place(), &Place::File(missing));
+    // Also shown if its folder is missing, as that of a volume that is not mounted.
+    for missing in ["/run/no-such-volume/key", "./no_such_key", "~/no_such_key"] {
+        let error = from(&[("METRICS_VERIFICATION_KEY_FILE", missing)]).unwrap_err();
+        assert_eq!(error.problem(), &Problem::Unreadable(std::io::ErrorKind::NotFound));
+        assert!(error.to_string().starts_with(&format!("{missing}: there is no such file")), "{error}");
+    }
+    for (missing, shown) in [
+        ("no_such_key", "METRICS_VERIFICATION_KEY_FILE: there"),
+        ("/run/NoSuchVolume/key", "METRICS_VERIFICATION_KEY_FILE, /run/…/key: there"),
+    ] {
+        let error = from(&[("METRICS_VERIFICATION_KEY_FILE", missing)]).unwrap_err();
+        assert!(error.to_string().starts_with(shown), "{error}");
+    }
 
     // It is there and opens, and cannot be read: unlike a file without rights, not even by root.
     #[cfg(target_os = "linux")]
@@ -175,13 +180,15 @@ fn case_47_file_that_all_can_read() {
         let (_folder, path) = file(KEY.as_bytes());
         fs::set_permissions(&path, fs::Permissions::from_mode(mode)).unwrap();
         let guard = from(&[("METRICS_VERIFICATION_KEY_FILE", path.to_str().unwrap())]).unwrap();
-        assert_eq!(guard.warnings().contains(&Warning::ReadableByAll(path)), warns, "{mode:o}");
+        let is_it = |warning: &Warning| matches!(warning, Warning::ReadableByAll(shown) if shown.path() == path);
+        assert_eq!(guard.warnings().iter().any(is_it), warns, "{mode:o}");
     }
 }
 
 #[test]
 fn the_other_settings() {
     let with = |variable, value| from(&[("METRICS_VERIFICATION_KEY", KEY), (variable, value)]);
+    let in_use = Problem::HeaderInUse;
     let guard = with("METRICS_VERIFICATION_HEADER", "x-SCRAPE-key").unwrap();
     assert_eq!(label(&guard, KEY), None);
     assert!(guard.check(&Request::get("/").header("X-Scrape-Key", KEY).body(()).unwrap()).is_ok());
@@ -189,17 +196,49 @@ fn the_other_settings() {
     assert!(guard.check(&Request::get(format!("/?metrics_key={KEY}")).body(()).unwrap()).is_ok());
 
     for (variable, value, expected) in [
-        ("METRICS_VERIFICATION_HEADER", "", Problem::FieldName),
+        ("METRICS_VERIFICATION_HEADER", "", Problem::Empty),
         ("METRICS_VERIFICATION_HEADER", "X Key", Problem::FieldName),
         ("METRICS_VERIFICATION_HEADER", "authorization", Problem::FieldName),
-        ("METRICS_VERIFICATION_QUERY", "", Problem::ParameterName),
+        ("METRICS_VERIFICATION_QUERY", "", Problem::Empty),
+        (
+            "METRICS_VERIFICATION_HEADER",
+            "transfer-Encoding",
+            in_use("it describes the connection, and proxies remove it"),
+        ),
+        ("METRICS_VERIFICATION_HEADER", "Host", in_use("servers and proxies act on it")),
+        ("METRICS_VERIFICATION_NETWORKS", " ", Problem::Empty),
+        ("METRICS_VERIFICATION_NETWORKS", "10.0.0.0/8, 0.0.0.0", Problem::UnspecifiedAddress(2)),
+        ("METRICS_VERIFICATION_CLIENT_NAMES", "", Problem::Empty),
         ("METRICS_VERIFICATION_QUERY", "a b", Problem::ParameterName),
         ("METRICS_VERIFICATION_QUERY", "k&y", Problem::ParameterName),
-        ("METRICS_VERIFICATION_DISABLED", "", Problem::NotTrueOrFalse),
+        ("METRICS_VERIFICATION_DISABLED", "", Problem::Empty),
         ("METRICS_VERIFICATION_DISABLED", "yes", Problem::NotTrueOrFalse),
     ] {
         assert_eq!(problem(&[("METRICS_VERIFICATION_KEY", KEY), (variable, value)]), expected, "{variable}={value}");
     }
+}
+
+#[test]
+fn names_the_empty_setting_beside_a_good_one() {
+    let (_folder, path) = file(KEY.as_bytes());
+    let file = ("METRICS_VERIFICATION_KEY_FILE", path.to_str().unwrap());
+    for (empty, other) in [
+        ("METRICS_VERIFICATION_KEY", file),
+        ("METRICS_VERIFICATION_KEY_FILE", ("METRICS_VERIFICATION_KEY", KEY)),
+        ("METRICS_VERIFICATION_KEY", ("METRICS_VERIFICATION_DISABLED", "true")),
+    ] {
+        for variables in [[(empty, ""), other], [other, (empty, "")]] {
+            let error = from(&variables).unwrap_err();
+            assert_eq!(error.to_string(), format!("{empty}: is empty; unset it, or give it a value"));
+        }
+    }
+    // The same setting in another place does not hide that this one is empty.
+    let mut settings = Settings::default();
+    let variable = Place::Variable("METRICS_VERIFICATION_KEY_FILE".into());
+    settings.set(Setting::KeyFile, variable.clone(), "".into()).unwrap();
+    settings.set(Setting::KeyFile, Place::Field("key_file".into()), path.into()).unwrap();
+    let error = settings.guard().unwrap_err();
+    assert_eq!((error.place(), error.problem()), (&variable, &Problem::Empty));
 }
 
 #[test]
@@ -250,30 +289,72 @@ fn from_env_reads_the_variables() {
 fn from_env_refuses_a_variable_that_it_does_not_know() {
     let key = (OsStr::new("METRICS_VERIFICATION_KEY"), KEY);
     let disabled = (OsStr::new("METRICS_VERIFICATION_DISABLED"), "true");
-    let unknown = |name: &OsStr, shown: &str| {
+    let unknown = |name: &OsStr, shown: &str, right: Option<&str>| {
+        let right = right.map(|right| format!(": METRICS_VERIFICATION_{right}")).unwrap_or_default();
         for setting in [key, disabled] {
             let said = child(&[setting, (name, OTHER)]);
-            assert!(said.contains(&format!("{shown}: is not known here; remove it, or correct its name\n")), "{said}");
+            let line = format!("{shown}: is not known here; remove it, or correct its name{right}\n");
+            assert!(said.contains(&line), "{line}{said}");
             assert!(!said.contains("key: ") && !said.contains(OTHER), "{said}");
         }
     };
-    for name in ["METRICS_VERIFICATION_NETWORK", "METRICS_VERIFICATION_", "METRICS_VERIFICATION_KEY_"] {
-        unknown(OsStr::new(name), name);
+    for (name, right) in [
+        ("METRICS_VERIFICATION_NETWORK", Some("NETWORKS")),
+        ("METRICS_VERIFICATION_", None),
+        ("METRICS_VERIFICATION_TIMEOUT", None),
+        ("METRICS_VERIFICATION_KEY_", Some("KEY")),
+        ("METRICS_VERIFICATION__NETWORKS", Some("NETWORKS")),
+        ("METRICS_VERIFICATION_PORT", None),
+        ("METRICS_VERIFICATION_SERVICE_HOST", None),
+        ("metrics_verification_networks", Some("NETWORKS")),
+        ("Metrics-Verification-Key-File", Some("KEY_FILE")),
+        ("METRIC_VERIFICATION_KEY", Some("KEY")),
+        ("METRICS_VERFICATION_NETWORKS", Some("NETWORKS")),
+        ("METRICS_GUARD_CLIENT_NAMES", Some("CLIENT_NAMES")),
+        ("METRICSVERIFICATION_QUERY", Some("QUERY")),
+    ] {
+        unknown(OsStr::new(name), name, right);
     }
     // What may be a key does not show.
     for name in
         ["METRICS_VERIFICATION_A\nB", "METRICS_VERIFICATION_KEY:c2Vj", "METRICS_VERIFICATION_KEY5f0c1d9e7b3a4268"]
     {
-        unknown(OsStr::new(name), "METRICS_VERIFICATION_..");
+        unknown(OsStr::new(name), "METRICS_VERIFICATION_…", None);
     }
     #[cfg(unix)]
     {
         use std::os::unix::ffi::OsStrExt;
-        unknown(OsStr::from_bytes(b"METRICS_VERIFICATION_NETWORKS\xff"), "METRICS_VERIFICATION_..");
+        let name = OsStr::from_bytes(b"METRICS_VERIFICATION_NETWORKS\xff");
+        unknown(name, "METRICS_VERIFICATION_…", Some("NETWORKS"));
     }
-    for other in ["METRICS_VERIFICATION", "METRICS_VERIFICATIONS", "APP_METRICS_VERIFICATION_NETWORK"] {
-        assert!(child(&[key, (OsStr::new(other), "1")]).contains(r#"key: Some("current")"#), "{other}");
-    }
+}
+
+#[test]
+fn from_env_ignores_names_of_others_and_service_links() {
+    let key = ("METRICS_VERIFICATION_KEY", KEY);
+    let others = [
+        ("METRICS_VERIFICATION", "1"),
+        ("METRICS_VERIFICATIONS", "1"),
+        ("APP_METRICS_VERIFICATION_NETWORK", "1"),
+        ("METRICS_PORT", "9090"),
+        ("METRICS_ENABLED", "true"),
+        ("METRICS_KEY", "1"),
+        ("METRICS_NOTIFICATION_KEY", "1"),
+        ("METRICS_GUARD_URL", "1"),
+        ("VERIFICATION_KEY", "1"),
+        ("ROCKET_METRICS_PORT", "9090"),
+        ("METRICS_VERIFICATION_SERVICE_HOST", "10.96.0.12"),
+        ("METRICS_VERIFICATION_SERVICE_PORT", "8080"),
+        ("METRICS_VERIFICATION_SERVICE_PORT_HTTP", "8080"),
+        ("METRICS_VERIFICATION_PORT", "tcp://10.96.0.12:8080"),
+        ("METRICS_VERIFICATION_PORT_8080_TCP", "tcp://10.96.0.12:8080"),
+        ("METRICS_VERIFICATION_PORT_8080_TCP_PROTO", "tcp"),
+        ("METRICS_VERIFICATION_PORT_8080_TCP_PORT", "8080"),
+        ("METRICS_VERIFICATION_PORT_8080_TCP_ADDR", "10.96.0.12"),
+        ("METRICS_VERIFICATION_KEY_PORT", "tcp://10.96.0.12:8080"),
+    ];
+    let said = child(&[&[key], &others[..]].concat());
+    assert!(said.contains(r#"key: Some("current")"#), "{said}");
 }
 
 #[test]

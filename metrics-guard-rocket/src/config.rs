@@ -29,70 +29,247 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 
-use std::ffi::OsString;
+use std::{env, ffi::OsString, path::Path};
 
-use metrics_guard_core::{ConfigError, Place, Problem, Setting, Settings};
+use metrics_guard_core::{
+    ConfigError, Place, Problem, Setting, Settings,
+    adapter::{Meaning, NearName, shown, shown_name},
+};
 use rocket::figment::{
-    Figment,
-    value::{Value, magic::RelativePathBuf},
+    Figment, Metadata, Profile, Provider,
+    value::{Dict, Value, magic::RelativePathBuf},
 };
 
 const TABLE: &str = "metrics_guard";
 
+/// How names begin that are close to ours in Rocket's configuration.
+const PREFIXES: [&str; 2] = [TABLE, "metrics_verification"];
+
 pub(crate) fn settings(figment: &Figment) -> Result<Settings, ConfigError> {
     let mut settings = Settings::from_env();
+    check_variables()?;
+    check_names(figment)?;
     let fields = match figment.find_value(TABLE) {
         Ok(Value::Dict(_, fields)) => fields,
-        Err(error) if error.missing() => return Ok(settings),
-        _ => return Err(ConfigError::new(Place::Field(format!("`{TABLE}`").into()), Problem::NotATable)),
+        Ok(other) => return Err(ConfigError::new(place(figment, TABLE, &other), Problem::NotATable)),
+        Err(_) => return Ok(settings), // it is missing
     };
     for (name, value) in fields {
-        let place = place(figment, &name, &value);
-        let Some(setting) = Setting::by_field(&name) else {
-            return Err(ConfigError::new(place, Problem::UnknownField));
-        };
-        let text = text(figment, setting, value).map_err(|problem| ConfigError::new(place.clone(), problem))?;
-        settings.set(setting, place, text)?;
+        let Some(setting) = Setting::by_field(&name) else { continue }; // no such name has passed
+        let place = place(figment, &format!("{TABLE}.{name}"), &value);
+        match (setting, value) {
+            (Setting::KeyFile, Value::String(..)) => set_key_file(&mut settings, figment, place)?,
+            (_, value) => {
+                let text = text(setting, value).map_err(|problem| ConfigError::new(place.clone(), problem))?;
+                settings.set(setting, place, text)?;
+            }
+        }
     }
     Ok(settings)
 }
 
-/// The field, and the file or the variables that it stands in.
+/// As the other paths in Rocket.toml, the path is relative to that file, and not to where the service was started.
+fn set_key_file(settings: &mut Settings, figment: &Figment, place: Place) -> Result<(), ConfigError> {
+    let path: Result<RelativePathBuf, _> = figment.extract_inner(&format!("{TABLE}.{}", Setting::KeyFile.field()));
+    let Ok(path) = path else { return Err(ConfigError::new(place, Problem::NotAString)) };
+    let file = path.metadata_path().unwrap_or(Path::new(""));
+    let folder = if file.is_dir() { file } else { file.parent().unwrap_or(file) };
+    settings.set_key_file(place, path.original().as_os_str(), folder)
+}
+
+/// Rejects variables that mean a setting or the table under another name, because Rocket ignores them.
+fn check_variables() -> Result<(), ConfigError> {
+    for (name, value) in env::vars_os() {
+        let (name, value) = (name.to_string_lossy(), value.to_string_lossy());
+        if let Some(near) = near_variable(&name, &value) {
+            let place = Place::Variable(near.shown.into());
+            return Err(ConfigError::new(
+                place,
+                match near.meaning {
+                    Meaning::Table => Problem::Misspelled("ROCKET_METRICS_GUARD".into()),
+                    Meaning::Setting(setting) => Problem::Misspelled(setting.variable().into()),
+                    _ => Problem::UnknownField,
+                },
+            ));
+        }
+    }
+    Ok(())
+}
+
+fn near_variable(name: &str, value: &str) -> Option<NearName> {
+    const READ: &str = "rocket_metrics_guard";
+    let lower_case = name.trim().to_ascii_lowercase();
+    if lower_case.strip_prefix(READ).is_some_and(|rest| rest.is_empty() || rest.starts_with('.')) {
+        return None;
+    }
+    // The core knows the settings without `ROCKET_`.
+    let is_table = |near: &NearName| near.meaning == Meaning::Table && value.trim_start().starts_with('{');
+    NearName::of(name, value, READ)
+        .or_else(|| NearName::of(name, value, "rocket_metrics_verification"))
+        .or_else(|| near(name, value).filter(is_table))
+}
+
+fn near(name: &str, value: &str) -> Option<NearName> {
+    PREFIXES.into_iter().find_map(|prefix| NearName::of(name, value, prefix))
+}
+
+/// Rejects names that mean a setting or the table but are not read, in all profiles: also in those that are not selected
+/// today.
+fn check_names(figment: &Figment) -> Result<(), ConfigError> {
+    let profiles = figment.data().map_err(|error| {
+        // Without the parser's message, because that shows the line, and the line can hold the key.
+        let place = match position(&error.to_string()) {
+            Some((line, column)) => format!("Rocket's configuration, line {line}, column {column}").into(),
+            None => "Rocket's configuration".into(),
+        };
+        ConfigError::new(Place::Field(place), Problem::Unparsable)
+    })?;
+    for (profile, values) in &profiles {
+        check_profile(figment, profile, values)?;
+        for (name, value) in values {
+            if name == TABLE {
+                check_fields(figment, value)?;
+                continue;
+            }
+            if let Some(near) = near(name, &service_link(value)) {
+                return Err(misspelled(figment, profile, &near, value));
+            }
+            // A table for another, as in [default.metrics.guard].
+            let within = value.as_dict().into_iter().flatten();
+            let nested = within.map(|(field, value)| (format!("{name}.{field}"), value));
+            let as_profile = (format!("{profile}.{name}"), value);
+            for (name, value) in nested.chain([as_profile]) {
+                match near(&name, "") {
+                    Some(near) if near.meaning == Meaning::Table && value.as_dict().is_some() => {
+                        return Err(misspelled(figment, profile, &near, value));
+                    }
+                    Some(near) if matches!(near.meaning, Meaning::Setting(_)) => {
+                        return Err(misspelled(figment, profile, &near, value));
+                    }
+                    _ => {}
+                }
+            }
+        }
+    }
+    Ok(())
+}
+
+/// The line and the column in a parser's message.
+fn position(message: &str) -> Option<(u32, u32)> {
+    let (line, rest) = message.split_once(" at line ")?.1.split_once(", column ")?;
+    let column = rest.split(|letter: char| !letter.is_ascii_digit()).next()?;
+    Some((line.parse().ok()?, column.parse().ok()?))
+}
+
+/// Rejects a profile by the name of the table, or the table in a profile whose name is mistyped.
+fn check_profile(figment: &Figment, profile: &Profile, values: &Dict) -> Result<(), ConfigError> {
+    let Some((_, first)) = values.first_key_value() else { return Ok(()) };
+    let name = profile.as_str().as_str();
+    if let Some(near) = near(name, "").filter(|near| near.meaning != Meaning::Unknown) {
+        return Err(misspelled(figment, profile, &near, first));
+    }
+    let is_mistyped = |known: &str| NearName::of(name, "", known).is_some_and(|near| near.meaning == Meaning::Table);
+    match values.get(TABLE) {
+        Some(table) if !is_known(figment, profile) && known(figment).iter().any(|known| is_mistyped(known)) => {
+            let near = NearName { shown: format!("{}.{TABLE}", shown_name(name)), meaning: Meaning::Table };
+            Err(misspelled(figment, profile, &near, table))
+        }
+        _ => Ok(()),
+    }
+}
+
+fn check_fields(figment: &Figment, table: &Value) -> Result<(), ConfigError> {
+    for (name, value) in table.as_dict().into_iter().flatten() {
+        if Setting::by_field(name).is_none() {
+            let problem = match Setting::by_near_field(name) {
+                Some(setting) => Problem::Misspelled(format!("`{}`", setting.field()).into()),
+                None => Problem::UnknownField,
+            };
+            return Err(ConfigError::new(place(figment, &format!("{TABLE}.{}", shown_name(name)), value), problem));
+        }
+    }
+    Ok(())
+}
+
+fn misspelled(figment: &Figment, profile: &Profile, near: &NearName, value: &Value) -> ConfigError {
+    let profile = if is_known(figment, profile) { profile.as_str().as_str() } else { "default" };
+    let problem = match near.meaning {
+        Meaning::Table => Problem::Misspelled(format!("[{profile}.{TABLE}]").into()),
+        Meaning::Setting(setting) => {
+            Problem::Misspelled(format!("`{}` in the table [{profile}.{TABLE}]", setting.field()).into())
+        }
+        _ => Problem::UnknownField,
+    };
+    ConfigError::new(place(figment, &near.shown, value), problem)
+}
+
+/// The profiles that Rocket can select.
+fn known(figment: &Figment) -> [&str; 5] {
+    ["default", "global", "debug", "release", figment.profile().as_str().as_str()]
+}
+
+fn is_known(figment: &Figment, profile: &Profile) -> bool {
+    known(figment).iter().any(|known| profile == known)
+}
+
+/// A value as a variable has it, for the variables that Kubernetes makes for a Service called `rocket-metrics-guard`.
+fn service_link(value: &Value) -> String {
+    match value {
+        Value::String(_, text) => text.clone(),
+        Value::Num(_, number) => {
+            let positive = number.to_i128().and_then(|number| u128::try_from(number).ok());
+            number.to_u128().or(positive).map(|number| number.to_string()).unwrap_or_default()
+        }
+        _ => String::new(),
+    }
+}
+
+/// The field, and the file or the variables that it stands in. The name of the field must be fit to be shown.
 fn place(figment: &Figment, field: &str, value: &Value) -> Place {
-    let field = format!("`{TABLE}.{}`", field.replace(char::is_control, "?"));
     Place::Field(match figment.get_metadata(value.tag()) {
-        Some(metadata) => match &metadata.source {
-            Some(source) => format!("{field} in {source}").into(),
-            None => format!("{field} in {}", metadata.name).into(),
-        },
-        None => field.into(),
+        Some(metadata) => format!("`{field}` in {}", source(metadata)).into(),
+        None => format!("`{field}`").into(),
     })
 }
 
-fn text(figment: &Figment, setting: Setting, value: Value) -> Result<OsString, Problem> {
+/// The path of a file, without what could be a key in it, or what else the values come from.
+fn source(metadata: &Metadata) -> String {
+    const FILE: &str = "Rocket.toml";
+    let Some(source) = &metadata.source else { return metadata.name.to_string() };
+    let text = source.to_string();
+    if source.file_path().is_none() {
+        return text;
+    }
+    match text.strip_suffix(FILE) {
+        Some(folder) => format!("{}{FILE}", shown(folder).unwrap_or_default()),
+        None => shown(&text).unwrap_or_else(|| "the file that ROCKET_CONFIG names".to_owned()),
+    }
+}
+
+fn text(setting: Setting, value: Value) -> Result<OsString, Problem> {
     match (setting, value) {
-        // Like the other paths in Rocket.toml: relative to that file, not to where the service was started.
-        (Setting::KeyFile, Value::String(..)) => {
-            let path: Result<RelativePathBuf, _> = figment.extract_inner(&format!("{TABLE}.{}", setting.field()));
-            path.map(|path| path.relative().into()).map_err(|_| Problem::NotAString)
-        }
         (Setting::Disabled, Value::Bool(_, disabled)) => Ok(disabled.to_string().into()),
-        (Setting::Networks, Value::Array(_, entries)) => joined(entries, Problem::NotANetwork),
-        (Setting::ClientNames, Value::Array(_, entries)) => joined(entries, Problem::NotAClientName),
+        (Setting::Networks, Value::Array(_, entries)) => joined(entries, Problem::NoNetwork, Problem::NotANetwork),
+        (Setting::ClientNames, Value::Array(_, entries)) => {
+            joined(entries, Problem::NoClientName, Problem::NotAClientName)
+        }
         (_, Value::String(_, text)) => Ok(text.into()),
+        (Setting::Disabled, _) => Err(Problem::NotTrueOrFalse),
+        (Setting::Networks | Setting::ClientNames, _) => Err(Problem::NotAList(setting)),
+        (Setting::Key, Value::Array(..)) => Err(Problem::SeveralKeys),
         _ => Err(Problem::NotAString),
     }
 }
 
 /// An array as the list that the environment would have. An entry with a comma would become two.
-fn joined(entries: Vec<Value>, bad: impl Fn(usize) -> Problem) -> Result<OsString, Problem> {
+fn joined(entries: Vec<Value>, none: Problem, bad: impl Fn(usize) -> Problem) -> Result<OsString, Problem> {
     let mut texts = Vec::with_capacity(entries.len());
     for (index, entry) in entries.into_iter().enumerate() {
-        let text = entry.into_string().ok_or(Problem::NotAString)?;
+        let text = entry.into_string().ok_or(Problem::EntryNotAString(index + 1))?;
         if text.contains(',') {
             return Err(bad(index + 1));
         }
         texts.push(text);
     }
-    Ok(texts.join(",").into())
+    if texts.is_empty() { Err(none) } else { Ok(texts.join(",").into()) }
 }

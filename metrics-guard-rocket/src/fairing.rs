@@ -77,6 +77,10 @@ impl MetricsGuard {
     ///
     /// A setting that stands in both is an error. Without a usable key, the launch fails and the log says why. What is
     /// wrong with the key file later is in the log too.
+    ///
+    /// A name that is close to one of these stops the launch, because Rocket would ignore it: `[metrics_guard]` without
+    /// `default.`, `[default.metrics-guard]`, or variables such as `ROCKET_METRICS_GUARD_NETWORKS`. All profiles are
+    /// searched. The log gives the right name.
     pub fn fairing() -> MetricsGuard {
         MetricsGuard { guard: None, mounts: Vec::new() }
     }
@@ -107,7 +111,11 @@ impl MetricsGuard {
     /// # Errors
     ///
     /// - [`Problem::GivenTwice`] for a setting that stands in both
-    /// - [`Problem::NotATable`], [`Problem::UnknownField`] and [`Problem::NotAString`] for what cannot be read
+    /// - [`Problem::NotATable`], [`Problem::NotAString`], [`Problem::SeveralKeys`], [`Problem::NotAList`],
+    ///   [`Problem::EntryNotAString`] and [`Problem::NotTrueOrFalse`] for a value of the wrong type
+    /// - [`Problem::Misspelled`] and [`Problem::UnknownField`] for names in Rocket's configuration and in the environment
+    ///   that are close to ours
+    /// - [`Problem::Unparsable`] if Rocket's configuration has wrong syntax
     pub fn settings(figment: &Figment) -> Result<Settings, ConfigError> {
         config::settings(figment)
     }

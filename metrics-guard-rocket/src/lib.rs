@@ -20,6 +20,6 @@ pub use fairing::MetricsGuard;
 pub use guard::{Authorized, Refusal};
 pub use metrics_guard_core::{
     Check, ClientName, ConfigError, Denied, Guard, GuardBuilder, Key, KeyFile, KeyRing, Peer, Place, Problem, Reason,
-    RequestHead, Setting, Settings, Warning,
+    RequestHead, Setting, Settings, ShownPath, Warning,
 };
 pub use metrics_guard_macros::guard_metrics_rocket as guard_metrics;

@@ -53,7 +53,8 @@ impl Fairing for Redact {
     async fn on_liftoff(&self, rocket: &Rocket<Orbit>) {
         let Some(parameter) = self.0.query_parameter() else { return };
         for route in rocket.routes().filter(|route| reads(route.uri.query(), parameter)) {
-            warn!("metrics-guard: the route {route} reads the query parameter `{parameter}`, and will never see it.");
+            // Without the parameter's name, because that can be a key by mistake.
+            warn!("metrics-guard: the route {route} reads the query parameter of the guard, and will never see it.");
             warn_!("It may hold a key, and is kept from the log. Give the guard a parameter name of its own.");
         }
     }

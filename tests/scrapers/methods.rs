@@ -9,6 +9,7 @@ use std::{
 };
 
 use libtest_mimic::Trial;
+use metrics_guard_core::adapter::shown;
 use metrics_guard_tests::{
     WRONG,
     certificates::{Authority, Validity, lead},
@@ -378,7 +379,7 @@ fn scrapes(scraping: &Scraping, program: &Program, accepted: &KeyFile, has_tls: 
             let checks = format!("metrics_guard_checks_total{{job='{name}',{outcome}}}");
             storage.wait_for_sample(&checks, |checks| checks >= 2.0)?;
         }
-        let of_file = format!("{{job='{name}',file='{}'}}", accepted.path());
+        let of_file = format!("{{job='{name}',file='{}'}}", shown(&accepted.path()).unwrap());
         storage.wait_for_sample(&format!("metrics_guard_key_file_stale{of_file}"), |stale| stale < 0.5)?;
         let age = format!("time() - metrics_guard_key_file_modified_timestamp_seconds{of_file}");
         storage.wait_for_sample(&age, |seconds| (0.0..600.0).contains(&seconds))?;

@@ -91,9 +91,3 @@ impl Event<'_> {
         }
     }
 }
-
-/// Returns the path of a key file as labels and events show it.
-#[cfg(any(feature = "metrics", feature = "tracing"))]
-pub(super) fn shown_path(file: &KeyFile) -> String {
-    crate::error::shown(file.path())
-}

@@ -36,7 +36,7 @@ use std::{
 
 use metrics::{Counter, Key, Label, Level, Metadata, SharedString, Unit, with_recorder};
 
-use super::event::{Check, Event, shown_path};
+use super::event::{Check, Event};
 use crate::{denied::Reason, reload::KeyFile};
 
 const CHECKS: &str = "metrics_guard_checks_total";
@@ -109,7 +109,7 @@ fn counter(key: &Key) -> Counter {
 }
 
 fn key_file(file: &KeyFile) {
-    let path = SharedString::from(shown_path(file));
+    let path = SharedString::from(file.label().to_owned());
     let set = |name: &'static str, value: f64| {
         let key = Key::from_parts(name, vec![Label::new("file", path.clone())]);
         with_recorder(|recorder| recorder.register_gauge(&key, &METADATA).set(value));

@@ -29,7 +29,7 @@ use std::{
     time::Instant,
 };
 
-use super::event::{Event, shown_path};
+use super::event::Event;
 use crate::{
     certificate::ClientName,
     denied::{Denied, Reason},
@@ -71,10 +71,10 @@ impl Events {
                 return tracing::enabled!(target: "metrics_guard", tracing::Level::WARN);
             }
             Event::KeyFileUsable(file) => {
-                tracing::info!(target: "metrics_guard", file = shown_path(file), "the key file can be used again");
+                tracing::info!(target: "metrics_guard", file = file.label(), "the key file can be used again");
             }
             Event::NewKeys(file) => {
-                let file = shown_path(file);
+                let file = file.label();
                 tracing::info!(target: "metrics_guard", file, "the key file has changed; its keys are in force");
             }
             Event::Built | Event::KeyFileSeen(_) => {}

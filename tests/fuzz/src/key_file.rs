@@ -69,8 +69,8 @@ fn opens(guard: &Guard, keys: &[&[u8]]) {
 fn says_nothing_of(content: &[u8], error: &ConfigError, path: &Path) {
     let lines = content.split(|&byte| byte == b'\n').count();
     let place = match error.place() {
-        Place::File(shown) if shown == path => path.display().to_string(),
-        Place::Line(shown, line) if shown == path && *line <= lines => format!("{}, line {line}", path.display()),
+        Place::File(shown) if shown.path() == path => shown.to_string(),
+        Place::Line(shown, line) if shown.path() == path && *line <= lines => format!("{shown}, line {line}"),
         other => panic!("{other}"),
     };
     assert!(PROBLEMS.contains(error.problem()), "{error}");

@@ -1,0 +1,144 @@
+//! Recognises names that mean a setting but are written in another way, and names that only look like a setting's.
+
+use std::net::{IpAddr, SocketAddr};
+
+/// Returns `name` in lower case and without separators.
+pub(crate) fn bare(name: &str) -> String {
+    name.chars().filter(|letter| !is_separator(*letter)).map(|letter| letter.to_ascii_lowercase()).collect()
+}
+
+/// Returns what follows `prefix` in `name`, if `name` begins with its letters, whatever their case and separators, and a
+/// separator follows them.
+pub(crate) fn after<'n>(name: &'n str, prefix: &str) -> Option<&'n str> {
+    let mut rest = name;
+    for letter in bare(prefix).chars() {
+        rest = rest.trim_start_matches(is_separator);
+        let first = rest.chars().next().filter(|first| first.to_ascii_lowercase() == letter)?;
+        rest = &rest[first.len_utf8()..];
+    }
+    rest.starts_with(is_separator).then(|| rest.trim_start_matches(is_separator))
+}
+
+fn is_separator(letter: char) -> bool {
+    matches!(letter, '_' | '-' | '.' | ' ')
+}
+
+/// Returns whether at most `edits` typing errors lie between `one` and `other`: a letter added, left out, replaced, or
+/// swapped with its neighbour.
+pub(crate) fn is_near(one: &[u8], other: &[u8], edits: usize) -> bool {
+    match (one, other) {
+        ([a, one @ ..], [b, other @ ..]) if a == b => is_near(one, other, edits),
+        ([], []) => true,
+        _ if edits == 0 || one.len().abs_diff(other.len()) > edits => false,
+        _ => {
+            let is_swapped = matches!((one, other), ([a, b, ..], [c, d, ..]) if a == d && b == c);
+            let [one_rest, other_rest] = [one, other].map(|text| text.get(1..).unwrap_or_default());
+            is_near(one_rest, other, edits - 1)
+                || is_near(one, other_rest, edits - 1)
+                || is_near(one_rest, other_rest, edits - 1)
+                || is_swapped && is_near(&one[2..], &other[2..], edits - 1)
+        }
+    }
+}
+
+/// Returns whether Kubernetes or Docker makes a variable with this value for a service: `name` is that of the variable, or
+/// its end.
+pub(crate) fn is_service_link(name: &str, value: &str) -> bool {
+    let name = name.to_ascii_uppercase();
+    let words: Vec<&str> = name.split('_').collect();
+    let is_number = |text: &str| text.bytes().all(|byte| byte.is_ascii_digit()) && text.parse::<u16>().is_ok();
+    let is_address = |text: &str| text.parse::<IpAddr>().is_ok();
+    let url = || {
+        let (scheme, address) = value.split_once("://")?;
+        let port = address.parse::<SocketAddr>().ok()?.port().to_string();
+        Some((PROTOCOLS.into_iter().find(|protocol| scheme == protocol.to_ascii_lowercase())?, port))
+    };
+    match words[..] {
+        [.., "SERVICE", "HOST"] => is_address(value),
+        [.., "PORT", number, protocol, "ADDR"] if PROTOCOLS.contains(&protocol) => {
+            is_number(number) && is_address(value)
+        }
+        [.., "PORT", number, protocol, "PORT"] if PROTOCOLS.contains(&protocol) => is_number(number) && value == number,
+        [.., "PORT", number, protocol, "PROTO"] if PROTOCOLS.contains(&protocol) => {
+            is_number(number) && value == protocol.to_ascii_lowercase()
+        }
+        [.., "PORT", number, protocol] if PROTOCOLS.contains(&protocol) => url() == Some((protocol, number.to_owned())),
+        _ => {
+            let has_service_port = words.windows(2).any(|pair| pair == ["SERVICE", "PORT"]);
+            has_service_port && is_number(value) || words.last() == Some(&"PORT") && url().is_some()
+        }
+    }
+}
+
+const PROTOCOLS: [&str; 3] = ["TCP", "UDP", "SCTP"];
+
+#[cfg(test)]
+mod tests {
+    use super::{after, is_near, is_service_link};
+
+    #[test]
+    fn counts_typing_errors() {
+        for (edits, one, other) in [
+            (0, "networks", "networks"),
+            (1, "networks", "network"),
+            (1, "networks", "netwroks"),
+            (1, "networks", "networcs"),
+            (1, "networks", "nettworks"),
+            (2, "networks", "netwrok"),
+            (2, "ab", ""),
+            (3, "verification", "notification"),
+        ] {
+            for (one, other) in [(one, other), (other, one)] {
+                assert!(is_near(one.as_bytes(), other.as_bytes(), edits), "{one} {other}");
+                assert!(edits == 0 || !is_near(one.as_bytes(), other.as_bytes(), edits - 1), "{one} {other}");
+            }
+        }
+    }
+
+    #[test]
+    fn finds_a_prefix_in_any_case_and_with_any_separators() {
+        for name in ["METRICS_GUARD_KEY", "metrics-guard.KEY", "MetricsGuard_KEY", "_METRICS__GUARD__KEY"] {
+            assert_eq!(after(name, "metrics_guard"), Some("KEY"), "{name}");
+        }
+        assert_eq!(after("METRICS_GUARD_", "metrics_guard"), Some(""));
+        for name in
+            ["METRICS_GUARD", "MetricsGuardKey", "METRICS_GUARDS_KEY", "METRICS_KEY", "APP_METRICS_GUARD_KEY", ""]
+        {
+            assert_eq!(after(name, "metrics_guard"), None, "{name}");
+        }
+    }
+
+    #[test]
+    fn recognises_service_links_by_name_and_value() {
+        for (name, value) in [
+            ("SERVICE_HOST", "10.96.0.12"),
+            ("SERVICE_HOST", "fd00::12"),
+            ("KEY_FILE_SERVICE_PORT", "8080"),
+            ("SERVICE_PORT_HTTP_METRICS", "8080"),
+            ("PORT", "tcp://10.96.0.12:8080"),
+            ("KEY_PORT", "udp://[fd00::12]:8080"),
+            ("MY_SERVICE_PORT", "tcp://10.96.0.12:8080"),
+            ("PORT_8080_TCP", "tcp://10.96.0.12:8080"),
+            ("PORT_8080_SCTP_PROTO", "sctp"),
+            ("PORT_8080_TCP_PORT", "8080"),
+            ("PORT_8080_UDP_ADDR", "10.96.0.12"),
+        ] {
+            assert!(is_service_link(name, value), "{name}={value}");
+            assert!(!is_service_link(name, "10.0.0.0/8"), "{name}");
+            assert!(!is_service_link("NETWORKS", value), "{value}");
+        }
+        for (name, value) in [
+            ("SERVICE_HOST", "8080"),
+            ("SERVICE_PORT", "10.96.0.12"),
+            ("PORT", "8080"),
+            ("PORT", "http://10.96.0.12:8080"),
+            ("PORT_8080_TCP", "tcp://10.96.0.12:9090"),
+            ("PORT_8080_TCP", "udp://10.96.0.12:8080"),
+            ("PORT_8080_TCP_PROTO", "udp"),
+            ("PORT_8080_HTTP_ADDR", "10.96.0.12"),
+            ("HOST", "10.96.0.12"),
+        ] {
+            assert!(!is_service_link(name, value), "{name}={value}");
+        }
+    }
+}
