@@ -321,7 +321,7 @@ fn a_blocked_hook_delays_neither_reload_nor_replace_nor_check() {
     let builder = Guard::builder_from_file(&path).unwrap();
     let guard = builder.on_warning(move |warning| {
         told.send(warning.clone()).unwrap();
-        let _ = may_go_on.lock().unwrap().recv();
+        let _ = may_go_on.lock().unwrap().recv_timeout(PATIENCE);
     });
     let guard = guard.build();
     fs::remove_file(&path).unwrap();
