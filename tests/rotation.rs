@@ -75,11 +75,11 @@ struct Case {
 
 #[derive(Clone, Copy, PartialEq)]
 enum StandardError {
-    IsRead,
+    Read,
     /// A pipe that is full until the rotations are over.
-    IsFull,
+    Full,
     /// The same, where a write fails instead of blocking.
-    IsFullAndNonBlocking,
+    FullAndNonBlocking,
 }
 
 const CASES: [Case; 15] = [
@@ -96,7 +96,7 @@ const CASES: [Case; 15] = [
     case("an_observer_that_panics", Listener::Observer, Fault::Panics),
     with_full_pipe("a_standard_error_that_is_full", Listener::None, Fault::None),
     Case {
-        standard_error: StandardError::IsFullAndNonBlocking,
+        standard_error: StandardError::FullAndNonBlocking,
         ..with_full_pipe("a_non_blocking_standard_error_that_is_full", Listener::None, Fault::None)
     },
     with_full_pipe("a_log_on_a_standard_error_that_is_full", Listener::Log, Fault::None),
@@ -104,11 +104,11 @@ const CASES: [Case; 15] = [
 ];
 
 const fn case(name: &'static str, listener: Listener, fault: Fault) -> Case {
-    Case { name, listener, fault, standard_error: StandardError::IsRead }
+    Case { name, listener, fault, standard_error: StandardError::Read }
 }
 
 const fn with_full_pipe(name: &'static str, listener: Listener, fault: Fault) -> Case {
-    Case { name, listener, fault, standard_error: StandardError::IsFull }
+    Case { name, listener, fault, standard_error: StandardError::Full }
 }
 
 fn main() -> ExitCode {
@@ -122,7 +122,7 @@ fn main() -> ExitCode {
             }
         };
     }
-    let delays = CASES.iter().filter(|case| cfg!(unix) || case.standard_error == StandardError::IsRead).map(|case| {
+    let delays = CASES.iter().filter(|case| cfg!(unix) || case.standard_error == StandardError::Read).map(|case| {
         Trial::test(format!("{}_delays_no_rotation", case.name), || Ok(watch(case)?)) //
     });
     let others = [
@@ -167,8 +167,8 @@ fn watch(case: &Case) -> Result<(), Box<dyn Error + Send + Sync>> {
     let mut command = Command::new(env::current_exe()?);
     command.env(CASE, case.name).stdin(Stdio::piped()).stdout(Stdio::piped());
     let (standard_error, writer) = io::pipe()?;
-    if case.standard_error != StandardError::IsRead {
-        fill(&writer, case.standard_error == StandardError::IsFull)?;
+    if case.standard_error != StandardError::Read {
+        fill(&writer, case.standard_error == StandardError::Full)?;
     }
     command.stderr(writer);
     let mut child = Running(command.spawn()?);
@@ -184,7 +184,7 @@ fn watch(case: &Case) -> Result<(), Box<dyn Error + Send + Sync>> {
             thread::spawn(move || collect(pipe, &said));
         }
     };
-    if case.standard_error == StandardError::IsRead {
+    if case.standard_error == StandardError::Read {
         read();
     }
     let wait_for = |expected: &str| -> Result<(), Box<dyn Error + Send + Sync>> {
