@@ -5,9 +5,10 @@
 #![allow(clippy::unwrap_used)] // in tests; clippy.toml does not reach their helper functions
 
 use std::{
-    fmt, fs,
+    fmt, fs, iter,
     net::{IpAddr, Ipv4Addr, Ipv6Addr},
-    sync::{Arc, Mutex},
+    sync::{Arc, mpsc},
+    time::Duration,
 };
 
 use base64ct::{Base64, Encoding};
@@ -333,10 +334,9 @@ fn texts([accepted, wrong]: &[String; 2]) -> Vec<String> {
     }
 
     fs::write(&path, format!("{}\n{accepted}\n{accepted}\n", &accepted[..20])).unwrap();
-    let warnings = Arc::new(Mutex::new(Vec::new()));
-    let told = Arc::clone(&warnings);
+    let (sender, warnings) = mpsc::channel();
     let builder = Guard::builder_from_file(&path).unwrap().query("key").unwrap();
-    let builder = builder.on_warning(move |warning| told.lock().unwrap().push((warning.to_string(), warning.clone())));
+    let builder = builder.on_warning(move |warning| drop(sender.send((warning.to_string(), warning.clone()))));
     add(&builder);
     let guard = builder.build();
     for key in [accepted, wrong] {
@@ -360,8 +360,10 @@ fn texts([accepted, wrong]: &[String; 2]) -> Vec<String> {
     add(&guard.reload());
     fs::write(&path, format!("{wrong}\n{wrong}\n")).unwrap();
     add(&guard.reload());
-    add(&*warnings.lock().unwrap());
     add(&(&guard, guard.key_file()));
+    // All warnings are reported once the guard is gone.
+    drop(guard);
+    add(&iter::from_fn(|| warnings.recv_timeout(Duration::from_secs(10)).ok()).collect::<Vec<_>>());
     add(&(Key::new(accepted), KeyRing::new([Key::new(accepted).unwrap()])));
     texts
 }

@@ -70,11 +70,19 @@ struct Case {
     name: &'static str,
     listener: Listener,
     fault: Fault,
-    /// Whether the standard error is a pipe that is full, until the rotations are over.
-    has_full_pipe: bool,
+    standard_error: StandardError,
 }
 
-const CASES: [Case; 14] = [
+#[derive(Clone, Copy, PartialEq)]
+enum StandardError {
+    Read,
+    /// A pipe that is full until the rotations are over.
+    Full,
+    /// The same, where a write fails instead of blocking.
+    FullAndNonBlocking,
+}
+
+const CASES: [Case; 15] = [
     case("a_hook_that_blocks", Listener::Hook, Fault::Blocks),
     case("a_hook_that_panics", Listener::Hook, Fault::Panics),
     case("a_hook_that_is_slow", Listener::Hook, Fault::IsSlow),
@@ -87,16 +95,20 @@ const CASES: [Case; 14] = [
     case("an_observer_that_blocks", Listener::Observer, Fault::Blocks),
     case("an_observer_that_panics", Listener::Observer, Fault::Panics),
     with_full_pipe("a_standard_error_that_is_full", Listener::None, Fault::None),
+    Case {
+        standard_error: StandardError::FullAndNonBlocking,
+        ..with_full_pipe("a_non_blocking_standard_error_that_is_full", Listener::None, Fault::None)
+    },
     with_full_pipe("a_log_on_a_standard_error_that_is_full", Listener::Log, Fault::None),
     with_full_pipe("the_message_of_a_panicking_hook_on_a_standard_error_that_is_full", Listener::Hook, Fault::Panics),
 ];
 
 const fn case(name: &'static str, listener: Listener, fault: Fault) -> Case {
-    Case { name, listener, fault, has_full_pipe: false }
+    Case { name, listener, fault, standard_error: StandardError::Read }
 }
 
 const fn with_full_pipe(name: &'static str, listener: Listener, fault: Fault) -> Case {
-    Case { name, listener, fault, has_full_pipe: true }
+    Case { name, listener, fault, standard_error: StandardError::Full }
 }
 
 fn main() -> ExitCode {
@@ -110,7 +122,7 @@ fn main() -> ExitCode {
             }
         };
     }
-    let delays = CASES.iter().filter(|case| cfg!(unix) || !case.has_full_pipe).map(|case| {
+    let delays = CASES.iter().filter(|case| cfg!(unix) || case.standard_error == StandardError::Read).map(|case| {
         Trial::test(format!("{}_delays_no_rotation", case.name), || Ok(watch(case)?)) //
     });
     let others = [
@@ -155,8 +167,8 @@ fn watch(case: &Case) -> Result<(), Box<dyn Error + Send + Sync>> {
     let mut command = Command::new(env::current_exe()?);
     command.env(CASE, case.name).stdin(Stdio::piped()).stdout(Stdio::piped());
     let (standard_error, writer) = io::pipe()?;
-    if case.has_full_pipe {
-        fill(&writer)?;
+    if case.standard_error != StandardError::Read {
+        fill(&writer, case.standard_error == StandardError::Full)?;
     }
     command.stderr(writer);
     let mut child = Running(command.spawn()?);
@@ -172,7 +184,7 @@ fn watch(case: &Case) -> Result<(), Box<dyn Error + Send + Sync>> {
             thread::spawn(move || collect(pipe, &said));
         }
     };
-    if !case.has_full_pipe {
+    if case.standard_error == StandardError::Read {
         read();
     }
     let wait_for = |expected: &str| -> Result<(), Box<dyn Error + Send + Sync>> {
@@ -215,9 +227,9 @@ fn collect(mut pipe: impl Read, said: &Mutex<Vec<u8>>) {
     }
 }
 
-/// Writes to a pipe until it takes no more.
+/// Writes to a pipe until it takes no more, and leaves it as one that blocks or does not.
 #[cfg(unix)]
-fn fill(mut pipe: &io::PipeWriter) -> io::Result<()> {
+fn fill(mut pipe: &io::PipeWriter, blocks: bool) -> io::Result<()> {
     use rustix::fs::{OFlags, fcntl_getfl, fcntl_setfl};
     let flags = fcntl_getfl(pipe)?;
     fcntl_setfl(pipe, flags | OFlags::NONBLOCK)?;
@@ -230,11 +242,14 @@ fn fill(mut pipe: &io::PipeWriter) -> io::Result<()> {
             }
         }
     }
-    Ok(fcntl_setfl(pipe, flags)?)
+    if blocks {
+        fcntl_setfl(pipe, flags)?;
+    }
+    Ok(())
 }
 
 #[cfg(not(unix))]
-fn fill(_: &io::PipeWriter) -> io::Result<()> {
+fn fill(_: &io::PipeWriter, _: bool) -> io::Result<()> {
     Err(io::ErrorKind::Unsupported.into())
 }
 

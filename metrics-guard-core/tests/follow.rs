@@ -43,8 +43,8 @@ fn threads() -> (usize, usize) {
         fs::read_to_string(task.ok()?.path().join("comm")).ok()
     });
     let names: Vec<_> = names.collect();
-    let named = |name| names.iter().filter(|other| other.trim() == name).count();
-    (named("metrics-guard"), named("guard-telemetry"))
+    let count = |name| names.iter().filter(|other| other.trim() == name).count();
+    (count("metrics-guard"), count("guard-telemetry"))
 }
 
 /// A file for this user alone: of another there would be a warning, some time after its keys are in force.

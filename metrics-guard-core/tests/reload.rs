@@ -1,6 +1,6 @@
 //! Keys that change while the server runs: cases 43 to 45 of the attack catalogue, and changes by hand.
 
-#![allow(clippy::unwrap_used)] // in tests; clippy.toml does not reach their helper functions
+#![allow(clippy::panic, clippy::unwrap_used)] // in tests; clippy.toml does not reach their helper functions
 
 use std::{
     fs::{self, File},
@@ -322,7 +322,7 @@ fn a_blocked_hook_delays_neither_reload_nor_replace_nor_check() {
     let builder = Guard::builder_from_file(&path).unwrap();
     let guard = builder.on_warning(move |warning| {
         told.send(warning.clone()).unwrap();
-        let _ = may_go_on.lock().unwrap().recv();
+        let _ = may_go_on.lock().unwrap().recv_timeout(PATIENCE);
     });
     let guard = guard.build();
     fs::remove_file(&path).unwrap();

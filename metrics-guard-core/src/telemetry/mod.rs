@@ -101,11 +101,25 @@ impl Listeners {
                     contained(|| hook(warning));
                 }
                 if self.hooks.is_empty() && !is_logged {
-                    // One call, so that output of other threads does not come between. A closed stream has no reader.
-                    let _ = io::stderr().write_all(format!("warning: metrics-guard: {warning}\n").as_bytes());
+                    print(format!("warning: metrics-guard: {warning}\n").as_bytes());
                 }
             }
             Event::Built | Event::KeyFileSeen(_) | Event::KeyFileUsable(_) | Event::NewKeys(_) => {}
+        }
+    }
+}
+
+/// Writes to the standard error, at once where that is possible, so that output of other threads does not come between. A
+/// closed stream has no reader.
+fn print(mut text: &[u8]) {
+    while !text.is_empty() {
+        match io::stderr().write(text) {
+            Ok(0) => return,
+            Ok(written) => text = &text[written..],
+            // Another process can have made the stream one that never blocks. The warning must not be lost for that.
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => thread::sleep(Duration::from_millis(100)),
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(_) => return,
         }
     }
 }
