@@ -29,7 +29,7 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 
-use std::{env, ffi::OsString, path::Path};
+use std::{collections::HashSet, env, ffi::OsString, path::Path};
 
 use metrics_guard_core::{
     ConfigError, Place, Problem, Setting, Settings,
@@ -42,8 +42,16 @@ use rocket::figment::{
 
 const TABLE: &str = "metrics_guard";
 
-/// How names begin that are close to ours in Rocket's configuration.
-const PREFIXES: [&str; 2] = [TABLE, "metrics_verification"];
+/// How names begin that mean the table or its fields, in Rocket's configuration.
+const PREFIXES: [&str; 5] =
+    [TABLE, "metrics_verification", "guard_metrics", "rocket_metrics_guard", "default_metrics_guard"];
+
+/// The same, in the environment. The core knows the names without `ROCKET_`.
+const VARIABLES: [&str; 4] =
+    [READ, "rocket_metrics_verification", "rocket_guard_metrics", "rocket_default_metrics_guard"];
+
+/// The variable that Rocket reads for the table, in whatever case, also with a dot and a field behind it.
+const READ: &str = "rocket_metrics_guard";
 
 pub(crate) fn settings(figment: &Figment) -> Result<Settings, ConfigError> {
     let mut settings = Settings::from_env();
@@ -51,7 +59,10 @@ pub(crate) fn settings(figment: &Figment) -> Result<Settings, ConfigError> {
     check_names(figment)?;
     let fields = match figment.find_value(TABLE) {
         Ok(Value::Dict(_, fields)) => fields,
-        Ok(other) => return Err(ConfigError::new(place(figment, TABLE, &other), Problem::NotATable)),
+        Ok(other) => {
+            let problem = if other.as_str() == Some("") { Problem::Empty } else { Problem::NotATable };
+            return Err(ConfigError::new(place(figment, TABLE, &other), problem));
+        }
         Err(_) => return Ok(settings), // it is missing
     };
     for (name, value) in fields {
@@ -82,31 +93,25 @@ fn check_variables() -> Result<(), ConfigError> {
     for (name, value) in env::vars_os() {
         let (name, value) = (name.to_string_lossy(), value.to_string_lossy());
         if let Some(near) = near_variable(&name, &value) {
-            let place = Place::Variable(near.shown.into());
-            return Err(ConfigError::new(
-                place,
-                match near.meaning {
-                    Meaning::Table => Problem::Misspelled("ROCKET_METRICS_GUARD".into()),
-                    Meaning::Setting(setting) => Problem::Misspelled(setting.variable().into()),
-                    _ => Problem::UnknownField,
-                },
-            ));
+            let problem = match near.meaning {
+                Meaning::Table => Problem::Misspelled("ROCKET_METRICS_GUARD".into()),
+                Meaning::Setting(setting) => Problem::Misspelled(setting.variable().into()),
+                _ => Problem::UnknownField,
+            };
+            return Err(ConfigError::new(Place::Variable(near.shown.into()), problem));
         }
     }
     Ok(())
 }
 
 fn near_variable(name: &str, value: &str) -> Option<NearName> {
-    const READ: &str = "rocket_metrics_guard";
     let lower_case = name.trim().to_ascii_lowercase();
     if lower_case.strip_prefix(READ).is_some_and(|rest| rest.is_empty() || rest.starts_with('.')) {
         return None;
     }
-    // The core knows the settings without `ROCKET_`.
     let is_table = |near: &NearName| near.meaning == Meaning::Table && value.trim_start().starts_with('{');
-    NearName::of(name, value, READ)
-        .or_else(|| NearName::of(name, value, "rocket_metrics_verification"))
-        .or_else(|| near(name, value).filter(is_table))
+    let near_one = VARIABLES.into_iter().find_map(|prefix| NearName::of(name, value, prefix));
+    near_one.or_else(|| near(name, value).filter(is_table))
 }
 
 fn near(name: &str, value: &str) -> Option<NearName> {
@@ -124,11 +129,16 @@ fn check_names(figment: &Figment) -> Result<(), ConfigError> {
         };
         ConfigError::new(Place::Field(place), Problem::Unparsable)
     })?;
+    let variables: HashSet<String> = env::vars_os().map(|(name, _)| key(&name.to_string_lossy())).collect();
     for (profile, values) in &profiles {
         check_profile(figment, profile, values)?;
         for (name, value) in values {
             if name == TABLE {
                 check_fields(figment, value)?;
+                continue;
+            }
+            // Of an `Env::raw()`: variables are judged by themselves.
+            if variables.contains(name) {
                 continue;
             }
             if let Some(near) = near(name, &service_link(value)) {
@@ -139,14 +149,13 @@ fn check_names(figment: &Figment) -> Result<(), ConfigError> {
             let nested = within.map(|(field, value)| (format!("{name}.{field}"), value));
             let as_profile = (format!("{profile}.{name}"), value);
             for (name, value) in nested.chain([as_profile]) {
-                match near(&name, "") {
-                    Some(near) if near.meaning == Meaning::Table && value.as_dict().is_some() => {
-                        return Err(misspelled(figment, profile, &near, value));
-                    }
-                    Some(near) if matches!(near.meaning, Meaning::Setting(_)) => {
-                        return Err(misspelled(figment, profile, &near, value));
-                    }
-                    _ => {}
+                let is_ours = |near: &NearName| match near.meaning {
+                    Meaning::Table => value.as_dict().is_some(),
+                    Meaning::Setting(_) => true,
+                    _ => false,
+                };
+                if let Some(near) = near(&name, "").filter(is_ours) {
+                    return Err(misspelled(figment, profile, &near, value));
                 }
             }
         }
@@ -159,6 +168,11 @@ fn position(message: &str) -> Option<(u32, u32)> {
     let (line, rest) = message.split_once(" at line ")?.1.split_once(", column ")?;
     let column = rest.split(|letter: char| !letter.is_ascii_digit()).next()?;
     Some((line.parse().ok()?, column.parse().ok()?))
+}
+
+/// The key that Rocket's configuration has for a variable of this name, if it has all of them.
+fn key(name: &str) -> String {
+    name.trim().split('.').next().unwrap_or_default().to_ascii_lowercase()
 }
 
 /// Rejects a profile by the name of the table, or the table in a profile whose name is mistyped.
@@ -192,7 +206,8 @@ fn check_fields(figment: &Figment, table: &Value) -> Result<(), ConfigError> {
 }
 
 fn misspelled(figment: &Figment, profile: &Profile, near: &NearName, value: &Value) -> ConfigError {
-    let profile = if is_known(figment, profile) { profile.as_str().as_str() } else { "default" };
+    let name = profile.as_str().as_str();
+    let profile = if is_known(figment, profile) && shown_name(name) == name { name } else { "default" };
     let problem = match near.meaning {
         Meaning::Table => Problem::Misspelled(format!("[{profile}.{TABLE}]").into()),
         Meaning::Setting(setting) => {

@@ -13,7 +13,7 @@ use rocket::{
     error::ErrorKind,
     figment::{
         Figment,
-        providers::{Format, Toml},
+        providers::{Env, Format, Toml},
     },
     get,
     http::{Header, Status},
@@ -180,6 +180,9 @@ fn a_name_that_is_close_to_ours_stops_the_launch() {
         ("[debug.metricsguard]\nnetworks = 'N'", "metricsguard", "[debug.metrics_guard]"),
         ("[staging.metricsguard]\nnetworks = 'N'", "metricsguard", table),
         ("[global.metrics-guard]\nnetworks = 'N'", "metrics-guard", "[global.metrics_guard]"),
+        ("[default.guard_metrics]\nnetworks = 'N'", "guard_metrics", table),
+        ("[default.rocket_metrics_guard]\nnetworks = 'N'", "rocket_metrics_guard", table),
+        ("[default.default.metrics_guard]\nnetworks = 'N'", "default.metrics_guard", table),
         ("[defualt.metrics_guard]\nnetworks = 'N'", "defualt.metrics_guard", table),
         ("[default]\nmetrics_guard_networks = 'N'", "metrics_guard_networks", networks),
         ("[default]\nmetrics-guard-network = 'N'", "metrics-guard-network", networks),
@@ -258,6 +261,8 @@ fn a_variable_that_is_close_to_ours_stops_the_launch() {
         ("ROCKET_METRIC_GUARD", &table, Some("ROCKET_METRICS_GUARD")),
         ("ROKET_METRICS_GUARD", &table, Some("ROCKET_METRICS_GUARD")),
         ("METRICS_GUARD", &table, Some("ROCKET_METRICS_GUARD")),
+        ("ROCKET_GUARD_METRICS", &table, Some("ROCKET_METRICS_GUARD")),
+        ("ROCKET_DEFAULT_METRICS_GUARD", &table, Some("ROCKET_METRICS_GUARD")),
         ("ROCKET_METRICS_GUARD_TIMEOUT", WRONG, None),
     ] {
         let said = child("child_of_the_environment", &[("METRICS_VERIFICATION_KEY", KEY), (name, value)]);
@@ -265,6 +270,10 @@ fn a_variable_that_is_close_to_ours_stops_the_launch() {
         let line = format!("error: {name}: is not known here; remove it, or correct its name{right}\n");
         assert!(said.contains(&line) && !said.contains(WRONG), "{line}{said}");
     }
+    let said = child("child_of_the_environment", &[("METRICS_VERIFICATION_KEY", KEY), ("ROCKET_METRICS_GUARD", "")]);
+    let line = "error: `metrics_guard` in `ROCKET_` environment variable(s): is empty; unset it, or give it a value\n";
+    assert!(said.contains(line), "{said}");
+
     let key = format!(r#"{{key="{KEY}"}}"#);
     for (name, value) in [
         ("rocket_metrics_guard", &*key),
@@ -286,7 +295,11 @@ fn a_variable_that_is_close_to_ours_stops_the_launch() {
 #[test]
 #[ignore = "started by a_variable_that_is_close_to_ours_stops_the_launch"]
 fn child_of_the_environment() {
+    // A program can have all variables in its configuration too. There, METRICS_GUARD is the table.
+    let raw = Env::raw().ignore(&["METRICS_GUARD"]);
+    let raw = MetricsGuard::settings(&Config::figment().merge(raw)).and_then(Settings::guard);
     match MetricsGuard::settings(&Config::figment()).and_then(Settings::guard) {
+        Ok(_) if raw.is_err() => println!("not with all variables: {raw:?}"),
         Ok(_) => println!("a guard"),
         Err(error) => println!("error: {error}"),
     }
