@@ -144,7 +144,7 @@ fn an_event_has_no_control_characters_of_a_peer() {
     });
     // Two denials, and that the second had no peer.
     assert_eq!((log.lines().count(), log.matches("metrics denied: ").count()), (3, 2), "{log}");
-    assert_eq!(log.matches("the server does not tell the guard who asks").count(), 1, "{log}");
+    assert_eq!(log.matches("the server did not provide the client's address").count(), 1, "{log}");
     assert!(log.contains(r#"reason="certificate""#) && log.contains("names=other.example, x://"), "{log}");
     assert!(log.trim_end_matches('\n').chars().all(|c| c == '\n' || c.is_ascii_graphic() || c == ' '), "{log:?}");
 }

@@ -57,10 +57,13 @@ page!(
 mod tests {
     use std::{io::ErrorKind, iter, path::PathBuf};
 
+    use http::Request;
+
     use crate::{
         config::Setting,
         denied::{Denied, Reason},
         error::{ConfigError, Place, Problem, Warning},
+        request::RequestHead,
     };
 
     const PAGE: &str = include_str!("../docs/guide/troubleshooting.md");
@@ -114,8 +117,10 @@ mod tests {
             Warning::ReadableByAll(_) => Warning::Stale(ConfigError::new(Place::File(file()), Problem::Blank)),
             Warning::Stale(_) => Warning::NotFollowed(file(), ErrorKind::WouldBlock),
             Warning::NotFollowed(..) => Warning::AllAddresses(variable(Setting::Networks)),
-            Warning::AllAddresses(_) => Warning::NoPeer(variable(Setting::Networks)),
-            Warning::NoPeer(_) => return None,
+            Warning::AllAddresses(_) => {
+                Warning::NoPeer(variable(Setting::Networks), Request::new(()).peer_advice(false))
+            }
+            Warning::NoPeer(..) => return None,
         })
     }
 

@@ -16,7 +16,7 @@
 //! let scrape = Request::get("/metrics").header("X-Metrics-Key", secret).body(())?;
 //! assert!(guard.check(&scrape).is_err());
 //! assert!(guard.check(&scrape).is_err());
-//! assert!(matches!(warnings.try_iter().collect::<Vec<_>>()[..], [Warning::NoPeer(_)]));
+//! assert!(matches!(warnings.try_iter().collect::<Vec<_>>()[..], [Warning::NoPeer(..)]));
 //!
 //! let (mut parts, ()) = scrape.into_parts();
 //! parts.extensions.insert(metrics_guard_core::Peer::at(([10, 0, 0, 1], 40000).into()));

@@ -10,7 +10,7 @@ use std::{
 
 use http::Request;
 use metrics_guard_core::{
-    ClientName, Guard, GuardBuilder, Key, KeyRing, Peer, Place, Reason, Setting, Settings, Warning,
+    ClientName, Guard, GuardBuilder, Key, KeyRing, Peer, Place, Reason, RequestHead, Setting, Settings, Warning,
 };
 
 const KEY: &str = "9c2f1e7ab5d84036f1c0a7e3b6925d48";
@@ -18,6 +18,14 @@ const NAME: &str = "prometheus.example";
 
 const NETWORKS: Place = Place::Argument("GuardBuilder::allow_networks");
 const NAMES: Place = Place::Argument("GuardBuilder::require_client_name");
+
+fn no_address(place: Place) -> Warning {
+    Warning::NoPeer(place, Request::new(()).peer_advice(false))
+}
+
+fn no_names(place: Place) -> Warning {
+    Warning::NoPeer(place, Request::new(()).peer_advice(true))
+}
 
 /// What a hook was told.
 #[derive(Default, Clone)]
@@ -95,7 +103,7 @@ fn a_guard_without_keys_tells_nothing_of_them() {
     assert_eq!(told.take(), [Warning::AllAddresses(NETWORKS)]);
     // The keys are gone, and the hooks are not.
     assert_eq!(ask(&guard, None), Err(Reason::Address));
-    assert_eq!(told.take(), [Warning::NoPeer(NETWORKS)]);
+    assert_eq!(told.take(), [no_names(NETWORKS)], "an address alone would not do");
 }
 
 #[test]
@@ -115,7 +123,7 @@ fn a_missing_peer_is_told_once_by_eight_threads() {
                 });
             }
         });
-        assert_eq!(told.take(), [Warning::NoPeer(NETWORKS)]);
+        assert_eq!(told.take(), [no_address(NETWORKS)]);
         assert_eq!(guard.warnings(), [], "those are of when it was built");
     }
 }
@@ -140,7 +148,7 @@ fn a_peer_is_missed_for_its_names_too() {
         for _ in 0..2 {
             assert_eq!(ask(&guard, None), Err(Reason::Certificate));
         }
-        assert_eq!(told.take(), [Warning::NoPeer(NAMES)]);
+        assert_eq!(told.take(), [no_names(NAMES)]);
     }
     // A guard that asks for neither misses nothing.
     let told = Told::default();
@@ -157,7 +165,7 @@ fn a_hook_that_panics_is_the_end_of_nothing() {
     for _ in 0..2 {
         assert_eq!(ask(&guard, None), Err(Reason::Address));
     }
-    assert_eq!(told.take(), [Warning::NoPeer(NETWORKS)]);
+    assert_eq!(told.take(), [no_address(NETWORKS)]);
 }
 
 #[test]
@@ -167,7 +175,7 @@ fn a_hook_may_ask_the_guard() {
     let seen = Arc::clone(&answers);
     // With new keys it hears of another warning, while it is at the first.
     let hook = move |warning: &Warning| {
-        if let Warning::NoPeer(_) = warning {
+        if let Warning::NoPeer(..) = warning {
             let guard = GUARD.get().unwrap();
             let keys = [KEY, &KEY[..20]].map(|key| Key::new(key).unwrap());
             guard.replace(KeyRing::new(keys).unwrap()).unwrap();

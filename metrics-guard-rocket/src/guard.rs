@@ -170,6 +170,11 @@ impl RequestHead for Head<'_, '_> {
     fn peer(&self) -> Option<&Peer> {
         self.peer.as_ref()
     }
+
+    fn peer_advice(&self, _: bool) -> &'static str {
+        "Rocket provides it for TCP connections and not for Unix sockets; give a request of `rocket::local` an address: \
+         `client.get(\"/metrics\").remote(address)`"
+    }
 }
 
 impl Sentinel for Authorized {
