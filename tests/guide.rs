@@ -69,6 +69,19 @@ fn our_crates_log_what_the_guide_quotes() {
         count += 1;
     }
     assert!(count > 5, "{count} rows");
+
+    // What provides an address, on each server: `no_peer.rs` finds some of these texts on the page, and not all.
+    let (_, table) = PAGE.split_once("| server | instruction |\n|---|---|\n").unwrap();
+    let rows = table.lines().map_while(|row| row.strip_prefix("| ")?.split_once(" | ``"));
+    let source = source.replace("\\\"", "\"");
+    assert_eq!(
+        rows.inspect(|(server, row)| {
+            let text = row.trim_end_matches(" |").trim_end_matches("``").trim_end();
+            assert!(source.contains(text), "nothing of ours says on {server}: {text}");
+        })
+        .count(),
+        10
+    );
 }
 
 /// The code of a crate without its comments, each string in one line.

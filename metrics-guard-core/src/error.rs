@@ -281,9 +281,9 @@ pub enum Warning {
     NotFollowed(ShownPath, io::ErrorKind),
     /// The list of networks found here has one that holds every address of its family.
     AllAddresses(Place),
-    /// A request was refused for the list of networks or names found here, since the server told no [`Peer`](crate::Peer).
-    /// Said once.
-    NoPeer(Place),
+    /// A request was rejected for the list of networks or names found here, because the server did not provide the client
+    /// as a [`Peer`](crate::Peer); and what provides it on this server. Once for each guard.
+    NoPeer(Place, &'static str),
     /// This many later warnings, and events about the key file, were dropped: a [hook](crate::GuardBuilder::on_warning), a
     /// subscriber, a recorder or the standard error blocked, and the queue was full.
     Dropped(u64),
@@ -298,7 +298,7 @@ impl Warning {
             | Warning::ReadableByAll(_)
             | Warning::Stale(_)
             | Warning::NotFollowed(..) => true,
-            Warning::Disabled | Warning::AllAddresses(_) | Warning::NoPeer(_) | Warning::Dropped(_) => false,
+            Warning::Disabled | Warning::AllAddresses(_) | Warning::NoPeer(..) | Warning::Dropped(_) => false,
         }
     }
 }
@@ -337,11 +337,9 @@ impl fmt::Display for Warning {
                     "{place}: a network with the prefix length 0 lets every IPv4 or every IPv6 address ask; remove it, or the list"
                 )
             }
-            Warning::NoPeer(place) => write!(
+            Warning::NoPeer(place, advice) => write!(
                 f,
-                "{place}: a request was refused, and so may be all, since the server does not tell the guard who asks; on \
-                 axum serve with `into_make_service_with_connect_info::<SocketAddr>()`, and let a server of your own put a \
-                 `Peer` into the request's extensions"
+                "{place}: the server did not provide the client's address, so every request may be rejected; {advice}"
             ),
             Warning::Dropped(count) => write!(
                 f,

@@ -319,27 +319,26 @@ impl Policy {
             Access::Key { keys, names } => (Some(keys), names.as_ref()),
             Access::Certificate { names } => (None, Some(names)),
         };
-        if let Some((place, networks)) = &self.networks
-            && !networks.contain(head.peer())
-        {
-            self.tell_of_no_peer(head, Some(place));
-            return Err(Denied::ADDRESS);
+        if let Some((place, networks)) = &self.networks {
+            if !networks.contain(head.peer()) {
+                self.tell_of_no_peer(head, Some(place), names.is_some());
+                return Err(Denied::ADDRESS);
+            }
         }
         if names.is_some_and(|names| !names.include_one_of(head.peer())) {
-            self.tell_of_no_peer(head, self.names_found_at.as_ref());
+            self.tell_of_no_peer(head, self.names_found_at.as_ref(), true);
             return Err(Denied::CERTIFICATE);
         }
         Ok(keys)
     }
 
     /// Whoever builds the server has to know, and once will do: who is refused can ask as often as he likes.
-    fn tell_of_no_peer(&self, head: &impl RequestHead, place: Option<&Place>) {
+    fn tell_of_no_peer(&self, head: &impl RequestHead, place: Option<&Place>, with_names: bool) {
         // Read before it is written: a flood of refusals must not have the processors pass it round.
-        if let (Some(place), None) = (place, head.peer())
-            && !self.has_told_of_no_peer.load(Ordering::Relaxed)
-            && !self.has_told_of_no_peer.swap(true, Ordering::Relaxed)
+        let (Some(place), None) = (place, head.peer()) else { return };
+        if !self.has_told_of_no_peer.load(Ordering::Relaxed) && !self.has_told_of_no_peer.swap(true, Ordering::Relaxed)
         {
-            self.telemetry.warn(Warning::NoPeer(place.clone()));
+            self.telemetry.warn(Warning::NoPeer(place.clone(), head.peer_advice(with_names)));
         }
     }
 }

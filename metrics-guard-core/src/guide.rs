@@ -57,9 +57,12 @@ page!(
 mod tests {
     use std::{io::ErrorKind, iter, path::PathBuf};
 
+    use http::Request;
+
     use crate::{
         denied::{Denied, Reason},
         error::{ConfigError, Place, Problem, Warning},
+        request::RequestHead,
         setting::Setting,
         shown::ShownPath,
     };
@@ -123,8 +126,10 @@ mod tests {
             Warning::ReadableByAll(_) => Warning::Stale(ConfigError::new(Place::File(file()), Problem::Blank)),
             Warning::Stale(_) => Warning::NotFollowed(file(), ErrorKind::WouldBlock),
             Warning::NotFollowed(..) => Warning::AllAddresses(variable(Setting::Networks)),
-            Warning::AllAddresses(_) => Warning::NoPeer(variable(Setting::Networks)),
-            Warning::NoPeer(_) => Warning::Dropped(3),
+            Warning::AllAddresses(_) => {
+                Warning::NoPeer(variable(Setting::Networks), Request::new(()).peer_advice(false))
+            }
+            Warning::NoPeer(..) => Warning::Dropped(3),
             Warning::Dropped(_) => return None,
         })
     }

@@ -82,9 +82,9 @@ pub(crate) fn without<'q>(query: &'q str, name: &[u8]) -> Cow<'q, str> {
 fn is_plain(encoded: &[u8]) -> bool {
     let special = |byte: &u8| u8::from(*byte == b'%') | u8::from(*byte == b'+') | u8::from(*byte == b';');
     // Numbers, and no stop within a chunk: so the compiler looks at sixteen bytes at a time.
-    let (chunks, rest) = encoded.as_chunks::<16>();
-    chunks.iter().all(|chunk| chunk.iter().fold(0, |found, byte| found | special(byte)) == 0)
-        && rest.iter().all(|byte| special(byte) == 0)
+    let mut chunks = encoded.chunks_exact(16);
+    chunks.all(|chunk| chunk.iter().fold(0, |found, byte| found | special(byte)) == 0)
+        && chunks.remainder().iter().all(|byte| special(byte) == 0)
 }
 
 /// Whether there is no `;` in `pair`, and two hexadecimal digits follow each `%`.

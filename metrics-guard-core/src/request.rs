@@ -46,6 +46,18 @@ pub trait RequestHead {
 
     /// The other end of the connection, if the server knows it.
     fn peer(&self) -> Option<&Peer>;
+
+    /// What provides that peer on this kind of server, with the names in its certificate or without: the instruction in
+    /// [`Warning::NoPeer`](crate::Warning::NoPeer).
+    #[doc(hidden)]
+    fn peer_advice(&self, with_names: bool) -> &'static str {
+        if with_names {
+            "return a `Peer` with the names in the client's verified certificate from `RequestHead::peer`: \
+             `Some(&self.peer)`, where `peer` is `Peer::at(address).with_names(names)`"
+        } else {
+            "return a `Peer` from `RequestHead::peer`: `Some(&self.peer)`, where `peer` is `Peer::at(address)`"
+        }
+    }
 }
 
 /// The other end of a connection, as the server that holds the socket knows it.
@@ -120,6 +132,10 @@ impl<T: RequestHead + ?Sized> RequestHead for &T {
     fn peer(&self) -> Option<&Peer> {
         (**self).peer()
     }
+
+    fn peer_advice(&self, with_names: bool) -> &'static str {
+        (**self).peer_advice(with_names)
+    }
 }
 
 impl<T: RequestHead + ?Sized> RequestHead for &mut T {
@@ -139,6 +155,10 @@ impl<T: RequestHead + ?Sized> RequestHead for &mut T {
 
     fn peer(&self) -> Option<&Peer> {
         (**self).peer()
+    }
+
+    fn peer_advice(&self, with_names: bool) -> &'static str {
+        (**self).peer_advice(with_names)
     }
 }
 
@@ -160,6 +180,10 @@ impl RequestHead for Parts {
     fn peer(&self) -> Option<&Peer> {
         peer_in(&self.extensions)
     }
+
+    fn peer_advice(&self, with_names: bool) -> &'static str {
+        in_extensions(with_names)
+    }
 }
 
 impl<B> RequestHead for Request<B> {
@@ -180,6 +204,10 @@ impl<B> RequestHead for Request<B> {
     fn peer(&self) -> Option<&Peer> {
         peer_in(self.extensions())
     }
+
+    fn peer_advice(&self, with_names: bool) -> &'static str {
+        in_extensions(with_names)
+    }
 }
 
 #[inline]
@@ -198,4 +226,13 @@ fn query_of(uri: &Uri) -> Option<&[u8]> {
 
 fn peer_in(extensions: &Extensions) -> Option<&Peer> {
     extensions.get()
+}
+
+const fn in_extensions(with_names: bool) -> &'static str {
+    if with_names {
+        "put a `Peer` with the names in the client's verified certificate into the request's extensions: \
+         `request.extensions_mut().insert(Peer::at(address).with_names(names))`"
+    } else {
+        "put a `Peer` into the request's extensions: `request.extensions_mut().insert(Peer::at(address))`"
+    }
 }

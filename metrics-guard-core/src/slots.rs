@@ -133,13 +133,14 @@ impl Slots {
             }
         };
         add(&self.lengths, presented.len() as u64);
-        let (words, tail) = presented.as_chunks();
+        let words = presented.chunks_exact(8);
+        let (count, tail) = (words.len(), words.remainder());
         for (row, word) in self.rows.iter().zip(words) {
-            add(row, u64::from_le_bytes(*word));
+            if let Some(word) = word.first_chunk() {
+                add(row, u64::from_le_bytes(*word));
+            }
         }
-        if !tail.is_empty()
-            && let (Some(row), Some(last)) = (self.rows.get(words.len()), presented.last_chunk())
-        {
+        if let (1.., Some(row), Some(last)) = (tail.len(), self.rows.get(count), presented.last_chunk()) {
             // Of the last eight bytes, those that are in `tail`.
             add(row, u64::from_le_bytes(*last) >> (64 - 8 * tail.len()));
         }

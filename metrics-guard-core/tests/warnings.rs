@@ -14,7 +14,7 @@ use std::{
 
 use http::Request;
 use metrics_guard_core::{
-    ClientName, Guard, GuardBuilder, Key, KeyRing, Peer, Place, Reason, Setting, Settings, Warning,
+    ClientName, Guard, GuardBuilder, Key, KeyRing, Peer, Place, Reason, RequestHead, Setting, Settings, Warning,
 };
 
 const KEY: &str = "9c2f1e7ab5d84036f1c0a7e3b6925d48";
@@ -22,6 +22,14 @@ const NAME: &str = "prometheus.example";
 
 const NETWORKS: Place = Place::Argument("GuardBuilder::allow_networks");
 const NAMES: Place = Place::Argument("GuardBuilder::require_client_name");
+
+fn no_address(place: Place) -> Warning {
+    Warning::NoPeer(place, Request::new(()).peer_advice(false))
+}
+
+fn no_names(place: Place) -> Warning {
+    Warning::NoPeer(place, Request::new(()).peer_advice(true))
+}
 
 /// No correct run takes as long.
 const PATIENCE: Duration = Duration::from_secs(20);
@@ -139,7 +147,7 @@ fn a_guard_without_keys_warns_of_none() {
     // The keys are gone, and the hooks are not.
     assert_eq!(ask(&guard, None), Err(Reason::Address));
     drop(guard);
-    assert_eq!(told.rest(), [Warning::NoPeer(NETWORKS)]);
+    assert_eq!(told.rest(), [no_names(NETWORKS)], "an address alone would not do");
 }
 
 #[test]
@@ -161,7 +169,7 @@ fn eight_threads_report_a_missing_peer_once() {
         });
         assert_eq!(guard.warnings(), [], "those are of when it was built");
         drop(guard);
-        assert_eq!(told.rest(), [Warning::NoPeer(NETWORKS)]);
+        assert_eq!(told.rest(), [no_address(NETWORKS)]);
     }
 }
 
@@ -187,7 +195,7 @@ fn a_peer_is_missed_for_its_names_too() {
             assert_eq!(ask(&guard, None), Err(Reason::Certificate));
         }
         drop(guard);
-        assert_eq!(told.rest(), [Warning::NoPeer(NAMES)]);
+        assert_eq!(told.rest(), [no_names(NAMES)]);
     }
     // A guard that needs neither misses nothing.
     let (tell, told) = hook();
@@ -217,7 +225,7 @@ fn a_panicking_hook_stops_no_warning_and_no_check() {
         assert_eq!(ask(&guard, None), Err(Reason::Address));
     }
     drop(guard);
-    assert_eq!(told.rest(), [Warning::NoPeer(NETWORKS)]);
+    assert_eq!(told.rest(), [no_address(NETWORKS)]);
 }
 
 #[test]
@@ -275,7 +283,7 @@ fn a_blocked_hook_delays_neither_build_nor_replace_nor_check_nor_drop() {
     assert!(start.elapsed() < Duration::from_secs(3), "{:?}", start.elapsed());
     drop(release);
     let short = Warning::ShortKey(Place::Argument("Key::new"));
-    assert_eq!(told.rest(), [short.clone(), short, Warning::NoPeer(NETWORKS)]);
+    assert_eq!(told.rest(), [short.clone(), short, no_address(NETWORKS)]);
 }
 
 #[test]
@@ -320,7 +328,7 @@ fn a_hook_may_use_the_guard() {
     let (sender, answers) = mpsc::channel();
     // The new keys cause another warning, while the hook is at the first.
     let hook = move |warning: &Warning| {
-        if let Warning::NoPeer(_) = warning {
+        if let Warning::NoPeer(..) = warning {
             let guard = GUARD.get().unwrap();
             let keys = [KEY, &KEY[..20]].map(|key| Key::new(key).unwrap());
             guard.replace(KeyRing::new(keys).unwrap()).unwrap();
@@ -361,6 +369,6 @@ fn a_hook_may_drop_the_last_guard() {
     assert_eq!(ask(&guard, None), Err(Reason::Address));
     held.lock().unwrap().replace(guard);
     drop(release);
-    assert_eq!(told.rest(), [Warning::NoPeer(NETWORKS)]);
+    assert_eq!(told.rest(), [no_address(NETWORKS)]);
     assert!(held.lock().unwrap().is_none());
 }

@@ -30,7 +30,7 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 
-use std::io::Cursor;
+use std::{fmt, io::Cursor};
 
 use http::header::CACHE_CONTROL;
 use metrics_guard_core::{ConfigError, Denied, Guard, Problem, Settings};
@@ -38,14 +38,14 @@ use rocket::{
     Build, Config, Request, Response, Rocket, Route, error, error_,
     fairing::{self, Fairing, Info, Kind},
     figment::Figment,
-    http::{ContentType, Status},
+    http::{ContentType, Status, uri::Origin},
     warn, warn_,
 };
 
 use crate::{
     config,
     guard::{Managed, Verdict},
-    mount::guarded,
+    mount::Mount,
     redact::Redact,
 };
 
@@ -57,7 +57,7 @@ use crate::{
 pub struct MetricsGuard {
     // None: what Rocket's configuration says.
     guard: Option<Guard>,
-    mounts: Vec<(String, Vec<Route>)>,
+    mounts: Vec<Mount>,
 }
 
 impl MetricsGuard {
@@ -132,10 +132,17 @@ impl MetricsGuard {
     ///     .attach(MetricsGuard::fairing().mount("/metrics", prometheus));
     /// ```
     ///
-    /// Do not mount them on the Rocket as well: at another path they would be open there. `base` must be valid for [`Rocket::mount`], or ignition panics there.
-    pub fn mount(mut self, base: impl Into<String>, routes: impl Into<Vec<Route>>) -> MetricsGuard {
-        let routes = routes.into().into_iter().map(guarded).collect();
-        self.mounts.push((base.into(), routes));
+    /// Do not mount them on the Rocket as well: at another path they would be open there.
+    ///
+    /// Takes what [`Rocket::mount`] takes. If `base` is invalid, Rocket logs it and panics at ignition, as it does in
+    /// [`Rocket::mount`].
+    pub fn mount<'a, B, R>(mut self, base: B, routes: R) -> MetricsGuard
+    where
+        B: TryInto<Origin<'a>> + Clone + fmt::Display,
+        B::Error: fmt::Display,
+        R: Into<Vec<Route>>,
+    {
+        self.mounts.push(Mount::new(base, routes.into()));
         self
     }
 }
@@ -170,8 +177,8 @@ impl Fairing for MetricsGuard {
         if guard.query_parameter().is_some() {
             rocket = rocket.attach(Redact(guard.clone()));
         }
-        for (base, routes) in &self.mounts {
-            rocket = rocket.mount(base.as_str(), routes.clone());
+        for mount in &self.mounts {
+            rocket = mount.on(rocket);
         }
         Ok(rocket.attach(Answer).manage(Managed(guard)))
     }

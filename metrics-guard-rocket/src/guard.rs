@@ -148,13 +148,14 @@ async fn peer(guard: &Guard, request: &Request<'_>) -> Option<Peer> {
 ///
 /// Rocket drops field values that are not UTF-8 before anyone can see them. Such a line is absent here: it is refused
 /// alone, and beside a good one the good one is the first.
-struct Head<'r> {
-    request: &'r Request<'r>,
+struct Head<'r, 'c> {
+    // Two lifetimes, because Rocket 0.5.1 does not shorten that of a request.
+    request: &'r Request<'c>,
     received: Option<MutexGuard<'r, Option<Zeroizing<String>>>>,
     peer: Option<Peer>,
 }
 
-impl RequestHead for Head<'_> {
+impl RequestHead for Head<'_, '_> {
     fn field_values<'h>(&'h self, name: &'h HeaderName) -> impl Iterator<Item = &'h [u8]> {
         self.request.headers().get(name.as_str()).map(str::as_bytes)
     }
@@ -168,6 +169,11 @@ impl RequestHead for Head<'_> {
 
     fn peer(&self) -> Option<&Peer> {
         self.peer.as_ref()
+    }
+
+    fn peer_advice(&self, _: bool) -> &'static str {
+        "Rocket provides it for TCP connections and not for Unix sockets; give a request of `rocket::local` an address: \
+         `client.get(\"/metrics\").remote(address)`"
     }
 }
 

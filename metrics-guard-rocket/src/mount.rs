@@ -22,16 +22,72 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 
+use std::fmt;
+
 use rocket::{
-    Data, Request, Route,
+    Build, Data, Request, Rocket, Route,
+    http::{ext::IntoOwned, uri::Origin},
     request::Outcome,
     route::{self, Handler},
 };
 
 use crate::guard::Authorized;
 
+/// Guarded routes, and where to mount them at ignition.
+#[derive(Debug, Clone)]
+pub(crate) struct Mount {
+    base: Base,
+    routes: Vec<Route>,
+}
+
+impl Mount {
+    pub(crate) fn new<'a, B>(base: B, routes: Vec<Route>) -> Mount
+    where
+        B: TryInto<Origin<'a>> + Clone + fmt::Display,
+        B::Error: fmt::Display,
+    {
+        Mount { base: Base::new(base), routes: routes.into_iter().map(guarded).collect() }
+    }
+
+    pub(crate) fn on(&self, rocket: Rocket<Build>) -> Rocket<Build> {
+        rocket.mount(self.base.clone(), self.routes.clone())
+    }
+}
+
+/// What a caller gave for a base, read once. Rocket logs an invalid one, and panics, as if the caller had mounted there.
+#[derive(Debug, Clone)]
+struct Base {
+    text: String,
+    origin: Result<Origin<'static>, String>,
+}
+
+impl Base {
+    fn new<'a, B>(base: B) -> Base
+    where
+        B: TryInto<Origin<'a>> + Clone + fmt::Display,
+        B::Error: fmt::Display,
+    {
+        let text = base.to_string();
+        Base { text, origin: base.try_into().map(IntoOwned::into_owned).map_err(|error| error.to_string()) }
+    }
+}
+
+impl fmt::Display for Base {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.text.fmt(f)
+    }
+}
+
+impl TryFrom<Base> for Origin<'static> {
+    type Error = String;
+
+    fn try_from(base: Base) -> Result<Origin<'static>, String> {
+        base.origin
+    }
+}
+
 /// `route`, asked for only with an accepted key.
-pub(crate) fn guarded(mut route: Route) -> Route {
+fn guarded(mut route: Route) -> Route {
     route.handler = Box::new(Guarded(route.handler));
     route
 }

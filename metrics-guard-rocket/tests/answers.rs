@@ -4,6 +4,7 @@
 #![allow(clippy::needless_pass_by_value, clippy::panic, clippy::unwrap_used)]
 
 use std::{
+    fmt,
     io::{Read, Write},
     net::TcpStream,
     sync::atomic::{AtomicUsize, Ordering::Relaxed},
@@ -15,12 +16,12 @@ use rocket::{
     config::{Config, LogLevel},
     fairing::AdHoc,
     get, head,
-    http::{Header, Method, Status},
+    http::{Header, Method, Status, uri::Origin},
     local::blocking::{Client, LocalRequest, LocalResponse},
     request::{FromRequest, Outcome},
     response::{Redirect, Responder},
     route::{self, Handler},
-    routes,
+    routes, uri,
 };
 use rocket_prometheus::PrometheusMetrics;
 
@@ -34,6 +35,11 @@ fn metrics() -> &'static str {
 
 #[get("/metrics", rank = 50)]
 fn metrics_of_old() -> &'static str {
+    "up 1\n"
+}
+
+#[get("/")]
+fn theirs() -> &'static str {
     "up 1\n"
 }
 
@@ -281,6 +287,56 @@ impl Handler for Wrapper {
     async fn handle<'r>(&self, request: &'r Request<'_>, data: Data<'r>) -> route::Outcome<'r> {
         self.0.handle(request, data).await
     }
+}
+
+/// Whatever `Rocket::mount` takes for a base, and how it fails there.
+#[test]
+fn mounts_at_every_kind_of_base_that_rocket_takes() {
+    let text = "/metrics".to_owned();
+    let borrowed = Origin::parse(&text).unwrap();
+    let mounted = [
+        guard().mount("/metrics", routes![theirs]),
+        guard().mount(text.clone(), routes![theirs]),
+        guard().mount(&text, routes![theirs]),
+        guard().mount(borrowed.clone(), routes![theirs]),
+        guard().mount(Origin::parse_owned(text.clone()).unwrap(), vec![routes![theirs].remove(0)]),
+        guard().mount(uri!("/metrics"), routes![theirs]),
+        guard().mount(uri!("/metrics?ignored"), routes![theirs]),
+    ];
+    for guard in mounted {
+        let client = Client::untracked(rocket().attach(guard)).unwrap();
+        assert_eq!(with_key(client.get("/metrics")).dispatch().into_string().as_deref(), Some("up 1\n"));
+        assert_eq!(client.get("/metrics").dispatch().status(), Status::Unauthorized);
+    }
+}
+
+#[test]
+#[should_panic(expected = "aborting due to route base error")]
+fn an_invalid_base_panics_as_in_rocket() {
+    let _ = Client::untracked(rocket().attach(guard().mount("metrics", routes![theirs])));
+}
+
+#[test]
+fn a_mounted_base_is_not_read_again_from_its_text() {
+    /// Displays as something that is no URI.
+    #[derive(Clone)]
+    struct Named;
+
+    impl fmt::Display for Named {
+        fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+            f.write_str("the metrics")
+        }
+    }
+
+    impl From<Named> for Origin<'static> {
+        fn from(_: Named) -> Origin<'static> {
+            uri!("/metrics")
+        }
+    }
+
+    let client = Client::untracked(rocket().attach(guard().mount(Named, routes![theirs]))).unwrap();
+    assert_eq!(with_key(client.get("/metrics")).dispatch().status(), Status::Ok);
+    assert_eq!(client.get("/metrics").dispatch().status(), Status::Unauthorized);
 }
 
 #[test]

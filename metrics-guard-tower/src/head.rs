@@ -11,7 +11,7 @@
 //! let service = MetricsGuardLayer::new(guard)
 //!     .layer(tower::service_fn(|_: Request<()>| async { Ok::<_, std::io::Error>(http::Response::new(())) }));
 //!
-//! // Peer, which whoever accepts connections puts there; with axum, `ConnectInfo<SocketAddr>` will do.
+//! // Peer, which whoever accepts connections puts there; with axum, `ConnectInfo<SocketAddr>` will do, or in a test `MockConnectInfo`.
 //! let from = |address: [u8; 4]| {
 //!     Request::get("/metrics").header("X-Metrics-Key", secret).extension(Peer::at((address, 9090).into())).body(())
 //! };
@@ -22,10 +22,21 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 
-use std::cell::OnceCell;
+use std::{any::type_name, cell::OnceCell};
 
 use http::{Extensions, HeaderName};
 use metrics_guard_core::{Peer, RequestHead};
+
+const AXUM: &str = if cfg!(feature = "axum") {
+    "on axum 0.8, serve with `app.into_make_service_with_connect_info::<SocketAddr>()`; elsewhere, put a `Peer` into the \
+     request's extensions: `request.extensions_mut().insert(Peer::at(address))`"
+} else {
+    "on axum 0.8, use the feature `axum` of metrics-guard-tower, and serve with \
+     `app.into_make_service_with_connect_info::<SocketAddr>()`; elsewhere, put a `Peer` into the request's extensions: \
+     `request.extensions_mut().insert(Peer::at(address))`"
+};
+const TONIC: &str = "on tonic, put a `Peer` with the address of `TcpConnectInfo` into the request's extensions: \
+                     `request.extensions_mut().insert(Peer::at(address))`";
 
 /// A head, and the other end of its connection if that is found elsewhere than the core looks for it.
 pub(crate) struct Head<'r, R> {
@@ -41,8 +52,15 @@ impl<'r, R> Head<'r, R> {
 
     #[cfg(feature = "axum")]
     fn connected(&self) -> Option<&Peer> {
-        let info = self.extensions.get::<axum::extract::ConnectInfo<std::net::SocketAddr>>()?;
-        Some(self.connected.get_or_init(|| Peer::at(info.0)))
+        use std::net::SocketAddr;
+
+        use axum::extract::{ConnectInfo, connect_info::MockConnectInfo};
+
+        // As axum's own extractor reads them: a mock counts only where there is no address of a connection.
+        let connected = self.extensions.get().map(|ConnectInfo::<SocketAddr>(address)| *address);
+        let mocked = || self.extensions.get().map(|MockConnectInfo::<SocketAddr>(address)| *address);
+        let address = connected.or_else(mocked)?;
+        Some(self.connected.get_or_init(|| Peer::at(address)))
     }
 
     #[cfg(not(feature = "axum"))]
@@ -71,5 +89,19 @@ impl<R: RequestHead> RequestHead for Head<'_, R> {
     fn peer(&self) -> Option<&Peer> {
         // A peer says more than an address: it may have names.
         self.request.peer().or_else(|| self.connected())
+    }
+
+    fn peer_advice(&self, with_names: bool) -> &'static str {
+        // Who serves shows only in the type of the request's body, and an extractor, which is given none, is axum's.
+        let request = type_name::<R>();
+        if with_names {
+            self.request.peer_advice(true)
+        } else if request.contains("tonic::") {
+            TONIC
+        } else if request.contains("axum_core::") || request == type_name::<http::request::Parts>() {
+            AXUM
+        } else {
+            self.request.peer_advice(false)
+        }
     }
 }

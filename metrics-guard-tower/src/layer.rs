@@ -47,8 +47,8 @@ use crate::head::Head;
 /// [`Router::route_layer`]: https://docs.rs/axum/0.8/axum/struct.Router.html#method.route_layer
 ///
 /// The other end of the connection is a [`Peer`](crate::Peer) among the request's extensions, or, with the feature `axum`,
-/// a `ConnectInfo<SocketAddr>`, and no other `ConnectInfo`. Without either, a guard with networks or client names lets nobody
-/// in.
+/// a `ConnectInfo<SocketAddr>`, else a `MockConnectInfo<SocketAddr>`, and no other `ConnectInfo`. Without one of these, a
+/// guard with networks or client names rejects every request.
 #[derive(Debug, Clone)]
 pub struct MetricsGuardLayer {
     guard: Guard,

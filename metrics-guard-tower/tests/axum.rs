@@ -17,7 +17,7 @@ use std::{
 use axum::{
     Json, Router,
     body::{Body, Bytes, HttpBody},
-    extract::{ConnectInfo, DefaultBodyLimit, FromRef, Path, Query, Request, State},
+    extract::{ConnectInfo, DefaultBodyLimit, FromRef, Path, Query, Request, State, connect_info::MockConnectInfo},
     middleware::from_extractor_with_state,
     response::{AppendHeaders, IntoResponse},
     routing::{MethodRouter, any, get, post},
@@ -416,6 +416,53 @@ async fn a_peer_counts_more_than_what_axum_knows() {
     }
 }
 
+/// As axum's own extractor takes it: a mock stands in for the address of a connection, and never for one that is there.
+#[tokio::test]
+async fn a_mocked_address_counts_where_there_is_no_other() {
+    let [inside, outside] = [[127, 0, 0, 1], [192, 0, 2, 1]].map(|address| SocketAddr::from((address, 9090)));
+    for app in both_ways(&by_network()) {
+        let [mocked_inside, mocked_outside] = [inside, outside].map(|from| app.clone().layer(MockConnectInfo(from)));
+        let ask = |from: Option<SocketAddr>, peer: Option<SocketAddr>| {
+            let mut request = request(&Method::GET, "/metrics", Some(KEY));
+            if let Some(from) = from {
+                request.extensions_mut().insert(ConnectInfo(from));
+            }
+            if let Some(peer) = peer {
+                request.extensions_mut().insert(Peer::at(peer));
+            }
+            request
+        };
+        assert_eq!(answer(&mocked_inside, ask(None, None)).await.status, 200);
+        assert_eq!(answer(&mocked_outside, ask(None, None)).await.status, 403);
+        // A mock opens nothing without the key.
+        assert_eq!(statuses(&mocked_inside, Method::GET, "/metrics").await, [401, 200]);
+        for (real, mocked, expected) in [(outside, &mocked_inside, 403), (inside, &mocked_outside, 200)] {
+            assert_eq!(answer(mocked, ask(Some(real), None)).await.status, expected, "{real}");
+            assert_eq!(answer(mocked, ask(None, Some(real))).await.status, expected, "{real}");
+            assert_eq!(answer(mocked, ask(Some(outside), Some(inside))).await.status, 200);
+            assert_eq!(answer(mocked, ask(Some(inside), Some(outside))).await.status, 403);
+        }
+    }
+}
+
+/// Only the type that a socket's address has, since of another type the guard cannot know what it says.
+#[tokio::test]
+async fn an_address_of_another_type_is_unknown() {
+    #[derive(Clone)]
+    struct Connected;
+
+    let inside = SocketAddr::from(([127, 0, 0, 1], 9090));
+    for app in both_ways(&by_network()) {
+        for app in [app.clone().layer(MockConnectInfo(inside.ip())), app.layer(MockConnectInfo(Connected))] {
+            let mut request = request(&Method::GET, "/metrics", Some(KEY));
+            request.extensions_mut().insert(ConnectInfo(inside.ip()));
+            request.extensions_mut().insert(ConnectInfo(Connected));
+            request.extensions_mut().insert(inside);
+            assert_eq!(answer(&app, request).await.status, 403);
+        }
+    }
+}
+
 /// Over a socket: served with the address, and without.
 #[tokio::test]
 async fn served_with_the_address_and_without() {
@@ -433,6 +480,15 @@ async fn served_with_the_address_and_without() {
         let listener = bind().await.unwrap();
         let address = listener.local_addr().unwrap();
         let with_address = app.clone().into_make_service_with_connect_info::<SocketAddr>();
+        let server = tokio::spawn(axum::serve(listener, with_address).into_future());
+        assert_eq!(status(address).await, 200);
+        server.abort();
+
+        // A mock that was left in changes nothing.
+        let listener = bind().await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let mocked = app.clone().layer(MockConnectInfo(SocketAddr::from(([192, 0, 2, 1], 9090))));
+        let with_address = mocked.into_make_service_with_connect_info::<SocketAddr>();
         let server = tokio::spawn(axum::serve(listener, with_address).into_future());
         assert_eq!(status(address).await, 200);
         server.abort();

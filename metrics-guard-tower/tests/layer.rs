@@ -1,6 +1,6 @@
 //! The layer as a tower service: what it keeps from the service behind it, and what it hands on as it is.
 
-#![allow(clippy::unwrap_used)] // in tests; clippy.toml does not reach their helper functions
+#![allow(clippy::panic, clippy::unwrap_used)] // in tests; clippy.toml does not reach their helper functions
 
 use std::{
     collections::VecDeque,
@@ -14,6 +14,7 @@ use std::{
         atomic::{AtomicBool, AtomicUsize, Ordering::Relaxed},
     },
     task::{Context, Poll, Wake, Waker},
+    time::Duration,
 };
 
 use axum::{
@@ -23,7 +24,7 @@ use axum::{
 use http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode, header::CACHE_CONTROL};
 use http_body_util::{BodyExt, Full};
 use metrics_guard_tower::{
-    ClientName, Guard, Key, KeyRing, MetricsGuardLayer, MetricsGuardService, Peer, ResponseFuture,
+    ClientName, Guard, Key, KeyRing, MetricsGuardLayer, MetricsGuardService, Peer, RequestHead, ResponseFuture, Warning,
 };
 use tower::{Layer, Service, ServiceExt, limit::ConcurrencyLimit, service_fn};
 
@@ -377,6 +378,43 @@ async fn an_address_that_only_axum_knows() {
     request.extensions_mut().insert(inside);
     request.extensions_mut().insert(ConnectInfo(inside.ip()));
     assert_eq!(status(&service, request).await, 403);
+}
+
+/// By the body of its requests, whatever wraps that. `tests/no_peer.rs` in the workspace holds the texts against the guide.
+#[tokio::test]
+async fn a_missing_address_is_explained_for_the_server_in_use() {
+    async fn advice<B: Default + 'static>(with_names: bool) -> &'static str {
+        let (sender, warnings) = std::sync::mpsc::channel();
+        let builder = Guard::builder(key()).allow_networks(["10.0.0.0/8"]).unwrap();
+        let builder = if with_names { builder.require_client_name(["prometheus.example"]).unwrap() } else { builder };
+        let guard = builder.on_warning(move |warning| drop(sender.send(warning.clone()))).build();
+        let inner = service_fn(|_: Request<B>| ready(Ok::<_, Infallible>(Response::new(String::new()))));
+        let response = MetricsGuardLayer::new(guard).layer(inner).oneshot(Request::new(B::default())).await.unwrap();
+        assert_eq!(response.status(), 403);
+        let Warning::NoPeer(_, advice) = warnings.recv_timeout(Duration::from_secs(10)).unwrap() else { panic!() };
+        advice
+    }
+
+    /// A body within another one, as layers make it.
+    #[derive(Default)]
+    struct Limited<B>(#[allow(dead_code)] B);
+
+    let plain = Request::new(()).peer_advice(false);
+    assert_eq!(advice::<()>(false).await, plain);
+    assert_eq!(advice::<String>(false).await, plain);
+    for advice in [advice::<axum::body::Body>(false).await, advice::<Limited<axum::body::Body>>(false).await] {
+        assert!(advice.starts_with("on axum 0.8, "), "{advice}");
+        assert!(advice.contains("serve with `app.into_make_service_with_connect_info::<SocketAddr>()`"), "{advice}");
+        assert!(advice.contains(&format!("elsewhere, {plain}")), "{advice}");
+        assert_eq!(advice.contains("the feature `axum`"), !cfg!(feature = "axum"), "{advice}");
+    }
+    let tonic = advice::<tonic::body::Body>(false).await;
+    assert!(tonic.starts_with("on tonic, ") && tonic.contains("`TcpConnectInfo`"), "{tonic}");
+
+    let with_names = Request::new(()).peer_advice(true);
+    assert_eq!(advice::<()>(true).await, with_names);
+    assert_eq!(advice::<axum::body::Body>(true).await, with_names);
+    assert_eq!(advice::<tonic::body::Body>(true).await, with_names);
 }
 
 #[tokio::test]

@@ -63,6 +63,16 @@ impl RequestHead for Head {
     fn peer(&self) -> Option<&Peer> {
         self.peer.as_ref()
     }
+
+    fn peer_advice(&self, with_names: bool) -> &'static str {
+        if with_names {
+            "in a hyper server of your own, put a `Peer` with the names in the client's verified certificate into the \
+             request's extensions: `request.extensions_mut().insert(Peer::at(address).with_names(names))`"
+        } else {
+            "serve a TCP address by `warp::serve(routes)`; in a hyper server of your own, put a `Peer` into the \
+             request's extensions: `request.extensions_mut().insert(Peer::at(address))`"
+        }
+    }
 }
 
 /// A filter that extracts the head for `guard`, and rejects nothing.

@@ -72,7 +72,7 @@ pub(crate) fn all() -> Vec<Case> {
     let basic = |value: &str| {
         let mut credentials = vec![0; 128];
         let len = STANDARD.encode_slice(format!("prometheus:{value}"), &mut credentials).unwrap();
-        scrape(Some(("authorization", &format!("Basic {}", str::from_utf8(&credentials[..len]).unwrap()))), "")
+        scrape(Some(("authorization", &format!("Basic {}", std::str::from_utf8(&credentials[..len]).unwrap()))), "")
     };
     let query = |value: &str| scrape(None, &format!("?format=text&job=orders&key={value}"));
     vec![

@@ -20,7 +20,7 @@
 //! let scrape = Request::get("/metrics").header("X-Metrics-Key", secret).body(())?;
 //! assert!(guard.check(&scrape).is_err());
 //! assert!(guard.check(&scrape).is_err());
-//! assert!(matches!(warnings.recv_timeout(Duration::from_secs(10))?, Warning::NoPeer(_)));
+//! assert!(matches!(warnings.recv_timeout(Duration::from_secs(10))?, Warning::NoPeer(..)));
 //!
 //! let (mut parts, ()) = scrape.into_parts();
 //! parts.extensions.insert(metrics_guard_core::Peer::at(([10, 0, 0, 1], 40000).into()));

@@ -1,0 +1,108 @@
+//! The guard on Rocket 0.5.1, beside rocket_okapi, which takes no later one.
+
+#![cfg(test)]
+#![allow(clippy::unwrap_used)] // in tests; clippy.toml does not reach their helper functions
+
+use metrics_guard_rocket::{Authorized, Guard, Key, MetricsGuard, guard_metrics};
+use rocket::{
+    Config,
+    config::LogLevel,
+    get,
+    http::{Header, Status, uri::Origin},
+    local::blocking::{Client, LocalResponse},
+    routes,
+};
+use rocket_okapi::{openapi, openapi_get_routes, openapi_get_spec};
+
+const KEY: &str = "c2d94b7e10f3a586d7e9b0c4f1a26853";
+const WRONG: &str = "1f83b6d05ae94c27801d7e6a3c5f9b42";
+
+/// In the order that the page says.
+#[openapi]
+#[guard_metrics]
+#[get("/metrics")]
+fn metrics() -> &'static str {
+    "up 1\n"
+}
+
+/// With the proof as a parameter of its own.
+#[openapi(ignore = "authorized")]
+#[get("/used")]
+fn used(authorized: Authorized) -> &'static str {
+    authorized.key().unwrap_or("none")
+}
+
+#[openapi]
+#[get("/")]
+fn index() -> &'static str {
+    "hello\n"
+}
+
+#[get("/")]
+fn theirs() -> &'static str {
+    "theirs 1\n"
+}
+
+fn guard() -> MetricsGuard {
+    MetricsGuard::with(Guard::builder(Key::new(KEY).unwrap()).query("key").unwrap().build())
+}
+
+fn client() -> Client {
+    let config = Config { log_level: LogLevel::Off, ..Config::debug_default() };
+    let guard = guard().mount(Origin::parse("/theirs").unwrap(), routes![theirs]);
+    Client::untracked(rocket::custom(config).mount("/", openapi_get_routes![metrics, used, index]).attach(guard))
+        .unwrap()
+}
+
+fn answer<'c>(client: &'c Client, path: &str, key: Option<&'static str>) -> LocalResponse<'c> {
+    let request = client.get(path.to_owned());
+    let request = if let Some(key) = key { request.header(Header::new("X-Metrics-Key", key)) } else { request };
+    request.dispatch()
+}
+
+#[test]
+fn a_documented_route_answers_200_with_the_key_and_401_without() {
+    let client = client();
+    for (path, body) in [("/metrics", "up 1\n"), ("/used", "current"), ("/theirs", "theirs 1\n")] {
+        let allowed = answer(&client, path, Some(KEY));
+        assert_eq!((allowed.status(), allowed.headers().get_one("Cache-Control")), (Status::Ok, Some("no-store")));
+        assert_eq!(allowed.into_string().as_deref(), Some(body));
+        for key in [None, Some(WRONG)] {
+            let rejected = answer(&client, path, key);
+            assert_eq!(rejected.status(), Status::Unauthorized, "{path} {key:?}");
+            assert_eq!(rejected.headers().get_one("WWW-Authenticate"), Some("Bearer realm=\"metrics\""));
+            assert_ne!(rejected.into_string().as_deref(), Some(body));
+        }
+    }
+    assert_eq!(answer(&client, &format!("/metrics?key={KEY}"), None).status(), Status::Ok);
+    assert_eq!(answer(&client, &format!("/metrics?key={WRONG}"), None).status(), Status::Unauthorized);
+    assert_eq!(answer(&client, "/", None).status(), Status::Ok);
+}
+
+#[test]
+fn the_document_has_the_guarded_routes() {
+    let document = openapi_get_spec![metrics, used, index];
+    for path in ["/metrics", "/used", "/"] {
+        assert!(document.paths[path].get.is_some(), "{path}");
+    }
+}
+
+/// And the versions of this workspace's lock are those that the page pins.
+#[test]
+fn the_page_has_the_order_of_attributes_and_the_pins() {
+    let page = include_str!("../../metrics-guard-rocket/README.md");
+    assert!(page.contains("#[openapi]\n#[guard_metrics]\n#[get(\"/metrics\")]\n"));
+    assert!(include_str!("tests.rs").contains("#[openapi]\n#[guard_metrics]\n#[get(\"/metrics\")]\n"));
+    let lock = include_str!("Cargo.lock");
+    for part in ["rocket", "rocket_codegen", "rocket_http"] {
+        assert!(page.contains(&format!("cargo update {part} --precise 0.5.1\n")), "{part}");
+        assert!(lock.contains(&format!("name = \"{part}\"\nversion = \"0.5.1\"\n")), "{part}");
+    }
+}
+
+#[test]
+fn a_documented_route_does_not_launch_without_the_fairing() {
+    let config = Config { log_level: LogLevel::Off, ..Config::debug_default() };
+    let launched = Client::untracked(rocket::custom(config).mount("/", openapi_get_routes![metrics]));
+    assert!(matches!(launched.err().unwrap().kind(), rocket::error::ErrorKind::SentinelAborts(_)));
+}
