@@ -40,6 +40,7 @@ mod key_file;
 mod labels;
 mod network;
 mod observe;
+mod path;
 mod query;
 mod reload;
 mod request;
@@ -59,6 +60,7 @@ pub use key::{Key, KeyRing};
 #[cfg(feature = "macros")]
 pub use metrics_guard_macros::guard_metrics_request as guard_metrics;
 pub use observe::Check;
+pub use path::GuardedPath;
 pub use reload::KeyFile;
 pub use request::{Peer, RequestHead};
 
