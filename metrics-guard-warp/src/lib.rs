@@ -13,8 +13,8 @@ mod protect;
 
 pub use locked::{Locked, Unguarded};
 pub use metrics_guard_core::{
-    Authorized, Check, ClientName, ConfigError, Denied, Guard, GuardBuilder, Key, KeyFile, KeyRing, Peer, Place,
-    Problem, Reason, RequestHead, Setting, Settings, Warning,
+    Authorized, Check, ClientName, ConfigError, Denied, Guard, GuardBuilder, GuardedPath, Key, KeyFile, KeyRing, Peer,
+    Place, Problem, Reason, RequestHead, Setting, Settings, Warning,
 };
 pub use metrics_guard_macros::guard_metrics_warp as guard_metrics;
 pub use protect::{MetricsGuard, Outcome, Rest};

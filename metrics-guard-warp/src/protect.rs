@@ -34,13 +34,14 @@ use std::{
 };
 
 use http_body::Body;
-use metrics_guard_core::{Authorized, ConfigError, Denied, Guard};
+use metrics_guard_core::{Authorized, ConfigError, Denied, Guard, GuardedPath, Place};
 use warp::{
     Filter, Rejection, Reply,
     http::{
         HeaderValue, Method,
         header::{CONTENT_LENGTH, CONTENT_TYPE},
     },
+    path::{FullPath, Peek},
     reject::{self, Reject},
     reply::Response,
 };
@@ -127,10 +128,64 @@ impl MetricsGuard {
             .unify()
     }
 
-    /// A gate in front of routes that have no handler of yours: the refusal if `path` matches and the guard refuses, else
-    /// not found, so that what stands behind an `or` answers.
+    /// A gate in front of routes that have no handler of yours: it guards `path` and all paths below it, in every spelling.
     ///
-    /// It must come first, and `path` must match all that the routes behind it serve:
+    /// The gate replies if the path is guarded and the check rejects the request. Otherwise it rejects with not found, so
+    /// that the routes behind an `or` answer. It must come first:
+    ///
+    /// ```
+    /// use metrics_guard_warp::{Guard, Key, MetricsGuard};
+    /// use warp::Filter;
+    ///
+    /// # let secret = "7d1f0c5b9a3e48f2b6a0d4c8e1f75392";
+    /// # let folder = std::env::temp_dir();
+    /// # tokio::runtime::Runtime::new()?.block_on(async {
+    /// let guard = MetricsGuard::with(Guard::new(Key::new(secret)?));
+    /// let routes = guard.gate_path("/metrics")?.or(warp::path("metrics").map(|| "up 1\n")).or(warp::fs::dir(folder));
+    ///
+    /// let scrape = warp::test::request().path("/metrics").header("X-Metrics-Key", secret).reply(&routes).await;
+    /// assert_eq!(scrape.body(), "up 1\n");
+    ///
+    /// let stranger = warp::test::request().path("//%6detrics/x").reply(&routes).await;
+    /// assert_eq!(stranger.status(), 401);
+    /// # Ok::<(), metrics_guard_warp::ConfigError>(())
+    /// # })?;
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
+    /// Routes such as `warp::fs::dir` decode the path, so that several spellings lead to one file. [`GuardedPath`] lists the
+    /// spellings, and what is not covered, such as symbolic links. Behind `warp::path("app").and(..)`, the gate guards a
+    /// request if the whole path or the rest behind `/app` is covered.
+    ///
+    /// The answers of the routes behind a gate are theirs, and get no `Cache-Control` from here.
+    ///
+    /// # Errors
+    ///
+    /// [`Problem::NotAPath`](crate::Problem::NotAPath) if no request can have this path.
+    pub fn gate_path(
+        &self,
+        path: &str,
+    ) -> Result<
+        impl Filter<Extract = (Response,), Error = Rejection> + Clone + Send + Sync + 'static + use<>,
+        ConfigError,
+    > {
+        let guarded = GuardedPath::new(path)
+            .map_err(|error| ConfigError::new(Place::Argument("MetricsGuard::gate_path"), error.problem().clone()))?;
+        let is_guarded = warp::path::full()
+            .and(warp::path::peek())
+            .and_then(move |whole: FullPath, rest: Peek| {
+                let is_guarded = guarded.covers(whole.as_str()) || guarded.covers(rest.as_str());
+                ready(if is_guarded { Ok(()) } else { Err(reject::not_found()) })
+            })
+            .untuple_one();
+        Ok(self.gate(is_guarded))
+    }
+
+    /// A gate for exact routes: it guards the requests that `path` matches, and no other spelling of their path.
+    ///
+    /// Use [`gate_path`](MetricsGuard::gate_path) unless each route behind the gate begins with the same filters of
+    /// `warp::path`. In front of routes that decode the path, such as `warp::fs::dir`, this gate is open: it guards `/metrics`
+    /// and not `//metrics` or `/%6detrics`.
     ///
     /// ```
     /// # use metrics_guard_warp::{Guard, Key, MetricsGuard};
