@@ -22,8 +22,8 @@ mod layer;
 pub use extract::{Authorized, Refusal};
 pub use layer::{MetricsGuardLayer, MetricsGuardService, ResponseFuture};
 pub use metrics_guard_core::{
-    Check, ClientName, ConfigError, Denied, Guard, GuardBuilder, Key, KeyFile, KeyRing, Peer, Place, Problem, Reason,
-    RequestHead, Setting, Settings, Warning,
+    Check, ClientName, ConfigError, Denied, Guard, GuardBuilder, GuardedPath, Key, KeyFile, KeyRing, Peer, Place,
+    Problem, Reason, RequestHead, Setting, Settings, Warning,
 };
 #[cfg(feature = "axum")]
 pub use metrics_guard_macros::guard_metrics_axum as guard_metrics;
