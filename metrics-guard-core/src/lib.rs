@@ -6,6 +6,7 @@
 //! [`Denied`]: Denied
 //! [`Guard`]: Guard
 //! [`GuardBuilder`]: GuardBuilder
+//! [`GuardedPath`]: GuardedPath
 //! [`KeyFile`]: KeyFile
 //! [`KeyRing`]: KeyRing
 //! [`Peer`]: Peer

@@ -3,7 +3,7 @@
 //! ```
 //! use http::{Request, StatusCode};
 //! use metrics_guard_core::{Denied, Guard, GuardedPath, Key};
-//! # let secret = "7d1f0c5b9a3e48f2b6a0d4c8e1f75392";
+//! # let secret = &*format!("{:016x}{:016x}", getrandom::u64()?, getrandom::u64()?).leak();
 //!
 //! let (guard, metrics) = (Guard::new(Key::new(secret)?), GuardedPath::new("/metrics")?);
 //! let is_allowed = |request: &Request<()>| !metrics.covers(request.uri().path()) || guard.check(request).is_ok();
@@ -33,9 +33,10 @@ const ENDS: [char; 4] = [';', ':', '?', '#'];
 /// 3. Of a segment, white space and control characters around it and dots at its end do not count, nor does anything from
 ///    a `;`, `:`, `?` or `#` on. Names are compared without the case of ASCII letters, for which the Kelvin sign is a `k` and
 ///    the long s an `s`.
-/// 4. The path is covered if it begins with the segments of the guarded path. If it contains `..`, it is covered if it has
-///    these segments in this order, with or without others between them. Servers differ in which `..` they resolve, so
-///    that `/metrics/../other` and `/other/../metrics` are both covered.
+/// 4. The path is covered if it begins with the segments of the guarded path. Other segments may come before and between
+///    them if the path has a `..`, because servers differ in which `..` they resolve: `/metrics/../other` and
+///    `/other/../metrics` are both covered. They may also come behind a segment with a `;`, `:`, `?` or `#`, because servers
+///    differ in where a parameter ends.
 ///
 /// # Not covered
 ///
@@ -74,14 +75,16 @@ impl GuardedPath {
 
     fn is_in(&self, path: &str) -> bool {
         let mut missing = &*self.0;
-        let (mut is_direct, mut has_up) = (true, false);
-        for segment in segments(path) {
-            match (segment, missing) {
-                (Segment::Up, _) => has_up = true,
-                (Segment::Name(text), [name, rest @ ..]) if is_named(text, name) => missing = rest,
-                (Segment::Name(_), [_, ..]) => is_direct = false,
-                (Segment::Name(_), []) => {}
+        let (mut is_direct, mut has_up, mut has_end) = (true, false, false);
+        for text in texts(path) {
+            match (segment(text), missing) {
+                (Some(Segment::Up), _) => has_up = true,
+                (Some(Segment::Name(text)), [name, rest @ ..]) if is_named(text, name) => missing = rest,
+                // Behind a `;`, a server that decodes later can take this for a part of the parameter.
+                (Some(Segment::Name(_)), [_, ..]) => is_direct &= has_end,
+                (Some(Segment::Name(_)), []) | (None, _) => {}
             }
+            has_end |= text.contains(ENDS);
         }
         // Whichever `..` a server resolves, the segments that it is left with are some of these, in this order.
         missing.is_empty() && (is_direct || has_up)
@@ -106,7 +109,7 @@ fn names(path: &str) -> Option<Vec<Box<str>>> {
         Segment::Name(text) => Some(text.trim_end_matches(is_padding).chars().map(folded).collect()),
         Segment::Up => None,
     };
-    segments(path).map(name).collect()
+    texts(path).filter_map(segment).map(name).collect()
 }
 
 /// `path` without an escape that is left to decode. Escapes that another escape is a part of, as in `%256d`, are decoded too.
@@ -141,14 +144,17 @@ enum Segment<'p> {
     Up,
 }
 
-fn segments(path: &str) -> impl Iterator<Item = Segment<'_>> {
-    path.split(['/', '\\']).filter_map(|segment| {
-        let name = segment.split(ENDS).next().unwrap_or_default();
-        if !name.trim_matches(is_padding).is_empty() {
-            return Some(Segment::Name(segment.trim_start_matches(is_blank)));
-        }
-        (name.matches('.').count() > 1).then_some(Segment::Up)
-    })
+fn texts(path: &str) -> impl Iterator<Item = &str> {
+    path.split(['/', '\\'])
+}
+
+/// None if the segment does not count.
+fn segment(text: &str) -> Option<Segment<'_>> {
+    let name = text.split(ENDS).next().unwrap_or_default();
+    if name.trim_matches(is_padding).is_empty() {
+        return (name.matches('.').count() > 1).then_some(Segment::Up);
+    }
+    Some(Segment::Name(text.trim_start_matches(is_blank)))
 }
 
 /// Whether `segment` is this folded name, with nothing behind it that counts.
@@ -189,7 +195,7 @@ mod tests {
     fn covers_each_spelling_of_the_path_and_of_those_below() {
         for (how, paths) in [
             ("slashes", "/metrics /metrics/ /metrics/x //metrics /metrics//x ///metrics// metrics"),
-            ("case", "/METRICS /Metrics/x /%4detrics /metric\u{17f} /metric%c5%bf"),
+            ("case", "/METRICS /Metrics/x /%4detrics /metric\u{17f} /metric%c5%bf /metric%25c5%bf"),
             ("an escape", "/%6detrics /%6Detrics /%6d%65%74%72%69%63%73 /%6detrics%2fx %2fmetrics /metrics%2f.."),
             (
                 "an escape of an escape",
@@ -212,9 +218,12 @@ mod tests {
                 "backslashes",
                 r"\metrics /\metrics \x\..\metrics /metrics\..\other /%5cmetrics /%255cmetrics /metrics%5cx",
             ),
-            ("parameters", "/metrics;x=1 /metrics;x=1/y /metrics%3bx=1 /;x/metrics"),
+            ("parameters", r"/metrics;x=1 /metrics;x=1/y /metrics%3bx=1 /;x/metrics /;x\y/metrics /;x%2fy/metrics"),
             ("queries and fragments", "/metrics?x /metrics%3fx /metrics%253fx /metrics#x /metrics%23x"),
-            ("white space", "/metrics%20 /%20metrics /metrics%20/x /metrics%0a /metrics%c2%a0 /%20/metrics"),
+            (
+                "white space",
+                "/metrics%20 /%20metrics /metrics%20/x /metrics%0a /metrics%1b /metrics%c2%a0 /%20/metrics",
+            ),
             (
                 "Windows",
                 "/metrics. /metrics... /metrics.%20.;x /metrics::$DATA /metrics%3a:$DATA /metrics::$INDEX_ALLOCATION/x",
@@ -231,7 +240,7 @@ mod tests {
         for path in [
             "/ // * . /.. /other /../other /other/.. /%2e%2e/metricsx /localhost:9090",
             "/metricsx /metrics-x /metrics.txt /metrics.x. /metrics%20x /metrics% /metric /metric/s /xmetrics /.metrics",
-            "/x/metrics /x//metrics /x/%6detrics /x/./metrics /x;/metrics /x%3f/metrics /%d0%ba/metrics",
+            "/x/metrics /x//metrics /x/%6detrics /x/./metrics /x;/metrics /x;y/metrics /x%3f/metrics /%d0%ba/metrics",
             "/metr%2fics /metr%20ics /%zzmetrics /%u006detrics /+metrics /\u{ff4d}etrics /\u{43c}\u{435}\u{442}\u{440}",
         ]
         .iter()
@@ -254,6 +263,8 @@ mod tests {
             "/internal//../metrics",
             "/internal/metrics/%2e%2e/%2e%2e/x",
             "/internal/..;/metrics",
+            "/internal;x=%2f../metrics",
+            r"/internal;x=\y/metrics",
         ] {
             assert!(deep.covers(path), "{path}");
         }
@@ -282,6 +293,10 @@ mod tests {
                 "{path:?}"
             );
         }
+        assert!(
+            GuardedPath::new("/keys").unwrap().covers("/\u{212a}eys")
+                && GuardedPath::new("/\u{212a}eys").unwrap().covers("/KEYS")
+        );
         for path in ["/v1:metrics", "/v1;metrics", "/ſtats.json", "/100%", "/a b"] {
             let guarded = GuardedPath::new(path).unwrap();
             assert!(guarded.covers(path) && guarded.covers(path.to_uppercase()) && !guarded.covers("/v1"), "{path}");

@@ -76,7 +76,7 @@ impl MetricsGuardLayer {
     /// use metrics_guard_tower::{Guard, Key, MetricsGuardLayer};
     /// use tower::{Layer, ServiceExt};
     ///
-    /// # let secret = "7d1f0c5b9a3e48f2b6a0d4c8e1f75392";
+    /// # let secret = &*format!("{:016x}{:016x}", getrandom::u64()?, getrandom::u64()?).leak();
     /// # tokio::runtime::Runtime::new()?.block_on(async {
     /// let app = Router::new().route("/", get(|| async { "hello\n" })).fallback(|| async { "up 1\n" }); // or a `ServeDir`
     /// let app = MetricsGuardLayer::new(Guard::new(Key::new(secret)?)).only_path("/metrics")?.layer(app);

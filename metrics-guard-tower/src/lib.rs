@@ -1,6 +1,7 @@
 // Where the README's links lead here: see the core's lib.rs.
 #![cfg_attr(feature = "axum", doc = "[`Authorized`]: Authorized")]
 #![cfg_attr(feature = "axum", doc = "[`Guard`]: Guard")]
+#![cfg_attr(feature = "axum", doc = "[`GuardedPath`]: GuardedPath")]
 #![cfg_attr(feature = "axum", doc = "[`Peer`]: Peer")]
 #![cfg_attr(feature = "axum", doc = "")]
 // Its examples are axum's.

@@ -1,5 +1,6 @@
 // Where the README's links lead here: see the core's lib.rs.
 //! [`Guard`]: Guard
+//! [`GuardedPath`]: GuardedPath
 //! [`Peer`]: Peer
 //!
 #![doc = include_str!("../README.md")]

@@ -29,6 +29,7 @@
 //! ```
 
 use std::{
+    cell::Cell,
     convert::Infallible,
     future::{Future, ready},
 };
@@ -41,7 +42,7 @@ use warp::{
         HeaderValue, Method,
         header::{CONTENT_LENGTH, CONTENT_TYPE},
     },
-    path::{FullPath, Peek},
+    path::Peek,
     reject::{self, Reject},
     reply::Response,
 };
@@ -137,7 +138,7 @@ impl MetricsGuard {
     /// use metrics_guard_warp::{Guard, Key, MetricsGuard};
     /// use warp::Filter;
     ///
-    /// # let secret = "7d1f0c5b9a3e48f2b6a0d4c8e1f75392";
+    /// # let secret = &*format!("{:016x}{:016x}", getrandom::u64()?, getrandom::u64()?).leak();
     /// # let folder = std::env::temp_dir();
     /// # tokio::runtime::Runtime::new()?.block_on(async {
     /// let guard = MetricsGuard::with(Guard::new(Key::new(secret)?));
@@ -148,7 +149,7 @@ impl MetricsGuard {
     ///
     /// let stranger = warp::test::request().path("//%6detrics/x").reply(&routes).await;
     /// assert_eq!(stranger.status(), 401);
-    /// # Ok::<(), metrics_guard_warp::ConfigError>(())
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// # })?;
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
@@ -171,14 +172,7 @@ impl MetricsGuard {
     > {
         let guarded = GuardedPath::new(path)
             .map_err(|error| ConfigError::new(Place::Argument("MetricsGuard::gate_path"), error.problem().clone()))?;
-        let is_guarded = warp::path::full()
-            .and(warp::path::peek())
-            .and_then(move |whole: FullPath, rest: Peek| {
-                let is_guarded = guarded.covers(whole.as_str()) || guarded.covers(rest.as_str());
-                ready(if is_guarded { Ok(()) } else { Err(reject::not_found()) })
-            })
-            .untuple_one();
-        Ok(self.gate(is_guarded))
+        Ok(self.gate(leads_to(guarded)))
     }
 
     /// A gate for exact routes: it guards the requests that `path` matches, and no other spelling of their path.
@@ -216,6 +210,27 @@ impl MetricsGuard {
             })
         })
     }
+}
+
+thread_local! {
+    static COVERS_WHOLE: Cell<Option<bool>> = const { Cell::new(None) };
+}
+
+/// Matches if `guarded` covers the whole path of a request, or the rest that filters in front have not matched.
+///
+/// `warp::path::full` and `warp::path::peek` panic for a target without a path, such as `GET localhost:80`, since http 1.4.1
+/// knows no empty path. A log has the whole path all the same. It is called as soon as its filter is done, in the same poll
+/// and on the same thread as the `map` behind it.
+fn leads_to(guarded: GuardedPath) -> impl Filter<Extract = (), Error = Rejection> + Clone + Send + Sync + 'static {
+    let whole = guarded.clone();
+    let whole = warp::any()
+        .map(warp::reply)
+        .with(warp::log::custom(move |info| COVERS_WHOLE.set(Some(whole.covers(info.path())))))
+        .map(|_| COVERS_WHOLE.take().unwrap_or(true));
+    let rest = warp::path::peek().map(move |rest: Peek| guarded.covers(rest.as_str()));
+    let rest = warp::path::end().map(|| false).or(rest).unify();
+    let is_guarded = |whole, rest| ready(if whole || rest { Ok(()) } else { Err(reject::not_found()) });
+    whole.and(rest).and_then(is_guarded).untuple_one()
 }
 
 /// A refusal on its way through the filters of one `protect`, which it does not leave.

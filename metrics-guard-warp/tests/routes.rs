@@ -185,6 +185,26 @@ async fn a_gate_of_a_path_behind_a_part_of_the_path() {
     }
 }
 
+/// Filters in front can match a whole path, and a target such as `localhost:80` has none: `warp::path::full` panics there.
+#[tokio::test]
+async fn a_gate_of_a_path_where_none_is_left() {
+    let behind = warp::path("metrics").and(guard().gate_path("/metrics").unwrap().or(warp::any().map(|| "up 1\n")));
+    for path in ["/metrics", "/metrics/", "/metrics/x"] {
+        assert_eq!(ask(&behind, Method::GET, path, None).await, refused(), "{path}");
+        assert_eq!(ask(&behind, Method::GET, path, Some(KEY)).await, ok("up 1\n"), "{path}");
+    }
+
+    for (guarded, expected) in [("/metrics", StatusCode::OK), ("/", StatusCode::UNAUTHORIZED)] {
+        let mut service = warp::service(guard().gate_path(guarded).unwrap().or(warp::any().map(|| "hello\n")));
+        for target in ["localhost:80", "metrics", "*", "/", "http://localhost"] {
+            for method in [Method::GET, Method::CONNECT, Method::OPTIONS] {
+                let request = Request::builder().method(method).uri(target).body(String::new()).unwrap();
+                assert_eq!(service.call(request).await.unwrap().status(), expected, "{guarded} {target}");
+            }
+        }
+    }
+}
+
 #[test]
 fn a_gate_of_what_is_no_path_is_an_error() {
     let error = guard().gate_path("metrics").map(drop).unwrap_err();
