@@ -102,6 +102,8 @@ pub enum Problem {
     NotAClientName(usize),
     /// Keys for a guard that asks for none.
     NoUseForKeys,
+    /// A path to guard that no request can have.
+    NotAPath,
     /// A guard whose keys are not from a file, and cannot be read again.
     NoKeyFile,
     /// Neither `true` nor `false`.
@@ -229,6 +231,10 @@ impl fmt::Display for Problem {
                  names are compared whole, without wildcards; put commas between entries"
             ),
             Problem::NoUseForKeys => f.write_str("this guard asks for no key; build another that does"),
+            Problem::NotAPath => f.write_str(
+                "invalid path: begin it with `/`, and leave out host, query, wildcards and `..`; `/metrics` covers all paths \
+                 below it",
+            ),
             Problem::NoKeyFile => f.write_str("the keys of this guard are not from a file; put others in force with `Guard::replace`"),
             Problem::NotTrueOrFalse => f.write_str("must be `true` or `false`, without quotes"),
             Problem::NotAString => f.write_str("must be a string in quotes, and not a list or a table"),

@@ -6,6 +6,7 @@
 //! [`Denied`]: Denied
 //! [`Guard`]: Guard
 //! [`GuardBuilder`]: GuardBuilder
+//! [`GuardedPath`]: GuardedPath
 //! [`KeyFile`]: KeyFile
 //! [`KeyRing`]: KeyRing
 //! [`Peer`]: Peer
@@ -36,6 +37,7 @@ mod key_file;
 mod labels;
 mod names;
 mod network;
+mod path;
 mod query;
 mod reload;
 mod request;
@@ -55,6 +57,7 @@ pub use guard::{Guard, GuardBuilder};
 pub use key::{Key, KeyRing};
 #[cfg(feature = "macros")]
 pub use metrics_guard_macros::guard_metrics_request as guard_metrics;
+pub use path::GuardedPath;
 pub use reload::KeyFile;
 pub use request::{Peer, RequestHead};
 pub use setting::Setting;

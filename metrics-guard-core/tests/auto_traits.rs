@@ -8,8 +8,8 @@ use std::{
 };
 
 use metrics_guard_core::{
-    Authorized, Check, ClientName, ConfigError, Denied, Guard, GuardBuilder, Key, KeyFile, KeyRing, Peer, Place,
-    Problem, Reason, Setting, Settings, Warning,
+    Authorized, Check, ClientName, ConfigError, Denied, Guard, GuardBuilder, GuardedPath, Key, KeyFile, KeyRing, Peer,
+    Place, Problem, Reason, Setting, Settings, Warning,
 };
 
 fn go_to_any_thread<T: Send + Sync + Unpin + Debug>() {}
@@ -38,6 +38,7 @@ fn all_else_goes_to_any_thread_and_outlives_a_panic() {
     outlive_a_panic_too::<Denied>();
     outlive_a_panic_too::<Reason>();
     outlive_a_panic_too::<Check<'_>>();
+    outlive_a_panic_too::<GuardedPath>();
     outlive_a_panic_too::<ConfigError>();
     outlive_a_panic_too::<Place>();
     outlive_a_panic_too::<Problem>();

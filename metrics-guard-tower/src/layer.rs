@@ -23,18 +23,20 @@
 
 use std::{
     pin::Pin,
+    sync::Arc,
     task::{Context, Poll, ready},
 };
 
-use http::{Request, Response};
-use metrics_guard_core::{Authorized, Denied, Guard};
+use http::{Extensions, Request, Response, Uri};
+use metrics_guard_core::{Authorized, ConfigError, Denied, Guard, GuardedPath, Place};
 use pin_project_lite::pin_project;
 use tower_layer::Layer;
 use tower_service::Service;
 
 use crate::head::Head;
 
-/// Puts a [`Guard`] in front of a service, whatever path and method it is asked for.
+/// Puts a [`Guard`] in front of a service, whatever path and method it is asked for, or in front of
+/// [one path](MetricsGuardLayer::only_path) of it.
 ///
 /// With axum, layer the one route, and last: `get(metrics).layer(MetricsGuardLayer::new(guard))`. There it comes before the
 /// method is looked at, also where the answer would be a 405. Open is what is added to a route after the layer (`.post(..)`,
@@ -52,13 +54,61 @@ use crate::head::Head;
 #[derive(Debug, Clone)]
 pub struct MetricsGuardLayer {
     guard: Guard,
+    only: Option<Arc<[GuardedPath]>>,
 }
 
 impl MetricsGuardLayer {
     /// A layer of this guard.
     #[must_use]
     pub const fn new(guard: Guard) -> MetricsGuardLayer {
-        MetricsGuardLayer { guard }
+        MetricsGuardLayer { guard, only: None }
+    }
+
+    /// Guards `path` and all paths below it, in every spelling, and lets requests for other paths through untouched: without
+    /// a check, an observation or `Cache-Control`. Called again, it adds a path.
+    ///
+    /// So one layer around a whole app guards the endpoint of a library, whatever serves it:
+    ///
+    /// ```
+    /// # #[cfg(feature = "axum")] {
+    /// use axum::{Router, body::Body, routing::get};
+    /// use http::Request;
+    /// use metrics_guard_tower::{Guard, Key, MetricsGuardLayer};
+    /// use tower::{Layer, ServiceExt};
+    ///
+    /// # let secret = &*format!("{:016x}{:016x}", getrandom::u64()?, getrandom::u64()?).leak();
+    /// # tokio::runtime::Runtime::new()?.block_on(async {
+    /// let app = Router::new().route("/", get(|| async { "hello\n" })).fallback(|| async { "up 1\n" }); // or a `ServeDir`
+    /// let app = MetricsGuardLayer::new(Guard::new(Key::new(secret)?)).only_path("/metrics")?.layer(app);
+    ///
+    /// let scrape = Request::get("/metrics").header("X-Metrics-Key", secret).body(Body::empty())?;
+    /// assert_eq!(app.clone().oneshot(scrape).await?.status(), 200);
+    ///
+    /// let stranger = Request::get("//%6detrics").body(Body::empty())?;
+    /// assert_eq!(app.clone().oneshot(stranger).await?.status(), 401);
+    ///
+    /// let visitor = Request::get("/").body(Body::empty())?;
+    /// assert_eq!(app.oneshot(visitor).await?.status(), 200);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// # })?;
+    /// # }
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
+    /// [`GuardedPath`] lists the spellings, and what is not covered, such as symbolic links. The layer sees the path as it is
+    /// where the layer is, so put it outside of what rewrites paths. axum's `nest` removes its prefix: in a nested router,
+    /// the layer guards a request if the rest of its path is covered or, with the feature `axum`, its `OriginalUri`. Around
+    /// tower-http's `NormalizePath` or inside of it, the layer guards the same requests.
+    ///
+    /// # Errors
+    ///
+    /// [`Problem::NotAPath`](crate::Problem::NotAPath) if no request can have this path.
+    pub fn only_path(self, path: &str) -> Result<MetricsGuardLayer, ConfigError> {
+        let path = GuardedPath::new(path).map_err(|error| {
+            ConfigError::new(Place::Argument("MetricsGuardLayer::only_path"), error.problem().clone())
+        })?;
+        let only = self.only.iter().flat_map(|paths| &**paths).cloned().chain([path]).collect();
+        Ok(MetricsGuardLayer { only: Some(only), ..self })
     }
 }
 
@@ -66,7 +116,7 @@ impl<S> Layer<S> for MetricsGuardLayer {
     type Service = MetricsGuardService<S>;
 
     fn layer(&self, inner: S) -> MetricsGuardService<S> {
-        MetricsGuardService { guard: self.guard.clone(), inner }
+        MetricsGuardService { guard: self.guard.clone(), only: self.only.clone(), inner }
     }
 }
 
@@ -79,7 +129,30 @@ impl<S> Layer<S> for MetricsGuardLayer {
 #[derive(Debug, Clone)]
 pub struct MetricsGuardService<S> {
     guard: Guard,
+    only: Option<Arc<[GuardedPath]>>,
     inner: S,
+}
+
+impl<S> MetricsGuardService<S> {
+    fn guards<Q>(&self, request: &Request<Q>) -> bool {
+        let Some(paths) = &self.only else { return true };
+        let original = original_uri(request.extensions());
+        [Some(request.uri()), original]
+            .into_iter()
+            .flatten()
+            .any(|uri| paths.iter().any(|path| path.covers(uri.path())))
+    }
+}
+
+/// The URI before axum's `nest` removed its prefix.
+#[cfg(feature = "axum")]
+fn original_uri(extensions: &Extensions) -> Option<&Uri> {
+    extensions.get::<axum::extract::OriginalUri>().map(|original| &original.0)
+}
+
+#[cfg(not(feature = "axum"))]
+const fn original_uri(_: &Extensions) -> Option<&Uri> {
+    None
 }
 
 impl<S, Q, B> Service<Request<Q>> for MetricsGuardService<S>
@@ -96,6 +169,9 @@ where
     }
 
     fn call(&mut self, request: Request<Q>) -> ResponseFuture<S::Future> {
+        if !self.guards(&request) {
+            return ResponseFuture { state: State::Unguarded { future: self.inner.call(request) } };
+        }
         let verdict = self.guard.check(&Head::new(&request, request.extensions()));
         // Each written where it is returned: one variable for both is a copy more of the inner future.
         match verdict {
@@ -124,6 +200,10 @@ pin_project! {
             future: F,
             authorized: Authorized,
         },
+        Unguarded {
+            #[pin]
+            future: F,
+        },
         Denied {
             denied: Denied,
         },
@@ -143,6 +223,7 @@ where
                 authorized.forbid_storing(response.headers_mut()); // unless the service has a word on that
                 response
             }),
+            Projected::Unguarded { future } => ready!(future.poll(cx)),
             Projected::Denied { denied } => Ok(denied.into_response()),
         })
     }

@@ -1,6 +1,7 @@
 // Where the README's links lead here: see the core's lib.rs.
 #![cfg_attr(feature = "axum", doc = "[`Authorized`]: Authorized")]
 #![cfg_attr(feature = "axum", doc = "[`Guard`]: Guard")]
+#![cfg_attr(feature = "axum", doc = "[`GuardedPath`]: GuardedPath")]
 #![cfg_attr(feature = "axum", doc = "[`Peer`]: Peer")]
 #![cfg_attr(feature = "axum", doc = "")]
 // Its examples are axum's.
@@ -22,8 +23,8 @@ mod layer;
 pub use extract::{Authorized, Refusal};
 pub use layer::{MetricsGuardLayer, MetricsGuardService, ResponseFuture};
 pub use metrics_guard_core::{
-    Check, ClientName, ConfigError, Denied, Guard, GuardBuilder, Key, KeyFile, KeyRing, Peer, Place, Problem, Reason,
-    RequestHead, Setting, Settings, ShownPath, Warning,
+    Check, ClientName, ConfigError, Denied, Guard, GuardBuilder, GuardedPath, Key, KeyFile, KeyRing, Peer, Place,
+    Problem, Reason, RequestHead, Setting, Settings, ShownPath, Warning,
 };
 #[cfg(feature = "axum")]
 pub use metrics_guard_macros::guard_metrics_axum as guard_metrics;

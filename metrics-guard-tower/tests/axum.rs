@@ -28,7 +28,7 @@ use hyper::body::Frame;
 use metrics_guard_tower::{
     Authorized, ClientName, Guard, Key, KeyRing, MetricsGuardLayer, Peer, Reason, Refusal, guard_metrics,
 };
-use tower::{Service, ServiceExt};
+use tower::{Layer, Service, ServiceExt};
 
 const KEY: &str = "c2d94b7e10f3a586d7e9b0c4f1a26853";
 const OTHER: &str = "another-key-of-32-characters-too";
@@ -211,6 +211,57 @@ async fn nested_and_merged_routers() {
     // Also as a fallback.
     let app: Router = Router::new().route("/", get(open)).fallback(metrics).with_state(guard());
     assert_eq!(statuses(&app, Method::PUT, "/any").await, [401, 200]);
+}
+
+/// In a nested router the prefix is gone from the path, and counts still.
+#[tokio::test]
+async fn only_path_where_a_prefix_is_removed() {
+    let only = |path| layer().only_path(path).unwrap();
+    let routes = || Router::new().route("/metrics", get(open)).route("/other", get(open)).route("/", get(open));
+    let nested = |path| -> Router { Router::new().nest("/inner", routes().layer(only(path))) };
+    let service = |path| -> Router { Router::new().nest_service("/inner", routes().fallback(open).layer(only(path))) };
+    let around = |path| -> Router { Router::new().nest("/inner", routes()).layer(only(path)) };
+    for (name, app, expected) in [
+        ("nested, by the rest of its path", nested("/metrics"), [401, 200, 200]),
+        ("nested, by its whole path", nested("/inner/metrics"), [401, 200, 200]),
+        ("nested, and all of it guarded", nested("/inner"), [401, 401, 401]),
+        ("nested service, by the rest of its path", service("/metrics"), [401, 200, 200]),
+        ("nested service, by its whole path", service("/inner/metrics"), [401, 200, 200]),
+        ("around, by the whole path", around("/inner/metrics"), [401, 200, 200]),
+        ("around, by a path that is not there", around("/metrics"), [200, 200, 200]),
+    ] {
+        for (path, expected) in ["/inner/metrics", "/inner/other", "/inner"].into_iter().zip(expected) {
+            assert_eq!(statuses(&app, Method::GET, path).await, [expected, 200], "{name}: {path}");
+        }
+    }
+    let by_fallback = service("/metrics");
+    assert_eq!(statuses(&by_fallback, Method::GET, "/inner//%6detrics").await, [401, 200]);
+    assert_eq!(statuses(&by_fallback, Method::GET, "/inner//%6detricsx").await, [200, 200]);
+}
+
+/// `Router::layer` guards what the router has by then; a layer around the router guards all of it.
+#[tokio::test]
+async fn only_path_guards_routes_and_fallbacks_that_it_surrounds() {
+    let only = || layer().only_path("/metrics").unwrap();
+    let routes = || Router::new().route("/metrics", get(open)).fallback(open);
+    let late: Router = Router::new().layer(only()).route("/metrics", get(open));
+    assert_eq!(statuses(&late, Method::GET, "/metrics").await, [200, 200]);
+
+    let layered: Router = routes().layer(only());
+    let surrounded: Router = Router::new().fallback_service(only().layer(late.merge(Router::new().fallback(open))));
+    for app in [layered, surrounded] {
+        for method in [Method::GET, Method::POST, Method::OPTIONS, Method::HEAD] {
+            for path in
+                ["//metrics", "/metrics/", "/metrics/x", "/%6Detrics", "/METRICS", "/x/../metrics", "/metrics/.."]
+            {
+                assert_eq!(statuses(&app, method.clone(), path).await, [401, 200], "{method} {path}");
+            }
+            assert_eq!(statuses(&app, method.clone(), "/other").await, [200, 200], "{method}");
+        }
+        assert_eq!(statuses(&app, Method::GET, "/metrics").await, [401, 200]);
+        assert_eq!(statuses(&app, Method::POST, "/metrics").await, [401, 405]);
+        assert!(!ask(&app, Method::GET, "/other", None).await.fields.contains_key(CACHE_CONTROL));
+    }
 }
 
 fn other() -> Guard {

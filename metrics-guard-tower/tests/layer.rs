@@ -24,7 +24,8 @@ use axum::{
 use http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode, header::CACHE_CONTROL};
 use http_body_util::{BodyExt, Full};
 use metrics_guard_tower::{
-    ClientName, Guard, Key, KeyRing, MetricsGuardLayer, MetricsGuardService, Peer, RequestHead, ResponseFuture, Warning,
+    ClientName, Guard, Key, KeyRing, MetricsGuardLayer, MetricsGuardService, Peer, Problem, RequestHead,
+    ResponseFuture, Warning,
 };
 use tower::{Layer, Service, ServiceExt, limit::ConcurrencyLimit, service_fn};
 
@@ -193,7 +194,7 @@ fn a_request_allocates_nothing() {
     let allocations = |run: &mut dyn FnMut()| allocation_counter::measure(run).count_total;
     let ring = KeyRing::new([KEY, OTHER].map(|key| Key::new(key).unwrap())).unwrap();
     let guard = Guard::builder(ring).query("key").unwrap().allow_networks(["10.0.0.0/8"]).unwrap().build();
-    let layer = MetricsGuardLayer::new(guard.clone());
+    let layer = MetricsGuardLayer::new(guard.clone()).only_path("/metrics").unwrap();
     let uri = format!("/metrics?key={OTHER}");
     for (uri, name, value, passes) in [
         ("/metrics", "X-Metrics-Key", KEY, true),
@@ -415,6 +416,69 @@ async fn a_missing_address_is_explained_for_the_server_in_use() {
     assert_eq!(advice::<()>(true).await, with_names);
     assert_eq!(advice::<axum::body::Body>(true).await, with_names);
     assert_eq!(advice::<tonic::body::Body>(true).await, with_names);
+}
+
+/// The observations of a guard, and its layer for `/metrics`.
+fn only_metrics() -> (Arc<AtomicUsize>, MetricsGuardLayer) {
+    let checks = Arc::new(AtomicUsize::new(0));
+    let counted = Arc::clone(&checks);
+    let guard = Guard::builder(key()).observe(move |_| _ = counted.fetch_add(1, Relaxed)).build();
+    (checks, MetricsGuardLayer::new(guard).only_path("/metrics").unwrap())
+}
+
+#[tokio::test]
+async fn only_path_leaves_other_paths_untouched() {
+    let (checks, layer) = only_metrics();
+    let service = layer.layer(up());
+    for target in ["/", "/metricsx", "/other?key=/metrics", "http://localhost/other/metrics", "*", "localhost:9090"] {
+        for method in [Method::GET, Method::HEAD, Method::OPTIONS, Method::CONNECT] {
+            let request = Request::builder().method(method).uri(target).body(()).unwrap();
+            let response = service.clone().oneshot(request).await.unwrap();
+            assert_eq!((response.status(), response.body().as_str()), (StatusCode::OK, "up 1\n"), "{target}");
+            assert!(response.headers().is_empty(), "{target}");
+        }
+    }
+    assert_eq!(checks.load(Relaxed), 0);
+}
+
+#[tokio::test]
+async fn only_path_guards_its_path_for_each_method_and_form_of_target() {
+    let (checks, layer) = only_metrics();
+    let service = layer.layer(up());
+    let mut requests = 0;
+    for target in ["/metrics", "//%6detrics/x?a", "http://localhost/metrics", "http://localhost:9090/x/../METRICS"] {
+        for method in [Method::GET, Method::HEAD, Method::POST, Method::OPTIONS, Method::TRACE, Method::CONNECT] {
+            for (key, expected) in [("wrong", StatusCode::UNAUTHORIZED), (KEY, StatusCode::OK)] {
+                let request = Request::builder().method(&method).uri(target).header("X-Metrics-Key", key);
+                let response = service.clone().oneshot(request.body(()).unwrap()).await.unwrap();
+                assert_eq!(response.status(), expected, "{method} {target}");
+                assert_eq!(response.headers()[CACHE_CONTROL], "no-store", "{method} {target}");
+                requests += 1;
+            }
+        }
+    }
+    assert_eq!(checks.load(Relaxed), requests);
+
+    let everywhere = MetricsGuardLayer::new(Guard::new(key())).only_path("/").unwrap().layer(up());
+    for target in ["/", "/other", "*", "localhost:9090"] {
+        assert_eq!(status(&everywhere, Request::get(target).body(()).unwrap()).await, 401, "{target}");
+    }
+}
+
+#[tokio::test]
+async fn only_path_called_again_adds_a_path() {
+    let (_, layer) = only_metrics();
+    let service = layer.only_path("/debug").unwrap().layer(up());
+    for (path, expected) in [("/metrics", 401), ("/debug/pprof", 401), ("/", 200)] {
+        assert_eq!(status(&service, Request::get(path).body(()).unwrap()).await, expected, "{path}");
+    }
+}
+
+#[test]
+fn only_path_rejects_a_path_that_would_guard_nothing() {
+    let error = MetricsGuardLayer::new(Guard::new(key())).only_path("http://localhost/metrics").unwrap_err();
+    assert_eq!(*error.problem(), Problem::NotAPath);
+    assert!(error.to_string().starts_with("MetricsGuardLayer::only_path: invalid path: begin it with `/`"), "{error}");
 }
 
 #[tokio::test]

@@ -29,18 +29,20 @@
 //! ```
 
 use std::{
+    cell::Cell,
     convert::Infallible,
     future::{Future, ready},
 };
 
 use http_body::Body;
-use metrics_guard_core::{Authorized, ConfigError, Denied, Guard};
+use metrics_guard_core::{Authorized, ConfigError, Denied, Guard, GuardedPath, Place};
 use warp::{
     Filter, Rejection, Reply,
     http::{
         HeaderValue, Method,
         header::{CONTENT_LENGTH, CONTENT_TYPE},
     },
+    path::Peek,
     reject::{self, Reject},
     reply::Response,
 };
@@ -127,10 +129,57 @@ impl MetricsGuard {
             .unify()
     }
 
-    /// A gate in front of routes that have no handler of yours: the refusal if `path` matches and the guard refuses, else
-    /// not found, so that what stands behind an `or` answers.
+    /// A gate in front of routes that have no handler of yours: it guards `path` and all paths below it, in every spelling.
     ///
-    /// It must come first, and `path` must match all that the routes behind it serve:
+    /// The gate replies if the path is guarded and the check rejects the request. Otherwise it rejects with not found, so
+    /// that the routes behind an `or` answer. It must come first:
+    ///
+    /// ```
+    /// use metrics_guard_warp::{Guard, Key, MetricsGuard};
+    /// use warp::Filter;
+    ///
+    /// # let secret = &*format!("{:016x}{:016x}", getrandom::u64()?, getrandom::u64()?).leak();
+    /// # let folder = std::env::temp_dir();
+    /// # tokio::runtime::Runtime::new()?.block_on(async {
+    /// let guard = MetricsGuard::with(Guard::new(Key::new(secret)?));
+    /// let routes = guard.gate_path("/metrics")?.or(warp::path("metrics").map(|| "up 1\n")).or(warp::fs::dir(folder));
+    ///
+    /// let scrape = warp::test::request().path("/metrics").header("X-Metrics-Key", secret).reply(&routes).await;
+    /// assert_eq!(scrape.body(), "up 1\n");
+    ///
+    /// let stranger = warp::test::request().path("//%6detrics/x").reply(&routes).await;
+    /// assert_eq!(stranger.status(), 401);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// # })?;
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
+    /// Routes such as `warp::fs::dir` decode the path, so that several spellings lead to one file. [`GuardedPath`] lists the
+    /// spellings, and what is not covered, such as symbolic links. Behind `warp::path("app").and(..)`, the gate guards a
+    /// request if the whole path or the rest behind `/app` is covered.
+    ///
+    /// The answers of the routes behind a gate are theirs, and get no `Cache-Control` from here.
+    ///
+    /// # Errors
+    ///
+    /// [`Problem::NotAPath`](crate::Problem::NotAPath) if no request can have this path.
+    pub fn gate_path(
+        &self,
+        path: &str,
+    ) -> Result<
+        impl Filter<Extract = (Response,), Error = Rejection> + Clone + Send + Sync + 'static + use<>,
+        ConfigError,
+    > {
+        let guarded = GuardedPath::new(path)
+            .map_err(|error| ConfigError::new(Place::Argument("MetricsGuard::gate_path"), error.problem().clone()))?;
+        Ok(self.gate(leads_to(guarded)))
+    }
+
+    /// A gate for exact routes: it guards the requests that `path` matches, and no other spelling of their path.
+    ///
+    /// Use [`gate_path`](MetricsGuard::gate_path) unless each route behind the gate begins with the same filters of
+    /// `warp::path`. In front of routes that decode the path, such as `warp::fs::dir`, this gate is open: it guards `/metrics`
+    /// and not `//metrics` or `/%6detrics`.
     ///
     /// ```
     /// # use metrics_guard_warp::{Guard, Key, MetricsGuard};
@@ -161,6 +210,27 @@ impl MetricsGuard {
             })
         })
     }
+}
+
+thread_local! {
+    static COVERS_WHOLE: Cell<Option<bool>> = const { Cell::new(None) };
+}
+
+/// Matches if `guarded` covers the whole path of a request, or the rest that filters in front have not matched.
+///
+/// `warp::path::full` and `warp::path::peek` panic for a target without a path, such as `GET localhost:80`, since http 1.4.1
+/// knows no empty path. A log has the whole path all the same. It is called as soon as its filter is done, in the same poll
+/// and on the same thread as the `map` behind it.
+fn leads_to(guarded: GuardedPath) -> impl Filter<Extract = (), Error = Rejection> + Clone + Send + Sync + 'static {
+    let whole = guarded.clone();
+    let whole = warp::any()
+        .map(warp::reply)
+        .with(warp::log::custom(move |info| COVERS_WHOLE.set(Some(whole.covers(info.path())))))
+        .map(|_| COVERS_WHOLE.take().unwrap_or(true));
+    let rest = warp::path::peek().map(move |rest: Peek| guarded.covers(rest.as_str()));
+    let rest = warp::path::end().map(|| false).or(rest).unify();
+    let is_guarded = |whole, rest| ready(if whole || rest { Ok(()) } else { Err(reject::not_found()) });
+    whole.and(rest).and_then(is_guarded).untuple_one()
 }
 
 /// A refusal on its way through the filters of one `protect`, which it does not leave.

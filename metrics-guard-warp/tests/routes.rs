@@ -10,7 +10,7 @@ use std::{
     },
 };
 
-use metrics_guard_warp::{ClientName, Guard, Key, KeyRing, MetricsGuard, Peer, guard_metrics};
+use metrics_guard_warp::{ClientName, Guard, Key, KeyRing, MetricsGuard, Peer, Problem, guard_metrics};
 use tower_service::Service as _;
 use warp::{
     Filter, Rejection, Reply,
@@ -122,6 +122,94 @@ async fn a_gate_in_front_of_the_routes_of_others() {
     assert_eq!(ask(&routes, Method::POST, "/metrics", None).await, refused());
     assert_eq!(ask(&routes, Method::GET, "/metrics/x", Some(KEY)).await, ok("up 1 x"));
     assert_eq!(ask(&routes, Method::GET, "/other", None).await, ok("the page other"));
+}
+
+#[tokio::test]
+async fn a_gate_of_a_path_guards_each_spelling() {
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::write(folder.path().join("metrics"), "up 1\n").unwrap();
+    std::fs::write(folder.path().join("other"), "other\n").unwrap();
+    let open = warp::fs::dir(folder.path().to_owned());
+    let routes = guard().gate_path("/metrics").unwrap().or(open.clone());
+
+    let served =
+        ["/metrics", "//metrics", "/./metrics", "///.//metrics", "/%6detrics", "/%2fmetrics", "/.%2Fm%65trics"];
+    for path in served {
+        assert_eq!(ask(&open, Method::GET, path, None).await, ok("up 1\n"), "{path}");
+        assert_eq!(ask(&routes, Method::GET, path, Some(KEY)).await, ok("up 1\n"), "{path}");
+    }
+    let others = [
+        "/x/../metrics",
+        "/%2e%2e/metrics",
+        "/%256detrics",
+        "/METRICS",
+        r"/\metrics",
+        "/%5cmetrics",
+        "/metrics/",
+        "/metrics%2f..",
+        "/metrics/..%2fother",
+        "/metrics%00",
+        "/%ff",
+    ];
+    for path in served.into_iter().chain(others) {
+        for method in [Method::GET, Method::HEAD, Method::POST, Method::OPTIONS] {
+            let response = warp::test::request().method(method.as_str()).path(path).reply(&routes).await;
+            assert_eq!(response.status(), StatusCode::UNAUTHORIZED, "{method} {path}");
+        }
+    }
+    assert_eq!(ask(&routes, Method::GET, "/other", None).await, ok("other\n"));
+    assert_eq!(ask(&routes, Method::GET, "/metricsx", None).await.0, StatusCode::NOT_FOUND);
+}
+
+/// A gate for exact routes is open in front of routes that decode: what `gate_path` is for.
+#[tokio::test]
+async fn a_gate_of_a_filter_guards_what_that_matches() {
+    let page = warp::get().and(warp::path::full()).map(|path: warp::path::FullPath| path.as_str().to_owned());
+    let exact = guard().gate(warp::path("metrics")).or(page);
+    let every = guard().gate_path("/metrics").unwrap().or(page);
+    for (path, of_exact) in [("/metrics", refused()), ("/metrics/x", refused()), ("//metrics", ok("//metrics"))] {
+        assert_eq!(ask(&exact, Method::GET, path, None).await, of_exact, "{path}");
+        assert_eq!(ask(&every, Method::GET, path, None).await, refused(), "{path}");
+    }
+}
+
+#[tokio::test]
+async fn a_gate_of_a_path_behind_a_part_of_the_path() {
+    let page = warp::get().and(warp::path::full()).map(|path: warp::path::FullPath| path.as_str().to_owned());
+    for guarded in ["/metrics", "/app/metrics"] {
+        let routes = warp::path("app").and(guard().gate_path(guarded).unwrap().or(page));
+        for path in ["/app/metrics", "/app//metrics", "/app/%6detrics/x"] {
+            assert_eq!(ask(&routes, Method::GET, path, None).await, refused(), "{guarded} {path}");
+        }
+        assert_eq!(ask(&routes, Method::GET, "/app/other", None).await, ok("/app/other"), "{guarded}");
+    }
+}
+
+/// Filters in front can match a whole path, and a target such as `localhost:80` has none: `warp::path::full` panics there.
+#[tokio::test]
+async fn a_gate_of_a_path_where_none_is_left() {
+    let behind = warp::path("metrics").and(guard().gate_path("/metrics").unwrap().or(warp::any().map(|| "up 1\n")));
+    for path in ["/metrics", "/metrics/", "/metrics/x"] {
+        assert_eq!(ask(&behind, Method::GET, path, None).await, refused(), "{path}");
+        assert_eq!(ask(&behind, Method::GET, path, Some(KEY)).await, ok("up 1\n"), "{path}");
+    }
+
+    for (guarded, expected) in [("/metrics", StatusCode::OK), ("/", StatusCode::UNAUTHORIZED)] {
+        let mut service = warp::service(guard().gate_path(guarded).unwrap().or(warp::any().map(|| "hello\n")));
+        for target in ["localhost:80", "metrics", "*", "/", "http://localhost"] {
+            for method in [Method::GET, Method::CONNECT, Method::OPTIONS] {
+                let request = Request::builder().method(method).uri(target).body(String::new()).unwrap();
+                assert_eq!(service.call(request).await.unwrap().status(), expected, "{guarded} {target}");
+            }
+        }
+    }
+}
+
+#[test]
+fn a_gate_of_what_is_no_path_is_an_error() {
+    let error = guard().gate_path("metrics").map(drop).unwrap_err();
+    assert_eq!(*error.problem(), Problem::NotAPath);
+    assert!(error.to_string().starts_with("MetricsGuard::gate_path: invalid path: begin it with `/`"), "{error}");
 }
 
 #[tokio::test]
