@@ -242,7 +242,6 @@ impl Settings {
             (Some(key), Some(file)) => {
                 Err(ConfigError::new(key.place.clone(), Problem::GivenTwice(file.place.clone())))
             }
-            (Some(key), None) if is_path(&key.value) => Err(ConfigError::new(key.place.clone(), Problem::PathAsKey)),
             (Some(key), None) => Ok(Guard::builder(Key::found_at(key.place.clone(), &key.value)?)),
             (None, Some(Found { place, value: path })) => Guard::builder_from_file(path).map_err(|error| {
                 // Whoever sets the path to the key itself must not find it in the log.
@@ -273,11 +272,6 @@ fn shown(name: String) -> String {
 fn entries(list: &OsStr) -> Vec<String> {
     let list = list.to_string_lossy();
     if list.trim().is_empty() { Vec::new() } else { list.split(',').map(str::to_owned).collect() }
-}
-
-/// Whether a key is rather the path of a file that holds it.
-fn is_path(key: &[u8]) -> bool {
-    std::str::from_utf8(key).is_ok_and(|key| Path::new(key).has_root() && Path::new(key).is_file())
 }
 
 /// Whether a path can be shown without fear that it is a key: it is there, or the folder is that it would be in. The

@@ -73,8 +73,12 @@ pub enum Problem {
     Blank,
     /// A key with a byte that is not visible ASCII: scrapers could not send it.
     Unsendable,
-    /// A key that documents show, or a placeholder that nobody has filled in.
+    /// A key that can be guessed: a published example, words such as `change-me`, or a simple pattern.
     Sample,
+    /// A template or a reference that nothing has replaced by a key.
+    Placeholder,
+    /// A key with something around it, as this text says.
+    Wrapped(&'static str),
     /// A key that is the path of a file.
     PathAsKey,
     /// A key of fewer than 16 bytes.
@@ -178,8 +182,21 @@ impl fmt::Display for Problem {
                 "the key has a space, a line break, a byte-order mark or another character that is not visible ASCII, \
                  and that scrapers cannot send; {MAKE_ONE}"
             ),
-            Problem::Sample => write!(f, "the key is a known sample or a placeholder, and tried first by whoever guesses; {MAKE_ONE}"),
-            Problem::PathAsKey => write!(f, "the key is the path of a file; set {} to it", Setting::KeyFile.variable()),
+            Problem::Sample => {
+                write!(f, "the key is a published example or easy to guess, and attackers try these first; {MAKE_ONE}")
+            }
+            Problem::Placeholder => write!(
+                f,
+                "the key is a template or a reference that nothing has replaced; write the key itself, such as the output of \
+                 `openssl rand -hex 32`"
+            ),
+            Problem::Wrapped(what) => write!(
+                f,
+                "the value is {what}; write the key alone, as `openssl rand -hex 32` prints it"
+            ),
+            Problem::PathAsKey => {
+                write!(f, "the key is a path; write the key itself, or set {} to the path", Setting::KeyFile.variable())
+            }
             Problem::TooShort => write!(f, "the key has fewer than 16 characters; {MAKE_ONE}"),
             Problem::TooLong => write!(f, "the key has more than 256 characters; {MAKE_ONE}"),
             Problem::TooManyKeys => write!(f, "more than {MAX_KEYS} keys; remove those that no scraper sends any more"),

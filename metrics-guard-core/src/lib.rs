@@ -37,6 +37,8 @@ mod hooks;
 mod in_force;
 mod key;
 mod key_file;
+mod key_form;
+mod key_guess;
 mod labels;
 mod network;
 mod observe;
