@@ -3,7 +3,7 @@
 //! ```
 //! use http::Request;
 //! use metrics_guard_core::{Guard, Key, Problem};
-//! # let secret = "7d1f0c5b9a3e48f2b6a0d4c8e1f75392";
+//! # let secret = &*format!("{:016x}{:016x}", getrandom::u64()?, getrandom::u64()?).leak();
 //!
 //! let error = Key::new("some-super-secret-key").unwrap_err();
 //! assert_eq!(*error.problem(), Problem::Sample);
@@ -266,8 +266,12 @@ pub enum Warning {
     ShortKey(Place),
     /// The key found here is the same as an earlier one.
     SameKey(Place),
+    /// The lines of the key file look like one value that was broken into lines.
+    SplitKey(PathBuf),
     /// The key file can be read by every user of the machine.
     ReadableByAll(PathBuf),
+    /// Other users can write this key file, or replace it in this folder.
+    WritableByOthers(PathBuf),
     /// The key file has become unusable, and the keys in force stay as they are.
     Stale(ConfigError),
     /// The key file is not followed, since no thread could be started.
@@ -285,7 +289,9 @@ impl Warning {
         match self {
             Warning::ShortKey(_)
             | Warning::SameKey(_)
+            | Warning::SplitKey(_)
             | Warning::ReadableByAll(_)
+            | Warning::WritableByOthers(_)
             | Warning::Stale(_)
             | Warning::NotFollowed(..) => true,
             Warning::Disabled | Warning::AllAddresses(_) | Warning::NoPeer(_) => false,
@@ -307,10 +313,22 @@ impl fmt::Display for Warning {
                 write!(f, "{place}: the key has fewer than 32 characters; `openssl rand -hex 32` makes a longer one")
             }
             Warning::SameKey(place) => write!(f, "{place}: the same key as an earlier one; it counts once"),
+            Warning::SplitKey(path) => write!(
+                f,
+                "{}: the lines look like one base64 value that was broken into lines, and each line is accepted as a key; make \
+                 keys of one line, such as the output of `openssl rand -hex 32`",
+                shown(path)
+            ),
             Warning::ReadableByAll(path) => write!(
                 f,
-                "{}: every user of this machine can read the key file; take that right away (`chmod o-r`; in Kubernetes, \
-                 `defaultMode: 0440`)",
+                "{}: every user of this machine can read the key file; remove that right, for example with `chmod o-rwx`, or \
+                 in Kubernetes with `defaultMode: 0440`",
+                shown(path)
+            ),
+            Warning::WritableByOthers(path) => write!(
+                f,
+                "{}: other users can write here, and so add a key of their own; remove that right, for example with \
+                 `chmod go-w`",
                 shown(path)
             ),
             Warning::Stale(error) => {

@@ -112,8 +112,10 @@ mod tests {
         Some(match warning {
             Warning::Disabled => Warning::ShortKey(variable(Setting::Key)),
             Warning::ShortKey(_) => Warning::SameKey(Place::Line(file(), 2)),
-            Warning::SameKey(_) => Warning::ReadableByAll(file()),
-            Warning::ReadableByAll(_) => Warning::Stale(ConfigError::new(Place::File(file()), Problem::Blank)),
+            Warning::SameKey(_) => Warning::SplitKey(file()),
+            Warning::SplitKey(_) => Warning::ReadableByAll(file()),
+            Warning::ReadableByAll(_) => Warning::WritableByOthers(file()),
+            Warning::WritableByOthers(_) => Warning::Stale(ConfigError::new(Place::File(file()), Problem::Blank)),
             Warning::Stale(_) => Warning::NotFollowed(file(), ErrorKind::WouldBlock),
             Warning::NotFollowed(..) => Warning::AllAddresses(variable(Setting::Networks)),
             Warning::AllAddresses(_) => Warning::NoPeer(variable(Setting::Networks)),

@@ -3,7 +3,8 @@
 //! ```
 //! use http::Request;
 //! use metrics_guard_core::{Guard, Key, KeyRing};
-//! # let (old, new) = ("7d1f0c5b9a3e48f2b6a0d4c8e1f75392", "e5b8a17c64d0f2395e8c1b7a0d63f498");
+//! # let random = || Ok::<_, getrandom::Error>(&*format!("{:016x}{:016x}", getrandom::u64()?, getrandom::u64()?).leak());
+//! # let (old, new) = (random()?, random()?);
 //!
 //! let guard = Guard::new(KeyRing::new([Key::new(new)?.labelled("autumn"), Key::new(old)?.labelled("summer")])?);
 //!

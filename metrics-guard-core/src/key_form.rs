@@ -40,12 +40,13 @@ pub(crate) fn form(value: &[u8]) -> Option<Form> {
 
 /// As [`syntax`], for values of key bytes alone, which have few of its forms. Most keys are such values.
 fn plain(value: &str) -> Option<Form> {
-    let is_candidate = value.contains('/')
-        || value.starts_with(['-', '_', '.', '+'])
-        || value.trim_end_matches('=').contains('=')
-        || value.starts_with("sha")
-        || value.starts_with("md5");
-    is_candidate.then(|| syntax(value)).flatten()
+    let is_candidate = ["-", "_", ".", "//", "sha", "md5"].iter().any(|beginning| value.starts_with(beginning))
+        || value.trim_end_matches('=').contains('=');
+    if is_candidate {
+        syntax(value)
+    } else {
+        (value.contains('/') && (is_path(value) || is_path_of_names(value))).then_some(Form::Path)
+    }
 }
 
 fn syntax(value: &str) -> Option<Form> {
@@ -66,13 +67,22 @@ fn syntax(value: &str) -> Option<Form> {
     }
 }
 
-/// `/etc/MyService/metrics_verification_key` and `C:\keys\metrics_key`: a path whose segments are names, however long.
+/// `/etc/MyService/metrics_verification_key` and `C:\keys\metrics_key`: a path whose segments are names, however long. An
+/// absolute one may have another segment, as in `/tmp/.tmpk16uUC/metrics_key`.
 fn is_path_of_names(value: &str) -> bool {
+    const MIN_NAMES_LEN: usize = 12;
     let has_drive = matches!(value.as_bytes(), [drive, b':', b'\\' | b'/', ..] if drive.is_ascii_alphabetic());
     let is_segment = |byte: u8| byte.is_ascii_alphanumeric() || b"/\\._:#@ -".contains(&byte);
     // With one of these in front of the first `/`, it is a reference or an assignment.
     let is_path = value.split_once('/').is_some_and(|(first, _)| !first.contains([':', '#', '@', ' ']));
-    (is_path || has_drive || value.starts_with("\\\\")) && value.bytes().all(is_segment) && is_names(value)
+    if !(is_path || has_drive || value.starts_with("\\\\")) || !value.bytes().all(is_segment) {
+        return false;
+    }
+    let is_almost = || {
+        let (names, others): (Vec<_>, Vec<_>) = value[1..].split('/').partition(|segment| is_names(segment));
+        others.len() == 1 && names.iter().map(|name| name.len()).sum::<usize>() >= MIN_NAMES_LEN
+    };
+    is_names(value) || value.starts_with('/') && is_almost()
 }
 
 fn is_template(value: &str) -> bool {
@@ -602,6 +612,8 @@ mod tests {
                 "C:/ProgramData/my-service/metrics_key",
                 "\\\\server\\share\\metrics_key",
                 "registry.example.com/my-service:1.0",
+                "/tmp/.tmpk16uUC/metrics_key",
+                "/nix/store/0c3p9wx1mzq8y7rk2fzv5b6d4s1h8j9a-metrics/share/secret",
             ],
         );
     }

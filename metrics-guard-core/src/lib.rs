@@ -42,6 +42,7 @@ mod key_guess;
 mod labels;
 mod network;
 mod observe;
+mod permissions;
 mod query;
 mod reload;
 mod request;
