@@ -180,8 +180,18 @@ fn is_call(value: &str) -> bool {
 
 /// Templates among plain text: `key-${X}`, `{{ .X }}-{{ .Y }}`, `$X-suffix`.
 fn is_mixed(value: &str) -> bool {
-    const FRAGMENTS: [(&str, &str); 8] =
-        [("${", "}"), ("$(", ")"), ("{{", "}}"), ("<%", "%>"), ("#{", "}"), ("%{", "}"), ("((", "))"), ("[[", "]]")];
+    const FRAGMENTS: [(&str, &str); 10] = [
+        ("${", "}"),
+        ("$(", ")"),
+        ("{{", "}}"),
+        ("<%", "%>"),
+        ("#{", "}"),
+        ("%{", "}"),
+        ("((", "))"),
+        ("[[", "]]"),
+        ("{", "}"),
+        ("<", ">"),
+    ];
     let is_inner = |byte: u8| is_tame(byte) || b"|$'\"".contains(&byte);
     let (mut rest, mut is_mixed) = (value, false);
     while let Some(at) = rest.find(['$', '{', '<', '#', '%', '(', '[']) {
@@ -423,6 +433,8 @@ mod tests {
                 "$[variables.metricsKey]",
                 "key-${METRICS_KEY}-of-${STAGE}",
                 "$METRICS_KEY-production",
+                "metrics-{stage}-{random}",
+                "metrics-<stage>-<random>",
                 // Helm, Jinja, Go, ERB, Liquid, GitHub, Grafana, Caddy, and others
                 "{{.Values.metricsKey}}",
                 "{{ .Values.metricsKey | b64enc | quote }}",
