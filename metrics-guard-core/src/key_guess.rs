@@ -21,7 +21,7 @@ fn is_sample(text: &[u8]) -> bool {
 }
 
 /// Published keys, in lower case. Words such as `change-me` are in [`WORDS`], and patterns need no list.
-pub(crate) const SAMPLES: &[&str] = &[
+const SAMPLES: &[&str] = &[
     // Keys that earlier documents of this project showed.
     "7d1f0c5b9a3e48f2b6a0d4c8e1f75392",
     "e5b8a17c64d0f2395e8c1b7a0d63f498",
@@ -113,7 +113,7 @@ fn is_phrase(value: &str) -> bool {
         } else if first.is_ascii_alphabetic() {
             match words(run) {
                 Some(words) => known += words,
-                None if was_digit || len > MAX_LEN || len < 2 || after.first().is_some_and(u8::is_ascii_digit) => {
+                None if was_digit || !(2..=MAX_LEN).contains(&len) || after.first().is_some_and(u8::is_ascii_digit) => {
                     return false;
                 }
                 None => unknown += 1,
@@ -334,7 +334,18 @@ const WORDS: &[&str] = &[
 
 #[cfg(test)]
 mod tests {
-    use super::WORDS;
+    use super::{SAMPLES, WORDS, is_guessable};
+
+    #[test]
+    fn samples_are_guessable_in_any_case_and_repeated() {
+        for sample in SAMPLES {
+            for key in
+                [(*sample).to_owned(), sample.to_uppercase(), sample.repeat(2), format!("{sample}-{sample}-{sample}")]
+            {
+                assert!(is_guessable(&key), "{key}");
+            }
+        }
+    }
 
     #[test]
     fn words_are_in_order_for_the_search() {

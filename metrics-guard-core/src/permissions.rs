@@ -154,7 +154,7 @@ mod unix {
         fn looks_into_the_folders_of_a_relative_path() {
             let all = folders(Path::new("Cargo.toml"));
             assert_eq!(all.last(), Some(&std::env::current_dir().unwrap()));
-            assert_eq!(all.first().map(|folder| folder.as_path()), Some(Path::new("/")));
+            assert_eq!(all.first().map(std::path::PathBuf::as_path), Some(Path::new("/")));
         }
     }
 }
