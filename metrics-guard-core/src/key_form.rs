@@ -25,7 +25,7 @@ const JSON: &str = "a key in JSON";
 const NAMED: &str = "a key behind `NAME=`";
 const QUOTES: &str = "a key in quotes";
 const SCHEME: &str = "a key behind an authentication scheme";
-const TRAILER: &str = "a key with punctuation behind it";
+const TRAILER: &str = "a key with punctuation, or several keys";
 const USER: &str = "a key behind `NAME:`";
 const XML: &str = "a key in XML";
 
@@ -35,7 +35,15 @@ pub(crate) fn form(value: &[u8]) -> Option<Form> {
     const MAX_LEN: usize = 1024;
     let value = std::str::from_utf8(value).ok().filter(|value| value.len() <= MAX_LEN)?.trim();
     let found = if value.bytes().all(is_key_byte) { plain(value) } else { syntax(value) };
-    found.or_else(|| is_guessable(value).then_some(Form::Guessable))
+    found
+        .or_else(|| is_guessable(value).then_some(Form::Guessable))
+        .or_else(|| is_variable(value).then_some(Form::Template))
+}
+
+/// The name of a variable, as `ACME_SCRAPER_TOKEN`.
+fn is_variable(value: &str) -> bool {
+    let is_part = |byte: u8| byte.is_ascii_uppercase() || byte.is_ascii_digit() || byte == b'_';
+    value.contains('_') && value.bytes().all(is_part) && is_names(value)
 }
 
 /// As [`syntax`], for values of key bytes alone, which have few of its forms. Most keys are such values.
@@ -88,6 +96,7 @@ fn is_path_of_names(value: &str) -> bool {
 }
 
 fn is_template(value: &str) -> bool {
+    let value = value.trim_start_matches('\\');
     let is_tag = value.strip_prefix('!').is_some_and(|tag| tag.contains(' ') && is_names(tag));
     let is_command = value
         .strip_prefix('`')
@@ -99,6 +108,7 @@ fn is_template(value: &str) -> bool {
         || is_bracketed(value)
         || is_delimited(value)
         || is_marked(value)
+        || is_address(value)
         || is_call(value)
         || is_mixed(value)
 }
@@ -161,10 +171,17 @@ fn is_delimited(value: &str) -> bool {
     !"\"'`".contains(sign) && value.ends_with(sign) && signs >= least && is_names(inner)
 }
 
-/// Names behind a sign that asks for their value: `$X`, `@file`, `.Values.x`, `*alias`.
+/// Names behind a sign that asks for their value: `$X`, `@file`, `.Values.x`, `*alias`. Also the half of a template: `${X`.
 fn is_marked(value: &str) -> bool {
-    let names = value.trim_start_matches(['$', '@', '*', '&', '%', ':', '.']);
+    let names = value.trim_start_matches(['$', '@', '*', '&', '%', ':', '.', '{', '(', '<', '[']);
+    let names = names.trim_end_matches(['}', ')', '>', ']']);
     names.len() < value.len() && is_names(names)
+}
+
+/// `name@example.com`
+fn is_address(value: &str) -> bool {
+    let host = value.split_once('@').map(|(_, host)| host);
+    host.is_some_and(|host| host.contains('.') && !host.contains('@')) && is_names(value)
 }
 
 /// A function with its argument: `ENC[..]`, `env(X)`, `@Microsoft.KeyVault(..)`, `$__file{..}`, `ENV["X"]`.
@@ -182,10 +199,11 @@ fn is_call(value: &str) -> bool {
 
 /// Templates among plain text: `key-${X}`, `{{ .X }}-{{ .Y }}`, `$X-suffix`.
 fn is_mixed(value: &str) -> bool {
-    const FRAGMENTS: [(&str, &str); 10] = [
+    const FRAGMENTS: [(&str, &str); 11] = [
         ("${", "}"),
         ("$(", ")"),
         ("{{", "}}"),
+        ("{%", "%}"),
         ("<%", "%>"),
         ("#{", "}"),
         ("%{", "}"),
@@ -286,15 +304,13 @@ fn quotes(value: &str) -> Option<&'static str> {
 
 fn comment(value: &str) -> Option<&'static str> {
     let is_digits = |rest: &str| rest.len() > 8 && rest.bytes().all(|byte| byte.is_ascii_hexdigit() || byte == b'-');
-    let is_commented = |rest: &str, is_key: &dyn Fn(&str) -> bool| {
-        rest.starts_with(' ') || is_key(rest) || syntax(rest).is_some_and(|form| matches!(form, Form::Wrapped(_)))
-    };
     let is_comment = |value: &str| {
         if let Some(rest) = value.strip_prefix(['#', ';']) {
-            is_commented(rest.trim_start_matches(['#', ';']), &|rest| rest.bytes().all(is_key_byte))
+            let rest = rest.trim_start_matches(['#', ';']);
+            rest.starts_with(' ') || rest.bytes().all(is_key_byte) || matches!(syntax(rest), Some(Form::Wrapped(_)))
         } else if let Some(rest) = value.strip_prefix("//").or_else(|| value.strip_prefix("--")) {
-            // A key in base64 can begin with two such signs.
-            is_commented(rest, &is_digits)
+            // A key in base64 can begin with two such signs, and an option with its value does.
+            rest.starts_with(' ') || is_digits(rest)
         } else {
             value.starts_with("/*") && value.ends_with("*/") || value.starts_with("<!--") && value.ends_with("-->")
         }
@@ -310,10 +326,11 @@ fn scheme(value: &str) -> Option<&'static str> {
     (is_scheme && !key.trim_start().contains(' ')).then_some(SCHEME)
 }
 
-/// `..,`, `..;` and `..\n` as two characters.
+/// `..,`, `..;`, `..\n` as two characters, and several keys with such signs between them.
 fn trailer(value: &str) -> Option<&'static str> {
     let bare = value.trim_end_matches("\\n").trim_end_matches("\\r").trim_end_matches([',', ';', '\\']);
-    (bare.len() < value.len() && bare.bytes().all(is_key_byte)).then_some(TRAILER)
+    let is_list = || value.contains([',', ';']) && value.split([',', ';']).all(|key| looks_random(key.trim()));
+    (bare.len() < value.len() && bare.bytes().all(is_key_byte) || is_list()).then_some(TRAILER)
 }
 
 /// `NAME=..`, `export NAME=..`, `"NAME": ..`, `USER:..`, and with a reference behind it: `vault:secret/data/x#key`.
@@ -322,7 +339,8 @@ fn assigned(value: &str) -> Option<Form> {
     let wrapped = if value.as_bytes()[name.len()] == b'=' { NAMED } else { USER };
     let rest = rest.trim_start_matches(['=', ':', '>']).trim();
     // Of `export NAME`, `curl -H NAME` and `/metrics?NAME`, the name.
-    let (before, name) = name.trim().rsplit_once([' ', '?', '&']).unwrap_or(("", name.trim()));
+    let name = name.trim_end_matches(['?', '+']).trim();
+    let (before, name) = name.rsplit_once([' ', '?', '&']).unwrap_or(("", name));
     let name = name.trim_start_matches(['-', '$']).trim_matches(['"', '\'', '\\']);
     let is_name = name.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"_.-".contains(&byte)) && is_names(name);
     // A key in base64 ends in `=`. And bytes with colons between them are a key.

@@ -93,6 +93,7 @@ fn is_phrase(value: &str) -> bool {
     const MAX_DIGITS: usize = 8;
     const MAX_LEN: usize = 15;
     const MAX_CHANGES: usize = 6;
+    const NOUNS: [&[u8]; 4] = [b"key", b"password", b"secret", b"token"];
     // Between letters and digits. This ends most looks at a key soon.
     let changes = value.as_bytes().windows(2).filter(|pair| pair[0].is_ascii_digit() != pair[1].is_ascii_digit());
     if changes.take(MAX_CHANGES + 1).count() > MAX_CHANGES {
@@ -112,7 +113,8 @@ fn is_phrase(value: &str) -> bool {
             }
         } else if first.is_ascii_alphabetic() {
             match words(run) {
-                Some(words) => known += words,
+                // A name with one of these at its end, such as `acme-scraper-token`, needs fewer of the other words.
+                Some(words) => known += words + usize::from(NOUNS.iter().any(|noun| run.eq_ignore_ascii_case(noun))),
                 None if was_digit || !(2..=MAX_LEN).contains(&len) || after.first().is_some_and(u8::is_ascii_digit) => {
                     return false;
                 }
