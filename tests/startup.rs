@@ -68,7 +68,7 @@ fn a_bad_configuration_does_not_start() {
         (&[("METRICS_VERIFICATION_KEY", "short")], "METRICS_VERIFICATION_KEY: the key has fewer than 16 characters"),
         (
             &[("METRICS_VERIFICATION_KEY", "some-super-secret-key")],
-            "METRICS_VERIFICATION_KEY: the key is a known sample",
+            "METRICS_VERIFICATION_KEY: the key is a published example",
         ),
         (&[("METRICS_VERIFICATION_KEY", &with_space)], "METRICS_VERIFICATION_KEY: the key has a space"),
         (&[("METRICS_VERIFICATION_KEY_FILE", &missing)], "no_such_key: there is no such file"),

@@ -1,5 +1,7 @@
 //! Judges whether a configured key can be guessed: a published example, words of a placeholder, or a simple pattern.
 
+use std::sync::LazyLock;
+
 use zeroize::Zeroizing;
 
 /// Whether `value` is a key that an attacker tries first.
@@ -20,7 +22,7 @@ fn is_sample(text: &[u8]) -> bool {
     begun.any(|sample| sample.bytes().filter(|byte| *byte != b'-').eq(text.iter().copied()))
 }
 
-/// Published keys, in lower case. Words such as `change-me` are in [`WORDS`], and patterns need no list.
+/// Published keys, in lower case. Words such as `change-me` are in [`LIST_OF_WORDS`], and patterns need no list.
 const SAMPLES: &[&str] = &[
     // Keys that earlier documents of this project showed.
     "7d1f0c5b9a3e48f2b6a0d4c8e1f75392",
@@ -86,7 +88,7 @@ fn follows(one: u8, next: u8) -> bool {
     one.abs_diff(next) <= 1 || ends(one, next) || ends(next, one)
 }
 
-/// Whether `value` is words of [`WORDS`], or at least as many of them as of other words, with anything between them.
+/// Whether `value` is words of [`LIST_OF_WORDS`], or at least as many of them as of other words, with anything between them.
 ///
 /// A passphrase of dice has few of these words, and a key that a program made has letters and digits at random.
 fn is_phrase(value: &str) -> bool {
@@ -127,7 +129,8 @@ fn is_phrase(value: &str) -> bool {
     known > 0 && known >= unknown
 }
 
-/// How many words of [`WORDS`] follow each other in `run`, if it is nothing else. One letter over and over is a word.
+/// How many words of [`LIST_OF_WORDS`], of three letters or more, follow each other in `run`, if it is nothing but such words and
+/// shorter ones. One letter over and over is a word.
 fn words(run: &[u8]) -> Option<usize> {
     const LONGEST: usize = 13;
     if run.len() > 2 && run.iter().all(|letter| letter.eq_ignore_ascii_case(&run[0])) {
@@ -139,8 +142,8 @@ fn words(run: &[u8]) -> Option<usize> {
     for start in (0..run.len()).rev() {
         counts[start] = (start + 1..=run.len().min(start + LONGEST))
             .filter(|end| counts[*end].is_some() && is_word(&run[start..*end]))
-            .filter_map(|end| counts[end].map(|words| words + 1))
-            .min();
+            .filter_map(|end| counts[end].map(|words| words + usize::from(end - start > 2)))
+            .max();
     }
     counts[0]
 }
@@ -150,193 +153,29 @@ fn is_word(word: &[u8]) -> bool {
     WORDS.binary_search_by(|known| known.bytes().cmp(word.iter().map(lower))).is_ok()
 }
 
-/// In order, in lower case.
-const WORDS: &[&str] = &[
-    "a",
-    "abc",
-    "abcd",
-    "abcdef",
-    "access",
-    "actual",
-    "add",
-    "admin",
-    "an",
-    "and",
-    "any",
-    "api",
-    "app",
-    "as",
-    "asdf",
-    "asdfgh",
-    "asdfghjkl",
-    "at",
-    "auth",
-    "authorization",
-    "azerty",
-    "bar",
-    "baz",
-    "bearer",
-    "beef",
-    "before",
-    "bit",
-    "bits",
-    "bytes",
-    "change",
-    "changed",
-    "changeit",
-    "changeme",
-    "changethis",
-    "complex",
-    "computed",
-    "config",
-    "credential",
-    "credentials",
-    "data",
-    "dead",
-    "default",
-    "define",
-    "demo",
-    "deploy",
-    "deployment",
-    "dev",
-    "development",
-    "do",
-    "dummy",
-    "empty",
-    "enter",
-    "env",
-    "example",
-    "fake",
-    "fill",
-    "fixme",
-    "foo",
-    "foobar",
-    "for",
-    "from",
-    "generate",
-    "generated",
-    "goes",
-    "hello",
-    "here",
-    "hex",
-    "hidden",
-    "hunter",
-    "id",
-    "in",
-    "input",
-    "insecure",
-    "insert",
-    "instead",
-    "is",
-    "it",
-    "key",
-    "keyhere",
-    "keys",
-    "later",
-    "letmein",
-    "local",
-    "localhost",
-    "long",
-    "make",
-    "masked",
-    "me",
-    "metric",
-    "metrics",
-    "missing",
-    "module",
-    "must",
-    "my",
-    "name",
-    "never",
-    "new",
-    "nil",
-    "no",
-    "none",
-    "not",
-    "null",
-    "on",
-    "only",
-    "or",
-    "our",
-    "own",
-    "params",
-    "pass",
-    "passphrase",
-    "passwd",
-    "password",
-    "placeholder",
-    "please",
-    "process",
-    "prod",
-    "production",
-    "prom",
-    "prometheus",
-    "put",
-    "qwerty",
-    "qwertyuiop",
-    "qwertz",
-    "random",
-    "real",
-    "redacted",
-    "ref",
-    "replace",
-    "replaced",
-    "resolve",
-    "root",
-    "sample",
-    "scrape",
-    "secret",
-    "secrets",
-    "secure",
-    "security",
-    "sensitive",
-    "service",
-    "set",
-    "setting",
-    "some",
-    "something",
-    "staging",
-    "string",
-    "strong",
-    "super",
-    "supersecret",
-    "tbd",
-    "temp",
-    "template",
-    "test",
-    "testing",
-    "the",
-    "this",
-    "to",
-    "todo",
-    "token",
-    "undefined",
-    "unsafe",
-    "unset",
-    "update",
-    "use",
-    "user",
-    "value",
-    "values",
-    "var",
-    "variable",
-    "vars",
-    "verification",
-    "verify",
-    "very",
-    "welcome",
-    "with",
-    "world",
-    "you",
-    "your",
-    "yourkey",
-    "yours",
-    "zxcvbnm",
-];
+/// In lower case, with spaces between them.
+const LIST_OF_WORDS: &str = "\
+    a abc abcd abcdef access actual add admin an and any api app as asdf asdfgh asdfghjkl at auth authorization \
+    azerty bar baz bearer beef before bit bits bytes change changed changeit changeme changethis complex \
+    computed config credential credentials data dead default define demo deploy deployment dev development do \
+    dummy empty enter env example fake fill fixme foo foobar for from generate generated goes hello here hex \
+    hidden hunter id in input insecure insert instead is it key keyhere keys later letmein local localhost long \
+    make masked me metric metrics missing module must my name never new nil no none not null on only or our own \
+    params pass passphrase passwd password placeholder please process prod production prom prometheus put qwerty \
+    qwertyuiop qwertz random real redacted ref replace replaced resolve root sample scrape secret secrets secure \
+    security sensitive service set setting some something staging string strong super supersecret tbd temp \
+    template test testing the this to todo token undefined unsafe unset update use user value values var \
+    variable vars verification verify very welcome with world you your yourkey yours zxcvbnm";
+
+static WORDS: LazyLock<Vec<&str>> = LazyLock::new(|| {
+    let mut words: Vec<_> = LIST_OF_WORDS.split(' ').collect();
+    words.sort_unstable();
+    words
+});
 
 #[cfg(test)]
 mod tests {
-    use super::{SAMPLES, WORDS, is_guessable};
+    use super::{SAMPLES, is_guessable};
 
     #[test]
     fn samples_are_guessable_in_any_case_and_repeated() {
@@ -347,11 +186,5 @@ mod tests {
                 assert!(is_guessable(&key), "{key}");
             }
         }
-    }
-
-    #[test]
-    fn words_are_in_order_for_the_search() {
-        assert!(WORDS.is_sorted());
-        assert!(WORDS.iter().all(|word| word.len() <= 13 && word.bytes().all(|byte| byte.is_ascii_lowercase())));
     }
 }
