@@ -3,7 +3,11 @@
 //! The rules describe forms, so that they cover tools that they do not name. What a key generator prints has none of these
 //! forms: hexadecimal digits, base64, base64url, UUIDs, letters and digits. A test tries a million such keys.
 
-use crate::{key_guess::is_guessable, shown::is_path, slots::MIN_LEN};
+use crate::{
+    key_guess::{camel_words, is_capitalized, is_guessable},
+    shown::is_path,
+    slots::MIN_LEN,
+};
 
 /// What a value is that should be a key.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -191,7 +195,8 @@ fn is_call(value: &str) -> bool {
     let close = closing(value.as_bytes()[function.len()]);
     let is_argument = |byte: u8| is_tame(byte) || b"'\"\\;%$#?&*()[]{}<>".contains(&byte);
     let is_function = |byte: u8| byte.is_ascii_alphanumeric() || b"._-".contains(&byte);
-    function.bytes().all(is_function)
+    function.len() > 2
+        && function.bytes().all(is_function)
         && is_names(function)
         && argument.as_bytes().last().copied() == close
         && argument.bytes().all(is_argument)
@@ -218,7 +223,7 @@ fn is_mixed(value: &str) -> bool {
         let (plain, fragment) = rest.split_at(at);
         let after = FRAGMENTS.iter().find_map(|(open, close)| {
             let (inner, after) = fragment.strip_prefix(open)?.split_once(close)?;
-            inner.bytes().all(is_inner).then_some(after)
+            (if open.len() > 1 { inner.bytes().all(is_inner) } else { is_names(inner) }).then_some(after)
         });
         let after = after.or_else(|| {
             let name = fragment.strip_prefix('$')?;
@@ -238,9 +243,10 @@ fn is_mixed(value: &str) -> bool {
 fn hash(value: &str) -> Option<&'static str> {
     const ALGORITHMS: [&str; 10] =
         ["argon2", "bcrypt", "blake", "crypt", "md5", "pbkdf2", "scram", "scrypt", "sha", "ssha"];
-    let is_id = |id: &str| (1..=20).contains(&id.len()) && id.bytes().all(|byte| is_key_byte(byte) && byte != b'/');
+    let is_id =
+        |id: &str| (1..=20).contains(&id.len()) && id.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-');
     let is_algorithm = |id: &str| {
-        let id = id.to_ascii_lowercase();
+        let id = id.to_ascii_lowercase().replace('_', "-");
         is_id(&id) && ALGORITHMS.iter().any(|algorithm| id.starts_with(algorithm))
     };
     let is_rest =
@@ -348,9 +354,13 @@ fn assigned(value: &str) -> Option<Form> {
     if !is_name || !before.bytes().all(is_tame) || rest.is_empty() || is_bytes {
         return None;
     }
+    // A short name can be a part of a key with signs in it, unless what is behind it is what a program makes.
+    let is_short = name.len() < 4;
+    let is_made = || rest.ends_with('=') || rest.bytes().all(|byte| byte.is_ascii_hexdigit() || byte == b'-');
     match syntax(rest) {
         Some(Form::Template) => Some(Form::Template),
         Some(Form::Wrapped(_)) => Some(Form::Wrapped(wrapped)),
+        _ if is_short && !is_made() && !is_names(rest) => None,
         _ if looks_random(rest) => Some(Form::Wrapped(wrapped)),
         _ if wrapped == USER && rest.bytes().all(|byte| is_tame(byte) || byte == b'#') => Some(Form::Template),
         _ if rest.len() >= MIN_LEN && rest.bytes().all(is_key_byte) || is_name_of_a_secret(name) => {
@@ -396,17 +406,19 @@ fn is_name(name: &str) -> bool {
     const MAX_DIGITS: usize = 12;
     const MAX_LEN: usize = 24;
     let letters = name.trim_end_matches(|c: char| c.is_ascii_digit());
-    if name.len() <= 3 || name.len() - letters.len() > MAX_DIGITS || letters.len() > MAX_LEN {
-        return name.len() <= 3;
+    let digits = name.len() - letters.len();
+    if name.len() <= 3 {
+        return is_capitalized(name.as_bytes());
     }
-    let is_lower = |byte: &u8| byte.is_ascii_lowercase();
-    let is_upper = |byte: &u8| byte.is_ascii_uppercase();
-    // `metricsKey`: words of two letters or more, of which one at most is a capital.
-    let is_camel = |letters: &[u8]| {
-        letters
-            .chunk_by(|one, next| !(is_lower(one) && is_upper(next)))
-            .all(|word| word.len() > 1 && word[1..].iter().all(is_lower))
-    };
-    let letters = letters.as_bytes();
-    letters.iter().all(u8::is_ascii_alphabetic) && (letters.iter().all(is_upper) || is_camel(letters))
+    digits <= MAX_DIGITS
+        && letters.len() <= MAX_LEN
+        && letters.bytes().all(|byte| byte.is_ascii_alphabetic())
+        && (is_capitalized(letters.as_bytes()) || is_camel(letters.as_bytes()))
+}
+
+/// `metricsKey`: words that begin with a capital, and are long on average if they are many.
+fn is_camel(letters: &[u8]) -> bool {
+    let words: Vec<_> = camel_words(letters).collect();
+    let is_word = |word: &&[u8]| word.len() > 1 && word[1..].iter().all(u8::is_ascii_lowercase);
+    words.iter().all(is_word) && (words.len() < 4 || letters.len() >= 4 * words.len())
 }

@@ -114,19 +114,33 @@ fn is_phrase(value: &str) -> bool {
                 return false;
             }
         } else if first.is_ascii_alphabetic() {
-            match words(run) {
-                // A name with one of these at its end, such as `acme-scraper-token`, needs fewer of the other words.
-                Some(words) => known += words + usize::from(NOUNS.iter().any(|noun| run.eq_ignore_ascii_case(noun))),
-                None if was_digit || !(2..=MAX_LEN).contains(&len) || after.first().is_some_and(u8::is_ascii_digit) => {
-                    return false;
+            let is_beside_digits = was_digit || after.first().is_some_and(u8::is_ascii_digit);
+            let whole = words(run).map(|words| vec![(run, Some(words))]);
+            for (word, found) in whole.unwrap_or_else(|| camel_words(run).map(|word| (word, words(word))).collect()) {
+                match found {
+                    // A name such as `acme-scraper-token` needs fewer of the other words.
+                    Some(words) => known += words + usize::from(NOUNS.iter().any(|it| word.eq_ignore_ascii_case(it))),
+                    None if is_beside_digits || !(2..=MAX_LEN).contains(&word.len()) || !is_capitalized(word) => {
+                        return false;
+                    }
+                    None => unknown += 1,
                 }
-                None => unknown += 1,
             }
         }
         was_digit = first.is_ascii_digit();
         rest = after;
     }
     known > 0 && known >= unknown
+}
+
+/// The words of `camelCase`.
+pub(crate) fn camel_words(letters: &[u8]) -> impl Iterator<Item = &[u8]> {
+    letters.chunk_by(|one, next| !(one.is_ascii_lowercase() && next.is_ascii_uppercase()))
+}
+
+/// Whether the letters of `word` are of one case, but for a capital at its beginning.
+pub(crate) fn is_capitalized(word: &[u8]) -> bool {
+    !word.iter().any(u8::is_ascii_lowercase) || !word.iter().skip(1).any(u8::is_ascii_uppercase)
 }
 
 /// How many words of [`LIST_OF_WORDS`], of three letters or more, follow each other in `run`, if it is nothing but such words and

@@ -168,6 +168,7 @@ const PHRASES: &[&str] = &[
     "prometheus-metrics-secret",
     "acme-metrics-secret-key",
     "acme-scraper-token",
+    "acmeScraperToken",
     "ACME_SCRAPER_TOKEN",
     "sk-xxxxxxxxxxxxxxxxxxxxxxxxxxxx",
     "YOUR_METRICS_KEY_GOES_HERE",
