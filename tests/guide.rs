@@ -4,7 +4,8 @@
 
 use std::{fs, path::Path, process::Command};
 
-use metrics_guard_core::{Key, Problem, Setting};
+use metrics_guard_core::{Key, Setting};
+use metrics_guard_tests::KEY;
 
 const PAGE: &str = include_str!("../metrics-guard-core/docs/guide/troubleshooting.md");
 const README: &str = include_str!("../README.md");
@@ -131,20 +132,53 @@ fn each_alert_is_in_the_guide() {
     }
 }
 
-/// What documents show is tried first by whoever guesses, and copied by whoever is in a hurry.
+/// Keys in documents, examples and code are copied by operators, and tried first by attackers.
 #[test]
-fn no_key_that_a_page_shows_is_accepted() {
-    let git = Command::new("git").args(["ls-files", "--full-name", ":/*.md"]).output().unwrap();
-    let pages = String::from_utf8(git.stdout).unwrap();
+fn no_key_that_a_document_or_an_example_shows_is_accepted() {
+    let git = Command::new("git").args(["ls-files", "--full-name", ":/"]).output().unwrap();
+    let files = String::from_utf8(git.stdout).unwrap();
+    let is_test =
+        |file: &str| file.split('/').any(|part| ["tests", "benches"].contains(&part)) || file.ends_with(".lock");
     let mut count = 0;
-    for page in pages.lines() {
-        let text = fs::read_to_string(format!("../{page}")).unwrap();
-        let words = text.split(|c: char| !c.is_ascii_hexdigit());
-        for shown in words.filter(|word| word.len() >= 32) {
-            let error = Key::new(shown).unwrap_err();
-            assert_eq!(*error.problem(), Problem::Sample, "{page} shows {shown}, which is accepted");
+    for file in files.lines().filter(|file| !is_test(file)) {
+        let Ok(text) = fs::read_to_string(format!("../{file}")) else { continue };
+        let text = text.split("#[cfg(test)]\nmod ").next().unwrap_or_default();
+        for shown in keys_in(text) {
+            for key in [shown.to_owned(), shown.repeat(2)] {
+                assert!(Key::new(&key).is_err(), "{file} shows {key}, which is accepted");
+            }
             count += 1;
         }
     }
-    assert!(count > 3, "{count} keys");
+    assert!(count > 10, "{count} keys"); // the samples in the core's source are some
+
+    for shown in [
+        format!("the key {KEY}."),
+        format!("//! # let secret = \"{KEY}\";"),
+        format!("curl -H 'X-Metrics-Key: {KEY}'"),
+        format!("METRICS_VERIFICATION_KEY={KEY}"),
+        "key: q9Zk/7yH2mVx0Lr4TtBw8sEc+Nd1JfUavK3oPiGh5bM=".to_owned(),
+        "0e8a6c4f-2d1b-4957-9c0f-8a7d6b5c4e3f".to_owned(),
+        "X-Metrics-Key: vocalist-ferment-ambiguity-sternum\n".to_owned(),
+        "Key::new(\"vocalist-ferment-ambiguity-sternum\")".to_owned(),
+    ] {
+        assert!(keys_in(&shown).any(|key| Key::new(key).is_ok()), "nothing is found in: {shown}");
+    }
+}
+
+/// What could be a key in a text: letters and digits at random, and what stands where a key does.
+fn keys_in(text: &str) -> impl Iterator<Item = &str> {
+    const PLACES: [&str; 7] =
+        ["Key::new(\"", "METRICS_VERIFICATION_KEY=", "X-Metrics-Key: ", "Bearer ", "key = \"", "key=", "secret = \""];
+    let words = text.split(|c: char| !c.is_ascii_alphanumeric() && !"+/=_-".contains(c));
+    let is_random = |word: &&str| {
+        let class = |byte: u8| (byte.is_ascii_digit(), byte.is_ascii_uppercase());
+        let changes = word.as_bytes().windows(2).filter(|pair| class(pair[0]) != class(pair[1])).count();
+        changes > 5 && word.bytes().filter(u8::is_ascii_digit).count() > 1
+    };
+    let placed = PLACES.into_iter().flat_map(move |place| {
+        let behind = text.split(place).skip(1);
+        behind.filter_map(|rest| rest.split(|c: char| !c.is_ascii_graphic() || "\"'`)&".contains(c)).next())
+    });
+    words.filter(is_random).chain(placed).filter(|word| word.len() >= 16)
 }

@@ -51,8 +51,8 @@ fn the_environment_configures_the_guard() {
         assert_eq!(status(&named, &field("X-Scrape-Key")), 200);
 
         // A number is not the same number written otherwise.
-        let digits = [("METRICS_VERIFICATION_KEY", "00712345678901234567890123456789")];
-        assert_eq!(status(&digits, b"X-Metrics-Key: 00712345678901234567890123456789"), 200);
+        let digits = [("METRICS_VERIFICATION_KEY", "00718264935017284659301827465930")];
+        assert_eq!(status(&digits, b"X-Metrics-Key: 00718264935017284659301827465930"), 200);
         assert_eq!(status(&digits, b"X-Metrics-Key: 712345678901234567890123456789"), 401);
     }
     let table = format!("{{key=\"{KEY}\"}}");
@@ -75,7 +75,7 @@ fn a_bad_configuration_does_not_start() {
         (&[("METRICS_VERIFICATION_KEY", "short")], "METRICS_VERIFICATION_KEY: the key has fewer than 16 characters"),
         (
             &[("METRICS_VERIFICATION_KEY", "some-super-secret-key")],
-            "METRICS_VERIFICATION_KEY: the key is a known sample",
+            "METRICS_VERIFICATION_KEY: the key is a published example",
         ),
         (&[("METRICS_VERIFICATION_KEY", &with_space)], "METRICS_VERIFICATION_KEY: the key has a space"),
         (&[("METRICS_VERIFICATION_KEY_FILE", &missing)], "no_such_key: there is no such file"),

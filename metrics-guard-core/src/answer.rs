@@ -5,16 +5,17 @@
 //! use http::{Request, Response, StatusCode};
 //! use metrics_guard_core::{Guard, Key, guard_metrics};
 //!
-//! # const SECRET: &str = "7d1f0c5b9a3e48f2b6a0d4c8e1f75392";
+//! # static SECRET: LazyLock<String> =
+//! #     LazyLock::new(|| format!("{:016x}{:016x}", getrandom::u64().unwrap(), getrandom::u64().unwrap()));
 //! // In production: `Guard::from_env`.
-//! static GUARD: LazyLock<Guard> = LazyLock::new(|| Guard::new(Key::new(SECRET).unwrap()));
+//! static GUARD: LazyLock<Guard> = LazyLock::new(|| Guard::new(Key::new(&*SECRET).unwrap()));
 //!
 //! #[guard_metrics(guard = GUARD)]
 //! fn metrics(request: &Request<()>) -> Result<Response<String>, std::fmt::Error> {
 //!     Ok(Response::new("up 1\n".to_owned()))
 //! }
 //!
-//! let scrape = Request::get("/metrics").header("X-Metrics-Key", SECRET).body(())?;
+//! let scrape = Request::get("/metrics").header("X-Metrics-Key", &*SECRET).body(())?;
 //! assert_eq!(metrics(&scrape)?.headers()["Cache-Control"], "no-store");
 //!
 //! let stranger = Request::get("/metrics").body(())?;

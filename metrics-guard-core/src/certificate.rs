@@ -7,7 +7,7 @@
 //! ```
 //! use http::{Request, StatusCode};
 //! use metrics_guard_core::{ClientName, Guard, Key, Peer};
-//! # let secret = "7d1f0c5b9a3e48f2b6a0d4c8e1f75392";
+//! # let secret = &*format!("{:016x}{:016x}", getrandom::u64()?, getrandom::u64()?).leak();
 //! # let address = std::net::SocketAddr::from(([10, 1, 2, 3], 40000));
 //!
 //! let guard = Guard::builder(Key::new(secret)?).require_client_name(["prometheus.example"])?.build();

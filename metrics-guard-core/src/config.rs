@@ -3,7 +3,7 @@
 //! ```
 //! use http::Request;
 //! use metrics_guard_core::{Place, Problem, Setting, Settings};
-//! # let secret = "7d1f0c5b9a3e48f2b6a0d4c8e1f75392";
+//! # let secret = &*format!("{:016x}{:016x}", getrandom::u64()?, getrandom::u64()?).leak();
 //!
 //! let mut settings = Settings::default();
 //! settings.set(Setting::Key, Place::Field("key in app.toml".into()), secret.into())?;
@@ -179,7 +179,6 @@ impl Settings {
             (Some(key), Some(file)) => {
                 Err(ConfigError::new(key.place.clone(), Problem::GivenTwice(file.place.clone())))
             }
-            (Some(key), None) if is_path(&key.value) => Err(ConfigError::new(key.place.clone(), Problem::PathAsKey)),
             (Some(key), None) => Ok(Guard::builder(Key::found_at(key.place.clone(), &key.value)?)),
             (None, Some(file)) => GuardBuilder::of_file(&file.value),
             (None, None) => Err(ConfigError::new(Place::Variable(Setting::Key.variable().into()), Problem::NoKey)),
@@ -226,9 +225,4 @@ fn misspelled(name: &str, value: &str) -> Option<ConfigError> {
 fn entries(list: &OsStr) -> Vec<String> {
     let list = list.to_string_lossy();
     if list.trim().is_empty() { Vec::new() } else { list.split(',').map(str::to_owned).collect() }
-}
-
-/// Whether a key is rather the path of a file that holds it.
-fn is_path(key: &[u8]) -> bool {
-    std::str::from_utf8(key).is_ok_and(|key| Path::new(key).has_root() && Path::new(key).is_file())
 }

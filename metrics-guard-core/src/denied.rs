@@ -3,7 +3,7 @@
 //! ```
 //! use http::{Request, StatusCode};
 //! use metrics_guard_core::{Guard, Key, Reason};
-//! # let secret = "7d1f0c5b9a3e48f2b6a0d4c8e1f75392";
+//! # let secret = &*format!("{:016x}{:016x}", getrandom::u64()?, getrandom::u64()?).leak();
 //!
 //! let guard = Guard::new(Key::new(secret)?);
 //!

@@ -3,7 +3,7 @@
 //! ```
 //! use http::Request;
 //! use metrics_guard_core::{Guard, Key, Problem};
-//! # let secret = "7d1f0c5b9a3e48f2b6a0d4c8e1f75392";
+//! # let secret = &*format!("{:016x}{:016x}", getrandom::u64()?, getrandom::u64()?).leak();
 //!
 //! let error = Key::new("some-super-secret-key").unwrap_err();
 //! assert_eq!(*error.problem(), Problem::Sample);
@@ -64,8 +64,12 @@ pub enum Problem {
     Blank,
     /// A key with a byte that is not visible ASCII: scrapers could not send it.
     Unsendable,
-    /// A key that documents show, or a placeholder that nobody has filled in.
+    /// A key that can be guessed: a published example, words such as `change-me`, or a simple pattern.
     Sample,
+    /// A template or a reference that nothing has replaced by a key.
+    Placeholder,
+    /// A key with something around it, as this text says.
+    Wrapped(&'static str),
     /// A key that is the path of a file.
     PathAsKey,
     /// A key of fewer than 16 bytes.
@@ -187,8 +191,21 @@ impl fmt::Display for Problem {
                 "the key has a space, a line break, a byte-order mark or another character that is not visible ASCII, \
                  and that scrapers cannot send; {MAKE_ONE}"
             ),
-            Problem::Sample => write!(f, "the key is a known sample or a placeholder, and tried first by whoever guesses; {MAKE_ONE}"),
-            Problem::PathAsKey => write!(f, "the key is the path of a file; set {} to it", Setting::KeyFile.variable()),
+            Problem::Sample => {
+                write!(f, "the key is a published example or easy to guess, and attackers try these first; {MAKE_ONE}")
+            }
+            Problem::Placeholder => write!(
+                f,
+                "the key is a template or a reference that nothing has replaced; write the key itself, such as the output of \
+                 `openssl rand -hex 32`"
+            ),
+            Problem::Wrapped(what) => write!(
+                f,
+                "the value is {what}; write the key alone, as `openssl rand -hex 32` prints it"
+            ),
+            Problem::PathAsKey => {
+                write!(f, "the key is a path; write the key itself, or set {} to the path", Setting::KeyFile.variable())
+            }
             Problem::TooShort => write!(f, "the key has fewer than 16 characters; {MAKE_ONE}"),
             Problem::TooLong => write!(f, "the key has more than 256 characters; {MAKE_ONE}"),
             Problem::TooManyKeys => write!(f, "more than {MAX_KEYS} keys; remove those that no scraper sends any more"),
@@ -279,8 +296,12 @@ pub enum Warning {
     ShortKey(Place),
     /// The key found here is the same as an earlier one.
     SameKey(Place),
+    /// The lines of the key file look like one value that was broken into lines.
+    SplitKey(ShownPath),
     /// The key file can be read by every user of the machine.
     ReadableByAll(ShownPath),
+    /// Other users can write this key file, or replace it in this folder.
+    WritableByOthers(ShownPath),
     /// The key file has become unusable, and the keys in force stay as they are.
     Stale(ConfigError),
     /// The key file is not followed, since no thread could be started.
@@ -301,7 +322,9 @@ impl Warning {
         match self {
             Warning::ShortKey(_)
             | Warning::SameKey(_)
+            | Warning::SplitKey(_)
             | Warning::ReadableByAll(_)
+            | Warning::WritableByOthers(_)
             | Warning::Stale(_)
             | Warning::NotFollowed(..) => true,
             Warning::Disabled | Warning::AllAddresses(_) | Warning::NoPeer(..) | Warning::Dropped(_) => false,
@@ -323,10 +346,20 @@ impl fmt::Display for Warning {
                 write!(f, "{place}: the key has fewer than 32 characters; `openssl rand -hex 32` makes a longer one")
             }
             Warning::SameKey(place) => write!(f, "{place}: the same key as an earlier one; it counts once"),
+            Warning::SplitKey(path) => write!(
+                f,
+                "{path}: the lines look like one base64 value that was broken into lines, and each line is accepted as a key; \
+                 make keys of one line, such as the output of `openssl rand -hex 32`"
+            ),
             Warning::ReadableByAll(path) => write!(
                 f,
-                "{path}: every user of this machine can read the key file; take that right away (`chmod o-r`; in Kubernetes, \
-                 `defaultMode: 0440`)"
+                "{path}: every user of this machine can read the key file; remove that right, for example with `chmod o-rwx`, or \
+                 in Kubernetes with `defaultMode: 0440`",
+            ),
+            Warning::WritableByOthers(path) => write!(
+                f,
+                "{path}: other users can write here, and so add a key of their own; remove that right, for example with \
+                 `chmod go-w`",
             ),
             Warning::Stale(error) => {
                 write!(

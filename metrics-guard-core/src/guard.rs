@@ -3,7 +3,7 @@
 //! ```
 //! use http::{HeaderValue, Request, Response, StatusCode, header::CONTENT_TYPE};
 //! use metrics_guard_core::{Guard, Key};
-//! # let secret = "7d1f0c5b9a3e48f2b6a0d4c8e1f75392";
+//! # let secret = &*format!("{:016x}{:016x}", getrandom::u64()?, getrandom::u64()?).leak();
 //!
 //! fn metrics(guard: &Guard, request: &Request<()>) -> Response<String> {
 //!     match guard.check(request) {
@@ -166,7 +166,7 @@ impl Guard {
     ///     Ok(response)
     /// }
     ///
-    /// # let secret = "7d1f0c5b9a3e48f2b6a0d4c8e1f75392";
+    /// # let secret = &*format!("{:016x}{:016x}", getrandom::u64()?, getrandom::u64()?).leak();
     /// let guard = Guard::new(Key::new(secret)?);
     /// let (scrape, ()) = Request::get("/metrics").header("X-Metrics-Key", secret).body(())?.into_parts();
     /// assert!(metrics(&guard, &scrape).is_ok());
@@ -357,7 +357,7 @@ impl GuardBuilder {
     /// use http::Request;
     /// use metrics_guard_core::{ConfigError, Guard, GuardBuilder, Key};
     ///
-    /// # let secret = "7d1f0c5b9a3e48f2b6a0d4c8e1f75392";
+    /// # let secret = &*format!("{:016x}{:016x}", getrandom::u64()?, getrandom::u64()?).leak();
     /// let guard = |is_open| -> Result<Guard, ConfigError> {
     ///     let builder = if is_open { GuardBuilder::disabled() } else { Guard::builder(Key::new(secret)?) };
     ///     Ok(builder.query("metrics_key")?.observe(|check| println!("{}", check.outcome())).build())

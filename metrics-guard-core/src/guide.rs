@@ -77,7 +77,9 @@ mod tests {
             Problem::NoKey => Problem::Blank,
             Problem::Blank => Problem::Unsendable,
             Problem::Unsendable => Problem::Sample,
-            Problem::Sample => Problem::PathAsKey,
+            Problem::Sample => Problem::Placeholder,
+            Problem::Placeholder => Problem::Wrapped("a key in quotes"),
+            Problem::Wrapped(_) => Problem::PathAsKey,
             Problem::PathAsKey => Problem::TooShort,
             Problem::TooShort => Problem::TooLong,
             Problem::TooLong => Problem::TooManyKeys,
@@ -123,8 +125,10 @@ mod tests {
         Some(match warning {
             Warning::Disabled => Warning::ShortKey(variable(Setting::Key)),
             Warning::ShortKey(_) => Warning::SameKey(Place::Line(file(), 2)),
-            Warning::SameKey(_) => Warning::ReadableByAll(file()),
-            Warning::ReadableByAll(_) => Warning::Stale(ConfigError::new(Place::File(file()), Problem::Blank)),
+            Warning::SameKey(_) => Warning::SplitKey(file()),
+            Warning::SplitKey(_) => Warning::ReadableByAll(file()),
+            Warning::ReadableByAll(_) => Warning::WritableByOthers(file()),
+            Warning::WritableByOthers(_) => Warning::Stale(ConfigError::new(Place::File(file()), Problem::Blank)),
             Warning::Stale(_) => Warning::NotFollowed(file(), ErrorKind::WouldBlock),
             Warning::NotFollowed(..) => Warning::AllAddresses(variable(Setting::Networks)),
             Warning::AllAddresses(_) => {

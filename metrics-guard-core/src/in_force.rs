@@ -10,7 +10,8 @@
 //! ```
 //! use http::Request;
 //! use metrics_guard_core::{Guard, Key};
-//! # let (old, new) = ("7d1f0c5b9a3e48f2b6a0d4c8e1f75392", "e5b8a17c64d0f2395e8c1b7a0d63f498");
+//! # let random = || Ok::<_, getrandom::Error>(&*format!("{:016x}{:016x}", getrandom::u64()?, getrandom::u64()?).leak());
+//! # let (old, new) = (random()?, random()?);
 //!
 //! let guard = Guard::new(Key::new(old)?);
 //! guard.replace(Key::new(new)?)?;
@@ -115,7 +116,7 @@ mod tests {
     };
 
     const PERMANENT: &str = "9c2f1e7ab5d84036f1c0a7e3b6925d48";
-    const OTHERS: [&str; 2] = ["7d1f0c5b9a3e48f2b6a0d4c8e1f75392", "e5b8a17c64d0f2395e8c1b7a0d63f498"];
+    const OTHERS: [&str; 2] = ["5f0c1d9e7b3a4268a1c8e6d2074fb935", "3b6d90e2f7a1485c8e4d2b07c9a6f153"];
 
     fn ring(keys: &[&str]) -> KeyRing {
         KeyRing::new(keys.iter().map(|key| Key::new(key).unwrap())).unwrap()

@@ -3,7 +3,8 @@
 //! ```
 //! use http::Request;
 //! use metrics_guard_core::{Guard, Key, KeyRing};
-//! # let (old, new) = ("7d1f0c5b9a3e48f2b6a0d4c8e1f75392", "e5b8a17c64d0f2395e8c1b7a0d63f498");
+//! # let random = || Ok::<_, getrandom::Error>(&*format!("{:016x}{:016x}", getrandom::u64()?, getrandom::u64()?).leak());
+//! # let (old, new) = (random()?, random()?);
 //!
 //! let guard = Guard::new(KeyRing::new([Key::new(new)?.labelled("autumn"), Key::new(old)?.labelled("summer")])?);
 //!
@@ -21,6 +22,7 @@ use zeroize::Zeroizing;
 
 use crate::{
     error::{ConfigError, Place, Problem, Warning},
+    key_form::{Form, form},
     labels::Labels,
     slots::{MAX_KEYS, MAX_LEN, MIN_LEN, Slots},
 };
@@ -47,7 +49,10 @@ impl Key {
     ///
     /// - [`Problem::Blank`] if there is nothing but white space
     /// - [`Problem::Unsendable`] if a byte is not visible ASCII
-    /// - [`Problem::Sample`] if it is a key that documents show, `${A_PLACEHOLDER}`, or one character over and over
+    /// - [`Problem::Sample`] if it is a published example, words such as `change-me`, or a simple pattern
+    /// - [`Problem::Placeholder`] if it is a template or a reference, such as `${METRICS_KEY}`
+    /// - [`Problem::PathAsKey`] if it is a path
+    /// - [`Problem::Wrapped`] if it is a key with quotes, a name or another wrapping around it
     /// - [`Problem::TooShort`] and [`Problem::TooLong`] for other than 16 to 256 bytes
     pub fn new(bytes: impl AsRef<[u8]>) -> Result<Key, ConfigError> {
         Key::found_at(Place::Argument("Key::new"), bytes.as_ref())
@@ -74,10 +79,15 @@ impl Key {
 fn unacceptable(bytes: &[u8]) -> Option<Problem> {
     if bytes.trim_ascii().is_empty() {
         Some(Problem::Blank)
+    } else if let Some(form) = form(bytes) {
+        Some(match form {
+            Form::Guessable => Problem::Sample,
+            Form::Template => Problem::Placeholder,
+            Form::Path => Problem::PathAsKey,
+            Form::Wrapped(what) => Problem::Wrapped(what),
+        })
     } else if !bytes.iter().all(u8::is_ascii_graphic) {
         Some(Problem::Unsendable)
-    } else if is_sample(bytes) {
-        Some(Problem::Sample)
     } else if bytes.len() < MIN_LEN {
         Some(Problem::TooShort)
     } else if bytes.len() > MAX_LEN {
@@ -86,49 +96,6 @@ fn unacceptable(bytes: &[u8]) -> Option<Problem> {
         None
     }
 }
-
-/// Whether `key` is one that documents and defaults show, and that is therefore tried first by whoever guesses.
-fn is_sample(key: &[u8]) -> bool {
-    let letter = |byte: &u8| if *byte == b'_' { b'-' } else { byte.to_ascii_lowercase() };
-    let is_known = SAMPLES.iter().any(|sample| key.iter().map(letter).eq(sample.bytes()));
-    // What is left of a `${VARIABLE}` that nobody expanded: the scraper may have been left the same.
-    let is_placeholder = match key {
-        [b'$', b'{', name @ .., b'}'] | [b'$', name @ ..] => {
-            name.iter().all(|&byte| byte.is_ascii_alphanumeric() || byte == b'_')
-        }
-        _ => false,
-    };
-    let is_one_character = key.iter().all(|byte| Some(byte) == key.first());
-    is_known || is_placeholder || is_one_character
-}
-
-/// In lower case, and with `-` for `_`.
-const SAMPLES: &[&str] = &[
-    "some-super-secret-key",            // the document that describes the reference middleware
-    "0f1e2d3c4b5a69788796a5b4c3d2e1f0", // these two, our own documents
-    "f0e1d2c3b4a5968778695a4b3c2d1e0f",
-    "0123456789abcdef",
-    "0123456789abcdef0123456789abcdef",
-    "1234567890123456",
-    "change-me",
-    "change-me-please",
-    "change-me-to-a-complex-random-secret",
-    "changeme",
-    "changemechangeme",
-    "metrics-verification-key",
-    "my-super-secret-key",
-    "password",
-    "passwordpassword",
-    "replace-me",
-    "replace-me-with-a-key",
-    "secret",
-    "super-secret-key",
-    "test-metrics-key",
-    "thisisasecretkey",
-    "your-metrics-key-here",
-    "your-secret-key-here",
-    "your-super-secret-key",
-];
 
 impl fmt::Debug for Key {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -6,7 +6,8 @@
 //! use metrics_guard_core::{Guard, Problem};
 //! # let folder = tempfile::tempdir()?;
 //! # let path = folder.path().join("accepted_keys");
-//! # let (old, new) = ("7d1f0c5b9a3e48f2b6a0d4c8e1f75392", "e5b8a17c64d0f2395e8c1b7a0d63f498");
+//! # let random = || Ok::<_, getrandom::Error>(&*format!("{:016x}{:016x}", getrandom::u64()?, getrandom::u64()?).leak());
+//! # let (old, new) = (random()?, random()?);
 //!
 //! fs::write(&path, format!("{new}\n{old}\n"))?;
 //! let guard = Guard::builder_from_file(&path)?.build();
@@ -34,6 +35,7 @@ use zeroize::Zeroizing;
 use crate::{
     error::{ConfigError, Place, Problem, Warning},
     key::{Key, KeyRing},
+    permissions,
     shown::ShownPath,
     slots::{MAX_KEYS, MAX_LEN},
 };
@@ -64,8 +66,14 @@ pub(crate) fn read(path: &ShownPath) -> Result<Content, ConfigError> {
         return Err(ConfigError::new(place, Problem::Blank));
     }
     let mut ring = KeyRing::found_at(&place, keys)?;
-    if is_readable_by_all(&metadata) {
+    if is_one_value(&text) {
+        ring.warn(Warning::SplitKey(path.to_owned()));
+    }
+    if permissions::is_readable_by_all(&metadata) {
         ring.warn(Warning::ReadableByAll(path.to_owned()));
+    }
+    if let Some(writable) = permissions::writable_by_others(path.path(), &metadata) {
+        ring.warn(Warning::WritableByOthers(path.or_folder(writable)));
     }
     Ok(Content { ring, modified: metadata.modified().ok() })
 }
@@ -121,22 +129,62 @@ fn by_one_call(mut file: impl Read) -> io::Result<Option<Zeroizing<Vec<u8>>>> {
     Ok(is_all.then_some(text))
 }
 
-#[cfg(unix)]
-fn is_readable_by_all(metadata: &fs::Metadata) -> bool {
-    use std::os::unix::fs::PermissionsExt;
-    metadata.permissions().mode() & 0o004 != 0
+/// Whether the lines look like one value in base64 that was broken into lines, as `openssl rand -base64 64` prints it: full
+/// lines of the same length, and a shorter one that ends the value. Keys of hexadecimal digits do not look like that.
+fn is_one_value(text: &[u8]) -> bool {
+    const WIDTHS: [usize; 2] = [64, 76]; // of OpenSSL and PEM, and of base64 and MIME
+    let lines: Vec<_> = text.trim_ascii().split(|&byte| byte == b'\n').map(<[u8]>::trim_ascii_end).collect();
+    let [full @ .., last] = &lines[..] else { return false };
+    let is_full = |line: &&[u8]| line.len() == full[0].len() && line.iter().all(|&byte| is_digit(byte));
+    let digits = last.strip_suffix(b"==").or_else(|| last.strip_suffix(b"=")).unwrap_or(last);
+    let has = |is_it: fn(&u8) -> bool| full.iter().copied().flatten().any(is_it);
+    let is_it = !full.is_empty()
+        && WIDTHS.contains(&full[0].len())
+        && full.iter().all(is_full)
+        && last.len() < full[0].len()
+        && last.len() % 4 == 0
+        && digits.iter().all(|&byte| is_digit(byte));
+    // Of letters and digits alone, two keys are more likely.
+    is_it && has(u8::is_ascii_uppercase) && has(u8::is_ascii_lowercase) && text.iter().any(|byte| b"+/=".contains(byte))
 }
 
-#[cfg(not(unix))]
-fn is_readable_by_all(_: &fs::Metadata) -> bool {
-    false
+/// A digit of base64.
+fn is_digit(byte: u8) -> bool {
+    byte.is_ascii_alphanumeric() || byte == b'+' || byte == b'/'
 }
 
 #[cfg(test)]
 mod tests {
     use std::io::Read;
 
-    use super::{MAX_FILE_LEN, by_one_call};
+    use super::{MAX_FILE_LEN, by_one_call, is_one_value};
+
+    #[test]
+    fn recognizes_one_base64_value_that_was_broken_into_lines() {
+        // openssl rand -base64 64, -base64 80, head -c 96 /dev/urandom | base64
+        let first = "Qn6m1i5c1o0P0kcV8wN3yqv2Fh9sVJbX+Tt4aLxR7uGdKeYzZpWm/BCrEHfS2jUk";
+        assert!(is_one_value(format!("{first}\n3gQ7sJp8Zb1xVn5tKfYwRw==\n").as_bytes()));
+        assert!(is_one_value(format!("{first}\r\n3gQ7sJp8Zb1xVn5tKfYwRw==\r\n").as_bytes()));
+        assert!(is_one_value(format!("{first}\n{first}\n3gQ7sJp8Zb1xVn5tKfYwRw==\n").as_bytes()));
+        assert!(is_one_value(
+            format!("{first}3gQ7sJp8Zb1x\nVn5tKfYwRwVn5tKfYwRwVn5tKfYwRwVn5tKfYwRwVn5t\n").as_bytes()
+        ));
+
+        let hex = "5f0c1d9e7b3a4268a1c8e6d2074fb9350e8a6c4f2d1b3957ec0f8a7d6b5c4e3f";
+        for keys in [
+            hex.to_owned(),
+            first.to_owned(),
+            format!("{hex}\n{hex}\n"),
+            format!("{hex}\n{}\n", &hex[..32]),
+            format!("{first}\n{first}\n"),
+            format!("{first}\n{hex}\n"),
+            format!("{first}\n\n3gQ7sJp8Zb1xVn5tKfYwRw==\n"),
+            format!("{}\n{}\n", &first.replace(['+', '/'], "x"), &first[..32]),
+            format!("{}=\n{}=\n", &first[..43], &first[20..63]),
+        ] {
+            assert!(!is_one_value(keys.as_bytes()), "{keys}");
+        }
+    }
 
     #[test]
     fn nothing_is_appended_to_what_one_call_has_read() {

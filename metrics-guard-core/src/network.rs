@@ -6,7 +6,7 @@
 //! ```
 //! use http::{Request, StatusCode};
 //! use metrics_guard_core::{Guard, Key, Peer};
-//! # let secret = "7d1f0c5b9a3e48f2b6a0d4c8e1f75392";
+//! # let secret = &*format!("{:016x}{:016x}", getrandom::u64()?, getrandom::u64()?).leak();
 //!
 //! let guard = Guard::builder(Key::new(secret)?).allow_networks(["10.0.0.0/8", "fd00::/8"])?.build();
 //! let mut request = Request::get("/metrics").header("X-Metrics-Key", secret).body(())?;

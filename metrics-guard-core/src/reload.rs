@@ -14,7 +14,8 @@
 //! use metrics_guard_core::Guard;
 //! # let folder = tempfile::tempdir()?;
 //! # let path = folder.path().join("accepted_keys");
-//! # let (old, new) = ("7d1f0c5b9a3e48f2b6a0d4c8e1f75392", "e5b8a17c64d0f2395e8c1b7a0d63f498");
+//! # let random = || Ok::<_, getrandom::Error>(&*format!("{:016x}{:016x}", getrandom::u64()?, getrandom::u64()?).leak());
+//! # let (old, new) = (random()?, random()?);
 //!
 //! fs::write(&path, old)?;
 //! let guard = Guard::builder_from_file(&path)?.build();

@@ -16,7 +16,6 @@ const MAX_LEN: usize = 15;
 
 /// Returns whether `value` is a path or a reference to a secret: it contains `/`, and each of its segments is `.`, `..`,
 /// `~` or 1 to 15 characters of `[a-z0-9._-]`.
-#[allow(dead_code)] // until keys are judged by it
 pub(crate) fn is_path(value: &str) -> bool {
     value.contains('/') && segments(value).all(is_plain)
 }
@@ -62,6 +61,15 @@ impl ShownPath {
         let Parts { path, shown, setting } = &*self.0;
         let path = path::absolute(path).unwrap_or_else(|_| path.clone());
         ShownPath(Arc::new(Parts { path, shown: shown.clone(), setting: setting.clone() }))
+    }
+
+    /// Returns `path` with the same setting: this path, or a folder that the system looks it up in.
+    pub(crate) fn or_folder(&self, path: PathBuf) -> ShownPath {
+        if path == self.0.path {
+            self.clone()
+        } else {
+            ShownPath::new(&path.clone().into_os_string(), path, self.0.setting.clone())
+        }
     }
 
     /// Returns the path itself. If an operator put a key in the place of the path, it holds that key: do not log it.

@@ -3,14 +3,15 @@
 //! ```
 //! use http::Request;
 //! use metrics_guard_core::{Guard, Key, KeyRing};
-//! # let (old, new) = ("7d1f0c5b9a3e48f2b6a0d4c8e1f75392", "e5b8a17c64d0f2395e8c1b7a0d63f498");
+//! # let random = || Ok::<_, getrandom::Error>(&*format!("{:016x}{:016x}", getrandom::u64()?, getrandom::u64()?).leak());
+//! # let (old, new) = (random()?, random()?);
 //!
 //! let guard = Guard::new(KeyRing::new([Key::new(new)?, Key::new(old)?])?);
 //!
 //! let scrape = Request::get("/metrics").header("X-Metrics-Key", old).body(())?;
 //! assert!(guard.check(&scrape).is_ok());
 //!
-//! let near = Request::get("/metrics").header("X-Metrics-Key", old.replace('2', "3")).body(())?;
+//! let near = Request::get("/metrics").header("X-Metrics-Key", format!("x{}", &old[1..])).body(())?;
 //! assert!(guard.check(&near).is_err());
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```

@@ -81,11 +81,26 @@ fn case_39_short_and_sample_keys() {
         "Some_Super_Secret_Key",
         "changeme",
         "METRICS_VERIFICATION_KEY",
-        "${METRICS_VERIFICATION_KEY}",
-        "$METRICS_VERIFICATION_KEY",
+        "change_me_in_production",
+        "00000000-0000-0000-0000-000000000000",
         "0000000000000000000000000000000000000000",
     ] {
         assert_eq!(problem(&[("METRICS_VERIFICATION_KEY", sample)]), Problem::Sample);
+    }
+    for placeholder in ["${METRICS_VERIFICATION_KEY}", "$METRICS_VERIFICATION_KEY", "<your-metrics-key-here>"] {
+        assert_eq!(problem(&[("METRICS_VERIFICATION_KEY", placeholder)]), Problem::Placeholder);
+    }
+    for (wrapped, what) in [
+        (format!("\"{KEY}\""), "a key in quotes"),
+        (format!("{{\"key\":\"{KEY}\"}}"), "a key in JSON"),
+        (format!("METRICS_KEY={KEY}"), "a key behind `NAME=`"),
+        (format!("prometheus:{KEY}"), "a key behind `NAME:`"),
+        (format!("# {KEY}"), "a key behind a comment sign"),
+    ] {
+        assert_eq!(problem(&[("METRICS_VERIFICATION_KEY", &wrapped)]), Problem::Wrapped(what));
+        let error = from_file(format!("{KEY}\n{wrapped}\n").as_bytes()).unwrap_err();
+        assert_eq!(error.problem(), &Problem::Wrapped(what));
+        assert!(matches!(error.place(), Place::Line(_, 2)) && !error.to_string().contains(KEY), "{error}");
     }
     let short = from(&[("METRICS_VERIFICATION_KEY", &KEY[..31])]).unwrap();
     assert_eq!(short.warnings(), [Warning::ShortKey(Place::Variable("METRICS_VERIFICATION_KEY".into()))]);
@@ -155,9 +170,11 @@ fn case_42_files_that_cannot_be_read() {
         let unreadable = Problem::Unreadable(std::io::ErrorKind::NotFound);
         assert_eq!(problem(&[("METRICS_VERIFICATION_KEY_FILE", key)]), unreadable);
     }
-    // And the path where the key belongs.
+    // And the path where the key belongs, whether or not a file is there.
     let (_folder, path) = file(KEY.as_bytes());
-    assert_eq!(problem(&[("METRICS_VERIFICATION_KEY", path.to_str().unwrap())]), Problem::PathAsKey);
+    for path in [path.to_str().unwrap(), "/etc/my-service/keys/accepted_keys"] {
+        assert_eq!(problem(&[("METRICS_VERIFICATION_KEY", path)]), Problem::PathAsKey);
+    }
 }
 
 #[test]
@@ -174,15 +191,64 @@ fn case_46_two_places() {
 
 #[cfg(unix)]
 #[test]
-fn case_47_file_that_all_can_read() {
-    use std::os::unix::fs::PermissionsExt;
-    for (mode, warns) in [(0o644, true), (0o640, false)] {
-        let (_folder, path) = file(KEY.as_bytes());
-        fs::set_permissions(&path, fs::Permissions::from_mode(mode)).unwrap();
+fn case_47_file_or_folder_that_others_can_read_or_write() {
+    let set_mode = |path: &Path, mode| {
+        fs::set_permissions(path, std::os::unix::fs::PermissionsExt::from_mode(mode)).unwrap();
+    };
+    for (folder_mode, mode, is_readable, is_writable) in [
+        (0o755, 0o640, false, false),
+        (0o755, 0o644, true, false),
+        (0o755, 0o622, false, true),
+        (0o755, 0o660, false, true),
+        (0o755, 0o666, true, true),
+        (0o777, 0o600, false, true),
+        (0o1777, 0o600, false, false),
+    ] {
+        let (folder, path) = file(KEY.as_bytes());
+        set_mode(&path, mode);
+        set_mode(folder.path(), folder_mode);
         let guard = from(&[("METRICS_VERIFICATION_KEY_FILE", path.to_str().unwrap())]).unwrap();
-        let is_it = |warning: &Warning| matches!(warning, Warning::ReadableByAll(shown) if shown.path() == path);
-        assert_eq!(guard.warnings().iter().any(is_it), warns, "{mode:o}");
+        let found = guard.warnings().iter().map(|warning| match warning {
+            Warning::ReadableByAll(shown) => ("readable", shown.path()),
+            Warning::WritableByOthers(shown) => ("writable", shown.path()),
+            other => panic!("{other}"),
+        });
+        let mut expected = Vec::new();
+        expected.extend(is_readable.then_some(("readable", &*path)));
+        let writable = if mode & 0o022 == 0 { folder.path() } else { &path };
+        expected.extend(is_writable.then_some(("writable", writable)));
+        assert_eq!(found.collect::<Vec<_>>(), expected, "{folder_mode:o} {mode:o}");
     }
+}
+
+/// After what a warning advises, nobody has a right who had none before, and the warning is gone.
+#[cfg(unix)]
+#[test]
+fn the_advice_about_rights_gives_nobody_a_new_one() {
+    use std::os::unix::fs::PermissionsExt;
+    let (_folder, path) = file(KEY.as_bytes());
+    let mode = || fs::metadata(&path).unwrap().permissions().mode() & 0o7777;
+    for before in (0..0o100).map(|others| 0o600 | others) {
+        fs::set_permissions(&path, fs::Permissions::from_mode(before)).unwrap();
+        let warnings = || Guard::builder_from_file(&path).unwrap().on_warning(|_| ()).build().warnings().to_vec();
+        for warning in warnings() {
+            let text = warning.to_string();
+            let (_, advice) = text.split_once("`chmod ").unwrap();
+            let change = advice.split('`').next().unwrap();
+            assert!(Command::new("chmod").arg(change).arg(&path).status().unwrap().success());
+            assert_eq!(mode() & !before, 0, "{before:o}: {text}");
+        }
+        assert_eq!(warnings(), [], "{before:o}");
+    }
+}
+
+#[test]
+fn a_key_file_with_one_value_that_was_broken_into_lines() {
+    let lines = "Qn6m1i5c1o0P0kcV8wN3yqv2Fh9sVJbX+Tt4aLxR7uGdKeYzZpWm/BCrEHfS2jUk\n3gQ7sJp8Zb1xVn5tKfYwRw==\n";
+    let (_folder, path) = file(lines.as_bytes());
+    let guard = from(&[("METRICS_VERIFICATION_KEY_FILE", path.to_str().unwrap())]).unwrap();
+    let is_split = |warning: &Warning| matches!(warning, Warning::SplitKey(shown) if shown.path() == path);
+    assert!(guard.warnings().iter().any(is_split), "{:?}", guard.warnings());
 }
 
 #[test]

@@ -35,7 +35,7 @@ use proc_macro::TokenStream;
 ///     "up 1\n"
 /// }
 ///
-/// # let secret = "7d1f0c5b9a3e48f2b6a0d4c8e1f75392";
+/// # let secret = &*format!("{:016x}{:016x}", getrandom::u64()?, getrandom::u64()?).leak();
 /// # let config = rocket::Config { log_level: rocket::config::LogLevel::Off, ..rocket::Config::debug_default() };
 /// let guard = Guard::new(Key::new(secret)?);
 /// let app = rocket::custom(config).mount("/", routes![metrics]).attach(MetricsGuard::with(guard));
@@ -97,7 +97,7 @@ pub fn guard_metrics_rocket(args: TokenStream, item: TokenStream) -> TokenStream
 ///     }
 /// }
 ///
-/// # let secret = "7d1f0c5b9a3e48f2b6a0d4c8e1f75392";
+/// # let secret = &*format!("{:016x}{:016x}", getrandom::u64()?, getrandom::u64()?).leak();
 /// let service = Service { guard: Guard::new(Key::new(secret)?) };
 ///
 /// let scrape = Request::get("/metrics").header("X-Metrics-Key", secret).body(())?;
@@ -142,7 +142,7 @@ pub fn guard_metrics_request(args: TokenStream, item: TokenStream) -> TokenStrea
 ///     format!("up 1 as {format}\n")
 /// }
 ///
-/// # let secret = "7d1f0c5b9a3e48f2b6a0d4c8e1f75392";
+/// # let secret = &*format!("{:016x}{:016x}", getrandom::u64()?, getrandom::u64()?).leak();
 /// # tokio::runtime::Runtime::new()?.block_on(async {
 /// let guard = MetricsGuard::with(Guard::new(Key::new(secret)?));
 /// let handler = warp::get().and(warp::path::param()).map(metrics);
@@ -204,7 +204,7 @@ pub fn guard_metrics_warp(args: TokenStream, item: TokenStream) -> TokenStream {
 ///     format!("up {}\n", app.up)
 /// }
 ///
-/// # let secret = "7d1f0c5b9a3e48f2b6a0d4c8e1f75392";
+/// # let secret = &*format!("{:016x}{:016x}", getrandom::u64()?, getrandom::u64()?).leak();
 /// # tokio::runtime::Runtime::new()?.block_on(async {
 /// let app = App { guard: Guard::new(Key::new(secret)?), up: 1 };
 /// let app = Router::new().route("/metrics", get(metrics)).with_state(app);

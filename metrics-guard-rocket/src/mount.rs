@@ -9,7 +9,7 @@
 //!     "up 1\n"
 //! }
 //!
-//! # let secret = "7d1f0c5b9a3e48f2b6a0d4c8e1f75392";
+//! # let secret = &*format!("{:016x}{:016x}", getrandom::u64()?, getrandom::u64()?).leak();
 //! # let config = rocket::Config { log_level: rocket::config::LogLevel::Off, ..rocket::Config::debug_default() };
 //! let guard = MetricsGuard::with(Guard::new(Key::new(secret)?)).mount("/metrics", routes![theirs]);
 //! let client = Client::untracked(rocket::custom(config).attach(guard))?;

@@ -13,7 +13,7 @@
 //!     uri.to_string()
 //! }
 //!
-//! # let secret = "7d1f0c5b9a3e48f2b6a0d4c8e1f75392";
+//! # let secret = &*format!("{:016x}{:016x}", getrandom::u64()?, getrandom::u64()?).leak();
 //! # let config = rocket::Config { log_level: rocket::config::LogLevel::Off, ..rocket::Config::debug_default() };
 //! let guard = Guard::builder(Key::new(secret)?).query("key")?.build();
 //! let app = rocket::custom(config).mount("/", routes![metrics]).attach(MetricsGuard::with(guard));

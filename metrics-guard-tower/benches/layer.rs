@@ -32,8 +32,8 @@ use tower_service::Service;
 mod measure;
 
 /// 32 bytes, as `openssl rand -hex 16` makes them.
-const KEY: &str = "7d1f0c5b9a3e48f2b6a0d4c8e1f75392";
-const WRONG: &str = "7d1f0c5b9a3e48f2b6a0d4c8e1f75393";
+const KEY: &str = "5f0c1d9e7b3a4268a1c8e6d2074fb935";
+const WRONG: &str = "5f0c1d9e7b3a4268a1c8e6d2074fb936";
 
 /// What is subtracted from the others: for a request that is let pass, and for one that is refused.
 const BARE: &str = "the service alone";

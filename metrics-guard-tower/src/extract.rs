@@ -11,7 +11,7 @@
 //!     (authorized, "up 1\n")
 //! }
 //!
-//! # let secret = "7d1f0c5b9a3e48f2b6a0d4c8e1f75392";
+//! # let secret = &*format!("{:016x}{:016x}", getrandom::u64()?, getrandom::u64()?).leak();
 //! # tokio::runtime::Runtime::new()?.block_on(async {
 //! let guard = Guard::new(Key::new(secret)?);
 //! let app = Router::new().route("/metrics", get(metrics)).with_state(guard);

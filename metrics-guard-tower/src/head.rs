@@ -4,7 +4,7 @@
 //! use http::Request;
 //! use metrics_guard_tower::{Guard, Key, MetricsGuardLayer, Peer};
 //! use tower::{Layer, ServiceExt};
-//! # let secret = "7d1f0c5b9a3e48f2b6a0d4c8e1f75392";
+//! # let secret = &*format!("{:016x}{:016x}", getrandom::u64()?, getrandom::u64()?).leak();
 //! # tokio::runtime::Runtime::new()?.block_on(async {
 //!
 //! let guard = Guard::builder(Key::new(secret)?).allow_networks(["10.0.0.0/8"])?.build();

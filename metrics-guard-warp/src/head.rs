@@ -14,7 +14,7 @@
 //!     "up 1\n"
 //! }
 //!
-//! # let secret = "7d1f0c5b9a3e48f2b6a0d4c8e1f75392";
+//! # let secret = &*format!("{:016x}{:016x}", getrandom::u64()?, getrandom::u64()?).leak();
 //! # tokio::runtime::Runtime::new()?.block_on(async {
 //! let guard = MetricsGuard::with(Guard::builder(Key::new(secret)?).query("key")?.build());
 //! let routes = guard.protect(warp::path!("metrics"), warp::get().map(metrics));

@@ -9,7 +9,7 @@
 //!     "up 1\n"
 //! }
 //!
-//! # let secret = "7d1f0c5b9a3e48f2b6a0d4c8e1f75392";
+//! # let secret = &*format!("{:016x}{:016x}", getrandom::u64()?, getrandom::u64()?).leak();
 //! # tokio::runtime::Runtime::new()?.block_on(async {
 //! let guard = MetricsGuard::with(Guard::new(Key::new(secret)?));
 //! let routes = guard
@@ -187,7 +187,8 @@ impl MetricsGuard {
     /// # fn vendored() -> impl Filter<Extract = (impl Reply,), Error = Rejection> + Clone {
     /// #     warp::path!("metrics").map(|| "up 1\n")
     /// # }
-    /// # let guard = MetricsGuard::with(Guard::new(Key::new("7d1f0c5b9a3e48f2b6a0d4c8e1f75392")?));
+    /// # let secret = format!("{:016x}{:016x}", getrandom::u64().unwrap(), getrandom::u64().unwrap());
+    /// # let guard = MetricsGuard::with(Guard::new(Key::new(secret)?));
     /// let routes = guard.gate(warp::path("metrics")).or(vendored());
     /// # Ok::<(), metrics_guard_warp::ConfigError>(())
     /// ```

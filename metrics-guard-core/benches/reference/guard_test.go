@@ -6,7 +6,7 @@ import (
 	"testing"
 )
 
-const key = "7d1f0c5b9a3e48f2b6a0d4c8e1f75392"
+const key = "5f0c1d9e7b3a4268a1c8e6d2074fb935"
 
 // nowhere takes an answer, and does nothing with it.
 type nowhere struct {
@@ -53,7 +53,7 @@ func measure(b *testing.B, target, presented string, status int) {
 func BenchmarkHeader(b *testing.B) { measure(b, "/metrics", key, http.StatusOK) }
 
 func BenchmarkWrong(b *testing.B) {
-	measure(b, "/metrics", "7d1f0c5b9a3e48f2b6a0d4c8e1f75393", http.StatusUnauthorized)
+	measure(b, "/metrics", "5f0c1d9e7b3a4268a1c8e6d2074fb936", http.StatusUnauthorized)
 }
 
 func BenchmarkQuery(b *testing.B) {

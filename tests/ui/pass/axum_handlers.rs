@@ -25,7 +25,7 @@ use axum::{
 use metrics_guard_tower::{Authorized, Guard, Key, guard_metrics};
 use tower_service::Service;
 
-const KEY: &str = "7d1f0c5b9a3e48f2b6a0d4c8e1f75392";
+const KEY: &str = "5f0c1d9e7b3a4268a1c8e6d2074fb935";
 
 type Ran = &'static str;
 

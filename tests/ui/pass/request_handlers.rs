@@ -15,7 +15,7 @@ use std::{
 use http::{Request, Response, StatusCode, request::Parts};
 use metrics_guard_core::{Authorized, Denied, Guard, Key, RequestHead, guard_metrics};
 
-const KEY: &str = "7d1f0c5b9a3e48f2b6a0d4c8e1f75392";
+const KEY: &str = "5f0c1d9e7b3a4268a1c8e6d2074fb935";
 
 static GUARD: LazyLock<Guard> = LazyLock::new(|| Key::new(KEY).map_or_else(|_| Guard::disabled(), Guard::new));
 

@@ -14,7 +14,7 @@
 use metrics_guard_warp::{Guard, Key, MetricsGuard, guard_metrics};
 use warp::{Filter, Rejection, Reply, http::StatusCode};
 
-const KEY: &str = "7d1f0c5b9a3e48f2b6a0d4c8e1f75392";
+const KEY: &str = "5f0c1d9e7b3a4268a1c8e6d2074fb935";
 
 #[guard_metrics]
 async fn asynchronous() -> impl Reply {

@@ -1,0 +1,424 @@
+//! Judges the form of a configured key: whether it is a template, a reference, a path, or a key with its wrapping.
+//!
+//! The rules describe forms, so that they cover tools that they do not name. What a key generator prints has none of these
+//! forms: hexadecimal digits, base64, base64url, UUIDs, letters and digits. A test tries a million such keys.
+
+use crate::{
+    key_guess::{camel_words, is_capitalized, is_guessable},
+    shown::is_path,
+    slots::MIN_LEN,
+};
+
+/// What a value is that should be a key.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Form {
+    /// A published example, words of a placeholder, or a simple pattern.
+    Guessable,
+    /// A template or a reference that nothing has replaced by a key.
+    Template,
+    /// The path of a file.
+    Path,
+    /// A key and something around it, as this text says.
+    Wrapped(&'static str),
+}
+
+const BRACKETS: &str = "a key in brackets";
+const COMMENT: &str = "a key behind a comment sign";
+const HASH: &str = "a password hash";
+const JSON: &str = "a key in JSON";
+const NAMED: &str = "a key behind `NAME=`";
+const QUOTES: &str = "a key in quotes";
+const SCHEME: &str = "a key behind an authentication scheme";
+const TRAILER: &str = "a key with punctuation, or several keys";
+const USER: &str = "a key behind `NAME:`";
+const XML: &str = "a key in XML";
+
+/// The form of `value`, if it is not that of a key. White space around it does not count.
+pub(crate) fn form(value: &[u8]) -> Option<Form> {
+    /// Longer values are documents. This also bounds the recursion of the rules.
+    const MAX_LEN: usize = 1024;
+    let value = std::str::from_utf8(value).ok().filter(|value| value.len() <= MAX_LEN)?.trim();
+    let found = if value.bytes().all(is_key_byte) { plain(value) } else { syntax(value) };
+    found
+        .or_else(|| is_guessable(value).then_some(Form::Guessable))
+        .or_else(|| is_variable(value).then_some(Form::Template))
+}
+
+/// The name of a variable, as `ACME_SCRAPER_TOKEN`.
+fn is_variable(value: &str) -> bool {
+    let is_part = |byte: u8| byte.is_ascii_uppercase() || byte.is_ascii_digit() || byte == b'_';
+    value.contains('_') && value.bytes().all(is_part) && is_names(value)
+}
+
+/// As [`syntax`], for values of key bytes alone, which have few of its forms. Most keys are such values.
+fn plain(value: &str) -> Option<Form> {
+    let is_candidate = ["-", "_", ".", "//", "sha", "md5"].iter().any(|beginning| value.starts_with(beginning))
+        || value.trim_end_matches('=').contains('=');
+    if is_candidate {
+        syntax(value)
+    } else {
+        (value.contains('/') && (is_path(value) || is_path_of_names(value))).then_some(Form::Path)
+    }
+}
+
+fn syntax(value: &str) -> Option<Form> {
+    let wrapped = || {
+        let found = quotes(value).or_else(|| comment(value));
+        found.or_else(|| scheme(value)).or_else(|| trailer(value)).map(Form::Wrapped)
+    };
+    if is_path(value) {
+        Some(Form::Path)
+    } else if let Some(what) =
+        document(value).or_else(|| brackets(value)).or_else(|| hash(value)).or_else(|| hash(value.split_once(':')?.1))
+    {
+        Some(Form::Wrapped(what))
+    } else if is_template(value) {
+        Some(Form::Template)
+    } else if is_path_of_names(value) {
+        Some(Form::Path)
+    } else {
+        wrapped().or_else(|| assigned(value))
+    }
+}
+
+/// `/etc/MyService/metrics_verification_key` and `C:\keys\metrics_key`: a path whose segments are names, however long. An
+/// absolute one may have another segment, as in `/tmp/.tmpk16uUC/metrics_key`.
+fn is_path_of_names(value: &str) -> bool {
+    const MIN_NAMES_LEN: usize = 12;
+    let has_drive = matches!(value.as_bytes(), [drive, b':', b'\\' | b'/', ..] if drive.is_ascii_alphabetic());
+    let is_segment = |byte: u8| byte.is_ascii_alphanumeric() || b"/\\._:#@ -".contains(&byte);
+    // With one of these in front of the first `/`, it is a reference or an assignment.
+    let is_path = value.split_once('/').is_some_and(|(first, _)| !first.contains([':', '#', '@', ' ']));
+    if !(is_path || has_drive || value.starts_with("\\\\")) || !value.bytes().all(is_segment) {
+        return false;
+    }
+    let is_almost = || {
+        let (names, others): (Vec<_>, Vec<_>) = value[1..].split('/').partition(|segment| is_names(segment));
+        others.len() == 1 && names.iter().map(|name| name.len()).sum::<usize>() >= MIN_NAMES_LEN
+    };
+    is_names(value) || value.starts_with('/') && is_almost()
+}
+
+fn is_template(value: &str) -> bool {
+    let value = value.trim_start_matches('\\');
+    let is_tag = value.strip_prefix('!').is_some_and(|tag| tag.contains(' ') && is_names(tag));
+    let is_command = value
+        .strip_prefix('`')
+        .and_then(|value| value.strip_suffix('`'))
+        .is_some_and(|command| command.bytes().all(is_tame) && !looks_random(command));
+    is_tag
+        || is_command
+        || is_url(value)
+        || is_bracketed(value)
+        || is_delimited(value)
+        || is_marked(value)
+        || is_address(value)
+        || is_call(value)
+        || is_mixed(value)
+}
+
+/// `scheme://..`
+fn is_url(value: &str) -> bool {
+    let is_scheme = |scheme: &str| {
+        let rest = |byte: u8| byte.is_ascii_digit() || b"+-.".contains(&byte);
+        let is_lower = scheme.bytes().all(|byte| byte.is_ascii_lowercase() || rest(byte));
+        let is_upper = scheme.bytes().all(|byte| byte.is_ascii_uppercase() || rest(byte));
+        scheme.len() > 1 && scheme.starts_with(|c: char| c.is_ascii_alphabetic()) && (is_lower || is_upper)
+    };
+    value.split_once("://").is_some_and(|(scheme, _)| is_scheme(scheme))
+}
+
+fn closing(open: u8) -> Option<u8> {
+    match open {
+        b'{' => Some(b'}'),
+        b'[' => Some(b']'),
+        b'(' => Some(b')'),
+        b'<' => Some(b'>'),
+        _ => None,
+    }
+}
+
+/// Signs that open and close, around anything: `${X:-default}`, `$(command)`, `{{ .X }}`, `<% X %>`. Or one bracket, with
+/// or without a sign in front, around what references consist of: `<your-key-here>`, `#{X}`, `%(X)s`, `{$X}`.
+fn is_bracketed(value: &str) -> bool {
+    const AROUND: [(&str, &str); 9] = [
+        ("${", "}"),
+        ("$(", ")"),
+        ("{{", "}}"),
+        ("{%", "%}"),
+        ("{#", "#}"),
+        ("<%", "%>"),
+        ("<?", "?>"),
+        ("[[", "]]"),
+        ("[%", "%]"),
+    ];
+    let value = value.strip_suffix(")s").map_or(value, |_| &value[..value.len() - 1]);
+    let value = if value.starts_with("#{") { value.trim_end_matches('#') } else { value };
+    let inner = value.trim_start_matches(['$', '#', '%', '@', '~']);
+    let is_inner = |byte: u8| is_tame(byte) || b"$'\"".contains(&byte);
+    let is_in_brackets = |value: &str| {
+        let [first, inner @ .., last] = value.as_bytes() else { return false };
+        closing(*first) == Some(*last) && inner.iter().copied().all(is_inner)
+    };
+    AROUND.iter().any(|(open, close)| value.starts_with(open) && value.ends_with(close))
+        || is_in_brackets(inner)
+        || inner.starts_with(['(', '<']) && is_in_brackets(&inner[1..inner.len().max(2) - 1])
+}
+
+/// Names between the same signs: `%X%`, `@X@`, `__X__`, `##X##`.
+fn is_delimited(value: &str) -> bool {
+    let Some(sign) = value.chars().next().filter(char::is_ascii_punctuation) else { return false };
+    let inner = value.trim_matches(sign);
+    let signs = value.len() - inner.len();
+    // `-`, `_`, `/` and `+` are in the alphabets of base64, so that one of them on each side means nothing.
+    let least = if "-_/+=".contains(sign) { 4 } else { 2 };
+    !"\"'`".contains(sign) && value.ends_with(sign) && signs >= least && is_names(inner)
+}
+
+/// Names behind a sign that asks for their value: `$X`, `@file`, `.Values.x`, `*alias`. Also the half of a template: `${X`.
+fn is_marked(value: &str) -> bool {
+    let names = value.trim_start_matches(['$', '@', '*', '&', '%', ':', '.', '{', '(', '<', '[']);
+    let names = names.trim_end_matches(['}', ')', '>', ']']);
+    names.len() < value.len() && is_names(names)
+}
+
+/// `name@example.com`
+fn is_address(value: &str) -> bool {
+    let host = value.split_once('@').map(|(_, host)| host);
+    host.is_some_and(|host| host.contains('.') && !host.contains('@')) && is_names(value)
+}
+
+/// A function with its argument: `ENC[..]`, `env(X)`, `@Microsoft.KeyVault(..)`, `$__file{..}`, `ENV["X"]`.
+fn is_call(value: &str) -> bool {
+    let value = value.trim_matches(['%', '$', '@', '!', '_']);
+    let Some((function, argument)) = value.split_once(['(', '[', '{']) else { return false };
+    let close = closing(value.as_bytes()[function.len()]);
+    let is_argument = |byte: u8| is_tame(byte) || b"'\"\\;%$#?&*()[]{}<>".contains(&byte);
+    let is_function = |byte: u8| byte.is_ascii_alphanumeric() || b"._-".contains(&byte);
+    function.len() > 2
+        && function.bytes().all(is_function)
+        && is_names(function)
+        && argument.as_bytes().last().copied() == close
+        && argument.bytes().all(is_argument)
+}
+
+/// Templates among plain text: `key-${X}`, `{{ .X }}-{{ .Y }}`, `$X-suffix`.
+fn is_mixed(value: &str) -> bool {
+    const FRAGMENTS: [(&str, &str); 11] = [
+        ("${", "}"),
+        ("$(", ")"),
+        ("{{", "}}"),
+        ("{%", "%}"),
+        ("<%", "%>"),
+        ("#{", "}"),
+        ("%{", "}"),
+        ("((", "))"),
+        ("[[", "]]"),
+        ("{", "}"),
+        ("<", ">"),
+    ];
+    let is_inner = |byte: u8| is_tame(byte) || b"|$'\"".contains(&byte);
+    let (mut rest, mut is_mixed) = (value, false);
+    while let Some(at) = rest.find(['$', '{', '<', '#', '%', '(', '[']) {
+        let (plain, fragment) = rest.split_at(at);
+        let after = FRAGMENTS.iter().find_map(|(open, close)| {
+            let (inner, after) = fragment.strip_prefix(open)?.split_once(close)?;
+            (if open.len() > 1 { inner.bytes().all(is_inner) } else { is_names(inner) }).then_some(after)
+        });
+        let after = after.or_else(|| {
+            let name = fragment.strip_prefix('$')?;
+            let end = name.find(|c: char| !c.is_ascii_alphanumeric() && c != '_').unwrap_or(name.len());
+            (end > 3 && is_names(&name[..end])).then(|| &name[end..])
+        });
+        match after {
+            Some(after) if plain.bytes().all(is_tame) => rest = after,
+            _ => return false,
+        }
+        is_mixed = true;
+    }
+    is_mixed && rest.bytes().all(is_tame)
+}
+
+/// `$2y$12$..`, `{SSHA}..`, `sha256:..`, `pbkdf2_sha256$..$..`
+fn hash(value: &str) -> Option<&'static str> {
+    const ALGORITHMS: [&str; 10] =
+        ["argon2", "bcrypt", "blake", "crypt", "md5", "pbkdf2", "scram", "scrypt", "sha", "ssha"];
+    let is_id =
+        |id: &str| (1..=20).contains(&id.len()) && id.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-');
+    let is_algorithm = |id: &str| {
+        let id = id.to_ascii_lowercase().replace('_', "-");
+        is_id(&id) && ALGORITHMS.iter().any(|algorithm| id.starts_with(algorithm))
+    };
+    let is_rest =
+        |rest: &str| !rest.is_empty() && rest.bytes().all(|byte| is_key_byte(byte) || b"$,:*".contains(&byte));
+    let split = |value: &str, end: char| value.split_once(end).map(|(id, rest)| (is_id(id), is_rest(rest)));
+    let is_modular = value.strip_prefix('$').and_then(|value| split(value, '$')) == Some((true, true));
+    let is_ldap = value.strip_prefix('{').and_then(|value| split(value, '}')) == Some((true, true));
+    let is_named = || {
+        let at = value.find([':', '$']).or_else(|| value.starts_with("sha").then(|| value.find('-')).flatten());
+        at.is_some_and(|at| is_algorithm(&value[..at]) && is_rest(&value[at + 1..]) && looks_random(&value[at + 1..]))
+    };
+    (is_modular || is_ldap || is_named()).then_some(HASH).or_else(|| postgres(value))
+}
+
+/// The hashes of two databases: `md5` or `*`, and digits.
+fn postgres(value: &str) -> Option<&'static str> {
+    let is_hash = |sign, len| {
+        let digits = value.strip_prefix(sign);
+        digits.is_some_and(|digits| digits.len() == len && digits.bytes().all(|byte| byte.is_ascii_hexdigit()))
+    };
+    (is_hash("md5", 32) || is_hash("*", 40)).then_some(HASH)
+}
+
+/// A key in brackets, and nothing else.
+fn brackets(value: &str) -> Option<&'static str> {
+    let [first, .., last] = value.as_bytes() else { return None };
+    (closing(*first) == Some(*last) && looks_random(&value[1..value.len() - 1])).then_some(BRACKETS)
+}
+
+/// An object or an array of JSON, or an element of XML.
+fn document(value: &str) -> Option<&'static str> {
+    let [open @ (b'{' | b'[' | b'<'), inner @ .., close] = value.as_bytes() else { return None };
+    let inner = inner.trim_ascii_start();
+    let is_inner = if *open == b'<' {
+        let is_closed = inner.windows(2).any(|pair| pair == b"</") || inner.ends_with(b"/");
+        is_closed && inner.first().is_some_and(u8::is_ascii_alphabetic)
+    } else {
+        matches!(inner.first(), Some(b'"' | b'\'' | b'\\'))
+    };
+    (closing(*open) == Some(*close) && is_inner).then_some(if *open == b'<' { XML } else { JSON })
+}
+
+fn quotes(value: &str) -> Option<&'static str> {
+    // Also typographic ones, which are not even ASCII.
+    let is_quote = |c: &char| "\"'`“”„‟‘’‚‛«»‹›".contains(*c);
+    let bare = value.trim_matches([',', ';']);
+    // Bash and programming languages have letters and signs in front of a quote, and JSON in a string has escapes.
+    let prefix = bare.len() - bare.trim_start_matches(['b', 'B', 'r', 'u', 'L', 'f', '$', '@', '\\']).len();
+    let bare = if bare[prefix..].starts_with(['"', '\'']) { &bare[prefix..] } else { bare };
+    let (first, last) = (bare.chars().next().filter(is_quote), bare.chars().next_back().filter(is_quote));
+    let inner = bare.trim_matches(|c| is_quote(&c));
+    let is_quoted = match (first, last) {
+        (Some(first), Some(last)) => {
+            first == last && !inner.contains(first) || !first.is_ascii() || inner.bytes().all(is_key_byte)
+        }
+        (None, None) => false,
+        _ => inner.bytes().all(is_key_byte),
+    };
+    is_quoted.then_some(QUOTES)
+}
+
+fn comment(value: &str) -> Option<&'static str> {
+    let is_digits = |rest: &str| rest.len() > 8 && rest.bytes().all(|byte| byte.is_ascii_hexdigit() || byte == b'-');
+    let is_comment = |value: &str| {
+        if let Some(rest) = value.strip_prefix(['#', ';']) {
+            let rest = rest.trim_start_matches(['#', ';']);
+            rest.starts_with(' ') || rest.bytes().all(is_key_byte) || matches!(syntax(rest), Some(Form::Wrapped(_)))
+        } else if let Some(rest) = value.strip_prefix("//").or_else(|| value.strip_prefix("--")) {
+            // A key in base64 can begin with two such signs, and an option with its value does.
+            rest.starts_with(' ') || is_digits(rest)
+        } else {
+            value.starts_with("/*") && value.ends_with("*/") || value.starts_with("<!--") && value.ends_with("-->")
+        }
+    };
+    let behind = value.find(' ').map(|at| value[at..].trim_start());
+    (is_comment(value) || behind.is_some_and(is_comment)).then_some(COMMENT)
+}
+
+/// `Bearer ..`
+fn scheme(value: &str) -> Option<&'static str> {
+    let (scheme, key) = value.split_once(' ')?;
+    let is_scheme = ["apikey", "basic", "bearer", "digest", "key", "token"].contains(&&*scheme.to_ascii_lowercase());
+    (is_scheme && !key.trim_start().contains(' ')).then_some(SCHEME)
+}
+
+/// `..,`, `..;`, `..\n` as two characters, and several keys with such signs between them.
+fn trailer(value: &str) -> Option<&'static str> {
+    let bare = value.trim_end_matches("\\n").trim_end_matches("\\r").trim_end_matches([',', ';', '\\']);
+    let is_list = || value.contains([',', ';']) && value.split([',', ';']).all(|key| looks_random(key.trim()));
+    (bare.len() < value.len() && bare.bytes().all(is_key_byte) || is_list()).then_some(TRAILER)
+}
+
+/// `NAME=..`, `export NAME=..`, `"NAME": ..`, `USER:..`, and with a reference behind it: `vault:secret/data/x#key`.
+fn assigned(value: &str) -> Option<Form> {
+    let (name, rest) = value.split_once(['=', ':'])?;
+    let wrapped = if value.as_bytes()[name.len()] == b'=' { NAMED } else { USER };
+    let rest = rest.trim_start_matches(['=', ':', '>']).trim();
+    // Of `export NAME`, `curl -H NAME` and `/metrics?NAME`, the name.
+    let name = name.trim_end_matches(['?', '+']).trim();
+    let (before, name) = name.rsplit_once([' ', '?', '&']).unwrap_or(("", name));
+    let name = name.trim_start_matches(['-', '$']).trim_matches(['"', '\'', '\\']);
+    let is_name = name.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"_.-".contains(&byte)) && is_names(name);
+    // A key in base64 ends in `=`. And bytes with colons between them are a key.
+    let is_bytes = value.split(':').all(|byte| byte.len() <= 4 && byte.bytes().all(|byte| byte.is_ascii_hexdigit()));
+    if !is_name || !before.bytes().all(is_tame) || rest.is_empty() || is_bytes {
+        return None;
+    }
+    // A short name can be a part of a key with signs in it, unless what is behind it is what a program makes.
+    let is_short = name.len() < 4;
+    let is_made = || rest.ends_with('=') || rest.bytes().all(|byte| byte.is_ascii_hexdigit() || byte == b'-');
+    match syntax(rest) {
+        Some(Form::Template) => Some(Form::Template),
+        Some(Form::Wrapped(_)) => Some(Form::Wrapped(wrapped)),
+        _ if is_short && !is_made() && !is_names(rest) => None,
+        _ if looks_random(rest) => Some(Form::Wrapped(wrapped)),
+        _ if wrapped == USER && rest.bytes().all(|byte| is_tame(byte) || byte == b'#') => Some(Form::Template),
+        _ if rest.len() >= MIN_LEN && rest.bytes().all(is_key_byte) || is_name_of_a_secret(name) => {
+            Some(Form::Wrapped(wrapped))
+        }
+        _ => None,
+    }
+}
+
+fn is_name_of_a_secret(name: &str) -> bool {
+    let name = name.to_ascii_lowercase();
+    ["auth", "bearer", "key", "metrics", "pass", "secret", "token"].iter().any(|word| name.contains(word))
+}
+
+/// What keys consist of, unless they have signs of every kind.
+fn is_key_byte(byte: u8) -> bool {
+    byte.is_ascii_alphanumeric() || b"+/=_.-".contains(&byte)
+}
+
+/// What keys and references consist of.
+fn is_tame(byte: u8) -> bool {
+    is_key_byte(byte) || b" :,@".contains(&byte)
+}
+
+/// Whether a part of `value` is a key as a program makes it, and not made of names.
+fn looks_random(value: &str) -> bool {
+    let value = value.rsplit([':', '$', ' ']).next().unwrap_or_default();
+    value.bytes().all(is_key_byte) && value.split('/').any(|part| part.len() >= MIN_LEN && !is_names(part))
+}
+
+/// Whether `value` is names, as programs and people give them, with any signs between them: `METRICS_KEY`, `my-service`,
+/// `metricsKey`, `AES256`. Letters and digits at random are none.
+fn is_names(value: &str) -> bool {
+    let is_between = |byte: u8| is_tame(byte) || b"#\\;%".contains(&byte);
+    let mut names = value.split(|c: char| !c.is_ascii_alphanumeric()).filter(|name| !name.is_empty()).peekable();
+    names.peek().is_some()
+        && value.bytes().all(is_between)
+        && names.all(is_name)
+        && value.bytes().any(|byte| byte.is_ascii_alphabetic())
+}
+
+fn is_name(name: &str) -> bool {
+    const MAX_DIGITS: usize = 12;
+    const MAX_LEN: usize = 24;
+    let letters = name.trim_end_matches(|c: char| c.is_ascii_digit());
+    let digits = name.len() - letters.len();
+    if name.len() <= 3 {
+        return is_capitalized(name.as_bytes());
+    }
+    digits <= MAX_DIGITS
+        && letters.len() <= MAX_LEN
+        && letters.bytes().all(|byte| byte.is_ascii_alphabetic())
+        && (is_capitalized(letters.as_bytes()) || is_camel(letters.as_bytes()))
+}
+
+/// `metricsKey`: words that begin with a capital, and are long on average if they are many.
+fn is_camel(letters: &[u8]) -> bool {
+    let words: Vec<_> = camel_words(letters).collect();
+    let is_word = |word: &&[u8]| word.len() > 1 && word[1..].iter().all(u8::is_ascii_lowercase);
+    words.iter().all(is_word) && (words.len() < 4 || letters.len() >= 4 * words.len())
+}

@@ -1,0 +1,204 @@
+//! Judges whether a configured key can be guessed: a published example, words of a placeholder, or a simple pattern.
+
+use std::sync::LazyLock;
+
+use zeroize::Zeroizing;
+
+/// Whether `value` is a key that an attacker tries first.
+pub(crate) fn is_guessable(value: &str) -> bool {
+    let mut text = Zeroizing::new(value.as_bytes().to_ascii_lowercase());
+    text.retain(u8::is_ascii_alphanumeric);
+    let has_signs = text.len() < value.len();
+    is_sample(&text)
+        || is_sequence(&text)
+        || is_periodic(&text)
+        || has_signs && is_periodic(value.as_bytes())
+        || is_phrase(value)
+}
+
+/// Whether `text`, letters and digits without what was between them, is published.
+fn is_sample(text: &[u8]) -> bool {
+    let mut begun = SAMPLES.iter().filter(|sample| sample.as_bytes().first() == text.first());
+    begun.any(|sample| sample.bytes().filter(|byte| *byte != b'-').eq(text.iter().copied()))
+}
+
+/// Published keys, in lower case. Words such as `change-me` are in [`LIST_OF_WORDS`], and patterns need no list.
+const SAMPLES: &[&str] = &[
+    // Keys that earlier documents of this project showed.
+    "7d1f0c5b9a3e48f2b6a0d4c8e1f75392",
+    "e5b8a17c64d0f2395e8c1b7a0d63f498",
+    "0f1e2d3c4b5a69788796a5b4c3d2e1f0",
+    "f0e1d2c3b4a5968778695a4b3c2d1e0f",
+    // The document that describes the reference middleware.
+    "some-super-secret-key",
+    // UUIDs in RFC 4122, RFC 9562 and the documents of many libraries.
+    "123e4567-e89b-12d3-a456-426614174000",
+    "550e8400-e29b-41d4-a716-446655440000",
+    "6ba7b810-9dad-11d1-80b4-00c04fd430c8",
+    "f81d4fae-7dec-11d0-a765-00a0c91e6bf6",
+    "f47ac10b-58cc-4372-a567-0e02b2c3d479",
+    // MD5, SHA-1 and SHA-256 of nothing and of a line break: what a pipe prints whose first command failed.
+    "d41d8cd98f00b204e9800998ecf8427e",
+    "68b329da9893e34099c7d8ad5cb9c940",
+    "da39a3ee5e6b4b0d3255bfef95601890afd80709",
+    "adc83b19e793491b1c6ea0fd8b46cd9f32e592fc",
+    "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855",
+    "01ba4719c80b6fe911b091a7c05124b64eeece964e09c058ef8f9805daca546b",
+    // Secrets in the documents of AWS, and a comic strip.
+    "wjalrxutnfemik7mdengbpxrficyexamplekey",
+    "correct-horse-battery-staple",
+];
+
+/// Fewer bytes than this are too few for a key, also if a key repeats them.
+const MIN_PERIOD: usize = 16;
+
+/// Whether a few bytes are repeated, or a sample is.
+fn is_periodic(text: &[u8]) -> bool {
+    let repeats = |period: &usize| text[*period] == text[0] && text[*period..] == text[..text.len() - period];
+    match (1..=text.len() / 2).find(repeats) {
+        Some(period) => period < MIN_PERIOD || is_sample(&text[..period]) || is_sequence(&text[..period]),
+        None => false,
+    }
+}
+
+/// Whether most characters follow the one before them, or the second, third or fourth before them, in the alphabet:
+/// `0123456789abcdef`, `aabbccdd..`, `a1b2c3d4..`. Or whether there are three different ones at most.
+fn is_sequence(text: &[u8]) -> bool {
+    const MAX_STRIDE: usize = 4;
+    if text.len() < MIN_PERIOD {
+        return false;
+    }
+    let is_sequence = |stride: usize| {
+        let mut breaks_left = (text.len() - stride) / 5;
+        for index in stride..text.len() {
+            if !follows(text[index - stride], text[index]) {
+                let Some(left) = breaks_left.checked_sub(1) else { return false };
+                breaks_left = left;
+            }
+        }
+        true
+    };
+    let is_new = |(index, byte): &(usize, &u8)| !text[..*index].contains(byte);
+    (1..=MAX_STRIDE).any(is_sequence) || text.iter().enumerate().filter(is_new).take(4).count() < 4
+}
+
+/// Whether one character is another, or beside it in the alphabet.
+fn follows(one: u8, next: u8) -> bool {
+    let ends = |one, next| matches!((one, next), (b'9', b'a' | b'0') | (b'f', b'0') | (b'z', b'a'));
+    one.abs_diff(next) <= 1 || ends(one, next) || ends(next, one)
+}
+
+/// Whether `value` is words of [`LIST_OF_WORDS`], or at least as many of them as of other words, with anything between them.
+///
+/// A passphrase of dice has few of these words, and a key that a program made has letters and digits at random.
+fn is_phrase(value: &str) -> bool {
+    const MAX_DIGITS: usize = 8;
+    const MAX_LEN: usize = 15;
+    const MAX_CHANGES: usize = 6;
+    const NOUNS: [&[u8]; 4] = [b"key", b"password", b"secret", b"token"];
+    // Between letters and digits. This ends most looks at a key soon.
+    let changes = value.as_bytes().windows(2).filter(|pair| pair[0].is_ascii_digit() != pair[1].is_ascii_digit());
+    if changes.take(MAX_CHANGES + 1).count() > MAX_CHANGES {
+        return false;
+    }
+    let (mut known, mut unknown, mut digits) = (0, 0, 0);
+    let mut rest = value.as_bytes();
+    let mut was_digit = false;
+    while let [first, ..] = rest {
+        let same = |byte: &&u8| (byte.is_ascii_alphabetic(), byte.is_ascii_digit());
+        let len = rest.iter().take_while(|byte| same(byte) == same(&first)).count();
+        let (run, after) = rest.split_at(len);
+        if first.is_ascii_digit() {
+            digits += if run.windows(2).all(|pair| follows(pair[0], pair[1])) { 0 } else { len };
+            if digits > MAX_DIGITS {
+                return false;
+            }
+        } else if first.is_ascii_alphabetic() {
+            let is_beside_digits = was_digit || after.first().is_some_and(u8::is_ascii_digit);
+            let whole = words(run).map(|words| vec![(run, Some(words))]);
+            for (word, found) in whole.unwrap_or_else(|| camel_words(run).map(|word| (word, words(word))).collect()) {
+                match found {
+                    // A name such as `acme-scraper-token` needs fewer of the other words.
+                    Some(words) => known += words + usize::from(NOUNS.iter().any(|it| word.eq_ignore_ascii_case(it))),
+                    None if is_beside_digits || !(2..=MAX_LEN).contains(&word.len()) || !is_capitalized(word) => {
+                        return false;
+                    }
+                    None => unknown += 1,
+                }
+            }
+        }
+        was_digit = first.is_ascii_digit();
+        rest = after;
+    }
+    known > 0 && known >= unknown
+}
+
+/// The words of `camelCase`.
+pub(crate) fn camel_words(letters: &[u8]) -> impl Iterator<Item = &[u8]> {
+    letters.chunk_by(|one, next| !(one.is_ascii_lowercase() && next.is_ascii_uppercase()))
+}
+
+/// Whether the letters of `word` are of one case, but for a capital at its beginning.
+pub(crate) fn is_capitalized(word: &[u8]) -> bool {
+    !word.iter().any(u8::is_ascii_lowercase) || !word.iter().skip(1).any(u8::is_ascii_uppercase)
+}
+
+/// How many words of [`LIST_OF_WORDS`], of three letters or more, follow each other in `run`, if it is nothing but such words and
+/// shorter ones. One letter over and over is a word.
+fn words(run: &[u8]) -> Option<usize> {
+    const LONGEST: usize = 13;
+    if run.len() > 2 && run.iter().all(|letter| letter.eq_ignore_ascii_case(&run[0])) {
+        return Some(1);
+    }
+    // From the end: how many words each part of the run has that goes to its end.
+    let mut counts: Vec<Option<usize>> = vec![None; run.len() + 1];
+    counts[run.len()] = Some(0);
+    for start in (0..run.len()).rev() {
+        counts[start] = (start + 1..=run.len().min(start + LONGEST))
+            .filter(|end| counts[*end].is_some() && is_word(&run[start..*end]))
+            .filter_map(|end| counts[end].map(|words| words + usize::from(end - start > 2)))
+            .max();
+    }
+    counts[0]
+}
+
+fn is_word(word: &[u8]) -> bool {
+    let lower = |letter: &u8| letter.to_ascii_lowercase();
+    WORDS.binary_search_by(|known| known.bytes().cmp(word.iter().map(lower))).is_ok()
+}
+
+/// In lower case, with spaces between them.
+const LIST_OF_WORDS: &str = "\
+    a abc abcd abcdef access actual add admin an and any api app as asdf asdfgh asdfghjkl at auth authorization \
+    azerty bar baz bearer beef before bit bits bytes change changed changeit changeme changethis complex \
+    computed config credential credentials data dead default define demo deploy deployment dev development do \
+    dummy empty enter env example fake fill fixme foo foobar for from generate generated goes hello here hex \
+    hidden hunter id in input insecure insert instead is it key keyhere keys later letmein local localhost long \
+    make masked me metric metrics missing module must my name never new nil no none not null on only or our own \
+    params pass passphrase passwd password placeholder please process prod production prom prometheus put qwerty \
+    qwertyuiop qwertz random real redacted ref replace replaced resolve root sample scrape secret secrets secure \
+    security sensitive service set setting some something staging string strong super supersecret tbd temp \
+    template test testing the this to todo token undefined unsafe unset update use user value values var \
+    variable vars verification verify very welcome with world you your yourkey yours zxcvbnm";
+
+static WORDS: LazyLock<Vec<&str>> = LazyLock::new(|| {
+    let mut words: Vec<_> = LIST_OF_WORDS.split(' ').collect();
+    words.sort_unstable();
+    words
+});
+
+#[cfg(test)]
+mod tests {
+    use super::{SAMPLES, is_guessable};
+
+    #[test]
+    fn samples_are_guessable_in_any_case_and_repeated() {
+        for sample in SAMPLES {
+            for key in
+                [(*sample).to_owned(), sample.to_uppercase(), sample.repeat(2), format!("{sample}-{sample}-{sample}")]
+            {
+                assert!(is_guessable(&key), "{key}");
+            }
+        }
+    }
+}

@@ -1,0 +1,180 @@
+//! Which other users of the machine can read or change a key file.
+
+#[cfg(unix)]
+pub(crate) use unix::{is_readable_by_all, writable_by_others};
+
+#[cfg(unix)]
+mod unix {
+    use std::{
+        fs::{self, Metadata},
+        os::{
+            fd::OwnedFd,
+            unix::{fs::MetadataExt, net::UnixStream},
+        },
+        path::{Component, Path, PathBuf},
+    };
+
+    /// For the group and for everyone.
+    const WRITE: u32 = 0o022;
+    /// In such a folder, only the owner of a file can rename or delete it.
+    const STICKY: u32 = 0o1000;
+
+    pub(crate) fn is_readable_by_all(file: &Metadata) -> bool {
+        file.mode() & 0o004 != 0
+    }
+
+    /// The file if other users can write it, or else the nearest folder in which they can put another one in its place.
+    pub(crate) fn writable_by_others(path: &Path, file: &Metadata) -> Option<PathBuf> {
+        if file.mode() & WRITE != 0 {
+            return Some(path.to_owned());
+        }
+        let user = user();
+        let is_kept =
+            |folder: &Metadata| folder.mode() & STICKY != 0 && (folder.uid() == 0 || Some(folder.uid()) == user);
+        let is_open = |folder: &Metadata| folder.mode() & WRITE != 0 && !is_kept(folder);
+        folders(path).into_iter().rev().find(|folder| fs::metadata(folder).is_ok_and(|folder| is_open(&folder)))
+    }
+
+    /// The folders in which the system looks up a part of `path`, in its order. Symbolic links are followed one by one, because
+    /// a user who can replace one of them can replace the file.
+    fn folders(path: &Path) -> Vec<PathBuf> {
+        const MAX_LINKS: usize = 40; // as Linux
+        let Ok(path) = std::path::absolute(path) else { return Vec::new() };
+        let (mut folders, mut at, mut links) = (Vec::new(), PathBuf::new(), 0);
+        let parts =
+            |path: &Path| path.components().rev().map(|part| PathBuf::from(part.as_os_str())).collect::<Vec<_>>();
+        let mut rest = parts(&path);
+        while let Some(part) = rest.pop() {
+            match part.components().next() {
+                Some(Component::ParentDir) => drop(at.pop()),
+                Some(Component::Normal(_)) => {
+                    folders.push(at.clone());
+                    match fs::read_link(at.join(&part)) {
+                        Ok(target) if links < MAX_LINKS => {
+                            links += 1;
+                            rest.extend(parts(&target));
+                        }
+                        _ => at.push(part),
+                    }
+                }
+                Some(Component::RootDir) => at.push(part),
+                _ => {}
+            }
+        }
+        folders
+    }
+
+    /// The user as whom this process acts. A socket belongs to the user that makes it, and asking for the owner of one needs
+    /// neither `unsafe` nor another crate, as `geteuid` would.
+    fn user() -> Option<u32> {
+        let (socket, _) = UnixStream::pair().ok()?;
+        Some(fs::File::from(OwnedFd::from(socket)).metadata().ok()?.uid())
+    }
+
+    #[cfg(test)]
+    mod tests {
+        use std::{
+            fs::{self, File, Permissions},
+            os::unix::fs::{MetadataExt, PermissionsExt, symlink},
+            path::Path,
+        };
+
+        use super::{folders, user, writable_by_others};
+
+        fn set_mode(path: &Path, mode: u32) {
+            fs::set_permissions(path, Permissions::from_mode(mode)).unwrap();
+        }
+
+        #[test]
+        fn a_socket_belongs_to_the_user_of_the_process() {
+            let file = tempfile::tempfile().unwrap();
+            assert_eq!(user(), Some(file.metadata().unwrap().uid()));
+        }
+
+        #[test]
+        fn finds_the_nearest_place_that_others_can_write() {
+            let folder = tempfile::tempdir().unwrap();
+            let inner = folder.path().join("inner");
+            let path = inner.join("accepted_keys");
+            fs::create_dir(&inner).unwrap();
+            File::create(&path).unwrap();
+            let writable = || writable_by_others(&path, &fs::metadata(&path).unwrap());
+            let outer = folder.path();
+            for (outer_mode, inner_mode, mode, expected) in [
+                (0o755, 0o755, 0o600, None),
+                (0o755, 0o755, 0o644, None),
+                (0o755, 0o755, 0o640, None),
+                (0o755, 0o755, 0o622, Some(&*path)),
+                (0o755, 0o755, 0o620, Some(&path)),
+                (0o755, 0o755, 0o602, Some(&path)),
+                (0o755, 0o755, 0o666, Some(&path)),
+                (0o755, 0o777, 0o600, Some(&inner)),
+                (0o755, 0o775, 0o600, Some(&inner)),
+                (0o755, 0o757, 0o600, Some(&inner)),
+                (0o777, 0o755, 0o600, Some(outer)),
+                (0o777, 0o777, 0o600, Some(&inner)),
+                (0o777, 0o777, 0o622, Some(&path)),
+                // Sticky folders of this user: a file in them can be written, but not replaced.
+                (0o1777, 0o1777, 0o600, None),
+                (0o755, 0o3777, 0o640, None),
+                (0o1777, 0o1777, 0o602, Some(&path)),
+            ] {
+                set_mode(&path, mode);
+                set_mode(&inner, inner_mode);
+                set_mode(outer, outer_mode);
+                assert_eq!(writable().as_deref(), expected, "{outer_mode:o} {inner_mode:o} {mode:o}");
+            }
+        }
+
+        #[test]
+        fn follows_each_symbolic_link() {
+            let folder = tempfile::tempdir().unwrap();
+            let at = |name: &str| folder.path().join(name);
+            // As Kubernetes mounts a Secret: keys/accepted_keys -> ..data/accepted_keys, ..data -> ..1.
+            fs::create_dir_all(at("keys/..1")).unwrap();
+            fs::create_dir_all(at("links")).unwrap();
+            File::create(at("keys/..1/accepted_keys")).unwrap();
+            symlink("..1", at("keys/..data")).unwrap();
+            symlink("..data/accepted_keys", at("keys/accepted_keys")).unwrap();
+            symlink("../keys/accepted_keys", at("links/first")).unwrap();
+            symlink(at("links/first"), at("second")).unwrap();
+            let writable = || writable_by_others(&at("second"), &fs::metadata(at("second")).unwrap());
+            assert_eq!(writable(), None);
+            for name in ["keys/..1", "keys", "links"] {
+                set_mode(&at(name), 0o777);
+                assert_eq!(writable(), Some(at(name)));
+                set_mode(&at(name), 0o755);
+            }
+            // A link to itself ends.
+            symlink("itself", at("itself")).unwrap();
+            assert!(!folders(&at("itself")).is_empty());
+        }
+
+        #[test]
+        fn looks_into_the_folders_of_a_relative_path() {
+            let all = folders(Path::new("Cargo.toml"));
+            assert_eq!(all.last(), Some(&std::env::current_dir().unwrap()));
+            assert_eq!(all.first().map(std::path::PathBuf::as_path), Some(Path::new("/")));
+        }
+    }
+}
+
+/// Elsewhere, rights are no bits.
+#[cfg(not(unix))]
+mod others {
+    use std::{
+        fs::Metadata,
+        path::{Path, PathBuf},
+    };
+
+    pub(crate) fn is_readable_by_all(_: &Metadata) -> bool {
+        false
+    }
+
+    pub(crate) fn writable_by_others(_: &Path, _: &Metadata) -> Option<PathBuf> {
+        None
+    }
+}
+
+#[cfg(not(unix))]
+pub(crate) use others::{is_readable_by_all, writable_by_others};

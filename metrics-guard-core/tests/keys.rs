@@ -1,0 +1,472 @@
+//! Which values [`Key::new`] takes for keys.
+
+#![allow(clippy::unwrap_used)] // in tests; clippy.toml does not reach their helper functions
+
+use std::thread;
+
+use metrics_guard_core::{Key, Problem};
+
+const HEX: &str = "5f0c1d9e7b3a4268a1c8e6d2074fb935";
+const BASE64: &str = "q9Zk/7yH2mVx0Lr4TtBw8sEc+Nd1JfUavK3oPiGh5bM=";
+const UUID: &str = "0e8a6c4f-2d1b-4957-9c0f-8a7d6b5c4e3f";
+
+fn problem(value: &str) -> Option<Problem> {
+    let error = Key::new(value).err()?;
+    assert!(!error.to_string().contains(value), "{error}");
+    Some(error.problem().clone())
+}
+
+fn assert_all(expected: &Problem, values: &[&str]) {
+    let found = values.iter().map(|value| (value, problem(value)));
+    let others: Vec<_> = found.filter(|(_, found)| found.as_ref() != Some(expected)).collect();
+    assert!(others.is_empty(), "not {expected:?}: {others:#?}");
+}
+
+#[test]
+fn rejects_templates_and_references_by_their_form() {
+    assert_all(&Problem::Placeholder, TEMPLATES);
+}
+
+const TEMPLATES: &[&str] = &[
+    // shells, compose, make, PowerShell, cmd
+    "${METRICS_KEY}",
+    "${METRICS_KEY:-default}",
+    "${METRICS_KEY:?not set, sorry!}",
+    "${METRICS_KEY-${OTHER}}",
+    "$METRICS_VERIFICATION_KEY",
+    "$(METRICS_SCRAPE_KEY)",
+    "$(cat /run/secrets/metrics)",
+    "`cat /run/secrets/metrics`",
+    "$$METRICS_SCRAPE_KEY",
+    "$HOME/keys/metrics_key",
+    "$env:METRICS_SCRAPE_KEY",
+    "${env:METRICS_SCRAPE_KEY}",
+    "$ENV{METRICS_SCRAPE_KEY}",
+    "%METRICS_VERIFICATION_KEY%",
+    "%%METRICS_VERIFICATION_KEY%%",
+    "!METRICS_VERIFICATION_KEY!",
+    "$<METRICS_SCRAPE_KEY>",
+    "$[variables.metricsKey]",
+    "key-${METRICS_KEY}-of-${STAGE}",
+    "$METRICS_KEY-production",
+    "metrics-{stage}-{random}",
+    "metrics-<stage>-<random>",
+    "\\${METRICS_SCRAPE_KEY}",
+    "${GRAFANA_AGENT_ID",
+    "GRAFANA_AGENT_PROXY_ID",
+    "metrics-team@example.com",
+    // Helm, Jinja, Go, ERB, Liquid, GitHub, Grafana, Caddy, and others
+    "{{.Values.metricsKey}}",
+    "{{ .Values.metricsKey | b64enc | quote }}",
+    "{{ lookup('env', 'METRICS_KEY') }}",
+    "{{- if .Values.key }}x{{- end }}",
+    "{{ .One }}-{{ .Two }}",
+    "{{{metricsKey}}}",
+    "{% raw %}{{ key }}{% endraw %}",
+    "{# the metrics key #}",
+    "<%= ENV['METRICS_KEY'] %>",
+    "<?= $metrics_key ?>",
+    "[% metrics.secret_key %]",
+    "${{ secrets.METRICS_KEY }}",
+    "$__file{/etc/keys/MetricsKey}",
+    "$__env{METRICS_SCRAPE_KEY}",
+    "{$METRICS_SCRAPE_KEY}",
+    "{env.METRICS_SCRAPE_KEY}",
+    "{METRICS_SCRAPE_KEY}",
+    "<your-metrics-key-here>",
+    "<YOUR KEY OF 32 CHARACTERS>",
+    "[your-metrics-key-here]",
+    "[[metrics-scrape-key]]",
+    "<<metrics-scrape-key>>",
+    "(your metrics key here)",
+    "((metrics-scrape-key))",
+    "(( grab secrets.metrics_key ))",
+    "%{METRICS_KEY_FROM_ENV}",
+    "%(metrics_scrape_key)s",
+    "#{METRICS_SCRAPE_KEY}",
+    "#{METRICS_SCRAPE_KEY}#",
+    "@{METRICS_SCRAPE_KEY}",
+    "~{METRICS_SCRAPE_KEY}",
+    "@metrics.scrape.key@",
+    "@@METRICS_SCRAPE_KEY@@",
+    "__METRICS_SCRAPE_KEY__",
+    "--METRICS-SCRAPE-KEY--",
+    "##METRICS_SCRAPE_KEY##",
+    "|METRICS_SCRAPE_KEY|",
+    "~METRICS_SCRAPE_KEY~",
+    "%env(METRICS_SCRAPE_KEY)%",
+    "[object Undefined]",
+    // secret tools
+    "op://vault/metrics/key",
+    "op://My Vault/Metrics/API key",
+    "vault:secret/data/metrics#key",
+    "vault://secret/data/metrics#key",
+    "ref+awsssm://metrics/key",
+    "arn:aws:secretsmanager:eu-west-1:123456789012:secret:metrics-AbCdEf",
+    "arn:aws:ssm:eu-west-1:123456789012:parameter/metrics/key",
+    "{{resolve:secretsmanager:metrics:SecretString:key}}",
+    "ssm:/production/metrics/key",
+    "ssm-secure:/production/key",
+    "sm://project/metrics-key",
+    "gcp:///projects/x/secrets/y",
+    "@Microsoft.KeyVault(SecretUri=https://x.vault.azure.net/secrets/metrics/)",
+    "@Microsoft.KeyVault(VaultName=x;SecretName=metrics)",
+    "kv:metrics-scrape-key",
+    "keyvault:metrics/key",
+    "ENC[AES256_GCM,data:CwE4O1s=,iv:2k3=,tag:x==,type:str]",
+    "ENC[PKCS7,MIIBiQYJKoZIhvcNAQcDoIIBejCCAXYCAQAxggEhMIIB]",
+    "ENC(G6N718UuyPE5bHyWKyuLQSm02auQPUtm)",
+    "secret://metrics/key",
+    "file:///run/secrets/metrics",
+    "file:/run/secrets/metrics",
+    "env:METRICS_SCRAPE_KEY",
+    "env://METRICS_SCRAPE_KEY",
+    "akeyless:/metrics/scrape-key",
+    "doppler://metrics/key",
+    "bws://0e8a6c4f-2d1b-3957-ec0f-8a7d6b5c4e3f",
+    "awssm:metrics/scrape/key",
+    "!var metrics/scrape/key",
+    "!secret metrics_key",
+    "!vault metrics_scrape_key",
+    "$ANSIBLE_VAULT;1.1;AES256",
+    "os.environ['METRICS_KEY']",
+    "ENV[\"METRICS_KEY\"]",
+    "getenv('METRICS_KEY')",
+    "@/run/secrets/metrics_key",
+    ".Values.metrics.scrapeKey",
+    "*metrics-scrape-key",
+    "https://vault.example/v1/secret/metrics?key=1",
+    "HTTPS://VAULT.EXAMPLE/KEY",
+    "postgres://user:pa55word@host/metrics",
+];
+
+#[test]
+fn rejects_words_of_placeholders_in_any_case_and_with_any_separators() {
+    assert_all(&Problem::Sample, PHRASES);
+}
+
+const PHRASES: &[&str] = &[
+    "change_me_in_production",
+    "CHANGE-ME-IN-PRODUCTION",
+    "Change.Me.In.Production!",
+    "changeMeInProduction",
+    "changemeinproduction",
+    "changeme1234567890",
+    "changemechangeme",
+    "please-change-this-key",
+    "your-metrics-key-here",
+    "YourSuperSecretKey123",
+    "your_32_character_key_here",
+    "my-super-secret-key",
+    "some-super-secret-key",
+    "thisisasecretkey",
+    "insert-key-here-please",
+    "INSERT_YOUR_KEY_HERE",
+    "replace-me-with-a-real-key",
+    "replace/me/With/A/Real/Key+1",
+    "metrics-verification-key",
+    "prometheus-metrics-secret",
+    "acme-metrics-secret-key",
+    "acme-scraper-token",
+    "acmeScraperToken",
+    "ACME_SCRAPER_TOKEN",
+    "sk-xxxxxxxxxxxxxxxxxxxxxxxxxxxx",
+    "YOUR_METRICS_KEY_GOES_HERE",
+    "not-a-real-secret-key",
+    "do-not-use-this-key",
+    "TODO-generate-a-real-key",
+    "passwordpassword",
+    "Password12345678",
+    "example-metrics-key",
+    "test-metrics-key",
+    "dummy_value_for_tests",
+    "TODO_SET_THIS_KEY",
+    "placeholder-placeholder",
+    "secret-key-2024-01-01",
+    "xxxx-your-key-xxxx",
+    "XXXXXXXX-XXXX-XXXX-XXXX-XXXXXXXXXXXX",
+    "process.env.METRICS_KEY",
+    "vars.metrics.secret_key",
+    "qwertyuiopasdfghjkl",
+    "deadbeef-dead-beef-dead-beefdeadbeef",
+];
+
+#[test]
+fn rejects_simple_patterns() {
+    assert_all(&Problem::Sample, PATTERNS);
+}
+
+const PATTERNS: &[&str] = &[
+    "00000000-0000-0000-0000-000000000000",
+    "00000000-0000-0000-0000-000000000001",
+    "ffffffff-ffff-ffff-ffff-ffffffffffff",
+    "11111111-2222-3333-4444-555555555555",
+    "12345678-1234-1234-1234-123456789012",
+    "01234567-89ab-cdef-0123-456789abcdef",
+    "0000000000000000000000000000000000000000",
+    "!!!!!!!!!!!!!!!!!!!!!!!!!!!!!!!!",
+    "0123456789abcdef0123456789abcdef",
+    "0123456789ABCDEFGHIJKLMNOPQRSTUV",
+    "fedcba9876543210fedcba9876543210",
+    "1234567890123456",
+    "abcdefghijklmnopqrstuvwxyz",
+    "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/",
+    "00112233445566778899aabbccddeeff",
+    "a1b2c3d4e5f6a7b8c9d0e1f2a3b4c5d6",
+    "1a2b3c4d5e6f7g8h9i0j1k2l3m4n5o6p",
+    "abcabcabcabcabcabcabcabcabcabcab",
+    "hunter2hunter2hunter2",
+    "7f3a7f3a7f3a7f3a7f3a7f3a7f3a7f3a",
+    "7f3a9c-7f3a9c-7f3a9c-7f3a9c",
+    "deadbeefdeadbeefdeadbeefdeadbeef",
+    "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=",
+];
+
+#[test]
+fn rejects_paths_whether_or_not_a_file_is_there() {
+    assert_all(&Problem::PathAsKey, PATHS);
+}
+
+const PATHS: &[&str] = &[
+    "/etc/my-service/keys/accepted_keys",
+    "/run/k",
+    "./accepted_keys",
+    "~/keys/metrics_key",
+    "../keys/accepted_keys",
+    "secret/data/metrics/key",
+    "projects/x/secrets/y/versions/latest",
+    "projects/my-project-123456/secrets/metrics-verification-key/versions/latest",
+    "/etc/MyService/keys/metrics_verification_key",
+    "/Users/operator/Library/Application Support/metrics/key",
+    "C:\\ProgramData\\my-service\\metrics_key",
+    "C:/ProgramData/my-service/metrics_key",
+    "\\\\server\\share\\metrics_key",
+    "registry.example.com/my-service:1.0",
+    "/tmp/.tmpk16uUC/metrics_key",
+    "/nix/store/0c3p9wx1mzq8y7rk2fzv5b6d4s1h8j9a-metrics/share/secret",
+];
+
+#[test]
+fn rejects_keys_with_their_wrapping_and_names_it() {
+    for key in [HEX, BASE64, UUID] {
+        for (what, values) in WRAPPINGS {
+            let values: Vec<_> = values.iter().map(|value| value.replace("KEY", key)).collect();
+            assert_all(&Problem::Wrapped(what), &values.iter().map(String::as_str).collect::<Vec<_>>());
+        }
+    }
+    // A key in base64 can begin with two such signs.
+    assert_all(&Problem::Wrapped("a key behind a comment sign"), &[&format!("//{HEX}"), &format!("--{HEX}")]);
+    assert_all(&Problem::Wrapped("a password hash"), HASHES);
+    // With signs of every kind in the key.
+    assert_all(&Problem::Wrapped("a key in quotes"), &["\"s+y%6Db&o=l;s:i/n?a#k\""]);
+    assert_all(&Problem::Wrapped("a key behind `NAME=`"), &["METRICS_KEY=s+y%6Db&o=l;s:i/n?a#k"]);
+}
+
+/// With `KEY` for the key.
+const WRAPPINGS: &[(&str, &[&str])] = &[
+    (
+        "a key in quotes",
+        &["\"KEY\"", "'KEY'", "`KEY`", "“KEY”", "„KEY“", "«KEY»", "\"KEY", "KEY'", "b'KEY'", "\\\"KEY\\\"", "\"KEY\","],
+    ),
+    (
+        "a key in JSON",
+        &[
+            "{\"key\":\"KEY\"}",
+            "{ \"key\": \"KEY\" }",
+            "[\"KEY\"]",
+            "{'key': 'KEY'}",
+            "{\"a\":1,\"data\":{\"key\":\"KEY\"}}",
+            "{\n  \"key\": \"KEY\"\n}",
+        ],
+    ),
+    ("a key in XML", &["<key>KEY</key>", "<add name=\"key\" value=\"KEY\"/>"]),
+    ("a key in brackets", &["[KEY]", "(KEY)", "<KEY>", "{KEY}"]),
+    (
+        "a key behind `NAME=`",
+        &[
+            "metrics=KEY",
+            "METRICS_VERIFICATION_VALUE=KEY",
+            "export NAME=KEY",
+            "NAME = KEY",
+            "k=KEY",
+            "NAME?=KEY",
+            "--metrics-name=KEY",
+            "--metrics-name=KEY",
+            "docker run -e NAME=KEY",
+            "NAME=\"KEY\"",
+            "/metrics?key=KEY",
+            "metrics_name='KEY'",
+        ],
+    ),
+    (
+        "a key behind `NAME:`",
+        &[
+            "prometheus:KEY",
+            "metricsKey: KEY",
+            "\"name\": \"KEY\",",
+            "X-Metrics-Name: KEY",
+            "X-Metrics-Name:KEY",
+            "Authorization: Bearer KEY",
+            "Authorization:KEY",
+            "key: 'KEY'",
+        ],
+    ),
+    ("a key behind an authentication scheme", &["Bearer KEY", "bearer KEY", "Basic KEY", "Token KEY"]),
+    ("a key with punctuation, or several keys", &["KEY,KEY", "KEY; KEY", "KEY,", "KEY;", "KEY\\n", "KEY\\r\\n"]),
+    (
+        "a key behind a comment sign",
+        &[
+            "#KEY",
+            "# KEY",
+            ";KEY",
+            "; KEY",
+            "// KEY",
+            "-- KEY",
+            "/* KEY */",
+            "<!-- KEY -->",
+            "KEY # old",
+            "##KEY",
+            "#NAME=KEY",
+        ],
+    ),
+];
+
+const HASHES: &[&str] = &[
+    "$2y$12$EixZaYVK1fsbw1ZfbX3OXePaWxn96p36WQoeG6Lruj3vjPGga31lW",
+    "$2b$10$N9qo8uLOickgx2ZMRZoMyeIjZAgcfl7p92ldGxad68LJZdL17lhWy",
+    "$argon2id$v=19$m=65536,t=3,p=4$c29tZXNhbHQ$RdescudvJCsgt3ub+b4dWRWJTmaaJObG",
+    "$6$rounds=5000$saltsalt$qFmFH.bQmmtXzyBY0s9v7Oicd2z4XSIecDzlB5KiA2/jctKu9YterLp8wwn",
+    "$apr1$hfT7jp2q$wJ3F0tjX1uxLmH7qB3y0T1",
+    "$y$j9T$F5Jx5fExrKuPp53xLKQ..1$tnSYvahCwPBHKZUspmcxMfb0.WiB9W.zEaKlOBL35rC",
+    "{SHA}W6ph5Mm5Pz8GgiULbPgzG37mj9g=",
+    "{SSHA}DkMTwBl+a/3DQTxCYEApdUtNXGgdUac3",
+    "{bcrypt}$2a$10$dXJ3SW6G7P50lGmMkkmwe.20cQQubK3.HZWzG3YB1tlRy.fqvM/BG",
+    "sha256:5e884898da28047151d0e56f8dc6292773603d0d6aabbdd62a11ef721d1542d8",
+    "sha256-K7gNU3sdo+OL0wNhqoVWhr3g6s1xYv72ol/pe/Unols=",
+    "sha512$5e884898da28047151d0e56f8dc6292773603d0d6aabbdd62a11ef721d1542d8",
+    "pbkdf2_sha256$600000$8QxTMbCZSlJ4$Q1zT0J1pQ8zYb3kqD0yX5u8nV2cR7wLm9fGh3sKj6tE=",
+    "pbkdf2:sha256:260000$ab12CD34$5e884898da28047151d0e56f8dc6292773603d0d",
+    "scrypt:32768:8:1$ab12CD34$5e884898da28047151d0e56f8dc6292773603d0d",
+    "SCRAM-SHA-256$4096:c2FsdHNhbHQ=$Zm9vYmFyYmF6cXV4MDEyMzQ1Njc4OQ==:c2VydmVya2V5MTIzNDU2Nzg5MA==",
+    "md55f4dcc3b5aa765d61d8327deb882cf9a",
+    "*94BDCEBE19083CE2A1F959FD02F964C7AF4CFC29",
+    "prometheus:$2y$12$EixZaYVK1fsbw1ZfbX3OXePaWxn96p36WQoeG6Lruj3vjPGga31lW",
+    "prometheus:{SHA}W6ph5Mm5Pz8GgiULbPgzG37mj9g=",
+];
+
+#[test]
+fn ends_on_any_value() {
+    for len in [16, 255, 1024, 100_000] {
+        for pattern in ["a:", "# ", "{{", "\"", "${", "k=\"", "a", "key", "//", "b'", "e\u{301}", "“"] {
+            let value: String = pattern.chars().cycle().take(len).collect();
+            assert!(Key::new(value).is_err(), "{pattern} {len}");
+        }
+    }
+    assert_eq!(Key::new([0xff; 32]).unwrap_err().problem(), &Problem::Unsendable);
+}
+
+/// The numbers of `SplitMix64`, the same ones each time.
+struct Numbers(u64);
+
+impl Numbers {
+    fn next(&mut self) -> u64 {
+        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let mixed = (self.0 ^ self.0 >> 30).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        let mixed = (mixed ^ mixed >> 27).wrapping_mul(0x94d0_49bb_1331_11eb);
+        mixed ^ mixed >> 31
+    }
+
+    fn of(&mut self, alphabet: &[u8], len: usize, key: &mut Vec<u8>) {
+        key.clear();
+        while key.len() < len {
+            let number = self.next();
+            let parts = number.to_le_bytes();
+            key.extend(
+                parts
+                    .chunks_exact(2)
+                    .map(|part| alphabet[usize::from(u16::from_le_bytes([part[0], part[1]])) % alphabet.len()]),
+            );
+        }
+        key.truncate(len);
+    }
+}
+
+const HEX_DIGITS: &[u8] = b"0123456789abcdef";
+const ALPHANUMERIC: &[u8] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789";
+const STANDARD: &[u8] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+const URL_SAFE: &[u8] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
+
+/// The key with this number, of the kind that the number chooses.
+fn random_key(number: u64, numbers: &mut Numbers, key: &mut Vec<u8>) {
+    match number % 12 {
+        0 => numbers.of(HEX_DIGITS, 64, key), // openssl rand -hex 32
+        1 => numbers.of(HEX_DIGITS, 32, key), // openssl rand -hex 16, and a UUID without dashes
+        2 | 3 => {
+            // openssl rand -base64 32
+            numbers.of(STANDARD, 43, key);
+            key.push(b'=');
+        }
+        4 => numbers.of(STANDARD, 32, key), // openssl rand -base64 24
+        5 => numbers.of(STANDARD, 64, key), // openssl rand -base64 48
+        6 => numbers.of(URL_SAFE, 43, key), // Python's secrets.token_urlsafe()
+        7 | 8 => {
+            // a UUID of version 4
+            numbers.of(HEX_DIGITS, 36, key);
+            key[14] = b'4';
+            key[19] = HEX_DIGITS[8 + usize::from(key[19] % 4)];
+            for dash in [8, 13, 18, 23] {
+                key[dash] = b'-';
+            }
+        }
+        _ => {
+            let len = 24 + usize::try_from(number / 12 % 41).unwrap();
+            numbers.of(ALPHANUMERIC, len, key);
+        }
+    }
+}
+
+#[test]
+fn accepts_a_million_random_keys() {
+    const THREADS: u64 = 4;
+    let accept_a_part = |seed: u64| {
+        let (mut numbers, mut key) = (Numbers(seed), Vec::new());
+        for number in 0..1_000_000 / THREADS {
+            random_key(number, &mut numbers, &mut key);
+            assert!(Key::new(&key).is_ok(), "{}", key.escape_ascii());
+        }
+    };
+    thread::scope(|scope| (0..THREADS).for_each(|seed| drop(scope.spawn(move || accept_a_part(seed)))));
+}
+
+/// Of keys with signs of every kind, some look like another thing by chance: fewer than one of a thousand.
+#[test]
+fn accepts_random_keys_with_signs() {
+    let signs: Vec<u8> = (b'!'..=b'~').collect();
+    let (mut numbers, mut key) = (Numbers(4), Vec::new());
+    let mut rejected = Vec::new();
+    for number in 0..20_000 {
+        numbers.of(&signs, 20 + number % 45, &mut key);
+        if let Err(error) = Key::new(&key) {
+            rejected.push((error, key.escape_ascii().to_string()));
+        }
+    }
+    assert!(rejected.len() < 20, "{rejected:#?}");
+}
+
+#[test]
+fn accepts_passphrases_and_keys_that_look_odd() {
+    for key in [
+        "s+y%6Db&o=l;s:i/n?a#k\"e,y'<>{}\\|^`~",
+        "vocalist-ferment-ambiguity-sternum-mumbling-unsold",
+        "lamp.ocean.violin.marble",
+        "3f:a2:c4:7e:90:1b:d8:55:6e:2f:aa:03:c9:47:e1:7b",
+        "sk_live_4eC39HqLyjWDarjtT1zdp7dc",
+        "another-key-of-32-characters-too",
+        "#8fK2pQ9xLm4Vt7ZrB1nW6yHc3JdG5sE!",
+        "$4kT9wXz2QmL7vRb8NcJ5hYp6FsD3gUe?",
+        "%3Za8LkQ5wN1xVt7Rb9McJ4hYp6FsD2gU-",
+        "00718264935017284659301827465930",
+    ] {
+        assert!(Key::new(key).is_ok(), "{key}: {:?}", problem(key));
+    }
+}
