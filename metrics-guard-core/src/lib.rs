@@ -66,5 +66,5 @@ pub use request::{Peer, RequestHead};
 #[cfg(feature = "macros")]
 #[doc(hidden)]
 pub mod expansion {
-    pub use crate::answer::run;
+    pub use crate::answer::{none, run};
 }
