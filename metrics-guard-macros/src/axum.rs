@@ -2,14 +2,14 @@
 
 use proc_macro2::{Ident, Span, TokenStream};
 use quote::{format_ident, quote_spanned};
-use syn::{Error, Safety, parse_quote, spanned::Spanned};
+use syn::{Error, FnArg, PatType, Safety, parse_quote, spanned::Spanned};
 
 use crate::{
     args::Args,
     attributes::{AXUM, Sorted},
-    expand::{PROOF, guarded_or_error},
+    expand::{CLIPPY_MAX_PARAMETERS, PROOF, guarded_or_error},
     handler::Item,
-    nested::{Names, Nested},
+    nested::Nested,
 };
 
 /// axum's handlers have so many parameters at most.
@@ -53,11 +53,18 @@ fn guarded(args: &Args, item: &Item) -> syn::Result<TokenStream> {
 
     // Mixed-site: no name of ours meets one of the user's.
     let span = Span::mixed_site().located_at(Span::call_site());
-    let Nested { mut outer, definition, call, is_async, output, .. } = Nested::of(&inside, handler, Names::Ours, span)?;
+    let Nested { mut outer, definition, call, is_awaited, output, .. } = Nested::of(&inside, handler, |_| None, span)?;
     // With something to await in any case: clippy asks of an `async` function that there is.
-    let answer = if is_async { call } else { quote_spanned!(span=> async move { #call }) };
+    let answer = if is_awaited { call } else { quote_spanned!(span=> async move { #call }) };
     let proof = Ident::new(PROOF, span);
-    outer.inputs.insert(0, parse_quote!(#proof: #krate::Authorized));
+    let first = outer.inputs.first().filter(|_| outer.inputs.len() == CLIPPY_MAX_PARAMETERS);
+    if let Some(FnArg::Typed(PatType { pat, ty, .. })) = first {
+        // A pair is one extractor, its parts in their order: clippy counts no more parameters than the user wrote, and an
+        // `allow` would be an error where it is forbidden.
+        outer.inputs[0] = parse_quote!((#proof, #pat): (#krate::Authorized, #ty));
+    } else {
+        outer.inputs.insert(0, parse_quote!(#proof: #krate::Authorized));
+    }
     outer.asyncness = Some(parse_quote!(async));
     outer.output = parse_quote!(-> #krate::expansion::Response);
     // Located at the return type, which is what an error here is about; the call by itself, or that would be what it names.

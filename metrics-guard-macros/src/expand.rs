@@ -12,6 +12,9 @@ use crate::{
 /// The name of the parameter that holds the proof.
 pub(crate) const PROOF: &str = "__metrics_guard_authorized";
 
+/// `clippy::too_many_arguments` allows so many.
+pub(crate) const CLIPPY_MAX_PARAMETERS: usize = 7;
+
 /// The item that `guard` makes of `item`; or its error, and the item as it was less the attributes that would fail on
 /// it in their turn: those that `fails_too` knows, and a second guard.
 ///

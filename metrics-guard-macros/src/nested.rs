@@ -3,18 +3,12 @@
 
 use proc_macro2::{Ident, Span, TokenStream};
 use quote::{ToTokens, format_ident, quote, quote_spanned};
-use syn::{Attribute, Error, FnArg, GenericParam, Pat, ReturnType, Signature, Type, parse_quote, spanned::Spanned};
+use syn::{
+    Attribute, Error, FnArg, GenericParam, Pat, ReturnType, Signature, Type, parse_quote, parse_quote_spanned,
+    spanned::Spanned,
+};
 
-use crate::handler::Handler;
-
-/// What the outer function calls its parameters.
-#[derive(Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Names {
-    /// As we like, so that none is called as the inner function, which would hide it.
-    Ours,
-    /// As the user did, if it is a name and not a pattern: the framework or the guard's expression knows them by it.
-    Users,
-}
+use crate::handler::{Handler, find_ident, last_is};
 
 pub(crate) struct Nested {
     /// The outer function's signature: as written, but neither `async` nor `const`, with parameters that are plain names.
@@ -23,24 +17,38 @@ pub(crate) struct Nested {
     pub(crate) definition: TokenStream,
     pub(crate) call: TokenStream,
     /// What goes before the block with both, where the user's names may be hidden.
-    bindings: Option<TokenStream>,
-    /// What it is, and returns.
+    bindings: TokenStream,
+    /// Whether it is `async`; whether its answer must be awaited, as that of a function that returns a boxed future must; and
+    /// what it answers then.
     pub(crate) is_async: bool,
+    pub(crate) is_awaited: bool,
     pub(crate) output: Type,
     span: Span,
 }
 
 impl Nested {
-    /// The inner function carries `inside`. `span` is that of all that is ours.
-    pub(crate) fn of(inside: &[Attribute], handler: Handler, names: Names, span: Span) -> syn::Result<Nested> {
+    /// The inner function carries `inside`. `kept` says under which name the outer function knows a parameter of that name, if
+    /// under any; the others are called as we like, so that the inner function hides none of them. `span` is that of all
+    /// that is ours.
+    pub(crate) fn of(
+        inside: &[Attribute],
+        handler: Handler,
+        kept: impl Fn(&Ident) -> Option<Ident>,
+        span: Span,
+    ) -> syn::Result<Nested> {
         let Handler { signature: inner, body, .. } = handler;
-        let output: Type = match &inner.output {
+        let mut output: Type = match &inner.output {
             ReturnType::Default => parse_quote!(()),
             ReturnType::Type(_, output) => (**output).clone(),
         };
+        let is_async = inner.asyncness.is_some();
+        let is_boxed_future = !is_async && is_boxed_future(&output);
+        if is_boxed_future {
+            output = parse_quote_spanned!(output.span()=> <#output as ::core::future::Future>::Output);
+        }
         let mut outer = inner.clone();
         (outer.asyncness, outer.constness) = (None, None);
-        let (parameters, bindings) = rename_parameters(&mut outer, names, span)?;
+        let (parameters, bindings) = rename_parameters(&mut outer, kept, span)?;
 
         let name = &inner.ident;
         let chosen = inner.generics.params.iter().filter_map(|parameter| match parameter {
@@ -55,7 +63,8 @@ impl Nested {
             definition: quote_spanned!(span=> #(#inside)* #inner #body),
             call: quote_spanned!(span=> #name #chosen (#(#parameters),*)),
             bindings,
-            is_async: inner.asyncness.is_some(),
+            is_async,
+            is_awaited: is_async || is_boxed_future,
             outer,
             output,
             span,
@@ -70,13 +79,26 @@ impl Nested {
     }
 }
 
+/// `Pin<Box<dyn Future<..>>>`, or an alias of it.
+fn is_boxed_future(of: &Type) -> bool {
+    match of {
+        Type::Group(group) => is_boxed_future(&group.elem),
+        Type::Path(path) => {
+            let is_future = || find_ident(path.to_token_stream(), "Future").is_some();
+            let alias = |name| last_is(&path.path, name);
+            alias("BoxFuture") || alias("LocalBoxFuture") || (alias("Pin") && is_future())
+        }
+        _ => false,
+    }
+}
+
 /// Makes plain names of the parameters' patterns. Returns what the inner function gets, and what binds it.
 fn rename_parameters(
     signature: &mut Signature,
-    names: Names,
+    kept: impl Fn(&Ident) -> Option<Ident>,
     span: Span,
-) -> syn::Result<(Vec<Ident>, Option<TokenStream>)> {
-    let (mut passed, mut kept) = (Vec::new(), Vec::new());
+) -> syn::Result<(Vec<Ident>, TokenStream)> {
+    let (mut passed, mut bindings) = (Vec::new(), TokenStream::new());
     for input in &mut signature.inputs {
         let FnArg::Typed(parameter) = input else { continue };
         if let Some(attr) = parameter.attrs.first() {
@@ -87,13 +109,13 @@ fn rename_parameters(
         }
         let ours = format_ident!("__metrics_guard_parameter_{}", passed.len(), span = span);
         let name = match &*parameter.pat {
-            Pat::Ident(users) if names == Names::Users && users.subpat.is_none() => users.ident.clone(),
-            _ => ours.clone(),
+            Pat::Ident(users) if users.subpat.is_none() => kept(&users.ident),
+            _ => None,
         };
+        bindings.extend(name.as_ref().map(|name| quote_spanned!(span=> let #ours = #name;)));
+        let name = name.as_ref().unwrap_or(&ours);
         *parameter.pat = parse_quote!(#name);
-        kept.push(name);
         passed.push(ours);
     }
-    let bindings = (names == Names::Users).then(|| quote_spanned!(span=> let (#(#passed,)*) = (#(#kept,)*);));
     Ok((passed, bindings))
 }

@@ -13,7 +13,7 @@ use crate::{
     attributes::{REQUEST, Sorted, shown},
     expand::guarded_or_error,
     handler::{Handler, Item, find_ident, last_is},
-    nested::{Names, Nested},
+    nested::Nested,
 };
 
 pub(crate) fn expand(args: TokenStream, item: TokenStream) -> TokenStream {
@@ -53,8 +53,11 @@ fn guarded(args: &Args, item: &Item) -> syn::Result<TokenStream> {
                 return Err(in_a_method(foreign));
             }
             let handler = Handler { vis: vis.clone(), signature, body: body.into_token_stream() };
-            let nested = Nested::of(&sorted.inside, handler, Names::Users, span)?;
-            outer.inputs = nested.outer.inputs.clone();
+            let is_named =
+                |name: &Ident| *name == request || find_ident(guard.to_token_stream(), &name.to_string()).is_some();
+            let kept = |name: &Ident| is_named(name).then(|| name.clone());
+            let nested = Nested::of(&sorted.inside, handler, kept, span)?;
+            outer.inputs.clone_from(&nested.outer.inputs);
             nested.block()
         }
     };

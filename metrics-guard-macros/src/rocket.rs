@@ -2,18 +2,15 @@
 
 use proc_macro2::{Delimiter, Group, Ident, Span, TokenStream, TokenTree};
 use quote::{ToTokens, quote, quote_spanned};
-use syn::{Attribute, Error, GenericParam, parse_quote, spanned::Spanned};
+use syn::{Attribute, Error, GenericParam, ext::IdentExt, parse_quote, spanned::Spanned};
 
 use crate::{
     args::Args,
     attributes::{ROCKET, Sorted},
-    expand::{PROOF, guarded_or_error},
+    expand::{CLIPPY_MAX_PARAMETERS, PROOF, guarded_or_error},
     handler::{Handler, Item, find_ident},
-    nested::{Names, Nested},
+    nested::Nested,
 };
-
-/// `clippy::too_many_arguments` allows so many.
-const CLIPPY_MAX_PARAMETERS: usize = 7;
 
 pub(crate) fn expand(args: TokenStream, item: TokenStream) -> TokenStream {
     let fails_too = |args: &Args, item: &Item, attr: &Attribute| {
@@ -79,15 +76,19 @@ fn guarded(args: &Args, item: &Item, handler: Handler) -> syn::Result<TokenStrea
     let (mut signature, body) = if inside.is_empty() {
         (handler.signature, handler.body)
     } else {
-        let nested = Nested::of(&inside, handler, Names::Users, span)?;
+        // A request guard can have any name; the other parameters are those that the route names.
+        let in_route = quote!(#(#outside)*).to_string();
+        let kept = |name: &Ident| in_route.contains(&name.unraw().to_string()).then(|| name.clone());
+        let nested = Nested::of(&inside, handler, kept, span)?;
         let block = nested.block();
         let asyncness = nested.is_async.then(|| quote_spanned!(span=> async));
         let outer = nested.outer;
         (parse_quote!(#asyncness #outer), quote_spanned!(span=> { #block }))
     };
-    // The proof is one parameter more than the user wrote. Clippy says nothing of a function whose end is a macro's, and an
-    // `allow` would be an error where it is forbidden.
-    let body = if signature.inputs.len() == CLIPPY_MAX_PARAMETERS { respanned(body, span) } else { body };
+    // The proof is one parameter more than the user wrote, of whom clippy would now ask for fewer. Where `clippy::all` is
+    // forbidden, this is a warning, as are those that Rocket's attribute writes.
+    let is_one_more = signature.inputs.len() == CLIPPY_MAX_PARAMETERS;
+    let allow = is_one_more.then(|| quote!(#[allow(clippy::too_many_arguments)]));
 
     let name = Ident::new(PROOF, span);
     // Rocket names its variables by the span of a parameter's type: it must be one of the function's own, which may
@@ -97,7 +98,7 @@ fn guarded(args: &Args, item: &Item, handler: Handler) -> syn::Result<TokenStrea
     signature.inputs.insert(0, parse_quote!(#name: #adapter::Authorized));
 
     let signature = without_invisible_groups(signature.into_token_stream());
-    Ok(quote!(#(#outside)* #vis #signature #body))
+    Ok(quote!(#allow #(#outside)* #vis #signature #body))
 }
 
 /// Whether the user's own has that name: Rocket tells parameters apart by their text, hygiene or not.

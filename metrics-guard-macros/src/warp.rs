@@ -9,7 +9,7 @@ use crate::{
     attributes::{Sorted, WARP},
     expand::guarded_or_error,
     handler::Item,
-    nested::{Names, Nested},
+    nested::Nested,
 };
 
 pub(crate) fn expand(args: TokenStream, item: TokenStream) -> TokenStream {
@@ -31,10 +31,15 @@ fn guarded(args: &Args, item: &Item) -> syn::Result<TokenStream> {
 
     // Mixed-site: no name of ours meets one of the user's.
     let span = Span::mixed_site().located_at(Span::call_site());
-    let Nested { mut outer, definition, call, is_async, output, .. } = Nested::of(&inside, handler, Names::Ours, span)?;
+    let Nested { mut outer, definition, call, is_async, is_awaited, output, .. } =
+        Nested::of(&inside, handler, |_| None, span)?;
     let future = quote_spanned!(span=> ::core::future::Future);
     outer.output = parse_quote!(-> #krate::Locked<impl #future<Output = #output> + ::core::marker::Send>);
-    let run = if is_async { call } else { quote_spanned!(span=> async move { #call }) };
+    let run = match (is_async, is_awaited) {
+        (true, _) => call,
+        (false, true) => quote_spanned!(span=> async move { #call.await }),
+        (false, false) => quote_spanned!(span=> async move { #call }),
+    };
     Ok(quote_spanned! {span=>
         #(#outside)*
         #vis #outer {
