@@ -23,18 +23,21 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 
+use std::{future::Future, pin::Pin};
+
 use http::Response;
 
 use crate::{authorized::Authorized, denied::Denied};
 
 /// A type that a refusal can be made of, and that an allowed answer can be kept from caches in.
 ///
-/// Implemented for `Response<B>` with a body that has a default, and for a `Result` of such a thing. Implement it for a
+/// Implemented for `Response<B>` with a body that has a default, for a `Result` of such a thing, and for a boxed future of
+/// either, as `#[async_trait]` and hyper's services return. Implement it for a
 /// response type of your own, or name a function: `#[guard_metrics(guard = .., denied = function)]`.
 #[diagnostic::on_unimplemented(
     message = "`#[guard_metrics]` cannot make a refusal of `{Self}`",
     label = "not a response that can be made here",
-    note = "return `Response<B>` where `B: Default`, or a `Result` of it",
+    note = "return `Response<B>` where `B: Default`, a `Result` of it, or a `Pin<Box<dyn Future>>` of either",
     note = "or say how: `#[guard_metrics(guard = .., denied = function)]`, with a function from `Denied` to this type"
 )]
 pub trait Answer {
@@ -50,6 +53,12 @@ pub trait Answer {
 /// it took in.
 pub fn run<R>(body: impl FnOnce() -> R) -> R {
     body()
+}
+
+/// None. Called by what `#[guard_metrics]` writes: a block that returns what is in it has the type `R`.
+#[must_use]
+pub fn none<R>() -> Option<R> {
+    None
 }
 
 impl<B: Default> Answer for Response<B> {
@@ -70,5 +79,27 @@ impl<A: Answer, E> Answer for Result<A, E> {
 
     fn unstored(self, authorized: &Authorized) -> Result<A, E> {
         self.map(|answer| answer.unstored(authorized))
+    }
+}
+
+impl<'f, A: Answer + 'f> Answer for Pin<Box<dyn Future<Output = A> + Send + 'f>> {
+    fn refusal(denied: Denied) -> Self {
+        Box::pin(async move { A::refusal(denied) })
+    }
+
+    fn unstored(self, authorized: &Authorized) -> Self {
+        let authorized = authorized.copy();
+        Box::pin(async move { self.await.unstored(&authorized) })
+    }
+}
+
+impl<'f, A: Answer + 'f> Answer for Pin<Box<dyn Future<Output = A> + 'f>> {
+    fn refusal(denied: Denied) -> Self {
+        Box::pin(async move { A::refusal(denied) })
+    }
+
+    fn unstored(self, authorized: &Authorized) -> Self {
+        let authorized = authorized.copy();
+        Box::pin(async move { self.await.unstored(&authorized) })
     }
 }

@@ -49,6 +49,12 @@ pub struct Authorized {
 impl Authorized {
     pub(crate) const WITHOUT_A_KEY: Authorized = Authorized { matches: Matches::NONE, labels: Labels::numbered(0) };
 
+    /// For an answer to the same request that is not ready yet.
+    #[cfg(feature = "macros")]
+    pub(crate) const fn copy(&self) -> Authorized {
+        Authorized { matches: self.matches, labels: self.labels }
+    }
+
     /// The label of the key that the request presented; none if the guard asks for no key, since it is
     /// [disabled](crate::Guard::disabled) or content with a [certificate](crate::GuardBuilder::instead_of_key).
     #[must_use]

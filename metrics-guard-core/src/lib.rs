@@ -79,5 +79,5 @@ pub mod adapter {
 #[cfg(feature = "macros")]
 #[doc(hidden)]
 pub mod expansion {
-    pub use crate::answer::run;
+    pub use crate::answer::{none, run};
 }

@@ -2,11 +2,12 @@
 
 use proc_macro2::{Ident, Span, TokenStream};
 use quote::{format_ident, quote_spanned};
-use syn::{Error, Safety, parse_quote, spanned::Spanned};
+use syn::{Error, FnArg, PatType, Safety, parse_quote, spanned::Spanned};
 
 use crate::{
     args::Args,
-    expand::{PROOF, allow_one_more, guarded_or_error},
+    attributes::{AXUM, Sorted},
+    expand::{CLIPPY_MAX_PARAMETERS, PROOF, guarded_or_error},
     handler::Item,
     nested::Nested,
 };
@@ -15,8 +16,7 @@ use crate::{
 const MAX_PARAMETERS: usize = 16;
 
 pub(crate) fn expand(args: TokenStream, item: TokenStream) -> TokenStream {
-    let args = Args::parse(args, &["crate"], "`crate = path`");
-    guarded_or_error(args, item, guarded, |_, _, _| false)
+    guarded_or_error(AXUM.parse(args), item, guarded, |_, _, _| false)
 }
 
 /// axum runs extractors in the order of the parameters: the proof comes first.
@@ -47,15 +47,24 @@ fn guarded(args: &Args, item: &Item) -> syn::Result<TokenStream> {
              tuple or a type with `#[derive(FromRequestParts)]`",
         ));
     }
-    let krate = args.krate.clone().unwrap_or_else(|| parse_quote!(::metrics_guard_tower));
+    let krate = AXUM.path(args, Span::call_site());
+    let Sorted { outside, inside } = Sorted::of(&item.attrs, &AXUM, args)?;
+    let vis = handler.vis.clone();
 
     // Mixed-site: no name of ours meets one of the user's.
     let span = Span::mixed_site().located_at(Span::call_site());
-    let allow = allow_one_more(signature);
-    let Nested { attributes, mut outer, definition, call, is_async, output } = Nested::of(item, handler, span)?;
-    let answer = if is_async { quote_spanned!(span=> #call.await) } else { call };
+    let Nested { mut outer, definition, call, is_awaited, output, .. } = Nested::of(&inside, handler, |_| None, span)?;
+    // With something to await in any case: clippy asks of an `async` function that there is.
+    let answer = if is_awaited { call } else { quote_spanned!(span=> async move { #call }) };
     let proof = Ident::new(PROOF, span);
-    outer.inputs.insert(0, parse_quote!(#proof: #krate::Authorized));
+    let first = outer.inputs.first().filter(|_| outer.inputs.len() == CLIPPY_MAX_PARAMETERS);
+    if let Some(FnArg::Typed(PatType { pat, ty, .. })) = first {
+        // A pair is one extractor, its parts in their order: clippy counts no more parameters than the user wrote, and an
+        // `allow` would be an error where it is forbidden.
+        outer.inputs[0] = parse_quote!((#proof, #pat): (#krate::Authorized, #ty));
+    } else {
+        outer.inputs.insert(0, parse_quote!(#proof: #krate::Authorized));
+    }
     outer.asyncness = Some(parse_quote!(async));
     outer.output = parse_quote!(-> #krate::expansion::Response);
     // Located at the return type, which is what an error here is about; the call by itself, or that would be what it names.
@@ -63,11 +72,10 @@ fn guarded(args: &Args, item: &Item) -> syn::Result<TokenStream> {
     let said = format_ident!("__metrics_guard_answer", span = of_output);
     let unstored = quote_spanned!(of_output=> #krate::expansion::unstored(&#proof, #said));
     Ok(quote_spanned! {span=>
-        #allow
-        #[allow(clippy::unused_async)] // axum asks for it
-        #attributes #outer {
+        #(#outside)*
+        #vis #outer {
             #definition
-            let #said = #answer;
+            let #said = #answer.await;
             #unstored
         }
     })

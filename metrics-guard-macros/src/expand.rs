@@ -2,7 +2,7 @@
 
 use proc_macro2::TokenStream;
 use quote::quote;
-use syn::{Attribute, Signature};
+use syn::Attribute;
 
 use crate::{
     args::Args,
@@ -13,12 +13,7 @@ use crate::{
 pub(crate) const PROOF: &str = "__metrics_guard_authorized";
 
 /// `clippy::too_many_arguments` allows so many.
-const CLIPPY_MAX_PARAMETERS: usize = 7;
-
-/// What allows one parameter more than the user wrote: who wrote no more than clippy allows is not to hear of it.
-pub(crate) fn allow_one_more(signature: &Signature) -> Option<TokenStream> {
-    (signature.inputs.len() == CLIPPY_MAX_PARAMETERS).then(|| quote!(#[allow(clippy::too_many_arguments)]))
-}
+pub(crate) const CLIPPY_MAX_PARAMETERS: usize = 7;
 
 /// The item that `guard` makes of `item`; or its error, and the item as it was less the attributes that would fail on
 /// it in their turn: those that `fails_too` knows, and a second guard.

@@ -1,12 +1,13 @@
 // Each adapter, and the core with its feature `macros`, re-exports its own entry as `guard_metrics`, and so fixes the
 // framework and the path of the types that the expansion names.
 //
-// `args` and `handler` parse; then a module for each framework validates and writes; `expand` and `nested` hold what they
-// share.
+// `args` and `handler` parse; then a module for each framework validates and writes, as `attributes` has it in its table;
+// `expand` and `nested` hold what they share.
 #![doc = include_str!("../README.md")]
 #![forbid(unsafe_code)]
 
 mod args;
+mod attributes;
 mod axum;
 mod expand;
 mod handler;

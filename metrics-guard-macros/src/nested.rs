@@ -3,38 +3,52 @@
 
 use proc_macro2::{Ident, Span, TokenStream};
 use quote::{ToTokens, format_ident, quote, quote_spanned};
-use syn::{Attribute, Error, FnArg, GenericParam, ReturnType, Signature, Type, parse_quote, spanned::Spanned};
+use syn::{
+    Attribute, Error, FnArg, GenericParam, Pat, ReturnType, Signature, Type, parse_quote, parse_quote_spanned,
+    spanned::Spanned,
+};
 
-use crate::handler::{Handler, Item};
-
-/// Attributes that are about the function as its callers see it, and those that hold for all that stands in it.
-const OF_THE_OUTSIDE: [&str; 9] = ["allow", "cfg", "deny", "deprecated", "doc", "expect", "forbid", "must_use", "warn"];
+use crate::handler::{Handler, find_ident, last_is};
 
 pub(crate) struct Nested {
-    /// The attributes and the visibility of the outer function.
-    pub(crate) attributes: TokenStream,
     /// The outer function's signature: as written, but neither `async` nor `const`, with parameters that are plain names.
     pub(crate) outer: Signature,
-    /// The inner function.
+    /// The inner function, and a call of it.
     pub(crate) definition: TokenStream,
-    /// A call of it with the outer function's parameters.
     pub(crate) call: TokenStream,
-    /// What it is, and returns.
+    /// What goes before the block with both, where the user's names may be hidden.
+    bindings: TokenStream,
+    /// Whether it is `async`; whether its answer must be awaited, as that of a function that returns a boxed future must; and
+    /// what it answers then.
     pub(crate) is_async: bool,
+    pub(crate) is_awaited: bool,
     pub(crate) output: Type,
+    span: Span,
 }
 
 impl Nested {
-    /// `span` is that of all that is ours.
-    pub(crate) fn of(item: &Item, handler: Handler, span: Span) -> syn::Result<Nested> {
-        let Handler { vis, signature: inner, body } = handler;
-        let output: Type = match &inner.output {
+    /// The inner function carries `inside`. `kept` says under which name the outer function knows a parameter of that name, if
+    /// under any; the others are called as we like, so that the inner function hides none of them. `span` is that of all
+    /// that is ours.
+    pub(crate) fn of(
+        inside: &[Attribute],
+        handler: Handler,
+        kept: impl Fn(&Ident) -> Option<Ident>,
+        span: Span,
+    ) -> syn::Result<Nested> {
+        let Handler { signature: inner, body, .. } = handler;
+        let mut output: Type = match &inner.output {
             ReturnType::Default => parse_quote!(()),
             ReturnType::Type(_, output) => (**output).clone(),
         };
+        let is_async = inner.asyncness.is_some();
+        let is_boxed_future = !is_async && is_boxed_future(&output);
+        if is_boxed_future {
+            output = parse_quote_spanned!(output.span()=> <#output as ::core::future::Future>::Output);
+        }
         let mut outer = inner.clone();
         (outer.asyncness, outer.constness) = (None, None);
-        let parameters = rename_parameters(&mut outer, span)?;
+        let (parameters, bindings) = rename_parameters(&mut outer, kept, span)?;
 
         let name = &inner.ident;
         let chosen = inner.generics.params.iter().filter_map(|parameter| match parameter {
@@ -45,23 +59,46 @@ impl Nested {
         let chosen: Vec<_> = chosen.collect();
         let chosen = (!chosen.is_empty()).then(|| quote!(::<#(#chosen),*>));
 
-        let is_of_the_outside = |attr: &&Attribute| OF_THE_OUTSIDE.iter().any(|name| attr.path().is_ident(name));
-        let (outside, inside): (Vec<_>, Vec<_>) = item.attrs.iter().partition(is_of_the_outside);
         Ok(Nested {
-            attributes: quote_spanned!(span=> #(#outside)* #vis),
             definition: quote_spanned!(span=> #(#inside)* #inner #body),
             call: quote_spanned!(span=> #name #chosen (#(#parameters),*)),
-            is_async: inner.asyncness.is_some(),
+            bindings,
+            is_async,
+            is_awaited: is_async || is_boxed_future,
             outer,
             output,
+            span,
         })
+    }
+
+    /// An expression that defines the inner function, calls it and awaits it.
+    pub(crate) fn block(&self) -> TokenStream {
+        let Nested { definition, call, bindings, .. } = self;
+        let run_to_end = self.is_async.then(|| quote_spanned!(self.span=> .await));
+        quote_spanned!(self.span=> { #bindings { #definition #call #run_to_end } })
     }
 }
 
-/// Plain names in the place of the patterns. The inner function is in scope where they are, and hides one that is called as
-/// it is: none will be called so.
-fn rename_parameters(signature: &mut Signature, span: Span) -> syn::Result<Vec<Ident>> {
-    let mut names = Vec::new();
+/// `Pin<Box<dyn Future<..>>>`, or an alias of it.
+fn is_boxed_future(of: &Type) -> bool {
+    match of {
+        Type::Group(group) => is_boxed_future(&group.elem),
+        Type::Path(path) => {
+            let is_future = || find_ident(path.to_token_stream(), "Future").is_some();
+            let alias = |name| last_is(&path.path, name);
+            alias("BoxFuture") || alias("LocalBoxFuture") || (alias("Pin") && is_future())
+        }
+        _ => false,
+    }
+}
+
+/// Makes plain names of the parameters' patterns. Returns what the inner function gets, and what binds it.
+fn rename_parameters(
+    signature: &mut Signature,
+    kept: impl Fn(&Ident) -> Option<Ident>,
+    span: Span,
+) -> syn::Result<(Vec<Ident>, TokenStream)> {
+    let (mut passed, mut bindings) = (Vec::new(), TokenStream::new());
     for input in &mut signature.inputs {
         let FnArg::Typed(parameter) = input else { continue };
         if let Some(attr) = parameter.attrs.first() {
@@ -70,9 +107,15 @@ fn rename_parameters(signature: &mut Signature, span: Span) -> syn::Result<Vec<I
                 "`#[guard_metrics]` cannot hand on a parameter with an attribute: put it on the function",
             ));
         }
-        let name = format_ident!("__metrics_guard_parameter_{}", names.len(), span = span);
+        let ours = format_ident!("__metrics_guard_parameter_{}", passed.len(), span = span);
+        let name = match &*parameter.pat {
+            Pat::Ident(users) if users.subpat.is_none() => kept(&users.ident),
+            _ => None,
+        };
+        bindings.extend(name.as_ref().map(|name| quote_spanned!(span=> let #ours = #name;)));
+        let name = name.as_ref().unwrap_or(&ours);
         *parameter.pat = parse_quote!(#name);
-        names.push(name);
+        passed.push(ours);
     }
-    Ok(names)
+    Ok((passed, bindings))
 }

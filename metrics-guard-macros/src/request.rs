@@ -1,25 +1,23 @@
 //! Servers of one's own: a function that takes a request, checked before its body runs.
 
-use proc_macro2::{Ident, Span, TokenStream};
+use proc_macro2::{Delimiter, Group, Ident, Span, TokenStream, TokenTree};
 use quote::{ToTokens, quote_spanned};
 use syn::{
     AttrStyle, Attribute, Error, FnArg, Pat, PatType, Path, ReturnType, Signature, Token, Type, braced,
     parse::{ParseStream, Parser},
-    parse_quote,
     spanned::Spanned,
 };
 
 use crate::{
     args::Args,
+    attributes::{REQUEST, Sorted, shown},
     expand::guarded_or_error,
     handler::{Handler, Item, find_ident, last_is},
+    nested::Nested,
 };
 
-const EXPECTED: &str = "`guard = expression`, `request = name`, `denied = path` or `crate = path`";
-
 pub(crate) fn expand(args: TokenStream, item: TokenStream) -> TokenStream {
-    let args = Args::parse(args, &["crate", "guard", "request", "denied"], EXPECTED);
-    guarded_or_error(args, item, guarded, |_, _, _| false)
+    guarded_or_error(REQUEST.parse(args), item, guarded, |_, _, _| false)
 }
 
 fn guarded(args: &Args, item: &Item) -> syn::Result<TokenStream> {
@@ -38,14 +36,34 @@ fn guarded(args: &Args, item: &Item) -> syn::Result<TokenStream> {
         ));
     }
     let request = request(&signature, args)?;
-    let output = output(&signature)?;
+    let output = output(&signature)?.clone();
     let (inner, body) = parse_body.parse2(body)?;
-    let krate = args.krate.clone().unwrap_or_else(|| parse_quote!(::metrics_guard_core));
-    let attrs = &item.attrs;
+    let krate = REQUEST.path(args, Span::call_site());
+    // An inner attribute applies to the function, as an outer one does.
+    let attrs: Vec<_> = item.attrs.iter().cloned().chain(inner).collect();
+    let sorted = Sorted::of(&attrs, &REQUEST, args)?;
 
     // Mixed-site: the body can neither see our names nor be seen by them.
     let span = Span::mixed_site().located_at(Span::call_site());
-    let run = run(&krate, &signature, output, &body, span);
+    let mut outer = signature.clone();
+    let run = match sorted.foreign() {
+        None => in_place(&krate, &signature, &output, &body, span),
+        Some(foreign) => {
+            if uses_self(&signature, &body) {
+                return Err(in_a_method(foreign));
+            }
+            let handler = Handler { vis: vis.clone(), signature, body: body.into_token_stream() };
+            let is_named =
+                |name: &Ident| *name == request || find_ident(guard.to_token_stream(), &name.to_string()).is_some();
+            let kept = |name: &Ident| is_named(name).then(|| name.clone());
+            let nested = Nested::of(&sorted.inside, handler, kept, span)?;
+            outer.inputs.clone_from(&nested.outer.inputs);
+            nested.block()
+        }
+    };
+    // On a statement, a tool's attribute means as little as on the function, and a macro under its name is an error.
+    let tools = sorted.inside.iter().filter(|_| sorted.foreign().is_none());
+    let outside = &sorted.outside;
     let (refusal, answer) = match &args.denied {
         Some(denied) => (quote_spanned!(span=> #denied(denied)), run),
         None => {
@@ -58,11 +76,14 @@ fn guarded(args: &Args, item: &Item) -> syn::Result<TokenStream> {
         }
     };
     Ok(quote_spanned! {span=>
-        #(#attrs)*
-        #(#inner)*
-        #vis #signature {
-            // By itself, so that what the guard was borrowed from is given back before the body runs.
-            let verdict = #krate::Guard::check(&#guard, &#request);
+        #(#outside)*
+        #vis #outer {
+            // By itself, so that what the guard was borrowed from is given back before the body runs. Matched, so that the
+            // expression has a type of its own, and `&Guard` will do as well as `Guard`.
+            #(#tools)*
+            let verdict = match (#guard) {
+                ref guard => #krate::Guard::check(guard, &#request),
+            };
             match verdict {
                 ::core::result::Result::Ok(authorized) => #answer,
                 ::core::result::Result::Err(denied) => #refusal,
@@ -71,43 +92,85 @@ fn guarded(args: &Args, item: &Item) -> syn::Result<TokenStream> {
     })
 }
 
-/// What runs `body`, and gives its answer.
+/// What runs `body` where it is, and gives its answer.
 ///
 /// A `return` or a `?` in the body leaves the body and not the function, whose answer is not ready until it is kept from
-/// caches. A closure, and a block that never returns what it says first, so that the body is checked against the return
+/// caches. A closure, and a block that seems to return such an answer first, so that the body is checked against the return
 /// type as it would be in a function.
-fn run(krate: &Path, signature: &Signature, output: &Type, body: &TokenStream, span: Span) -> TokenStream {
+fn in_place(krate: &Path, signature: &Signature, output: &Type, body: &Group, span: Span) -> TokenStream {
     if signature.asyncness.is_some() {
+        let body = body.stream();
         quote_spanned! {span=>
             async move {
-                #[allow(unreachable_code, clippy::diverging_sub_expression, clippy::empty_loop, clippy::let_unit_value)]
-                if false {
-                    let never: #output = loop {};
-                    return never;
+                if let ::core::option::Option::Some(answer) = #krate::expansion::none::<#output>() {
+                    return answer;
                 }
                 #body
             }
             .await
         }
     } else {
-        quote_spanned!(span=> #krate::expansion::run(move || -> #output { #body }))
+        quote_spanned!(span=> #krate::expansion::run(move || -> #output #body))
     }
 }
 
-/// The inner attributes of a body, made outer ones, and the rest.
-fn parse_body(input: ParseStream<'_>) -> syn::Result<(Vec<Attribute>, TokenStream)> {
+fn in_a_method(foreign: &Attribute) -> Error {
+    Error::new(
+        foreign.path().span(),
+        format!(
+            "`#[{}]` cannot apply to the guarded body alone, because this function uses `self` or `Self`: put it above \
+             `#[guard_metrics]`, or, if it caches, on a function that this one calls",
+            shown(foreign.path()),
+        ),
+    )
+}
+
+/// Whether a function of its own could not have that body.
+fn uses_self(signature: &Signature, body: &Group) -> bool {
+    signature.receiver().is_some() || names_self(signature.to_token_stream()) || names_self(body.stream())
+}
+
+/// Whether there is a `Self` among `tokens` that is not that of an item among them.
+fn names_self(tokens: TokenStream) -> bool {
+    let mut in_item = false;
+    tokens.into_iter().any(|token| match token {
+        TokenTree::Ident(name)
+            if ["enum", "impl", "struct", "trait", "union"].iter().any(|keyword| name == keyword) =>
+        {
+            in_item = true;
+            false
+        }
+        TokenTree::Ident(name) => name == "Self" && !in_item,
+        TokenTree::Group(group) if in_item => {
+            in_item = group.delimiter() != Delimiter::Brace;
+            false
+        }
+        TokenTree::Group(group) => names_self(group.stream()),
+        TokenTree::Punct(punct) => {
+            in_item &= punct.as_char() != ';';
+            false
+        }
+        TokenTree::Literal(_) => false,
+    })
+}
+
+/// The inner attributes of a body, made outer ones, and the body without them.
+fn parse_body(input: ParseStream<'_>) -> syn::Result<(Vec<Attribute>, Group)> {
     if input.peek(Token![;]) {
         return Err(
             input.error("`#[guard_metrics]` guards a body, and this function has none: put it where the body is")
         );
     }
+    let whole = input.fork();
     let content;
     braced!(content in input);
     let mut attrs = content.call(Attribute::parse_inner)?;
     for attr in &mut attrs {
         attr.style = AttrStyle::Outer;
     }
-    Ok((attrs, content.parse()?))
+    let mut body = Group::new(Delimiter::Brace, content.parse()?);
+    body.set_span(whole.parse::<Group>()?.span());
+    Ok((attrs, body))
 }
 
 /// The name of the parameter that is the request.

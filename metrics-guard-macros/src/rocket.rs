@@ -2,26 +2,21 @@
 
 use proc_macro2::{Delimiter, Group, Ident, Span, TokenStream, TokenTree};
 use quote::{ToTokens, quote, quote_spanned};
-use syn::{Attribute, Error, GenericParam, parse_quote, spanned::Spanned};
+use syn::{Attribute, Error, GenericParam, ext::IdentExt, parse_quote, spanned::Spanned};
 
 use crate::{
     args::Args,
-    expand::{PROOF, allow_one_more, guarded_or_error},
-    handler::{Handler, Item, find_ident, last_is},
+    attributes::{ROCKET, Sorted},
+    expand::{CLIPPY_MAX_PARAMETERS, PROOF, guarded_or_error},
+    handler::{Handler, Item, find_ident},
+    nested::Nested,
 };
 
-const ROUTE_ATTRIBUTES: [&str; 8] = ["get", "put", "post", "delete", "head", "options", "patch", "route"];
-
 pub(crate) fn expand(args: TokenStream, item: TokenStream) -> TokenStream {
-    let args = Args::parse(args, &["crate", "route_attr"], "`crate = path` or `route_attr = name`");
-    let fails_too =
-        |args: &Args, item: &Item, attr: &Attribute| is_route(attr, args) && (!can_be_route(item) || names_proof(attr));
-    guarded_or_error(
-        args,
-        item,
-        |args, item| validate(args, item).map(|handler| guarded(args, item, handler)),
-        fails_too,
-    )
+    let fails_too = |args: &Args, item: &Item, attr: &Attribute| {
+        ROCKET.is_route(attr.path(), args) && (!can_be_route(item) || names_proof(attr))
+    };
+    guarded_or_error(ROCKET.parse(args), item, |args, item| guarded(args, item, validate(args, item)?), fails_too)
 }
 
 fn can_be_route(item: &Item) -> bool {
@@ -49,7 +44,7 @@ fn validate(args: &Args, item: &Item) -> syn::Result<Handler> {
             "a Rocket route can be generic over lifetimes alone: Rocket, which calls it, has nothing to choose this by",
         ));
     }
-    let Some(route) = item.attrs.iter().find(|attr| is_route(attr, args)) else {
+    let Some(route) = item.attrs.iter().find(|attr| ROCKET.is_route(attr.path(), args)) else {
         return Err(Error::new(
             Span::call_site(),
             "`#[guard_metrics]` must stand above the Rocket route attribute (`#[get(..)]`, `#[route(..)]`, ..): \
@@ -70,29 +65,40 @@ fn validate(args: &Args, item: &Item) -> syn::Result<Handler> {
 }
 
 /// Rocket runs request guards in the order of the parameters: the proof comes first.
-fn guarded(args: &Args, item: &Item, handler: Handler) -> TokenStream {
-    let Handler { vis, mut signature, body } = handler;
-    let attrs = &item.attrs;
-
-    let allow = allow_one_more(&signature);
+///
+/// The proof cannot be made, so no attribute can run the body without a check. The body is nested all the same where there
+/// are attributes of others: they see the parameters that the user wrote, and what they keep is the body's answer alone.
+fn guarded(args: &Args, item: &Item, handler: Handler) -> syn::Result<TokenStream> {
+    let Sorted { outside, inside } = Sorted::of(&item.attrs, &ROCKET, args)?;
     // Mixed-site: code in the body can neither name the proof nor be shadowed by it.
     let span = Span::mixed_site().located_at(Span::call_site());
+    let vis = handler.vis.clone();
+    let (mut signature, body) = if inside.is_empty() {
+        (handler.signature, handler.body)
+    } else {
+        // A request guard can have any name; the other parameters are those that the route names.
+        let in_route = quote!(#(#outside)*).to_string();
+        let kept = |name: &Ident| in_route.contains(&name.unraw().to_string()).then(|| name.clone());
+        let nested = Nested::of(&inside, handler, kept, span)?;
+        let block = nested.block();
+        let asyncness = nested.is_async.then(|| quote_spanned!(span=> async));
+        let outer = nested.outer;
+        (parse_quote!(#asyncness #outer), quote_spanned!(span=> { #block }))
+    };
+    // The proof is one parameter more than the user wrote, of whom clippy would now ask for fewer. Where `clippy::all` is
+    // forbidden, this is a warning, as are those that Rocket's attribute writes.
+    let is_one_more = signature.inputs.len() == CLIPPY_MAX_PARAMETERS;
+    let allow = is_one_more.then(|| quote!(#[allow(clippy::too_many_arguments)]));
+
     let name = Ident::new(PROOF, span);
     // Rocket names its variables by the span of a parameter's type: it must be one of the function's own, which may
     // stand in a `macro_rules!` while `#[guard_metrics]` does not, or the other way round.
     let function = signature.fn_token.span;
-    let adapter = args.krate.as_ref().map(|path| respanned(path.to_token_stream(), function));
-    let adapter = adapter.unwrap_or_else(|| quote_spanned!(function=> ::metrics_guard_rocket));
+    let adapter = respanned(ROCKET.path(args, function).to_token_stream(), function);
     signature.inputs.insert(0, parse_quote!(#name: #adapter::Authorized));
 
     let signature = without_invisible_groups(signature.into_token_stream());
-    quote!(#allow #(#attrs)* #vis #signature #body)
-}
-
-fn is_route(attr: &Attribute, args: &Args) -> bool {
-    let path = attr.path();
-    let is_alias = path.segments.last().is_some_and(|segment| Some(&segment.ident) == args.route_attr.as_ref());
-    is_alias || ROUTE_ATTRIBUTES.iter().any(|name| last_is(path, name))
+    Ok(quote!(#allow #(#outside)* #vis #signature #body))
 }
 
 /// Whether the user's own has that name: Rocket tells parameters apart by their text, hygiene or not.

@@ -4,11 +4,16 @@ use proc_macro2::{Span, TokenStream};
 use quote::quote_spanned;
 use syn::{Error, parse_quote, spanned::Spanned};
 
-use crate::{args::Args, expand::guarded_or_error, handler::Item, nested::Nested};
+use crate::{
+    args::Args,
+    attributes::{Sorted, WARP},
+    expand::guarded_or_error,
+    handler::Item,
+    nested::Nested,
+};
 
 pub(crate) fn expand(args: TokenStream, item: TokenStream) -> TokenStream {
-    let args = Args::parse(args, &["crate"], "`crate = path`");
-    guarded_or_error(args, item, guarded, |_, _, _| false)
+    guarded_or_error(WARP.parse(args), item, guarded, |_, _, _| false)
 }
 
 /// The function under its name and with its parameters, but returning the body as a future under lock.
@@ -20,16 +25,24 @@ fn guarded(args: &Args, item: &Item) -> syn::Result<TokenStream> {
             "`#[guard_metrics]` guards Warp handlers, which are functions: take what the method needs as parameters",
         ));
     }
-    let krate = args.krate.clone().unwrap_or_else(|| parse_quote!(::metrics_guard_warp));
+    let krate = WARP.path(args, Span::call_site());
+    let Sorted { outside, inside } = Sorted::of(&item.attrs, &WARP, args)?;
+    let vis = handler.vis.clone();
 
     // Mixed-site: no name of ours meets one of the user's.
     let span = Span::mixed_site().located_at(Span::call_site());
-    let Nested { attributes, mut outer, definition, call, is_async, output } = Nested::of(item, handler, span)?;
+    let Nested { mut outer, definition, call, is_async, is_awaited, output, .. } =
+        Nested::of(&inside, handler, |_| None, span)?;
     let future = quote_spanned!(span=> ::core::future::Future);
     outer.output = parse_quote!(-> #krate::Locked<impl #future<Output = #output> + ::core::marker::Send>);
-    let run = if is_async { call } else { quote_spanned!(span=> async move { #call }) };
+    let run = match (is_async, is_awaited) {
+        (true, _) => call,
+        (false, true) => quote_spanned!(span=> async move { #call.await }),
+        (false, false) => quote_spanned!(span=> async move { #call }),
+    };
     Ok(quote_spanned! {span=>
-        #attributes #outer {
+        #(#outside)*
+        #vis #outer {
             #definition
             #krate::Locked::new(#run)
         }

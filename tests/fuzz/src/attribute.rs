@@ -5,6 +5,8 @@
 
 #[path = "../../../metrics-guard-macros/src/args.rs"]
 mod args;
+#[path = "../../../metrics-guard-macros/src/attributes.rs"]
+mod attributes;
 #[path = "../../../metrics-guard-macros/src/axum.rs"]
 mod axum;
 #[path = "../../../metrics-guard-macros/src/expand.rs"]

@@ -1,0 +1,166 @@
+//! The table that the four expansions read: each framework with its arguments and its route attributes, and the other
+//! attributes that get a treatment of their own.
+//!
+//! An attribute macro outside the check could keep an answer and serve it without a check. So only what is listed here stays
+//! outside, and all other attributes go with the guarded body.
+
+use proc_macro2::{Ident, Span, TokenStream, TokenTree};
+use syn::{
+    Attribute, Error, Meta, Path, Token, parse::Parser, parse_quote_spanned, punctuated::Punctuated, spanned::Spanned,
+};
+
+use crate::args::Args;
+
+/// What an expansion knows of its framework.
+pub(crate) struct Framework {
+    /// The crate whose items the expansion names, unless `crate = path` names another.
+    pub(crate) krate: &'static str,
+    /// The arguments that the attribute takes, and how a message lists them.
+    pub(crate) arguments: &'static [&'static str],
+    pub(crate) expected: &'static str,
+    /// The route attributes, which stay outside, by the last segment of their paths.
+    pub(crate) routes: &'static [&'static str],
+}
+
+pub(crate) const ROCKET: Framework = Framework {
+    krate: "metrics_guard_rocket",
+    arguments: &["crate", "route_attr"],
+    expected: "`crate = path` or `route_attr = name`",
+    routes: &["get", "put", "post", "delete", "head", "options", "patch", "route"],
+};
+
+pub(crate) const AXUM: Framework =
+    Framework { krate: "metrics_guard_tower", arguments: &["crate"], expected: "`crate = path`", routes: &[] };
+
+pub(crate) const WARP: Framework = Framework { krate: "metrics_guard_warp", ..AXUM };
+
+pub(crate) const REQUEST: Framework = Framework {
+    krate: "metrics_guard_core",
+    arguments: &["crate", "guard", "request", "denied"],
+    expected: "`guard = expression`, `request = name`, `denied = path` or `crate = path`",
+    routes: &[],
+};
+
+/// Built-in attributes that stay outside, as single identifiers: the compiler rejects a macro imported under such a name as
+/// ambiguous. They are about the function as its callers see it, or hold for all that is inside.
+const BUILT_IN: [&str; 18] = [
+    "allow",
+    "cfg",
+    "cold",
+    "coverage",
+    "deny",
+    "deprecated",
+    "doc",
+    "expect",
+    "export_name",
+    "forbid",
+    "inline",
+    "instruction_set",
+    "link_section",
+    "must_use",
+    "no_mangle",
+    "target_feature",
+    "track_caller",
+    "warn",
+];
+
+/// The tools that the compiler knows. Their attributes are not macros, but a module of the user's can hide a tool.
+const TOOLS: [&str; 5] = ["clippy", "diagnostic", "miri", "rust_analyzer", "rustfmt"];
+
+/// Attributes that hand the function to others, or describe it beside its item: below ours, they would find the unguarded body.
+/// By the last segment of their paths; `path` alone is a built-in attribute.
+const ABOVE_ALONE: [&str; 7] =
+    ["distributed_slice", "endpoint", "handler", "http_component", "openapi", "path", "wasm_bindgen"];
+
+/// The attributes of a function, by their place.
+#[derive(Default)]
+pub(crate) struct Sorted {
+    pub(crate) outside: Vec<Attribute>,
+    pub(crate) inside: Vec<Attribute>,
+}
+
+impl Sorted {
+    pub(crate) fn of(attrs: &[Attribute], framework: &Framework, args: &Args) -> syn::Result<Sorted> {
+        let mut sorted = Sorted::default();
+        for attr in attrs {
+            let carried = all_of(&attr.meta);
+            if let Some(meta) = carried.iter().find(|meta| belongs_above(meta.path())) {
+                return Err(above(meta.path()));
+            }
+            let is_outside = |meta: &Meta| is_built_in(meta.path()) || framework.is_route(meta.path(), args);
+            let place = if carried.iter().all(is_outside) { &mut sorted.outside } else { &mut sorted.inside };
+            place.push(attr.clone());
+        }
+        Ok(sorted)
+    }
+
+    /// The first attribute inside that is no tool's, and may be a macro.
+    pub(crate) fn foreign(&self) -> Option<&Attribute> {
+        self.inside.iter().find(|attr| !is_of_a_tool(attr.path()))
+    }
+}
+
+impl Framework {
+    pub(crate) fn parse(&self, args: TokenStream) -> syn::Result<Args> {
+        Args::parse(args, self.arguments, self.expected)
+    }
+
+    /// Where the items are that the expansion names. `span` is that of the framework's own name.
+    pub(crate) fn path(&self, args: &Args, span: Span) -> Path {
+        let name = Ident::new(self.krate, span);
+        args.krate.clone().unwrap_or_else(|| parse_quote_spanned!(span=> ::#name))
+    }
+
+    pub(crate) fn is_route(&self, path: &Path, args: &Args) -> bool {
+        let last = path.segments.last().map(|segment| &segment.ident);
+        last.is_some_and(|last| Some(last) == args.route_attr.as_ref() || self.routes.iter().any(|name| last == name))
+    }
+}
+
+/// What `meta` applies to the function: itself, or what is in a `cfg_attr` or an `unsafe`, at any depth.
+fn all_of(meta: &Meta) -> Vec<Meta> {
+    let carried = match meta {
+        Meta::List(list) if list.path.is_ident("cfg_attr") => metas(after_comma(list.tokens.clone())),
+        Meta::List(list) if list.path.is_ident("unsafe") => metas(list.tokens.clone()),
+        _ => None,
+    };
+    carried.map_or_else(|| vec![meta.clone()], |metas| metas.iter().flat_map(all_of).collect())
+}
+
+fn metas(tokens: TokenStream) -> Option<Punctuated<Meta, Token![,]>> {
+    Punctuated::parse_terminated.parse2(tokens).ok()
+}
+
+fn after_comma(tokens: TokenStream) -> TokenStream {
+    let is_comma = |token: &TokenTree| matches!(token, TokenTree::Punct(punct) if punct.as_char() == ',');
+    tokens.into_iter().skip_while(|token| !is_comma(token)).skip(1).collect()
+}
+
+fn is_built_in(path: &Path) -> bool {
+    path.get_ident().is_some_and(|name| BUILT_IN.iter().any(|known| name == known))
+}
+
+fn is_of_a_tool(path: &Path) -> bool {
+    let first = path.segments.first().filter(|_| path.leading_colon.is_none() && path.segments.len() > 1);
+    first.is_some_and(|first| TOOLS.iter().any(|tool| first.ident == tool))
+}
+
+fn belongs_above(path: &Path) -> bool {
+    let last = path.segments.last().map(|segment| &segment.ident);
+    last.is_some_and(|last| ABOVE_ALONE.iter().any(|name| last == name)) && !path.is_ident("path")
+}
+
+fn above(path: &Path) -> Error {
+    Error::new(
+        path.span(),
+        format!(
+            "put `#[{}]` above `#[guard_metrics]`: below it, it would apply to the body alone, without the guard",
+            shown(path)
+        ),
+    )
+}
+
+/// `path`, as a message has it.
+pub(crate) fn shown(path: &Path) -> String {
+    path.segments.iter().map(|segment| segment.ident.to_string()).collect::<Vec<_>>().join("::")
+}

@@ -1,0 +1,175 @@
+//! The expansions for all frameworks compile where lints are forbidden, so that an `allow` in them would be an error.
+
+#![forbid(clippy::empty_loop, clippy::pedantic, clippy::unused_async)]
+
+use std::{error::Error, fmt, future::Future, pin::Pin, sync::LazyLock};
+
+use http::{Request, Response, StatusCode};
+use metrics_guard_core::{Guard, Key};
+
+const KEY: &str = "7d1f0c5b9a3e48f2b6a0d4c8e1f75392";
+
+static GUARD: LazyLock<Guard> = LazyLock::new(|| Key::new(KEY).map_or_else(|_| Guard::disabled(), Guard::new));
+
+static OPEN: LazyLock<Guard> = LazyLock::new(Guard::disabled);
+
+mod of_requests {
+    #![forbid(unreachable_code, unused, clippy::all)]
+
+    use metrics_guard_core::guard_metrics;
+
+    use super::{Error, Future, GUARD, Guard, OPEN, Pin, Request, Response, fmt};
+
+    pub(crate) struct Service {
+        pub(crate) guard: Guard,
+    }
+
+    impl Service {
+        #[guard_metrics(guard = self.guard)]
+        #[rustfmt::skip]
+        pub(crate) fn method(&self, request: &Request<()>) -> Response<String> {
+            Response::new(request.uri().path().to_owned())
+        }
+    }
+
+    #[guard_metrics(guard = GUARD)]
+    pub(crate) async fn awaiting(request: Request<()>) -> Result<Response<String>, Box<dyn Error + Send + Sync>> {
+        tokio::task::yield_now().await;
+        let path = request.uri().path_and_query().ok_or(fmt::Error)?;
+        if path.as_str().is_empty() {
+            return Err("no path".into());
+        }
+        Ok(Response::new(path.path().to_owned()))
+    }
+
+    #[guard_metrics(guard = if request.uri().path().is_empty() { &OPEN } else { &GUARD })]
+    pub(crate) async fn diverging(request: &Request<()>) -> Response<String> {
+        tokio::task::yield_now().await;
+        panic!("{}", request.uri())
+    }
+
+    #[guard_metrics(guard = GUARD)]
+    pub(crate) fn boxed(request: Request<()>) -> Pin<Box<dyn Future<Output = Response<String>> + Send>> {
+        Box::pin(async move { Response::new(request.uri().path().to_owned()) })
+    }
+}
+
+mod of_axum {
+    #![forbid(unreachable_code, unused, clippy::all, clippy::too_many_arguments)]
+
+    use axum::http::{HeaderMap, Method, Uri, Version};
+    use metrics_guard_tower::guard_metrics;
+
+    #[guard_metrics]
+    pub(crate) fn immediate() -> &'static str {
+        "/metrics"
+    }
+
+    #[guard_metrics]
+    pub(crate) async fn awaiting() -> &'static str {
+        tokio::task::yield_now().await;
+        "/metrics"
+    }
+
+    #[guard_metrics]
+    pub(crate) fn seven(a1: Method, b1: Uri, c1: Version, d: HeaderMap, a2: Method, b2: Uri, c2: Version) -> String {
+        assert_eq!((a1, b1, c1), (a2, b2, c2));
+        drop(d);
+        "/metrics".to_owned()
+    }
+}
+
+mod of_rocket {
+    // Not the others: Rocket's own attributes allow `unused` and `clippy::style`.
+    #![forbid(clippy::complexity, clippy::correctness, clippy::perf, clippy::suspicious)]
+
+    use metrics_guard_rocket::guard_metrics;
+    use rocket::get;
+
+    #[guard_metrics]
+    #[get("/metrics")]
+    pub(crate) fn immediate() -> &'static str {
+        "/metrics"
+    }
+
+    #[guard_metrics]
+    #[get("/awaiting")]
+    #[rustfmt::skip]
+    pub(crate) async fn awaiting() -> &'static str {
+        rocket::tokio::task::yield_now().await;
+        "/metrics"
+    }
+}
+
+mod of_warp {
+    #![forbid(unreachable_code, unused, clippy::all)]
+
+    use metrics_guard_warp::guard_metrics;
+
+    #[guard_metrics]
+    pub(crate) fn immediate() -> &'static str {
+        "/metrics"
+    }
+
+    #[guard_metrics]
+    pub(crate) async fn awaiting(word: String) -> Result<String, warp::http::StatusCode> {
+        tokio::task::yield_now().await;
+        if word.is_empty() {
+            return Err(warp::http::StatusCode::IM_A_TEAPOT);
+        }
+        Ok(word)
+    }
+}
+
+fn main() -> Result<(), Box<dyn Error>> {
+    let runtime = tokio::runtime::Runtime::new()?;
+    for (key, status) in [("wrong", StatusCode::UNAUTHORIZED), (KEY, StatusCode::OK)] {
+        let request = || Request::get("/metrics").header("X-Metrics-Key", key);
+        runtime.block_on(async {
+            let service = of_requests::Service { guard: GUARD.clone() };
+            let request = request().body(())?;
+            assert_eq!(service.method(&request).status(), status);
+            assert_eq!(of_requests::boxed(request.clone()).await.status(), status);
+            let answer = of_requests::awaiting(request.clone()).await.map_err(|error| error.to_string())?;
+            assert_eq!(answer.status(), status);
+            if status == StatusCode::UNAUTHORIZED {
+                assert_eq!(of_requests::diverging(&request).await.status(), status);
+            }
+            Ok::<(), Box<dyn Error>>(())
+        })?;
+
+        let app = axum::Router::new()
+            .route("/metrics", axum::routing::get(of_axum::immediate))
+            .route("/awaiting", axum::routing::get(of_axum::awaiting))
+            .route("/seven", axum::routing::get(of_axum::seven));
+        let mut app = app.with_state(GUARD.clone());
+        for path in ["/metrics", "/awaiting", "/seven"] {
+            let mut request = request().body(axum::body::Body::empty())?;
+            *request.uri_mut() = path.parse()?;
+            let answer = runtime.block_on(tower_service::Service::call(&mut app, request))?;
+            assert_eq!(answer.status(), status, "{path}");
+        }
+
+        let guard = metrics_guard_warp::MetricsGuard::with(GUARD.clone());
+        runtime.block_on(async {
+            use warp::Filter;
+            let routes = guard.protect(warp::path!("metrics"), warp::get().map(of_warp::immediate));
+            let routes = routes.or(guard.protect(warp::path("awaiting"), warp::path::param().map(of_warp::awaiting)));
+            for path in ["/metrics", "/awaiting/word"] {
+                let request = warp::test::request().path(path).header("X-Metrics-Key", key);
+                assert_eq!(request.reply(&routes).await.status(), status, "{path}");
+            }
+        });
+
+        let config = rocket::Config { log_level: rocket::config::LogLevel::Off, ..rocket::Config::debug_default() };
+        let routes = rocket::routes![of_rocket::immediate, of_rocket::awaiting];
+        let guard = metrics_guard_rocket::MetricsGuard::with(GUARD.clone());
+        let rocket = rocket::custom(config).mount("/", routes).attach(guard);
+        let client = rocket::local::blocking::Client::untracked(rocket)?;
+        for path in ["/metrics", "/awaiting"] {
+            let key = rocket::http::Header::new("X-Metrics-Key", key);
+            assert_eq!(client.get(path).header(key).dispatch().status().code, status.as_u16(), "{path}");
+        }
+    }
+    Ok(())
+}
