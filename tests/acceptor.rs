@@ -12,7 +12,7 @@
 //! openssl x509 -req -in client.csr -CA ca.pem -CAkey ca_key.pem -days 30 -copy_extensions copy -out client_cert.pem
 //! ```
 
-use std::{env, error::Error, net::SocketAddr, sync::Arc};
+use std::{env, error::Error, io, net::SocketAddr, sync::Arc};
 
 use metrics_guard_core::{ClientName, Peer};
 use tokio::net::TcpStream;
@@ -53,21 +53,22 @@ pub(crate) fn acceptor() -> Result<TlsAcceptor, Box<dyn Error>> {
     Ok(TlsAcceptor::from(Arc::new(config)))
 }
 
-/// The stream in TLS, and its other end, with the names in the certificate that it has shown and that the handshake has
-/// verified. None after a handshake that failed: such a client has no request to be answered.
+/// Performs the TLS handshake. The peer has the names in the client certificate, which the handshake has verified.
+///
+/// The caller limits its time, because a client may never go on with it.
 pub(crate) async fn handshake(
     tls: TlsAcceptor,
     stream: TcpStream,
     address: SocketAddr,
-) -> Option<(TlsStream<TcpStream>, Peer)> {
-    let stream = tls.accept(stream).await.inspect_err(|error| eprintln!("{address}: {error}")).ok()?;
+) -> io::Result<(TlsStream<TcpStream>, Peer)> {
+    let stream = tls.accept(stream).await?;
     let (_, connection) = stream.get_ref();
     let certificate = connection.peer_certificates().and_then(<[_]>::first);
     let peer = match certificate.map(EndEntityCert::try_from) {
         Some(Ok(certificate)) => Peer::at(address).with_names(names(&certificate)),
         _ => Peer::at(address),
     };
-    Some((stream, peer))
+    Ok((stream, peer))
 }
 
 fn names(certificate: &EndEntityCert<'_>) -> impl Iterator<Item = ClientName> {

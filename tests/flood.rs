@@ -127,16 +127,14 @@ impl Subject {
     }
 }
 
-/// Presents these keys over one connection, in batches, and compares the answers with the first.
+/// Presents these keys in batches, each over a connection of its own, and compares the answers with the first.
 fn flood(server: SocketAddr, numbers: Range<u32>) -> io::Result<()> {
     let deadline = Instant::now() + PATIENCE;
-    let mut stream = TcpStream::connect(server)?;
-    stream.set_read_timeout(Some(Duration::from_secs(10)))?;
-    stream.set_write_timeout(Some(Duration::from_secs(10)))?;
-
+    let mut stream = connect(server)?;
     stream.write_all(wrong(numbers.start).as_bytes())?;
     let refusal = Refusal::from(read_one(&mut stream)?)?;
     for first in (numbers.start + 1..numbers.end).step_by(BATCH as usize) {
+        let mut stream = connect(server)?; // because the examples close a connection after five seconds
         let batch = first..numbers.end.min(first + BATCH);
         let mut answers = vec![0; batch.len() * refusal.bytes.len()];
         stream.write_all(batch.map(wrong).collect::<String>().as_bytes())?;
@@ -149,6 +147,13 @@ fn flood(server: SocketAddr, numbers: Range<u32>) -> io::Result<()> {
         }
     }
     Ok(())
+}
+
+fn connect(server: SocketAddr) -> io::Result<TcpStream> {
+    let stream = TcpStream::connect(server)?;
+    stream.set_read_timeout(Some(Duration::from_secs(10)))?;
+    stream.set_write_timeout(Some(Duration::from_secs(10)))?;
+    Ok(stream)
 }
 
 /// A request that presents the wrong key of this number, in one of the ways that there are.

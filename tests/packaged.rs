@@ -12,11 +12,13 @@ use std::{
     path::{Path, PathBuf},
     process::Command,
     sync::{Mutex, PoisonError},
+    thread,
     time::Duration,
 };
 
 use metrics_guard_tests::{
     WRONG,
+    hostile::{Ended, Target, with_few_descriptors},
     process::{Process, succeed},
     prometheus::Version,
     scraper::{Scraper, Scraping},
@@ -42,7 +44,7 @@ fn the_programs_of_the_readme_are_guarded_on_the_packages() -> Result<(), Box<dy
     let packages = Packages::unpacked(folder.path())?;
     packages.check_examples()?;
     let keys = Keys::made(folder.path())?;
-    let running =
+    let mut running =
         PROGRAMS.iter().map(|heading| packages.run(heading, &keys.accepted())).collect::<io::Result<Vec<_>>>()?;
     let servers: Vec<_> = PROGRAMS.iter().zip(&running).map(|(heading, (address, _))| (*heading, *address)).collect();
 
@@ -67,6 +69,19 @@ fn the_programs_of_the_readme_are_guarded_on_the_packages() -> Result<(), Box<dy
         assert!(until(Duration::from_secs(30), is_refused)?, "{heading}: the old key");
         assert_eq!(status(*server, "/metrics", &second)?, 200, "{heading}");
     }
+
+    // Last, because the counters, the queues and the log are not what they were after it.
+    thread::scope(|scope| {
+        for (heading, (address, process)) in PROGRAMS.iter().zip(&mut running) {
+            let target = Target { address: *address, client: None, key: &second };
+            // The README says that the others set no time limits.
+            let ended = if *heading == "hyper" { Ended::ByTheServer } else { Ended::ByTheAttacker };
+            scope.spawn(move || {
+                let survived = target.survives(process, ended);
+                assert!(survived.is_ok(), "{heading}: {survived:?}");
+            });
+        }
+    });
     Ok(())
 }
 
@@ -224,8 +239,9 @@ impl Packages {
         let built = project.join("program");
         fs::copy(self.target.join("debug/program"), &built)?;
 
-        let mut command = Command::new(built);
+        let mut command = Command::new(with_few_descriptors(&project, &built)?);
         command.env_clear().env("ROCKET_PORT", port.to_string()).env("METRICS_VERIFICATION_KEY_FILE", key_file);
+        command.env("ROCKET_LOG_LEVEL", "off"); // at any other, it has a line for each connection that breaks
         let mut process = Process::start(&mut command)?;
         let address = SocketAddr::from(([127, 0, 0, 1], port));
         let listens = until(Duration::from_secs(30), || io::Result::Ok(TcpStream::connect(address).is_ok()))?;

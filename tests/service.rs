@@ -160,13 +160,15 @@ pub(crate) fn print_how_to_use(key: &str, scheme: &str, address: SocketAddr) {
         r#"
 No key is configured, so this example made one, for this run alone.
 
-A scrape by hand, in another terminal:
-
-    curl -H 'Authorization: Bearer {key}' {scheme}://{address}/metrics
-
-By Prometheus, with the key in a file:
+Put it into a file, in another terminal. `echo` is a part of the shell, so that no command line shows the key:
 
     (umask 077; echo {key} > metrics_key)
+
+A scrape by hand:
+
+    sed 's/^/Authorization: Bearer /' metrics_key | curl -H @- {scheme}://{address}/metrics
+
+By Prometheus:
 
     scrape_configs:
       - job_name: example

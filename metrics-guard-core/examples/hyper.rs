@@ -8,25 +8,20 @@
 //! its key from the environment. Only where none is configured, and only since this is an example, it makes one for the
 //! run and prints what uses it.
 
-use std::{convert::Infallible, error::Error, net::Ipv4Addr, time::Instant};
+use std::{error::Error, future::ready, net::Ipv4Addr, time::Instant};
 
 use http::{
     HeaderValue, Method, Request, Response, StatusCode,
     header::{CONTENT_LENGTH, CONTENT_TYPE},
 };
 use http_body_util::Full;
-use hyper::{
-    body::{Body, Bytes},
-    service::service_fn,
-};
-use hyper_util::{
-    rt::{TokioExecutor, TokioIo},
-    server::conn::auto::Builder,
-};
-use metrics_guard_core::{Guard, Peer, Settings, guard_metrics};
+use hyper::body::{Body, Bytes};
+use metrics_guard_core::{Guard, Settings, guard_metrics};
 use service::Instruments;
 use tokio::net::TcpListener;
 
+#[path = "shared/connections.rs"]
+mod connections;
 #[path = "shared/service.rs"]
 mod service;
 
@@ -97,20 +92,5 @@ async fn main() -> Result<(), Box<dyn Error>> {
     let (guard, key_for_this_run) = instruments.guard(|| Ok(Settings::from_env()))?;
     service::announce(key_for_this_run.as_deref(), "http", address);
     let service = Service { guard, instruments };
-    loop {
-        let (stream, address) = listener.accept().await?;
-        let service = service.clone();
-        tokio::spawn(async move {
-            let answer = service_fn(move |mut request| {
-                // The other end, as the socket knows it, for the guard to see.
-                request.extensions_mut().insert(Peer::at(address));
-                let answer = service.answer(&request);
-                async { Ok::<_, Infallible>(answer) }
-            });
-            if let Err(error) = Builder::new(TokioExecutor::new()).serve_connection(TokioIo::new(stream), answer).await
-            {
-                eprintln!("{address}: {error}");
-            }
-        });
-    }
+    connections::serve(listener, connections::plain, move |request| ready(Ok(service.answer(&request)))).await
 }

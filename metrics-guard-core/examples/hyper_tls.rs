@@ -10,20 +10,18 @@
 //! To let only a Prometheus with a certificate of its own ask, set `TLS_CLIENT_CA_FILE` to the CA that signed it, and
 //! `METRICS_VERIFICATION_CLIENT_NAMES` to a name in it; shared/acceptor.rs says how to make both.
 
-use std::{convert::Infallible, env, error::Error, net::Ipv4Addr};
+use std::{env, error::Error, future::ready, net::Ipv4Addr};
 
 use http::{HeaderValue, Request, Response, StatusCode, header::CONTENT_TYPE};
-use hyper::service::service_fn;
-use hyper_util::{
-    rt::{TokioExecutor, TokioIo},
-    server::conn::auto::Builder,
-};
 use metrics_guard_core::{Guard, Settings, guard_metrics};
 use service::Instruments;
 use tokio::net::TcpListener;
 
 #[path = "shared/acceptor.rs"]
 mod acceptor;
+#[path = "shared/connections.rs"]
+#[allow(dead_code)] // it has more for the examples without TLS
+mod connections;
 #[path = "shared/service.rs"]
 #[allow(dead_code)] // it has more for the examples without TLS
 mod service;
@@ -67,21 +65,6 @@ async fn main() -> Result<(), Box<dyn Error>> {
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, port)).await?;
     service::announce(key_for_this_run.as_deref(), "https", listener.local_addr()?);
     let service = Service { guard, instruments };
-    loop {
-        let (stream, address) = listener.accept().await?;
-        let (tls, service) = (tls.clone(), service.clone());
-        tokio::spawn(async move {
-            let Some((stream, peer)) = acceptor::handshake(tls, stream, address).await else { return };
-            let with_peer = service_fn(move |mut request| {
-                request.extensions_mut().insert(peer.clone());
-                let answer = service.answer(&request);
-                async { Ok::<_, Infallible>(answer) }
-            });
-            if let Err(error) =
-                Builder::new(TokioExecutor::new()).serve_connection(TokioIo::new(stream), with_peer).await
-            {
-                eprintln!("{address}: {error}");
-            }
-        });
-    }
+    let handshake = |stream, address| acceptor::handshake(tls.clone(), stream, address);
+    connections::serve(listener, handshake, move |request| ready(Ok(service.answer(&request)))).await
 }

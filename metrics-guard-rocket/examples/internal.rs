@@ -13,6 +13,9 @@ use std::{env, error::Error, net::IpAddr};
 use metrics_guard_rocket::{MetricsGuard, guard_metrics};
 use rocket::{Config, get, routes, tokio::try_join};
 
+#[path = "shared/log.rs"]
+mod bounded_log;
+
 #[get("/")]
 fn index() -> &'static str {
     "Hello. My metrics are none of your business.\n"
@@ -29,6 +32,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
     let address: IpAddr = env::var("METRICS_ADDRESS").as_deref().unwrap_or("127.0.0.1").parse()?;
     let port: u16 = env::var("METRICS_PORT").as_deref().unwrap_or("9100").parse()?;
     let figment = Config::figment();
+    bounded_log::init(&figment)?;
     let internal = figment.clone().merge(("address", address)).merge(("port", port));
 
     let public = rocket::custom(figment).mount("/", routes![index]);

@@ -27,6 +27,8 @@ use rocket::{
 };
 use service::Instruments;
 
+#[path = "shared/log.rs"]
+mod bounded_log;
 #[path = "shared/service.rs"]
 mod service;
 
@@ -52,8 +54,9 @@ fn metrics(instruments: &State<Instruments>) -> Result<Metrics, String> {
 
 #[rocket::main]
 async fn main() -> Result<(), Box<dyn Error>> {
-    let instruments = Instruments::new()?;
     let figment = Config::figment();
+    bounded_log::init(&figment)?;
+    let instruments = Instruments::new()?;
     // Without a key for this run, and uncounted, this would be `MetricsGuard::fairing()`.
     let (guard, key_for_this_run) = instruments.guard(|| MetricsGuard::settings(&figment))?;
 

@@ -11,11 +11,7 @@
 //! The guard is a layer of the route, and so comes before the method is looked at. The example behind TLS has the attribute
 //! on its handler instead.
 
-use std::{
-    error::Error,
-    net::{Ipv4Addr, SocketAddr},
-    time::Instant,
-};
+use std::{error::Error, net::Ipv4Addr, time::Instant};
 
 use axum::{
     Router,
@@ -28,7 +24,10 @@ use axum::{
 use metrics_guard_tower::{Guard, MetricsGuardLayer, Settings};
 use service::Instruments;
 use tokio::net::TcpListener;
+use tower_service::Service as _;
 
+#[path = "shared/connections.rs"]
+mod connections;
 #[path = "shared/service.rs"]
 mod service;
 
@@ -69,7 +68,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
     let (guard, key_for_this_run) = instruments.guard(|| Ok(Settings::from_env()))?;
     service::announce(key_for_this_run.as_deref(), "http", address);
     let router = router(guard, instruments);
-    // With the address of who asks, for a guard with networks.
-    axum::serve(listener, router.into_make_service_with_connect_info::<SocketAddr>()).await?;
-    Ok(())
+    // Not `axum::serve`, which sets no time limits. With that, a guard that checks addresses gets them from
+    // `router.into_make_service_with_connect_info::<SocketAddr>()`.
+    connections::serve(listener, connections::plain, move |request| router.clone().call(request)).await
 }

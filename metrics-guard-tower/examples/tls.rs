@@ -16,14 +16,9 @@ use std::{env, error::Error, net::Ipv4Addr};
 use axum::{
     Router,
     extract::{FromRef, State},
-    http::{Request, StatusCode, header::CONTENT_TYPE},
+    http::{StatusCode, header::CONTENT_TYPE},
     response::IntoResponse,
     routing::get,
-};
-use hyper::{body::Incoming, service::service_fn};
-use hyper_util::{
-    rt::{TokioExecutor, TokioIo},
-    server::conn::auto::Builder,
 };
 use metrics_guard_tower::{Guard, Settings, guard_metrics};
 use service::Instruments;
@@ -32,6 +27,9 @@ use tower_service::Service as _;
 
 #[path = "shared/acceptor.rs"]
 mod acceptor;
+#[path = "shared/connections.rs"]
+#[allow(dead_code)] // it has more for the example without TLS
+mod connections;
 #[path = "shared/service.rs"]
 #[allow(dead_code)] // it has more for the example without TLS
 mod service;
@@ -60,20 +58,6 @@ async fn main() -> Result<(), Box<dyn Error>> {
         .route("/metrics", get(metrics))
         .route("/", get(|| async { service::INDEX }))
         .with_state(App { guard, instruments });
-    loop {
-        let (stream, address) = listener.accept().await?;
-        let (tls, router) = (tls.clone(), router.clone());
-        tokio::spawn(async move {
-            let Some((stream, peer)) = acceptor::handshake(tls, stream, address).await else { return };
-            let with_peer = service_fn(move |mut request: Request<Incoming>| {
-                request.extensions_mut().insert(peer.clone());
-                router.clone().call(request)
-            });
-            if let Err(error) =
-                Builder::new(TokioExecutor::new()).serve_connection(TokioIo::new(stream), with_peer).await
-            {
-                eprintln!("{address}: {error}");
-            }
-        });
-    }
+    let handshake = |stream, address| acceptor::handshake(tls.clone(), stream, address);
+    connections::serve(listener, handshake, move |request| router.clone().call(request)).await
 }

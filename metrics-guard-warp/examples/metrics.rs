@@ -13,8 +13,11 @@ use std::{convert::Infallible, error::Error, net::Ipv4Addr};
 use metrics_guard_warp::{MetricsGuard, Settings, guard_metrics};
 use service::Instruments;
 use tokio::net::TcpListener;
+use tower_service::Service as _;
 use warp::{Filter, Rejection, Reply, http::StatusCode};
 
+#[path = "shared/connections.rs"]
+mod connections;
 #[path = "shared/service.rs"]
 mod service;
 
@@ -75,6 +78,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
     let (guard, key_for_this_run) = instruments.guard(|| Ok(Settings::from_env()))?;
     service::announce(key_for_this_run.as_deref(), "http", address);
     let routes = routes(MetricsGuard::with(guard), instruments);
-    warp::serve(routes).incoming(listener).run().await;
-    Ok(())
+    // Not `warp::serve`, which sets no time limits. The guard gets the client's address as a `Peer`.
+    let warp = warp::service(routes);
+    connections::serve(listener, connections::plain, move |request| warp.clone().call(request)).await
 }

@@ -16,11 +16,6 @@
 
 use std::{env, error::Error, net::Ipv4Addr};
 
-use hyper::{Request, body::Incoming, service::service_fn};
-use hyper_util::{
-    rt::{TokioExecutor, TokioIo},
-    server::conn::auto::Builder,
-};
 use metrics_guard_warp::{MetricsGuard, Settings, guard_metrics};
 use service::Instruments;
 use tokio::net::TcpListener;
@@ -29,6 +24,9 @@ use warp::{Filter, Reply, http::StatusCode};
 
 #[path = "shared/acceptor.rs"]
 mod acceptor;
+#[path = "shared/connections.rs"]
+#[allow(dead_code)] // it has more for the example without TLS
+mod connections;
 #[path = "shared/service.rs"]
 #[allow(dead_code)] // it has more for the example without TLS
 mod service;
@@ -55,20 +53,6 @@ async fn main() -> Result<(), Box<dyn Error>> {
     let port = env::var("PORT").map_or(Ok(8443), |port| port.parse())?;
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, port)).await?;
     service::announce(key_for_this_run.as_deref(), "https", listener.local_addr()?);
-    loop {
-        let (stream, address) = listener.accept().await?;
-        let (tls, warp) = (tls.clone(), warp.clone());
-        tokio::spawn(async move {
-            let Some((stream, peer)) = acceptor::handshake(tls, stream, address).await else { return };
-            let with_peer = service_fn(move |mut request: Request<Incoming>| {
-                request.extensions_mut().insert(peer.clone());
-                warp.clone().call(request)
-            });
-            if let Err(error) =
-                Builder::new(TokioExecutor::new()).serve_connection(TokioIo::new(stream), with_peer).await
-            {
-                eprintln!("{address}: {error}");
-            }
-        });
-    }
+    let handshake = |stream, address| acceptor::handshake(tls.clone(), stream, address);
+    connections::serve(listener, handshake, move |request| warp.clone().call(request)).await
 }

@@ -7,6 +7,7 @@ pub mod build;
 pub mod certificates;
 pub mod fetch;
 pub mod guarded;
+pub mod hostile;
 mod keys;
 pub mod model;
 pub mod process;

@@ -124,10 +124,13 @@ impl Server {
     /// If it does not come up.
     pub fn start_without_a_key(self, program: &Path, environment: &[(&str, &str)]) -> io::Result<(Running, String)> {
         let mut process = Process::start(&mut self.command(program, environment))?;
-        let (key, address) = process.wait_for(|line| {
-            let curl = line.trim().strip_prefix("curl -H 'Authorization: Bearer ")?;
-            let (key, address) = curl.strip_suffix("/metrics")?.split_once("' http://")?;
-            Some((key.to_owned(), address.parse().ok()?))
+        let key = process.wait_for(|line| {
+            let (_, key) = line.strip_suffix(" > metrics_key)")?.split_once("echo ")?;
+            Some(key.to_owned())
+        })?;
+        let address = process.wait_for(|line| {
+            let (_, address) = line.strip_suffix("/metrics")?.split_once("curl -H @- http://")?;
+            address.parse().ok()
         })?;
         Ok((Running { address, process }, key))
     }

@@ -1,0 +1,217 @@
+//! Clients that try to stop a server: connections that break, headers that never end, responses that nobody reads.
+
+use std::{
+    fs,
+    io::{self, Write},
+    net::{Shutdown, SocketAddr, TcpStream},
+    os::unix::fs::PermissionsExt,
+    path::{Path, PathBuf},
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    thread,
+    time::{Duration, Instant},
+};
+
+use rustls::{ClientConfig, ClientConnection, StreamOwned, pki_types::ServerName};
+
+use crate::{
+    certificates::exchange_tls,
+    process::Process,
+    wire::{exchange, with_bearer},
+};
+
+/// How many files a server under attack may open. The attacker has more connections than that.
+const DESCRIPTORS: u32 = 64;
+
+/// How many connections the attacker breaks.
+const BROKEN: usize = 1000;
+
+/// How many connections the attacker keeps of each kind.
+const KEPT: usize = 28;
+
+/// How many lines a server may add to its log. The examples print ten errors a minute.
+const LINES: usize = 25;
+
+/// When the scraper must have its answer.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// How long the attacker keeps its connections to a server that does not close them.
+const KEPT_FOR: Duration = Duration::from_secs(3);
+
+/// Writes a script to `folder` that runs `program` with few file descriptors.
+///
+/// # Errors
+///
+/// If it cannot be written.
+pub fn with_few_descriptors(folder: &Path, program: &Path) -> io::Result<PathBuf> {
+    let script = folder.join(program.file_name().unwrap_or_default()).with_extension("sh");
+    fs::write(&script, format!("#!/bin/sh\nulimit -n {DESCRIPTORS} && exec '{}'\n", program.display()))?;
+    fs::set_permissions(&script, fs::Permissions::from_mode(0o755))?;
+    Ok(script)
+}
+
+/// What ends the connections that the attacker keeps.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Ended {
+    /// The server, which limits their time.
+    ByTheServer,
+    /// The attacker, because the server sets no limit.
+    ByTheAttacker,
+}
+
+/// A server under attack.
+pub struct Target<'a> {
+    /// Where it listens.
+    pub address: SocketAddr,
+    /// How the clients speak TLS, if they do.
+    pub client: Option<&'a ClientConfig>,
+    /// The key that it accepts.
+    pub key: &'a str,
+}
+
+impl Target<'_> {
+    /// Attacks the server, and shows that the scraper is answered all the same.
+    ///
+    /// # Errors
+    ///
+    /// If the process ends, fills its log, answers the scraper with something else than 200, or does not answer at all.
+    pub fn survives(&self, process: &mut Process, ended: Ended) -> io::Result<()> {
+        self.is_answered(process)?;
+        let lines = process.output().lines().count();
+        for number in 0..BROKEN {
+            self.break_connection(number)?;
+        }
+        self.is_answered(process)?;
+
+        let mut kept = self.keep_connections()?;
+        if ended == Ended::ByTheAttacker {
+            thread::sleep(KEPT_FOR);
+            kept.clear();
+        }
+        let is_over = AtomicBool::new(false);
+        thread::scope(|scope| {
+            scope.spawn(|| {
+                while !is_over.load(Ordering::Relaxed) {
+                    kept.iter_mut().for_each(Kept::go_on);
+                    thread::sleep(Duration::from_millis(200));
+                }
+            });
+            let answered = self.is_answered(process);
+            is_over.store(true, Ordering::Relaxed);
+            answered
+        })?;
+        let added = process.output().lines().count() - lines;
+        if added > LINES {
+            return Err(io::Error::other(format!("the server has logged {added} lines: {}", process.output())));
+        }
+        Ok(())
+    }
+
+    /// Asks as a scraper does, again and again.
+    fn is_answered(&self, process: &mut Process) -> io::Result<()> {
+        let begin = Instant::now();
+        loop {
+            if process.has_ended()? {
+                return Err(io::Error::other(format!("the server has ended: {}", process.output())));
+            }
+            match self.status() {
+                Ok(200) => return Ok(()),
+                Ok(status) => return Err(io::Error::other(format!("the scraper gets {status}"))),
+                Err(error) if begin.elapsed() > PATIENCE => {
+                    return Err(io::Error::other(format!("the scraper gets no answer: {error}")));
+                }
+                Err(_) => thread::sleep(Duration::from_millis(100)),
+            }
+        }
+    }
+
+    fn status(&self) -> io::Result<u16> {
+        let request = with_bearer("/metrics", self.key);
+        let Some(client) = self.client else { return Ok(exchange(self.address, &request)?.status) };
+        let answer = exchange_tls(self.address, client, &request)?;
+        let status = answer.strip_prefix("HTTP/1.1 ").and_then(|answer| answer.get(..3)?.parse().ok());
+        status.ok_or_else(|| io::Error::other(answer))
+    }
+
+    fn break_connection(&self, number: usize) -> io::Result<()> {
+        let mut stream = TcpStream::connect(self.address)?;
+        let nonsense: &[u8] = match number % 4 {
+            0 => b"",
+            1 => b"\x00\x01\xfe\xffneither HTTP nor TLS\r\n\r\n",
+            2 => b"GET /metrics HTTP/1.1\r\nHost: local",
+            _ => b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03 a handshake that breaks off",
+        };
+        // The server may have closed the connection already.
+        let _ = stream.write_all(nonsense);
+        let _ = stream.shutdown(Shutdown::Both);
+        Ok(())
+    }
+
+    /// First those that are the hardest to get rid of, so that they have got in when the others wait.
+    fn keep_connections(&self) -> io::Result<Vec<Kept>> {
+        let kinds = [Kind::NeverReads, Kind::HeaderNeverEnds, Kind::Idle];
+        let mut kept = Vec::new();
+        for kind in kinds {
+            for _ in 0..KEPT {
+                kept.push(self.keep(kind)?);
+            }
+        }
+        Ok(kept)
+    }
+
+    fn keep(&self, kind: Kind) -> io::Result<Kept> {
+        let stream = TcpStream::connect(self.address)?;
+        // A server that has no slot or no descriptor left does not take part in a handshake: the attacker goes on without.
+        stream.set_read_timeout(Some(Duration::from_millis(50)))?;
+        stream.set_write_timeout(Some(Duration::from_millis(50)))?;
+        let mut stream: Box<dyn Write + Send> = match self.client {
+            Some(client) if kind != Kind::Idle => Box::new(tls(stream, client)?),
+            _ => Box::new(stream),
+        };
+        match kind {
+            Kind::Idle => {}
+            Kind::HeaderNeverEnds => {
+                let _ = stream.write_all(b"GET /metrics HTTP/1.1\r\nHost: localhost\r\nX-Filler: ");
+            }
+            // Until the buffers on both sides are full.
+            Kind::NeverReads => {
+                let requests = b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n".repeat(1000);
+                for _ in 0..1000 {
+                    if stream.write_all(&requests).is_err() {
+                        break;
+                    }
+                }
+            }
+        }
+        Ok(Kept { kind, stream })
+    }
+}
+
+fn tls(stream: TcpStream, client: &ClientConfig) -> io::Result<StreamOwned<ClientConnection, TcpStream>> {
+    let name = ServerName::try_from("localhost").map_err(io::Error::other)?;
+    let connection = ClientConnection::new(Arc::new(client.clone()), name).map_err(io::Error::other)?;
+    Ok(StreamOwned::new(connection, stream))
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Kind {
+    Idle,
+    HeaderNeverEnds,
+    NeverReads,
+}
+
+/// A connection that the attacker does not close.
+struct Kept {
+    kind: Kind,
+    stream: Box<dyn Write + Send>,
+}
+
+impl Kept {
+    fn go_on(&mut self) {
+        if self.kind == Kind::HeaderNeverEnds {
+            let _ = self.stream.write_all(b"x"); // the server may have closed it
+        }
+    }
+}
