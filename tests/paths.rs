@@ -48,7 +48,7 @@ fn folder() -> TempDir {
     folder
 }
 
-/// Of requests. It goes to any thread, as Warp wants it.
+/// The body of a request. It is `Sync`, because Warp asks for that.
 type Body = Full<Bytes>;
 
 /// An app as a function.
@@ -478,7 +478,7 @@ fn no_target_on_the_wire_leads_around_a_gate() {
 /// Rocket's guard covers routes. `FileServer` resolves `..` and is a route of its own, so that it serves a file also if a
 /// guarded route has the path of that file.
 #[test]
-fn rockets_file_server_is_a_route_of_its_own() {
+fn an_open_file_server_of_rocket_serves_a_file_with_the_path_of_a_guarded_route() {
     use metrics_guard_rocket::MetricsGuard;
     use rocket::{Build, Rocket, fs::FileServer, http::Status, local::blocking::Client};
 

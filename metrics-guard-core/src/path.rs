@@ -30,9 +30,9 @@ const ENDS: [char; 4] = [';', ':', '?', '#'];
 ///
 /// 1. The path is percent-decoded until no escape is left. A path that then has a NUL or is not UTF-8 is always covered.
 /// 2. `\` counts as `/`. Empty segments and `.` do not count.
-/// 3. Of a segment, white space and control characters around it and dots at its end do not count, nor does anything from
-///    a `;`, `:`, `?` or `#` on. Names are compared without the case of ASCII letters, for which the Kelvin sign is a `k` and
-///    the long s an `s`.
+/// 3. White space and control characters around a segment and dots at its end do not count, nor does anything from a `;`,
+///    `:`, `?` or `#` on. Names are compared without the case of ASCII letters. The Kelvin sign counts as `k`, and the long s
+///    as `s`.
 /// 4. The path is covered if it begins with the segments of the guarded path. Other segments may come before and between
 ///    them if the path has a `..`, because servers differ in which `..` they resolve: `/metrics/../other` and
 ///    `/other/../metrics` are both covered. They may also come behind a segment with a `;`, `:`, `?` or `#`, because servers

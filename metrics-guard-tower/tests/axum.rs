@@ -550,6 +550,16 @@ async fn served_with_the_address_and_without() {
         assert_eq!(status(address).await, 403);
         server.abort();
     }
+
+    // A layer around the app is served as a service.
+    let app = Router::new().route("/metrics", get(open));
+    let app = MetricsGuardLayer::new(by_network()).only_path("/metrics").unwrap().layer(app);
+    let listener = bind().await.unwrap();
+    let address = listener.local_addr().unwrap();
+    let with_address = axum::ServiceExt::<Request>::into_make_service_with_connect_info::<SocketAddr>(app);
+    let server = tokio::spawn(axum::serve(listener, with_address).into_future());
+    assert_eq!(status(address).await, 200);
+    server.abort();
 }
 
 /// A body that tells when somebody looks at it.

@@ -158,7 +158,7 @@ impl MetricsGuard {
     /// spellings, and what is not covered, such as symbolic links. Behind `warp::path("app").and(..)`, the gate guards a
     /// request if the whole path or the rest behind `/app` is covered.
     ///
-    /// The answers of the routes behind a gate are theirs, and get no `Cache-Control` from here.
+    /// The gate adds no `Cache-Control` to the answers of the routes behind it.
     ///
     /// # Errors
     ///
