@@ -4,7 +4,7 @@
 
 use std::{fs, path::Path, process::Command};
 
-use metrics_guard_core::{Key, Problem, Setting};
+use metrics_guard_core::{Key, Setting};
 use metrics_guard_tests::KEY;
 use regex_lite::Regex;
 
