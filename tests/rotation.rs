@@ -188,12 +188,14 @@ fn watch(case: &Case) -> Result<(), Box<dyn Error + Send + Sync>> {
         read();
     }
     let wait_for = |expected: &str| -> Result<(), Box<dyn Error + Send + Sync>> {
+        let mut before = Vec::new();
         loop {
-            let line = lines.recv_timeout(PATIENCE).map_err(|error| format!("waiting for {expected}: {error}"))?;
-            println!("{}: {line}", case.name);
+            let line =
+                lines.recv_timeout(PATIENCE).map_err(|error| format!("no `{expected}`, {error}: {before:#?}"))?;
             if line == expected {
                 return Ok(());
             }
+            before.push(line);
         }
     };
     wait_for("rotated")?;
