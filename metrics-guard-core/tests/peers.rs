@@ -127,14 +127,14 @@ fn the_environment_says_who_may_ask() {
     assert_eq!(ask(&guard, Some(KEY), Some(peer("192.0.2.2"))), Err(Reason::Certificate));
 
     for (variable, value, expected) in [
-        (NETWORKS, "", Problem::NoNetwork),
-        (NETWORKS, " ", Problem::NoNetwork),
+        (NETWORKS, "", Problem::Empty),
+        (NETWORKS, " ", Problem::Empty),
         (NETWORKS, "10.0.0.0/8,", Problem::NotANetwork(2)),
         (NETWORKS, "10.0.0.0/8 fd00::/8", Problem::NotANetwork(1)),
         (NETWORKS, "10.0.0.0/8;fd00::/8", Problem::NotANetwork(1)),
         (NETWORKS, "fd00::/8, 10.0.0.1/8", Problem::HostBits(2, "10.0.0.0/8".to_owned())),
         (NETWORKS, "::ffff:10.0.0.0/8", Problem::MappedNetwork(1)),
-        (NAMES, "", Problem::NoClientName),
+        (NAMES, "", Problem::Empty),
         (NAMES, "a.example, *.example", Problem::NotAClientName(2)),
     ] {
         let error = with(variable, value).unwrap_err();
@@ -176,7 +176,7 @@ fn a_disabled_guard_lets_everyone_pass_and_looks_at_the_lists_all_the_same() {
     assert_eq!(ask(&guard, None, None), Ok(None));
     assert!(guard.is_disabled() && !guard.requires_client_name() && !guard.restricts_networks());
     let error = from(&[disabled, ("METRICS_VERIFICATION_NETWORKS", "")]).unwrap_err();
-    assert_eq!(error.problem(), &Problem::NoNetwork);
+    assert_eq!(error.problem(), &Problem::Empty);
     let error = from(&[disabled, ("METRICS_VERIFICATION_CLIENT_NAMES", "*")]).unwrap_err();
     assert_eq!(error.problem(), &Problem::NotAClientName(1));
 }

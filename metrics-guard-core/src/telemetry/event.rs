@@ -4,7 +4,7 @@
 //! use std::sync::{Arc, Mutex};
 //! use http::Request;
 //! use metrics_guard_core::{Guard, Key};
-//! # let secret = "7d1f0c5b9a3e48f2b6a0d4c8e1f75392";
+//! # let secret = &*format!("{:016x}{:016x}", getrandom::u64()?, getrandom::u64()?).leak();
 //!
 //! let seen = Arc::new(Mutex::new(Vec::new()));
 //! let log = Arc::clone(&seen);

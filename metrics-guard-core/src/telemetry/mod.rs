@@ -8,7 +8,7 @@
 //! use std::{sync::mpsc, time::Duration};
 //! use http::Request;
 //! use metrics_guard_core::{Guard, Key, Warning};
-//! # let secret = "7d1f0c5b9a3e48f2b6a0d4c8e1f75392";
+//! # let secret = &*format!("{:016x}{:016x}", getrandom::u64()?, getrandom::u64()?).leak();
 //!
 //! let (sender, warnings) = mpsc::channel();
 //! let guard = Guard::builder(Key::new(secret)?)

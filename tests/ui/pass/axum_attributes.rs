@@ -37,7 +37,7 @@ use cached::proc_macro::{cached, once};
 use metrics_guard_tower::{Guard, Key, guard_metrics};
 use tower_service::Service;
 
-const KEY: &str = "7d1f0c5b9a3e48f2b6a0d4c8e1f75392";
+const KEY: &str = "9c2f1e7ab5d84036f1c0a7e3b6925d48";
 
 /// Another body each time: the same one twice came from a cache.
 fn fresh() -> String {

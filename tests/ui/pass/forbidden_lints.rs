@@ -7,7 +7,7 @@ use std::{error::Error, fmt, future::Future, pin::Pin, sync::LazyLock};
 use http::{Request, Response, StatusCode};
 use metrics_guard_core::{Guard, Key};
 
-const KEY: &str = "7d1f0c5b9a3e48f2b6a0d4c8e1f75392";
+const KEY: &str = "9c2f1e7ab5d84036f1c0a7e3b6925d48";
 
 static GUARD: LazyLock<Guard> = LazyLock::new(|| Key::new(KEY).map_or_else(|_| Guard::disabled(), Guard::new));
 

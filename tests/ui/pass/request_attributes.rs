@@ -33,7 +33,7 @@ use cached::proc_macro::{cached, once};
 use http::{Request, Response, StatusCode};
 use metrics_guard_core::{Denied, Guard, Key, guard_metrics};
 
-const KEY: &str = "7d1f0c5b9a3e48f2b6a0d4c8e1f75392";
+const KEY: &str = "9c2f1e7ab5d84036f1c0a7e3b6925d48";
 
 static GUARD: LazyLock<Guard> = LazyLock::new(|| Key::new(KEY).map_or_else(|_| Guard::disabled(), Guard::new));
 
