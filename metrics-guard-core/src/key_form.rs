@@ -253,7 +253,8 @@ fn hash(value: &str) -> Option<&'static str> {
         |rest: &str| !rest.is_empty() && rest.bytes().all(|byte| is_key_byte(byte) || b"$,:*".contains(&byte));
     let split = |value: &str, end: char| value.split_once(end).map(|(id, rest)| (is_id(id), is_rest(rest)));
     let is_modular = value.strip_prefix('$').and_then(|value| split(value, '$')) == Some((true, true));
-    let is_ldap = value.strip_prefix('{').and_then(|value| split(value, '}')) == Some((true, true));
+    let is_ldap = !value.starts_with("{cipher}")
+        && value.strip_prefix('{').and_then(|value| split(value, '}')) == Some((true, true));
     let is_named = || {
         let at = value.find([':', '$']).or_else(|| value.starts_with("sha").then(|| value.find('-')).flatten());
         at.is_some_and(|at| is_algorithm(&value[..at]) && is_rest(&value[at + 1..]) && looks_random(&value[at + 1..]))
@@ -292,6 +293,8 @@ fn document(value: &str) -> Option<&'static str> {
 fn quotes(value: &str) -> Option<&'static str> {
     // Also typographic ones, which are not even ASCII.
     let is_quote = |c: &char| "\"'`“”„‟‘’‚‛«»‹›".contains(*c);
+    const ESCAPED: [&str; 6] = ["%22", "%27", "&quot;", "&apos;", "&#34;", "&#39;"];
+    let is_escaped = ESCAPED.iter().any(|quote| value.starts_with(quote) && value.ends_with(quote));
     let bare = value.trim_matches([',', ';']);
     // Bash and programming languages have letters and signs in front of a quote, and JSON in a string has escapes.
     let prefix = bare.len() - bare.trim_start_matches(['b', 'B', 'r', 'u', 'L', 'f', '$', '@', '\\']).len();
@@ -305,7 +308,7 @@ fn quotes(value: &str) -> Option<&'static str> {
         (None, None) => false,
         _ => inner.bytes().all(is_key_byte),
     };
-    is_quoted.then_some(QUOTES)
+    (is_quoted || is_escaped).then_some(QUOTES)
 }
 
 fn comment(value: &str) -> Option<&'static str> {
@@ -314,8 +317,10 @@ fn comment(value: &str) -> Option<&'static str> {
         if let Some(rest) = value.strip_prefix(['#', ';']) {
             let rest = rest.trim_start_matches(['#', ';']);
             rest.starts_with(' ') || rest.bytes().all(is_key_byte) || matches!(syntax(rest), Some(Form::Wrapped(_)))
-        } else if let Some(rest) = value.strip_prefix("//").or_else(|| value.strip_prefix("--")) {
-            // A key in base64 can begin with two such signs, and an option with its value does.
+        } else if let Some(rest) =
+            value.strip_prefix("//").or_else(|| value.strip_prefix("--")).or_else(|| value.strip_prefix(['%', '!']))
+        {
+            // A key in base64 can begin with two such signs, one of signs with others, and an option with its value does.
             rest.starts_with(' ') || is_digits(rest)
         } else {
             value.starts_with("/*") && value.ends_with("*/") || value.starts_with("<!--") && value.ends_with("-->")
@@ -335,7 +340,8 @@ fn scheme(value: &str) -> Option<&'static str> {
 /// `..,`, `..;`, `..\n` as two characters, and several keys with such signs between them.
 fn trailer(value: &str) -> Option<&'static str> {
     let bare = value.trim_end_matches("\\n").trim_end_matches("\\r").trim_end_matches([',', ';', '\\']);
-    let is_list = || value.contains([',', ';']) && value.split([',', ';']).all(|key| looks_random(key.trim()));
+    let is_list =
+        || value.contains([',', ';', '|']) && value.split([',', ';', '|']).all(|key| looks_random(key.trim()));
     (bare.len() < value.len() && bare.bytes().all(is_key_byte) || is_list()).then_some(TRAILER)
 }
 
@@ -348,21 +354,21 @@ fn assigned(value: &str) -> Option<Form> {
     let name = name.trim_end_matches(['?', '+']).trim();
     let (before, name) = name.rsplit_once([' ', '?', '&']).unwrap_or(("", name));
     let name = name.trim_start_matches(['-', '$']).trim_matches(['"', '\'', '\\']);
-    let is_name = name.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"_.-".contains(&byte)) && is_names(name);
+    let is_name = name.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"_.-@".contains(&byte)) && is_names(name);
     // A key in base64 ends in `=`. And bytes with colons between them are a key.
     let is_bytes = value.split(':').all(|byte| byte.len() <= 4 && byte.bytes().all(|byte| byte.is_ascii_hexdigit()));
     if !is_name || !before.bytes().all(is_tame) || rest.is_empty() || is_bytes {
         return None;
     }
     // A short name can be a part of a key with signs in it, unless what is behind it is what a program makes.
-    let is_short = name.len() < 4;
+    let is_short = name.len() < 4 && !is_name_of_a_secret(name);
     let is_made = || rest.ends_with('=') || rest.bytes().all(|byte| byte.is_ascii_hexdigit() || byte == b'-');
     match syntax(rest) {
         Some(Form::Template) => Some(Form::Template),
         Some(Form::Wrapped(_)) => Some(Form::Wrapped(wrapped)),
         _ if is_short && !is_made() && !is_names(rest) => None,
         _ if looks_random(rest) => Some(Form::Wrapped(wrapped)),
-        _ if wrapped == USER && rest.bytes().all(|byte| is_tame(byte) || byte == b'#') => Some(Form::Template),
+        _ if wrapped == USER && rest.bytes().all(|byte| is_tame(byte) || b"#;".contains(&byte)) => Some(Form::Template),
         _ if rest.len() >= MIN_LEN && rest.bytes().all(is_key_byte) || is_name_of_a_secret(name) => {
             Some(Form::Wrapped(wrapped))
         }

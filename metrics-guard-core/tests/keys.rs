@@ -55,6 +55,7 @@ const TEMPLATES: &[&str] = &[
     "${GRAFANA_AGENT_ID",
     "GRAFANA_AGENT_PROXY_ID",
     "metrics-team@example.com",
+    "data:text/plain;base64,Zm9vYmFyMQ==",
     // Helm, Jinja, Go, ERB, Liquid, GitHub, Grafana, Caddy, and others
     "{{.Values.metricsKey}}",
     "{{ .Values.metricsKey | b64enc | quote }}",
@@ -117,6 +118,7 @@ const TEMPLATES: &[&str] = &[
     "ENC[PKCS7,MIIBiQYJKoZIhvcNAQcDoIIBejCCAXYCAQAxggEhMIIB]",
     "ENC(G6N718UuyPE5bHyWKyuLQSm02auQPUtm)",
     "secret://metrics/key",
+    "{cipher}682bc583f4641835fa2db009355293665d2647dade3375c0ee201de2a49f7bda",
     "file:///run/secrets/metrics",
     "file:/run/secrets/metrics",
     "env:METRICS_SCRAPE_KEY",
@@ -188,6 +190,7 @@ const PHRASES: &[&str] = &[
     "process.env.METRICS_KEY",
     "vars.metrics.secret_key",
     "qwertyuiopasdfghjkl",
+    "lorem-ipsum-dolor-sit-amet",
     "deadbeef-dead-beef-dead-beefdeadbeef",
 ];
 
@@ -259,7 +262,10 @@ fn rejects_keys_with_their_wrapping_and_names_it() {
     assert_all(&Problem::Wrapped("a password hash"), HASHES);
     // With signs of every kind in the key.
     assert_all(&Problem::Wrapped("a key in quotes"), &["\"s+y%6Db&o=l;s:i/n?a#k\""]);
-    assert_all(&Problem::Wrapped("a key behind `NAME=`"), &["METRICS_KEY=s+y%6Db&o=l;s:i/n?a#k"]);
+    assert_all(
+        &Problem::Wrapped("a key behind `NAME=`"),
+        &["METRICS_KEY=s+y%6Db&o=l;s:i/n?a#k", "KEY=x7Kp-2Vq_9LmZr4TtBw8sEcNd1JfUavK3oPiGh5bM0Y"],
+    );
 }
 
 /// With `KEY` for the key.
