@@ -177,6 +177,7 @@ mod tests {
             format!("{hex}\n{}\n", &hex[..32]),
             format!("{first}\n{first}\n"),
             format!("{first}\n{hex}\n"),
+            format!("{hex}\n3gQ7sJp8Zb1xVn5tKfYwRw==\n"),
             format!("{first}\n\n3gQ7sJp8Zb1xVn5tKfYwRw==\n"),
             format!("{}\n{}\n", &first.replace(['+', '/'], "x"), &first[..32]),
             format!("{}=\n{}=\n", &first[..43], &first[20..63]),
