@@ -162,7 +162,7 @@ fn is_bracketed(value: &str) -> bool {
     };
     AROUND.iter().any(|(open, close)| value.starts_with(open) && value.ends_with(close))
         || is_in_brackets(inner)
-        || inner.starts_with(['(', '<']) && is_in_brackets(&inner[1..inner.len().max(2) - 1])
+        || inner.strip_prefix(['(', '<']).and_then(|inner| inner.strip_suffix([')', '>'])).is_some_and(is_in_brackets)
 }
 
 /// Names between the same signs: `%X%`, `@X@`, `__X__`, `##X##`.
@@ -291,9 +291,9 @@ fn document(value: &str) -> Option<&'static str> {
 }
 
 fn quotes(value: &str) -> Option<&'static str> {
+    const ESCAPED: [&str; 6] = ["%22", "%27", "&quot;", "&apos;", "&#34;", "&#39;"];
     // Also typographic ones, which are not even ASCII.
     let is_quote = |c: &char| "\"'`“”„‟‘’‚‛«»‹›".contains(*c);
-    const ESCAPED: [&str; 6] = ["%22", "%27", "&quot;", "&apos;", "&#34;", "&#39;"];
     let is_escaped = ESCAPED.iter().any(|quote| value.starts_with(quote) && value.ends_with(quote));
     let bare = value.trim_matches([',', ';']);
     // Bash and programming languages have letters and signs in front of a quote, and JSON in a string has escapes.
