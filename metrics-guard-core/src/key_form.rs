@@ -2,6 +2,8 @@
 //!
 //! The rules describe forms, so that they cover tools that they do not name. What a key generator prints has none of these
 //! forms: hexadecimal digits, base64, base64url, UUIDs, letters and digits. A test tries a million such keys.
+//!
+//! The value is not copied, because it may be a key, and nothing would clear the copy.
 
 use crate::{
     key_guess::{camel_words, is_capitalized, is_guessable},
@@ -246,8 +248,8 @@ fn hash(value: &str) -> Option<&'static str> {
     let is_id =
         |id: &str| (1..=20).contains(&id.len()) && id.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-');
     let is_algorithm = |id: &str| {
-        let id = id.to_ascii_lowercase().replace('_', "-");
-        is_id(&id) && ALGORITHMS.iter().any(|algorithm| id.starts_with(algorithm))
+        let begins = |name: &&str| id.get(..name.len()).is_some_and(|begin| begin.eq_ignore_ascii_case(name));
+        id.split('_').all(is_id) && ALGORITHMS.iter().any(begins)
     };
     let is_rest =
         |rest: &str| !rest.is_empty() && rest.bytes().all(|byte| is_key_byte(byte) || b"$,:*".contains(&byte));
@@ -333,8 +335,8 @@ fn comment(value: &str) -> Option<&'static str> {
 /// `Bearer ..`
 fn scheme(value: &str) -> Option<&'static str> {
     let (scheme, key) = value.split_once(' ')?;
-    let is_scheme = ["apikey", "basic", "bearer", "digest", "key", "token"].contains(&&*scheme.to_ascii_lowercase());
-    (is_scheme && !key.trim_start().contains(' ')).then_some(SCHEME)
+    let mut schemes = ["apikey", "basic", "bearer", "digest", "key", "token"].into_iter();
+    (schemes.any(|known| scheme.eq_ignore_ascii_case(known)) && !key.trim_start().contains(' ')).then_some(SCHEME)
 }
 
 /// `..,`, `..;`, `..\n` as two characters, and several keys with such signs between them.
@@ -377,8 +379,8 @@ fn assigned(value: &str) -> Option<Form> {
 }
 
 fn is_name_of_a_secret(name: &str) -> bool {
-    let name = name.to_ascii_lowercase();
-    ["auth", "bearer", "key", "metrics", "pass", "secret", "token"].iter().any(|word| name.contains(word))
+    let has = |word: &str| name.as_bytes().windows(word.len()).any(|part| part.eq_ignore_ascii_case(word.as_bytes()));
+    ["auth", "bearer", "key", "metrics", "pass", "secret", "token"].into_iter().any(has)
 }
 
 /// What keys consist of, unless they have signs of every kind.
