@@ -219,6 +219,7 @@ const PATTERNS: &[&str] = &[
     "1a2b3c4d5e6f7g8h9i0j1k2l3m4n5o6p",
     "abcabcabcabcabcabcabcabcabcabcab",
     "hunter2hunter2hunter2",
+    "k3x9q7w2m5z8r1tk3x9q7w2m5z8r1t",
     "7f3a7f3a7f3a7f3a7f3a7f3a7f3a7f3a",
     "7f3a9c-7f3a9c-7f3a9c-7f3a9c",
     "deadbeefdeadbeefdeadbeefdeadbeef",
