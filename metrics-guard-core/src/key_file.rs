@@ -130,19 +130,19 @@ fn by_one_call(mut file: impl Read) -> io::Result<Option<Zeroizing<Vec<u8>>>> {
 }
 
 /// Whether the lines look like one value in base64 that was broken into lines, as `openssl rand -base64 64` prints it: full
-/// lines of the same length, and a shorter one that ends the value. Keys of hexadecimal digits do not look like that.
+/// lines of the same length, and a last one that is shorter or ends in `=`. Keys of hexadecimal digits do not look like that.
 fn is_one_value(text: &[u8]) -> bool {
-    const WIDTHS: [usize; 2] = [64, 76]; // of OpenSSL and PEM, and of base64 and MIME
+    const MIN_WIDTH: usize = 60; // OpenSSL has 64, and base64 has 76
     let lines: Vec<_> = text.trim_ascii().split(|&byte| byte == b'\n').map(<[u8]>::trim_ascii_end).collect();
     let [full @ .., last] = &lines[..] else { return false };
     let is_full = |line: &&[u8]| line.len() == full[0].len() && line.iter().all(|&byte| is_digit(byte));
     let digits = last.strip_suffix(b"==").or_else(|| last.strip_suffix(b"=")).unwrap_or(last);
     let has = |is_it: fn(&u8) -> bool| full.iter().copied().flatten().any(is_it);
     let is_it = !full.is_empty()
-        && WIDTHS.contains(&full[0].len())
+        && full[0].len() >= MIN_WIDTH
         && full.iter().all(is_full)
-        && last.len() < full[0].len()
-        && last.len() % 4 == 0
+        && (last.len() < full[0].len() || last.len() == full[0].len() && digits.len() < last.len())
+        && (full[0].len() * full.len() + last.len()) % 4 == 0
         && digits.iter().all(|&byte| is_digit(byte));
     // Of letters and digits alone, two keys are more likely.
     is_it && has(u8::is_ascii_uppercase) && has(u8::is_ascii_lowercase) && text.iter().any(|byte| b"+/=".contains(byte))
@@ -161,7 +161,6 @@ mod tests {
 
     #[test]
     fn recognizes_one_base64_value_that_was_broken_into_lines() {
-        // openssl rand -base64 64, -base64 80, head -c 96 /dev/urandom | base64
         let first = "Qn6m1i5c1o0P0kcV8wN3yqv2Fh9sVJbX+Tt4aLxR7uGdKeYzZpWm/BCrEHfS2jUk";
         assert!(is_one_value(format!("{first}\n3gQ7sJp8Zb1xVn5tKfYwRw==\n").as_bytes()));
         assert!(is_one_value(format!("{first}\r\n3gQ7sJp8Zb1xVn5tKfYwRw==\r\n").as_bytes()));
@@ -169,6 +168,9 @@ mod tests {
         assert!(is_one_value(
             format!("{first}3gQ7sJp8Zb1x\nVn5tKfYwRwVn5tKfYwRwVn5tKfYwRwVn5tKfYwRwVn5t\n").as_bytes()
         ));
+
+        let last = format!("{}==", &first[..62]);
+        assert!(is_one_value(format!("{first}\n{last}\n").as_bytes()));
 
         let hex = "5f0c1d9e7b3a4268a1c8e6d2074fb9350e8a6c4f2d1b3957ec0f8a7d6b5c4e3f";
         for keys in [
@@ -178,6 +180,7 @@ mod tests {
             format!("{hex}\n{}\n", &hex[..32]),
             format!("{first}\n{first}\n"),
             format!("{first}\n{hex}\n"),
+            format!("{hex}\n3gQ7sJp8Zb1xVn5tKfYwRw==\n"),
             format!("{first}\n\n3gQ7sJp8Zb1xVn5tKfYwRw==\n"),
             format!("{}\n{}\n", &first.replace(['+', '/'], "x"), &first[..32]),
             format!("{}=\n{}=\n", &first[..43], &first[20..63]),

@@ -2,6 +2,8 @@
 //!
 //! The rules describe forms, so that they cover tools that they do not name. What a key generator prints has none of these
 //! forms: hexadecimal digits, base64, base64url, UUIDs, letters and digits. A test tries a million such keys.
+//!
+//! The value is not copied, because it may be a key, and nothing would clear the copy.
 
 use crate::{
     key_guess::{camel_words, is_capitalized, is_guessable},
@@ -162,7 +164,7 @@ fn is_bracketed(value: &str) -> bool {
     };
     AROUND.iter().any(|(open, close)| value.starts_with(open) && value.ends_with(close))
         || is_in_brackets(inner)
-        || inner.starts_with(['(', '<']) && is_in_brackets(&inner[1..inner.len().max(2) - 1])
+        || inner.strip_prefix(['(', '<']).and_then(|inner| inner.strip_suffix([')', '>'])).is_some_and(is_in_brackets)
 }
 
 /// Names between the same signs: `%X%`, `@X@`, `__X__`, `##X##`.
@@ -246,14 +248,15 @@ fn hash(value: &str) -> Option<&'static str> {
     let is_id =
         |id: &str| (1..=20).contains(&id.len()) && id.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-');
     let is_algorithm = |id: &str| {
-        let id = id.to_ascii_lowercase().replace('_', "-");
-        is_id(&id) && ALGORITHMS.iter().any(|algorithm| id.starts_with(algorithm))
+        let begins = |name: &&str| id.get(..name.len()).is_some_and(|begin| begin.eq_ignore_ascii_case(name));
+        id.split('_').all(is_id) && ALGORITHMS.iter().any(begins)
     };
     let is_rest =
         |rest: &str| !rest.is_empty() && rest.bytes().all(|byte| is_key_byte(byte) || b"$,:*".contains(&byte));
     let split = |value: &str, end: char| value.split_once(end).map(|(id, rest)| (is_id(id), is_rest(rest)));
     let is_modular = value.strip_prefix('$').and_then(|value| split(value, '$')) == Some((true, true));
-    let is_ldap = value.strip_prefix('{').and_then(|value| split(value, '}')) == Some((true, true));
+    let is_ldap = !value.starts_with("{cipher}")
+        && value.strip_prefix('{').and_then(|value| split(value, '}')) == Some((true, true));
     let is_named = || {
         let at = value.find([':', '$']).or_else(|| value.starts_with("sha").then(|| value.find('-')).flatten());
         at.is_some_and(|at| is_algorithm(&value[..at]) && is_rest(&value[at + 1..]) && looks_random(&value[at + 1..]))
@@ -290,8 +293,10 @@ fn document(value: &str) -> Option<&'static str> {
 }
 
 fn quotes(value: &str) -> Option<&'static str> {
+    const ESCAPED: [&str; 6] = ["%22", "%27", "&quot;", "&apos;", "&#34;", "&#39;"];
     // Also typographic ones, which are not even ASCII.
     let is_quote = |c: &char| "\"'`“”„‟‘’‚‛«»‹›".contains(*c);
+    let is_escaped = ESCAPED.iter().any(|quote| value.starts_with(quote) && value.ends_with(quote));
     let bare = value.trim_matches([',', ';']);
     // Bash and programming languages have letters and signs in front of a quote, and JSON in a string has escapes.
     let prefix = bare.len() - bare.trim_start_matches(['b', 'B', 'r', 'u', 'L', 'f', '$', '@', '\\']).len();
@@ -305,7 +310,7 @@ fn quotes(value: &str) -> Option<&'static str> {
         (None, None) => false,
         _ => inner.bytes().all(is_key_byte),
     };
-    is_quoted.then_some(QUOTES)
+    (is_quoted || is_escaped).then_some(QUOTES)
 }
 
 fn comment(value: &str) -> Option<&'static str> {
@@ -314,8 +319,10 @@ fn comment(value: &str) -> Option<&'static str> {
         if let Some(rest) = value.strip_prefix(['#', ';']) {
             let rest = rest.trim_start_matches(['#', ';']);
             rest.starts_with(' ') || rest.bytes().all(is_key_byte) || matches!(syntax(rest), Some(Form::Wrapped(_)))
-        } else if let Some(rest) = value.strip_prefix("//").or_else(|| value.strip_prefix("--")) {
-            // A key in base64 can begin with two such signs, and an option with its value does.
+        } else if let Some(rest) =
+            value.strip_prefix("//").or_else(|| value.strip_prefix("--")).or_else(|| value.strip_prefix(['%', '!']))
+        {
+            // A key in base64 can begin with two such signs, one of signs with others, and an option with its value does.
             rest.starts_with(' ') || is_digits(rest)
         } else {
             value.starts_with("/*") && value.ends_with("*/") || value.starts_with("<!--") && value.ends_with("-->")
@@ -328,14 +335,15 @@ fn comment(value: &str) -> Option<&'static str> {
 /// `Bearer ..`
 fn scheme(value: &str) -> Option<&'static str> {
     let (scheme, key) = value.split_once(' ')?;
-    let is_scheme = ["apikey", "basic", "bearer", "digest", "key", "token"].contains(&&*scheme.to_ascii_lowercase());
-    (is_scheme && !key.trim_start().contains(' ')).then_some(SCHEME)
+    let mut schemes = ["apikey", "basic", "bearer", "digest", "key", "token"].into_iter();
+    (schemes.any(|known| scheme.eq_ignore_ascii_case(known)) && !key.trim_start().contains(' ')).then_some(SCHEME)
 }
 
 /// `..,`, `..;`, `..\n` as two characters, and several keys with such signs between them.
 fn trailer(value: &str) -> Option<&'static str> {
     let bare = value.trim_end_matches("\\n").trim_end_matches("\\r").trim_end_matches([',', ';', '\\']);
-    let is_list = || value.contains([',', ';']) && value.split([',', ';']).all(|key| looks_random(key.trim()));
+    let is_list =
+        || value.contains([',', ';', '|']) && value.split([',', ';', '|']).all(|key| looks_random(key.trim()));
     (bare.len() < value.len() && bare.bytes().all(is_key_byte) || is_list()).then_some(TRAILER)
 }
 
@@ -348,21 +356,21 @@ fn assigned(value: &str) -> Option<Form> {
     let name = name.trim_end_matches(['?', '+']).trim();
     let (before, name) = name.rsplit_once([' ', '?', '&']).unwrap_or(("", name));
     let name = name.trim_start_matches(['-', '$']).trim_matches(['"', '\'', '\\']);
-    let is_name = name.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"_.-".contains(&byte)) && is_names(name);
+    let is_name = name.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"_.-@".contains(&byte)) && is_names(name);
     // A key in base64 ends in `=`. And bytes with colons between them are a key.
     let is_bytes = value.split(':').all(|byte| byte.len() <= 4 && byte.bytes().all(|byte| byte.is_ascii_hexdigit()));
     if !is_name || !before.bytes().all(is_tame) || rest.is_empty() || is_bytes {
         return None;
     }
     // A short name can be a part of a key with signs in it, unless what is behind it is what a program makes.
-    let is_short = name.len() < 4;
+    let is_short = name.len() < 4 && !is_name_of_a_secret(name);
     let is_made = || rest.ends_with('=') || rest.bytes().all(|byte| byte.is_ascii_hexdigit() || byte == b'-');
     match syntax(rest) {
         Some(Form::Template) => Some(Form::Template),
         Some(Form::Wrapped(_)) => Some(Form::Wrapped(wrapped)),
         _ if is_short && !is_made() && !is_names(rest) => None,
         _ if looks_random(rest) => Some(Form::Wrapped(wrapped)),
-        _ if wrapped == USER && rest.bytes().all(|byte| is_tame(byte) || byte == b'#') => Some(Form::Template),
+        _ if wrapped == USER && rest.bytes().all(|byte| is_tame(byte) || b"#;".contains(&byte)) => Some(Form::Template),
         _ if rest.len() >= MIN_LEN && rest.bytes().all(is_key_byte) || is_name_of_a_secret(name) => {
             Some(Form::Wrapped(wrapped))
         }
@@ -371,8 +379,8 @@ fn assigned(value: &str) -> Option<Form> {
 }
 
 fn is_name_of_a_secret(name: &str) -> bool {
-    let name = name.to_ascii_lowercase();
-    ["auth", "bearer", "key", "metrics", "pass", "secret", "token"].iter().any(|word| name.contains(word))
+    let has = |word: &str| name.as_bytes().windows(word.len()).any(|part| part.eq_ignore_ascii_case(word.as_bytes()));
+    ["auth", "bearer", "key", "metrics", "pass", "secret", "token"].into_iter().any(has)
 }
 
 /// What keys consist of, unless they have signs of every kind.

@@ -243,6 +243,10 @@ fn the_advice_about_rights_gives_nobody_a_new_one() {
             let change = advice.split('`').next().unwrap();
             assert!(Command::new("chmod").arg(change).arg(&path).status().unwrap().success());
             assert_eq!(mode() & !before, 0, "{before:o}: {text}");
+            // Each advice alone is enough: the file is not left for others to write, and no more to read.
+            let (rights, who) =
+                if matches!(warning, Warning::ReadableByAll(_)) { (0o007, "others") } else { (0o022, "writers") };
+            assert_eq!(mode() & rights, 0, "{before:o}, {who}: {text}");
         }
         assert_eq!(warnings(), [], "{before:o}");
     }

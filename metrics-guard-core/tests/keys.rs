@@ -55,6 +55,7 @@ const TEMPLATES: &[&str] = &[
     "${GRAFANA_AGENT_ID",
     "GRAFANA_AGENT_PROXY_ID",
     "metrics-team@example.com",
+    "data:text/plain;base64,Zm9vYmFyMQ==",
     // Helm, Jinja, Go, ERB, Liquid, GitHub, Grafana, Caddy, and others
     "{{.Values.metricsKey}}",
     "{{ .Values.metricsKey | b64enc | quote }}",
@@ -117,6 +118,7 @@ const TEMPLATES: &[&str] = &[
     "ENC[PKCS7,MIIBiQYJKoZIhvcNAQcDoIIBejCCAXYCAQAxggEhMIIB]",
     "ENC(G6N718UuyPE5bHyWKyuLQSm02auQPUtm)",
     "secret://metrics/key",
+    "{cipher}682bc583f4641835fa2db009355293665d2647dade3375c0ee201de2a49f7bda",
     "file:///run/secrets/metrics",
     "file:/run/secrets/metrics",
     "env:METRICS_SCRAPE_KEY",
@@ -188,6 +190,7 @@ const PHRASES: &[&str] = &[
     "process.env.METRICS_KEY",
     "vars.metrics.secret_key",
     "qwertyuiopasdfghjkl",
+    "lorem-ipsum-dolor-sit-amet",
     "deadbeef-dead-beef-dead-beefdeadbeef",
 ];
 
@@ -216,6 +219,7 @@ const PATTERNS: &[&str] = &[
     "1a2b3c4d5e6f7g8h9i0j1k2l3m4n5o6p",
     "abcabcabcabcabcabcabcabcabcabcab",
     "hunter2hunter2hunter2",
+    "k3x9q7w2m5z8r1tk3x9q7w2m5z8r1t",
     "7f3a7f3a7f3a7f3a7f3a7f3a7f3a7f3a",
     "7f3a9c-7f3a9c-7f3a9c-7f3a9c",
     "deadbeefdeadbeefdeadbeefdeadbeef",
@@ -259,7 +263,10 @@ fn rejects_keys_with_their_wrapping_and_names_it() {
     assert_all(&Problem::Wrapped("a password hash"), HASHES);
     // With signs of every kind in the key.
     assert_all(&Problem::Wrapped("a key in quotes"), &["\"s+y%6Db&o=l;s:i/n?a#k\""]);
-    assert_all(&Problem::Wrapped("a key behind `NAME=`"), &["METRICS_KEY=s+y%6Db&o=l;s:i/n?a#k"]);
+    assert_all(
+        &Problem::Wrapped("a key behind `NAME=`"),
+        &["METRICS_KEY=s+y%6Db&o=l;s:i/n?a#k", "KEY=x7Kp-2Vq_9LmZr4TtBw8sEcNd1JfUavK3oPiGh5bM0Y"],
+    );
 }
 
 /// With `KEY` for the key.
@@ -363,6 +370,17 @@ fn ends_on_any_value() {
         }
     }
     assert_eq!(Key::new([0xff; 32]).unwrap_err().problem(), &Problem::Unsendable);
+}
+
+#[test]
+fn any_signs_in_any_order_are_judged_without_a_panic() {
+    let signs: Vec<char> = "{}()[]<>$#%@~!&*|`'\"“é€=:;,./\\?+-_ \nkK1".chars().collect();
+    let (mut numbers, mut places) = (Numbers(5), Vec::new());
+    for number in 0..50_000 {
+        numbers.of(&(0..u8::try_from(signs.len()).unwrap()).collect::<Vec<_>>(), 1 + number % 30, &mut places);
+        let value: String = places.iter().map(|place| signs[usize::from(*place)]).collect();
+        drop(Key::new(value));
+    }
 }
 
 /// The numbers of `SplitMix64`, the same ones each time.
