@@ -199,7 +199,9 @@ fn check_fields(figment: &Figment, table: &Value) -> Result<(), ConfigError> {
                 Some(setting) => Problem::Misspelled(format!("`{}`", setting.field()).into()),
                 None => Problem::UnknownField,
             };
-            return Err(ConfigError::new(place(figment, &format!("{TABLE}.{}", shown_name(name)), value), problem));
+            // A name with dots has become tables, and this is a part of it.
+            let shown = if value.as_dict().is_some() { "…" } else { shown_name(name) };
+            return Err(ConfigError::new(place(figment, &format!("{TABLE}.{shown}"), value), problem));
         }
     }
     Ok(())
