@@ -166,6 +166,10 @@ fn disturb(path: &Path, change: u8) {
     }
 }
 
+fn can_be_in_a_folder(name: &str) -> bool {
+    !name.starts_with('/') && !name.ends_with('/') && name.len() < 256
+}
+
 fn of_the_core(said: &mut Said, value: &str) {
     for &setting in Setting::ALL {
         let mut settings = Settings::default();
@@ -192,7 +196,7 @@ fn of_the_core(said: &mut Said, value: &str) {
     said.result(Key::new(value).and_then(|key| KeyRing::new([key])));
 
     // The file of that name.
-    if value.starts_with('/') {
+    if !can_be_in_a_folder(value) {
         return;
     }
     let folder = tempfile::tempdir().unwrap();
@@ -271,7 +275,7 @@ fn no_misplaced_key_of_the_environment_is_printed() {
             for has_file in [false, true].into_iter().take(1 + usize::from(is_path)) {
                 let folder = tempfile::tempdir().unwrap();
                 let path = folder.path().join(&variable.1);
-                if has_file && !variable.1.starts_with('/') && variable.1.len() < 256 {
+                if has_file && can_be_in_a_folder(&variable.1) {
                     fs::create_dir_all(path.parent().unwrap()).unwrap();
                     let is_toml = variable.0 == "ROCKET_CONFIG";
                     fs::write(&path, if is_toml { "[default.metrics_guard]\nkey = 1" } else { KEY }).unwrap();
