@@ -110,12 +110,18 @@ fn near_variable(name: &str, value: &str) -> Option<NearName> {
         return None;
     }
     let is_table = |near: &NearName| near.meaning == Meaning::Table && value.trim_start().starts_with('{');
-    let near_one = VARIABLES.into_iter().find_map(|prefix| NearName::of(name, value, prefix));
-    near_one.or_else(|| near(name, value).filter(is_table))
+    near_one_of(&VARIABLES, name, value).or_else(|| near(name, value).filter(is_table))
 }
 
 fn near(name: &str, value: &str) -> Option<NearName> {
-    PREFIXES.into_iter().find_map(|prefix| NearName::of(name, value, prefix))
+    near_one_of(&PREFIXES, name, value)
+}
+
+fn near_one_of(prefixes: &[&str], name: &str, value: &str) -> Option<NearName> {
+    // Names that begin with the attribute's, and mean no setting, are of others.
+    let is_ours =
+        |prefix: &str, near: &NearName| near.meaning != Meaning::Unknown || !prefix.ends_with("guard_metrics");
+    prefixes.iter().find_map(|prefix| NearName::of(name, value, prefix).filter(|near| is_ours(prefix, near)))
 }
 
 /// Rejects names that mean a setting or the table but are not read, in all profiles: also in those that are not selected
@@ -199,7 +205,9 @@ fn check_fields(figment: &Figment, table: &Value) -> Result<(), ConfigError> {
                 Some(setting) => Problem::Misspelled(format!("`{}`", setting.field()).into()),
                 None => Problem::UnknownField,
             };
-            return Err(ConfigError::new(place(figment, &format!("{TABLE}.{}", shown_name(name)), value), problem));
+            // A name with dots has become tables, and this is a part of it.
+            let shown = if value.as_dict().is_some() { "…" } else { shown_name(name) };
+            return Err(ConfigError::new(place(figment, &format!("{TABLE}.{shown}"), value), problem));
         }
     }
     Ok(())

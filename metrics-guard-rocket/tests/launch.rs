@@ -215,6 +215,7 @@ fn names_of_others_do_not_stop_the_launch() {
     for toml in [
         "[default]\nmetrics_port = 9090\nmetrics_key = 'a'\nmetrics_enabled = true",
         "[default.metrics]\nport = 9090\nguard = true\nkey = 'a'\nnetworks = []",
+        "[default]\nguard_metrics_enabled = true",
         "[metrics]\nport = 9090",
         "[default.databases.metrics_guard]\nurl = 'a'",
         "[staging.metrics_guard]\nnetworks = '10.0.0.0/8'",
@@ -279,6 +280,7 @@ fn a_variable_that_is_close_to_ours_stops_the_launch() {
         ("rocket_metrics_guard", &*key),
         ("ROCKET_METRICS_GUARD.KEY", KEY),
         ("METRICS_GUARD", "1"),
+        ("ROCKET_GUARD_METRICS_ENABLED", "true"),
         ("ROCKET_METRICS_PORT", "9090"),
         ("ROCKET_METRICS_BOARD", "{}"),
         ("METRICS_KEY", "1"),
