@@ -18,7 +18,7 @@ use metrics_guard_tests::process::succeed;
 const CRATES: [(&str, &[&str]); 5] = [
     ("metrics-guard-core", &["http"]),
     ("metrics-guard-macros", &[]),
-    ("metrics-guard-rocket", &["figment", "metrics_guard_core", "rocket"]),
+    ("metrics-guard-rocket", &["figment", "metrics_guard_core", "rocket", "rocket_http"]),
     (
         "metrics-guard-tower",
         &["axum_core", "http", "metrics_guard_core", "pin_project_lite", "tower_layer", "tower_service"],
