@@ -2,11 +2,32 @@
 
 #![allow(clippy::unwrap_used)] // in tests; clippy.toml does not reach their helper functions
 
-use std::{fs, path::Path, process::Command};
+use std::{
+    fs, io,
+    path::Path,
+    process::Command,
+    sync::{Arc, Mutex},
+};
 
-use metrics_guard_core::{Key, Setting};
+use axum::{
+    Router,
+    body::Body,
+    http::{
+        Request,
+        header::{AUTHORIZATION, HeaderName},
+    },
+    routing::get,
+};
+use metrics_guard_core::{Guard, Key, Problem, Reason, Setting};
 use metrics_guard_tests::KEY;
+use metrics_guard_tower::MetricsGuardLayer;
 use regex_lite::Regex;
+use tower::{ServiceBuilder, ServiceExt};
+use tower_http::{
+    sensitive_headers::SetSensitiveRequestHeadersLayer,
+    trace::{DefaultMakeSpan, TraceLayer},
+};
+use tracing::Level;
 
 const PAGE: &str = include_str!("../metrics-guard-core/docs/guide/troubleshooting.md");
 const README: &str = include_str!("../README.md");
@@ -46,7 +67,14 @@ fn the_compiler_says_what_the_guide_quotes() {
 }
 
 /// What begins the rows of "The log of the service" whose texts are a framework's or the system's.
-const OF_OTHERS: [&str; 4] = ["Rocket failed to launch", "Request guard ", "No 401 catcher", "Address already in use"];
+const OF_OTHERS: [&str; 6] = [
+    "Rocket failed to launch",
+    "Request guard ",
+    "No 401 catcher",
+    "Address already in use",
+    "invalid peer certificate", // tests/tls.rs looks for it
+    "cannot accept a connection",
+];
 
 /// What such a row has for a placeholder in the source.
 const EXAMPLES: [&str; 2] = ["`key`", "no key was presented"];
@@ -191,7 +219,7 @@ fn documents() -> Vec<(String, String)> {
         let kinds = ["md", "rs", "yml", "yaml", "toml", "conf", "alloy", "json", "sh"];
         let is_text = path.rsplit_once('.').is_some_and(|(_, kind)| kinds.contains(&kind));
         let is_linked = ["tests/service.rs", "tests/acceptor.rs", "tests/connections.rs"].contains(&path);
-        is_text && (is_linked || !path.starts_with("tests/"))
+        is_text && (is_linked || !path.split('/').any(|part| part == "tests"))
     };
     let read = |path: &str| fs::read_to_string(format!("../{path}")).ok().map(|text| (path.to_owned(), text));
     paths.lines().filter(|path| is_read(path)).filter_map(read).collect()
@@ -299,4 +327,70 @@ fn where_a_recorder_is_installed_its_upkeep_runs_and_nothing_else_serves_it() {
         assert!(!is_one, "{path} serves the metrics without a guard");
     }
     assert!(count > 0);
+}
+
+/// Of what the guide says about scrapers, which the tests of the guard do not have.
+#[test]
+fn rejects_what_the_guide_says_is_rejected() {
+    let guard = Guard::builder(Key::new(KEY).unwrap());
+    let error = guard.require_client_name(["DNS:prometheus.example"]).unwrap_err().to_string();
+    assert!(error.contains("entry 1 is not a DNS name such as prometheus.example"), "{error}");
+
+    let guard = Guard::new(Key::new(KEY).unwrap());
+    let token = Request::get("/metrics").header(AUTHORIZATION, format!("Token {KEY}")).body(()).unwrap();
+    assert_eq!(guard.check(&token).unwrap_err().reason(), Reason::Missing);
+}
+
+/// What is logged with these layers around a guarded route when each header presents the key, and the statuses.
+fn logged(layers: impl Fn(Router) -> Router) -> String {
+    #[derive(Clone, Default)]
+    struct Log(Arc<Mutex<Vec<u8>>>);
+    impl io::Write for Log {
+        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+            self.0.lock().unwrap().write(bytes)
+        }
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+    let log = Log::default();
+    let writer = log.clone();
+    let subscriber = tracing_subscriber::fmt()
+        .with_max_level(Level::DEBUG)
+        .with_ansi(false)
+        .with_writer(move || writer.clone())
+        .finish();
+    let guard = MetricsGuardLayer::new(Guard::new(Key::new(KEY).unwrap()));
+    let app = layers(Router::new().route("/metrics", get(|| async { "up 1" }).layer(guard)));
+    let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+    tracing::subscriber::with_default(subscriber, || {
+        for (name, value) in [("x-metrics-key", KEY.to_owned()), ("authorization", format!("Bearer {KEY}"))] {
+            let request = Request::get("/metrics").header(name, value).body(Body::empty()).unwrap();
+            let response = runtime.block_on(app.clone().oneshot(request)).unwrap();
+            assert_eq!(response.status(), 200); // a hidden header is checked as any other
+        }
+    });
+    let bytes = log.0.lock().unwrap().clone();
+    String::from_utf8(bytes).unwrap()
+}
+
+#[test]
+fn hides_the_key_in_spans_by_the_layers_of_the_guide() {
+    let trace =
+        || TraceLayer::new_for_http().make_span_with(DefaultMakeSpan::new().level(Level::DEBUG).include_headers(true));
+    let names = || [AUTHORIZATION, HeaderName::from_static("x-metrics-key")];
+    let hide = || SetSensitiveRequestHeadersLayer::new(names());
+
+    let bare = logged(|app| app.layer(trace()));
+    assert!(bare.contains(&format!(r#"headers={{"x-metrics-key": "{KEY}""#)), "{bare}");
+    assert!(bare.contains(&format!(r#"headers={{"authorization": "Bearer {KEY}""#)), "{bare}");
+    for hidden in [
+        logged(|app| app.layer(trace()).layer(hide())),
+        logged(|app| app.layer(ServiceBuilder::new().layer(hide()).layer(trace()))),
+    ] {
+        assert!(hidden.contains(r#"headers={"x-metrics-key": Sensitive"#), "{hidden}");
+        assert!(!hidden.contains(KEY), "{hidden}");
+    }
+    // Inside of what logs, it comes too late.
+    assert!(logged(|app| app.layer(hide()).layer(trace())).contains(KEY));
 }

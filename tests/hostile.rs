@@ -2,14 +2,20 @@
 
 #![allow(clippy::unwrap_used)] // in tests; clippy.toml does not reach their helper functions
 
-use std::thread;
+use std::{
+    net::TcpStream,
+    thread,
+    time::{Duration, Instant},
+};
 
 use metrics_guard_tests::{
     KEY,
     certificates::{Authority, Validity},
     hostile::{Ended, Target, with_few_descriptors},
     server::{Profile, Server},
+    wire::{exchange, with_bearer},
 };
+use rustix::process::{Pid, Resource, Rlimit, prlimit};
 
 const ENVIRONMENT: [(&str, &str); 2] = [
     ("METRICS_VERIFICATION_KEY", KEY),
@@ -61,4 +67,33 @@ fn the_examples_behind_tls_survive_hostile_clients() {
             });
         }
     });
+}
+
+/// An error of `accept` that comes again and again neither ends a server nor fills its log.
+#[test]
+fn the_examples_survive_a_time_without_descriptors() {
+    let programs = Server::ALL.map(|server| server.build(Profile::Debug).unwrap());
+    for (server, program) in Server::ALL.into_iter().zip(&programs) {
+        let mut running = server.start(program, &ENVIRONMENT).unwrap();
+        let pid = Pid::from_raw(running.process.id().try_into().unwrap());
+        let limit = |descriptors| Rlimit { current: Some(descriptors), maximum: Some(maximum()) };
+        prlimit(pid, Resource::Nofile, limit(3)).unwrap(); // it has more open already
+        let lines = running.process.output().lines().count();
+        let waiting: Vec<_> = (0..5).map(|_| TcpStream::connect(running.address).unwrap()).collect();
+        let end = Instant::now() + Duration::from_secs(2);
+        while Instant::now() < end {
+            assert!(!running.process.has_ended().unwrap(), "{server:?}: {}", running.process.output());
+            thread::sleep(Duration::from_millis(50));
+        }
+        drop(waiting);
+        prlimit(pid, Resource::Nofile, limit(maximum())).unwrap();
+        let response = exchange(running.address, &with_bearer("/metrics", KEY)).unwrap();
+        assert_eq!(response.status, 200, "{server:?}");
+        let added = running.process.output().lines().count() - lines;
+        assert!(added <= 20, "{server:?} has logged {added} lines: {}", running.process.output());
+    }
+}
+
+fn maximum() -> u64 {
+    rustix::process::getrlimit(Resource::Nofile).maximum.unwrap_or(1024)
 }

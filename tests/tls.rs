@@ -20,6 +20,7 @@ const NAMES: (&str, &str) =
     ("METRICS_VERIFICATION_CLIENT_NAMES", "prometheus.example, spiffe://example.org/ns/monitoring/sa/prometheus");
 
 const UNKNOWN: AlertDescription = AlertDescription::DecryptError;
+const UNSUPPORTED: AlertDescription = AlertDescription::CertificateUnknown;
 const EXPIRED: AlertDescription = AlertDescription::CertificateExpired;
 
 struct Place {
@@ -95,10 +96,11 @@ fn only_a_client_certificate_with_a_required_name_may_ask() {
         ("no certificate", None, Ok(403), Ok(403)),
         // These do not get through the handshake.
         ("a foreign authority", Some(foreign), Err(UNKNOWN), Err(UNKNOWN)),
+        ("version 1", Some(place.authority.issue_version_1(folder, "v1").unwrap()), Err(UNSUPPORTED), Err(UNSUPPORTED)),
         ("expired", Some(issue("old", &[DNS], Validity::Expired)), Err(EXPIRED), Err(EXPIRED)),
     ];
     for of in Server::ALL {
-        let server = place.start(of, &[("METRICS_VERIFICATION_KEY", KEY), NAMES]);
+        let mut server = place.start(of, &[("METRICS_VERIFICATION_KEY", KEY), NAMES]);
         for (what, identity, by_key, by_wrong_key) in &clients {
             let client = place.authority.client(identity.as_ref()).unwrap();
             let ask = |request: &[u8]| answer(exchange_tls(server.address, &client, request));
@@ -110,5 +112,8 @@ fn only_a_client_certificate_with_a_required_name_may_ask() {
                 [key.as_bytes(), b"Client-Cert: :MIIB:", b"X-Forwarded-Client-Cert: DNS=prometheus.example"];
             assert_eq!(ask(&request("GET", "/metrics", &lines)), *by_key, "{of:?}: {what}, with claims");
         }
+        // As the guide quotes it.
+        let version_1 = "invalid peer certificate: Other(OtherError(UnsupportedCertVersion))";
+        server.process.wait_for(|line| line.contains(version_1).then_some(())).unwrap();
     }
 }

@@ -10,13 +10,16 @@ use std::{
     time::Duration,
 };
 
+use base64ct::{Base64, Encoding};
 use rcgen::{
-    BasicConstraints, CertificateParams, CertifiedIssuer, ExtendedKeyUsagePurpose, IsCa, KeyPair, SanType,
+    BasicConstraints, CertificateParams, CertifiedIssuer, ExtendedKeyUsagePurpose, IsCa, KeyPair, SanType, SigningKey,
     date_time_ymd,
 };
 use rustls::{
     ClientConfig, ClientConnection, RootCertStore, StreamOwned,
+    crypto::ring::sign::any_supported_type,
     pki_types::{CertificateDer, PrivateKeyDer, ServerName, pem::PemObject},
+    sign::{CertifiedKey, SingleCertAndKey},
 };
 use tokio_rustls::TlsConnector;
 
@@ -104,6 +107,29 @@ impl Authority {
         Ok(identity)
     }
 
+    /// A current certificate of version 1, as some of OpenSSL's commands make it: it has no extensions, and so no names.
+    ///
+    /// # Errors
+    ///
+    /// If it cannot be signed, or a file cannot be written.
+    pub fn issue_version_1(&self, folder: &Path, file: &str) -> io::Result<Identity> {
+        let identity = self.issue(folder, file, &[], Validity::Current)?;
+        let certificate = CertificateDer::from_pem_file(&identity.certificate).map_err(io::Error::other)?;
+        let [certificate] = &elements(&certificate)?[..] else { return Err(io::ErrorKind::InvalidData.into()) };
+        let [to_sign, algorithm, _] = &elements(certificate.content)?[..] else {
+            return Err(io::ErrorKind::InvalidData.into());
+        };
+        // Without the version and the extensions.
+        let kept = elements(to_sign.content)?.into_iter().filter(|element| ![0xa0, 0xa3].contains(&element.tag));
+        let to_sign = encode(0x30, &kept.flat_map(|element| element.whole.to_vec()).collect::<Vec<_>>());
+        let signature = self.0.key().sign(&to_sign).map_err(io::Error::other)?;
+        let signature = encode(0x03, &[&[0], &signature[..]].concat());
+        let certificate = encode(0x30, &[&to_sign[..], algorithm.whole, &signature].concat());
+        let text = Base64::encode_string(&certificate);
+        fs::write(&identity.certificate, format!("-----BEGIN CERTIFICATE-----\n{text}\n-----END CERTIFICATE-----\n"))?;
+        Ok(identity)
+    }
+
     /// A current certificate for a client with this name, in a new folder, under the names that Kubernetes gives such files.
     ///
     /// # Errors
@@ -128,8 +154,46 @@ impl Authority {
         let Some(identity) = identity else { return Ok(config.with_no_client_auth()) };
         let certificate = CertificateDer::from_pem_file(&identity.certificate).map_err(io::Error::other)?;
         let key = PrivateKeyDer::from_pem_file(&identity.key).map_err(io::Error::other)?;
-        config.with_client_auth_cert(vec![certificate], key).map_err(io::Error::other)
+        let key = any_supported_type(&key).map_err(io::Error::other)?;
+        // Not `with_client_auth_cert`, which refuses a certificate of version 1.
+        let certified = SingleCertAndKey::from(CertifiedKey::new(vec![certificate], key));
+        Ok(config.with_client_cert_resolver(Arc::new(certified)))
     }
+}
+
+/// An element of DER.
+struct Element<'a> {
+    tag: u8,
+    content: &'a [u8],
+    whole: &'a [u8],
+}
+
+fn elements(mut der: &[u8]) -> io::Result<Vec<Element<'_>>> {
+    let invalid = || io::Error::from(io::ErrorKind::InvalidData);
+    let mut elements = Vec::new();
+    while let [tag, first, rest @ ..] = der {
+        let (len, header) = if *first < 0x80 {
+            (usize::from(*first), 2)
+        } else {
+            let bytes = usize::from(first & 0x7f);
+            let len = rest.get(..bytes).ok_or_else(invalid)?;
+            (len.iter().fold(0, |len, byte| len << 8 | usize::from(*byte)), 2 + bytes)
+        };
+        let whole = der.get(..header + len).ok_or_else(invalid)?;
+        elements.push(Element { tag: *tag, content: &whole[header..], whole });
+        der = &der[whole.len()..];
+    }
+    Ok(elements)
+}
+
+fn encode(tag: u8, content: &[u8]) -> Vec<u8> {
+    let [high, low] = u16::try_from(content.len()).unwrap_or(u16::MAX).to_be_bytes(); // nothing here is longer
+    let head: &[u8] = match (high, low) {
+        (0, ..0x80) => &[tag, low],
+        (0, _) => &[tag, 0x81, low],
+        _ => &[tag, 0x82, high, low],
+    };
+    [head, content].concat()
 }
 
 /// Sends `request` to `server`, which is called localhost, and reads until the connection is closed.

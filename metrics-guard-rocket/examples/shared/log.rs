@@ -1,5 +1,5 @@
 //! A log for Rocket that no client can fill. Rocket's own log has two lines for each connection that a client breaks, at
-//! all levels but `off`.
+//! all levels but `off`. Requests that the guard rejects are logged as ever.
 
 use std::{
     io::{self, Write as _},
@@ -17,6 +17,9 @@ pub(crate) fn init(figment: &Figment) -> Result<(), log::SetLoggerError> {
     log::set_max_level(LevelFilter::Info);
     Ok(())
 }
+
+/// The last of them has the source of the one before.
+const OF_CONNECTIONS: [&str; 4] = ["accept error", "tls handshake", "Connection failed", "Error: "];
 
 struct Bounded {
     level: LevelFilter,
@@ -54,9 +57,11 @@ impl Log for Bounded {
         if !self.enabled(record.metadata()) || is_of(&["hyper", "rustls"]) {
             return;
         }
-        // Of connections that fail, and of errors of `accept`.
-        if record.level() == Level::Warn && is_of(&["rocket::server", "rocket_http"]) && !self.has_room() {
-            return;
+        if record.level() == Level::Warn && is_of(&["rocket::server", "rocket_http"]) {
+            let text = record.args().to_string();
+            if OF_CONNECTIONS.iter().any(|beginning| text.starts_with(beginning)) && !self.has_room() {
+                return;
+            }
         }
         let beginning = match record.level() {
             _ if record.target().ends_with('_') => "   >> ",
