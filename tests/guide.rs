@@ -18,7 +18,7 @@ use axum::{
     },
     routing::get,
 };
-use metrics_guard_core::{Guard, Key, Problem, Reason, Setting};
+use metrics_guard_core::{Guard, Key, Reason, Setting};
 use metrics_guard_tests::KEY;
 use metrics_guard_tower::MetricsGuardLayer;
 use regex_lite::Regex;
