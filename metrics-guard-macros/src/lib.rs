@@ -259,7 +259,8 @@ pub fn guard_metrics_warp(args: TokenStream, item: TokenStream) -> TokenStream {
 ///
 /// An attribute macro below this one, such as a cache, applies to the body alone and runs behind the check. One above it has
 /// already run, and this attribute promises nothing about it. `#[utoipa::path]` and others that describe the handler go above,
-/// axum's `#[debug_handler]` goes below.
+/// axum's `#[debug_handler]` goes below. `#[tracing::instrument]` needs `skip_all`, or at least to skip a `Request` or
+/// `HeaderMap`: it logs their fields, and with them the key.
 ///
 /// # Limits
 ///
