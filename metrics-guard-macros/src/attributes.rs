@@ -145,6 +145,12 @@ fn is_of_a_tool(path: &Path) -> bool {
     first.is_some_and(|first| TOOLS.iter().any(|tool| first.ident == tool))
 }
 
+/// Whether `attr` may be a macro that is written for the function as it was.
+pub(crate) fn is_foreign(attr: &Attribute) -> bool {
+    let metas = all_of(&attr.meta);
+    !metas.iter().all(|meta| is_built_in(meta.path()) || is_of_a_tool(meta.path()) || belongs_above(meta.path()))
+}
+
 fn belongs_above(path: &Path) -> bool {
     let last = path.segments.last().map(|segment| &segment.ident);
     last.is_some_and(|last| ABOVE_ALONE.iter().any(|name| last == name)) && !path.is_ident("path")

@@ -61,6 +61,12 @@ use proc_macro::TokenStream;
 /// Where it could not guard, it does not compile: below the route attribute, without one, given twice, on something
 /// else than a function, on a method.
 ///
+/// # Other attributes
+///
+/// An attribute macro below this one, such as a cache, applies to the body alone and runs behind the check. It may stand above
+/// or below the route attribute. An attribute macro above this one has already run, and this attribute promises nothing about
+/// it. `#[utoipa::path]`, `#[openapi]` and others that describe the handler go above.
+///
 /// # Limits
 ///
 /// - An associated function without `self` gets Rocket's own errors: a route cannot stand in an `impl`.
@@ -80,7 +86,7 @@ pub fn guard_metrics_rocket(args: TokenStream, item: TokenStream) -> TokenStream
 /// Guards a function that takes a request: one that the guard refuses is answered, and the body does not run.
 ///
 /// The function may be a method, and may be `async`. It returns a `Response<B>` whose body has a default, a `Result` of
-/// one, or another type that `Answer` is implemented for. An answer to an accepted key gets
+/// one, a `Pin<Box<dyn Future>>` of either, or another type that `Answer` is implemented for. An answer to an accepted key gets
 /// `Cache-Control: no-store`, unless it has a `Cache-Control`.
 ///
 /// ```
@@ -111,12 +117,32 @@ pub fn guard_metrics_rocket(args: TokenStream, item: TokenStream) -> TokenStream
 ///
 /// # Arguments
 ///
-/// - `guard = expression`, always: a `Guard`, or what dereferences to one. It may name `self` and the parameters.
+/// - `guard = expression`, always: a `Guard`, a reference to one, or what dereferences to one. It may name `self` and the parameters.
 /// - `request = name`: the parameter that is the request, if its type is called neither `Request` nor `Parts`, or if
 ///   there are two such parameters.
 /// - `denied = path`: a function from `Denied` to the return type, if a refusal cannot be made of that otherwise. The
 ///   answers to accepted keys are then the function's own, and get no `Cache-Control` from here.
 /// - `crate = path`: where `metrics_guard_core` is, if the dependency is renamed or re-exported.
+///
+/// # Other attributes
+///
+/// An attribute macro below this one, such as a cache, applies to the body alone and runs behind the check:
+///
+/// ```text
+/// #[guard_metrics(guard = GUARD)] // first
+/// #[cached::proc_macro::once(time = 15)]
+/// #[tracing::instrument(skip(request))]
+/// fn metrics(request: &Request<()>) -> Response<String> { .. }
+/// ```
+///
+/// - `#[tracing::instrument]` records the parameters. Without `skip(request)` or `skip_all` it logs the request's header
+///   fields, and with them the key.
+/// - An attribute macro **above** this one has already run, and this attribute promises nothing about it. A cache there can
+///   serve an answer that no check allowed.
+/// - In a function that uses `self` or `Self`, the body cannot be moved, so an attribute macro below is a compile error. Cache
+///   in a function that this one calls.
+/// - `#[async_trait]` stands on the `impl`, and this attribute on its methods.
+/// - `#[utoipa::path]` and others that describe the function, or hand it to a server, go above.
 ///
 /// # Limits
 ///
@@ -162,6 +188,11 @@ pub fn guard_metrics_request(args: TokenStream, item: TokenStream) -> TokenStrea
 /// # Arguments
 ///
 /// - `crate = path`: where `metrics_guard_warp` is, if the dependency is renamed or re-exported.
+///
+/// # Other attributes
+///
+/// An attribute macro below this one, such as a cache, applies to the body alone and runs behind the check. One above it has
+/// already run, and this attribute promises nothing about it. `#[utoipa::path]` and others that describe the handler go above.
 ///
 /// # Limits
 ///
@@ -224,6 +255,13 @@ pub fn guard_metrics_warp(args: TokenStream, item: TokenStream) -> TokenStream {
 ///
 /// - `crate = path`: where `metrics_guard_tower` is, if the dependency is renamed or re-exported.
 ///
+/// # Other attributes
+///
+/// An attribute macro below this one, such as a cache, applies to the body alone and runs behind the check. One above it has
+/// already run, and this attribute promises nothing about it. `#[utoipa::path]` and others that describe the handler go above,
+/// axum's `#[debug_handler]` goes below. `#[tracing::instrument]` needs `skip_all`, or at least to skip a `Request` or
+/// `HeaderMap`: it logs their fields, and with them the key.
+///
 /// # Limits
 ///
 /// - It guards this handler. Another method of the path is another handler; what the path answers to a method that it does
@@ -231,7 +269,8 @@ pub fn guard_metrics_warp(args: TokenStream, item: TokenStream) -> TokenStream {
 /// - The handler cannot be called directly, since nobody can make the proof: test it through its router.
 /// - Where the router's state has no guard, the compiler says that it expected a `Guard` and found that state, or that the
 ///   function is no `Handler`: implement `FromRef` of the state for `Guard`.
-/// - axum's `#[debug_handler]` goes below this attribute.
+/// - axum-extra's `typed_get` wants the path as the first parameter, which is the proof here. Write
+///   `.route(MetricsPath::PATH, get(metrics))`.
 /// - An answer that borrows from the parameters by a named lifetime does not compile: write `'static` in its place, which is
 ///   what axum takes.
 /// - The body stands in a function of its own: in an associated function, it cannot name `Self`.

@@ -10,14 +10,14 @@ use syn::{
 
 use crate::{
     args::Args,
-    attributes::{REQUEST, Sorted, shown},
+    attributes::{REQUEST, Sorted, is_foreign, shown},
     expand::guarded_or_error,
     handler::{Handler, Item, find_ident, last_is},
     nested::Nested,
 };
 
 pub(crate) fn expand(args: TokenStream, item: TokenStream) -> TokenStream {
-    guarded_or_error(REQUEST.parse(args), item, guarded, |_, _, _| false)
+    guarded_or_error(REQUEST.parse(args), item, guarded, |_, _, attr| is_foreign(attr))
 }
 
 fn guarded(args: &Args, item: &Item) -> syn::Result<TokenStream> {
@@ -115,8 +115,8 @@ fn in_place(krate: &Path, signature: &Signature, output: &Type, body: &Group, sp
 }
 
 fn in_a_method(foreign: &Attribute) -> Error {
-    Error::new(
-        foreign.path().span(),
+    Error::new_spanned(
+        foreign.path(),
         format!(
             "`#[{}]` cannot apply to the guarded body alone, because this function uses `self` or `Self`: put it above \
              `#[guard_metrics]`, or, if it caches, on a function that this one calls",

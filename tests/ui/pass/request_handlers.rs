@@ -9,10 +9,10 @@
 use std::{
     error::Error,
     fmt,
-    sync::{LazyLock, PoisonError, RwLock},
+    sync::{Arc, LazyLock, Mutex, PoisonError, RwLock},
 };
 
-use http::{Request, Response, StatusCode, request::Parts};
+use http::{Request, Response, StatusCode, Version, request::Parts};
 use metrics_guard_core::{Authorized, Denied, Guard, Key, RequestHead, guard_metrics};
 
 const KEY: &str = "5f0c1d9e7b3a4268a1c8e6d2074fb935";
@@ -87,6 +87,72 @@ struct Service {
     guard: Guard,
 }
 
+static OTHER: LazyLock<Guard> = LazyLock::new(|| Guard::clone(&GUARD));
+
+#[guard_metrics(guard = if request.uri().path() == "/other" { &OTHER } else { &GUARD })]
+fn one_of_two_guards(request: &Request<()>) -> Response<String> {
+    Response::new(request.uri().path().to_owned())
+}
+
+#[guard_metrics(guard = match request.version() { Version::HTTP_3 => &*OTHER, _ => service.guard() })]
+async fn matched(service: &Service, request: Request<()>) -> Response<String> {
+    let _ = service;
+    tokio::task::yield_now().await;
+    Response::new(request.uri().path().to_owned())
+}
+
+#[guard_metrics(guard = {
+    let guard: &'static Guard = &GUARD;
+    guard
+})]
+fn by_block(request: &Request<()>) -> Response<String> {
+    Response::new(request.uri().path().to_owned())
+}
+
+#[guard_metrics(guard = { GUARD.clone() })]
+fn by_block_of_a_clone(request: &Request<()>) -> Response<String> {
+    Response::new(request.uri().path().to_owned())
+}
+
+#[guard_metrics(guard = &&shared)]
+async fn shared(shared: Arc<Guard>, request: Request<()>) -> Response<String> {
+    drop(shared);
+    Response::new(request.uri().path().to_owned())
+}
+
+#[guard_metrics(guard = guards.lock().unwrap_or_else(PoisonError::into_inner)[0])]
+async fn in_a_list(guards: &Mutex<Vec<Guard>>, request: Request<()>) -> Response<String> {
+    let free = guards.try_lock().is_ok();
+    tokio::task::yield_now().await;
+    Response::new(if free { request.uri().path().to_owned() } else { "locked".to_owned() })
+}
+
+#[guard_metrics(guard = &*(guard as &dyn AsRef<Guard>).as_ref())]
+fn of_a_trait<G: AsRef<Guard>>(guard: &G, request: &Request<()>) -> Response<String> {
+    let _ = guard;
+    Response::new(request.uri().path().to_owned())
+}
+
+impl AsRef<Guard> for Service {
+    fn as_ref(&self) -> &Guard {
+        &self.guard
+    }
+}
+
+/// Whatever leaves the body meets the return type as in any function.
+#[guard_metrics(guard = GUARD)]
+async fn converted(request: Request<()>) -> Result<Response<String>, Box<dyn Error>> {
+    let path = request.uri().path();
+    let _: u8 = "1".parse()?;
+    if path.is_empty() {
+        return Err("no path".into());
+    }
+    if path.len() > 100 {
+        return Err(Box::new(fmt::Error));
+    }
+    Ok(Response::new(path.to_owned()))
+}
+
 /// What the guard is borrowed from is free again in the body, and not held over an await.
 #[guard_metrics(guard = guard.read().unwrap_or_else(PoisonError::into_inner))]
 async fn behind_a_lock(guard: &RwLock<Guard>, request: Request<()>) -> Response<String> {
@@ -134,6 +200,11 @@ impl Service {
         Response::new(request.uri().path().to_owned())
     }
 
+    #[allow(clippy::missing_const_for_fn)]
+    fn guard(&self) -> &Guard {
+        &self.guard
+    }
+
     #[guard_metrics(guard = guard)]
     fn associated<H: RequestHead>(guard: &Guard, request: &Request<()>, _head: H) -> Response<String> {
         let _ = guard;
@@ -155,10 +226,18 @@ async fn main() -> Result<(), Box<dyn Error>> {
             of_another_type(&request),
             service.metrics(&request).map(str::to_owned),
             Service::associated(&GUARD, &request, &request),
-            service.metrics_later(request.clone()).await,
             is_send(behind_a_lock(&RwLock::new(GUARD.clone()), request.clone())).await,
             coerced(request.clone()).await.map(|body| body.map_or_else(String::new, |body| body.to_string())),
             borrowed(&mut String::new(), &request).map(str::to_owned),
+            one_of_two_guards(&request),
+            matched(&service, request.clone()).await,
+            by_block(&request),
+            by_block_of_a_clone(&request),
+            shared(Arc::new(GUARD.clone()), request.clone()).await,
+            is_send(in_a_list(&Mutex::new(vec![GUARD.clone()]), request.clone())).await,
+            of_a_trait(&service, &request),
+            service.metrics_later(request.clone()).await,
+            converted(request.clone()).await?,
             one_of_two(&Request::get("/").header("X-Metrics-Key", KEY).body(())?, &request),
         ];
         for (index, answer) in answers.iter().enumerate() {
