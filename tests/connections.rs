@@ -116,7 +116,7 @@ fn connections() -> usize {
     #[cfg(unix)]
     let descriptors = rustix::process::getrlimit(rustix::process::Resource::Nofile).current;
     #[cfg(not(unix))]
-    let descriptors = None;
+    let descriptors: Option<u64> = None;
     descriptors.map_or(512, |descriptors| (descriptors / 2).clamp(1, 512) as usize)
 }
 

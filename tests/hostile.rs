@@ -4,6 +4,8 @@
 
 use std::{
     net::TcpStream,
+    path::Path,
+    process::Command,
     thread,
     time::{Duration, Instant},
 };
@@ -12,7 +14,8 @@ use metrics_guard_tests::{
     KEY,
     certificates::{Authority, Validity},
     hostile::{Ended, Target, with_few_descriptors},
-    server::{Profile, Server},
+    process::Process,
+    server::{Profile, Server, internal_command, internal_listener},
     wire::{exchange, with_bearer},
 };
 use rustix::process::{Pid, Resource, Rlimit, prlimit};
@@ -30,7 +33,19 @@ fn ended(server: Server) -> Ended {
 #[test]
 fn the_examples_survive_hostile_clients() {
     let programs = Server::ALL.map(|server| server.build(Profile::Debug).unwrap());
+    let internal = internal_command().unwrap();
     thread::scope(|scope| {
+        scope.spawn(|| {
+            let folder = tempfile::tempdir().unwrap();
+            let script = with_few_descriptors(folder.path(), Path::new(internal.get_program())).unwrap();
+            let mut command = Command::new(script);
+            command.env_clear().envs(ENVIRONMENT).envs([("ROCKET_PORT", "0"), ("METRICS_PORT", "0")]);
+            command.envs([("METRICS_ADDRESS", "127.0.0.2"), ("ROCKET_CLI_COLORS", "false")]);
+            let mut process = Process::start(&mut command).unwrap();
+            let address = internal_listener(&mut process, "127.0.0.2").unwrap();
+            let survived = Target { address, client: None, key: KEY }.survives(&mut process, Ended::ByTheAttacker);
+            assert!(survived.is_ok(), "internal: {survived:?}");
+        });
         for (server, program) in Server::ALL.into_iter().zip(&programs) {
             scope.spawn(move || {
                 let folder = tempfile::tempdir().unwrap();

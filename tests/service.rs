@@ -160,7 +160,7 @@ pub(crate) fn print_how_to_use(key: &str, scheme: &str, address: SocketAddr) {
         r#"
 No key is configured, so this example made one, for this run alone.
 
-Put it into a file, in another terminal. `echo` is a part of the shell, so that no command line shows the key:
+Put the key into a file, in another terminal. `echo` is a part of the shell, so that no command line shows the key:
 
     (umask 077; echo {key} > metrics_key)
 

@@ -1,5 +1,6 @@
-//! A log for Rocket that no client can fill. Rocket's own log has two lines for each connection that a client breaks, at
-//! all levels but `off`. Requests that the guard rejects are logged as ever.
+//! A log for Rocket that no client can fill at the level `critical`. Rocket's own log has two lines for each connection that
+//! a client breaks and for each request that is rejected, at all levels but `off`. At `normal`, which is for development,
+//! both have some lines for each request besides.
 
 use std::{
     io::{self, Write as _},
@@ -18,30 +19,33 @@ pub(crate) fn init(figment: &Figment) -> Result<(), log::SetLoggerError> {
     Ok(())
 }
 
-/// The last of them has the source of the one before.
+/// How warnings about connections begin. The last has the source of the one before.
 const OF_CONNECTIONS: [&str; 4] = ["accept error", "tls handshake", "Connection failed", "Error: "];
+
+/// How many lines a minute there may be about connections, and about requests.
+const LINES: [u32; 2] = [20, 60];
 
 struct Bounded {
     level: LevelFilter,
     printed: Mutex<Printed>,
 }
 
-/// The warnings about connections in the minute that began then.
+/// The lines about connections and about requests in the minute that began then.
 #[derive(Default)]
 struct Printed {
     begin: Option<Instant>,
-    count: u32,
+    lines: [u32; 2],
 }
 
 impl Bounded {
-    /// Whether there were fewer than twenty in this minute, a warning and its source being two.
-    fn has_room(&self) -> bool {
+    /// Whether there is room for a line of this kind in this minute.
+    fn has_room(&self, kind: usize) -> bool {
         let mut printed = self.printed.lock().unwrap_or_else(PoisonError::into_inner);
         if printed.begin.is_none_or(|begin| begin.elapsed() >= Duration::from_secs(60)) {
-            *printed = Printed { begin: Some(Instant::now()), count: 0 };
+            *printed = Printed { begin: Some(Instant::now()), lines: [0; 2] };
         }
-        printed.count += 1;
-        printed.count <= 20
+        printed.lines[kind] = printed.lines[kind].saturating_add(1);
+        printed.lines[kind] <= LINES[kind]
     }
 }
 
@@ -57,14 +61,17 @@ impl Log for Bounded {
         if !self.enabled(record.metadata()) || is_of(&["hyper", "rustls"]) {
             return;
         }
-        if record.level() == Level::Warn && is_of(&["rocket::server", "rocket_http"]) {
+        // Warnings and errors that a client can cause: those of Rocket's server, and those below the line of a request.
+        let is_indented = record.target().ends_with('_');
+        if record.level() <= Level::Warn && (is_indented || is_of(&["rocket::server", "rocket_http"])) {
             let text = record.args().to_string();
-            if OF_CONNECTIONS.iter().any(|beginning| text.starts_with(beginning)) && !self.has_room() {
+            let is_of_connections = OF_CONNECTIONS.iter().any(|beginning| text.starts_with(beginning));
+            if !self.has_room(usize::from(!is_of_connections)) {
                 return;
             }
         }
         let beginning = match record.level() {
-            _ if record.target().ends_with('_') => "   >> ",
+            _ if is_indented => "   >> ",
             Level::Error => "Error: ",
             Level::Warn if !is_of(&["rocket::launch"]) => "Warning: ",
             _ => "",
