@@ -49,6 +49,17 @@ mod of_requests {
     }
 
     #[guard_metrics(guard = GUARD)]
+    pub(crate) fn unused(_request: &Request<()>) -> Response<String> {
+        Response::new(String::new())
+    }
+
+    #[guard_metrics(guard = GUARD)]
+    pub(crate) async fn unused_later(_request: Request<()>) -> Response<String> {
+        tokio::task::yield_now().await;
+        Response::new(String::new())
+    }
+
+    #[guard_metrics(guard = GUARD)]
     pub(crate) fn boxed(request: Request<()>) -> Pin<Box<dyn Future<Output = Response<String>> + Send>> {
         Box::pin(async move { Response::new(request.uri().path().to_owned()) })
     }
@@ -129,6 +140,8 @@ fn main() -> Result<(), Box<dyn Error>> {
             let service = of_requests::Service { guard: GUARD.clone() };
             let request = request().body(())?;
             assert_eq!(service.method(&request).status(), status);
+            assert_eq!(of_requests::unused(&request).status(), status);
+            assert_eq!(of_requests::unused_later(request.clone()).await.status(), status);
             assert_eq!(of_requests::boxed(request.clone()).await.status(), status);
             let answer = of_requests::awaiting(request.clone()).await.map_err(|error| error.to_string())?;
             assert_eq!(answer.status(), status);
