@@ -5,9 +5,7 @@
 //! outside, and all other attributes go with the guarded body.
 
 use proc_macro2::{Ident, Span, TokenStream, TokenTree};
-use syn::{
-    Attribute, Error, Meta, Path, Token, parse::Parser, parse_quote_spanned, punctuated::Punctuated, spanned::Spanned,
-};
+use syn::{Attribute, Error, Meta, Path, Token, parse::Parser, parse_quote_spanned, punctuated::Punctuated};
 
 use crate::args::Args;
 
@@ -157,8 +155,8 @@ fn belongs_above(path: &Path) -> bool {
 }
 
 fn above(path: &Path) -> Error {
-    Error::new(
-        path.span(),
+    Error::new_spanned(
+        path,
         format!(
             "put `#[{}]` above `#[guard_metrics]`: below it, it would apply to the body alone, without the guard",
             shown(path)

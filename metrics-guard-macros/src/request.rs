@@ -1,10 +1,13 @@
 //! Servers of one's own: a function that takes a request, checked before its body runs.
 
+use std::mem;
+
 use proc_macro2::{Delimiter, Group, Ident, Span, TokenStream, TokenTree};
 use quote::{ToTokens, quote_spanned};
 use syn::{
     AttrStyle, Attribute, Error, FnArg, Pat, PatType, Path, ReturnType, Signature, Token, Type, braced,
     parse::{ParseStream, Parser},
+    parse_quote,
     spanned::Spanned,
 };
 
@@ -46,16 +49,28 @@ fn guarded(args: &Args, item: &Item) -> syn::Result<TokenStream> {
     // Mixed-site: the body can neither see our names nor be seen by them.
     let span = Span::mixed_site().located_at(Span::call_site());
     let mut outer = signature.clone();
+    let is_in_guard = |name: &Ident| find_ident(guard.to_token_stream(), &name.to_string()).is_some();
+    // Under a name of ours, so that clippy does not call `_request` used.
+    let is_hidden = request.to_string().starts_with('_') && !is_in_guard(&request);
+    let checked = if is_hidden { Ident::new("__metrics_guard_request", span) } else { request.clone() };
     let run = match sorted.foreign() {
+        None if is_hidden => {
+            let binding = rename(&mut outer, &request, &checked, span);
+            let stream = body.stream();
+            let mut whole = Group::new(Delimiter::Brace, quote_spanned!(span=> #binding #stream));
+            whole.set_span(body.span());
+            in_place(&krate, &signature, &output, &whole, span)
+        }
         None => in_place(&krate, &signature, &output, &body, span),
         Some(foreign) => {
             if uses_self(&signature, &body) {
                 return Err(in_a_method(foreign));
             }
             let handler = Handler { vis: vis.clone(), signature, body: body.into_token_stream() };
-            let is_named =
-                |name: &Ident| *name == request || find_ident(guard.to_token_stream(), &name.to_string()).is_some();
-            let kept = |name: &Ident| is_named(name).then(|| name.clone());
+            let kept = |name: &Ident| {
+                let known = if *name == request { Some(&checked) } else { Some(name).filter(|name| is_in_guard(name)) };
+                known.cloned()
+            };
             let nested = Nested::of(&sorted.inside, handler, kept, span)?;
             outer.inputs.clone_from(&nested.outer.inputs);
             nested.block()
@@ -82,13 +97,25 @@ fn guarded(args: &Args, item: &Item) -> syn::Result<TokenStream> {
             // expression has a type of its own, and `&Guard` will do as well as `Guard`.
             #(#tools)*
             let verdict = match (#guard) {
-                ref guard => #krate::Guard::check(guard, &#request),
+                ref guard => #krate::Guard::check(guard, &#checked),
             };
             match verdict {
                 ::core::result::Result::Ok(authorized) => #answer,
                 ::core::result::Result::Err(denied) => #refusal,
             }
         }
+    })
+}
+
+/// Calls the parameter `from` by the name `to`, and returns what binds it as the user did: by a call, since clippy also says
+/// something of a binding such as `_request` that does nothing.
+fn rename(signature: &mut Signature, from: &Ident, to: &Ident, span: Span) -> Option<TokenStream> {
+    signature.inputs.iter_mut().find_map(|input| match input {
+        FnArg::Typed(PatType { pat, .. }) if matches!(&**pat, Pat::Ident(name) if name.ident == *from) => {
+            let users = mem::replace(&mut **pat, parse_quote!(#to));
+            Some(quote_spanned!(span=> let #users = ::core::convert::identity(#to);))
+        }
+        _ => None,
     })
 }
 
