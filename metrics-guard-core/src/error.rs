@@ -353,8 +353,8 @@ impl fmt::Display for Warning {
             ),
             Warning::ReadableByAll(path) => write!(
                 f,
-                "{path}: every user of this machine can read the key file; remove that right, for example with `chmod o-rwx`, or \
-                 in Kubernetes with `defaultMode: 0440`",
+                "{path}: every user of this machine can read the key file; make the user of the service its owner, then remove that \
+                 right, for example with `chmod o-rwx`, or in Kubernetes set `fsGroup` and `defaultMode: 0440`",
             ),
             Warning::WritableByOthers(path) => write!(
                 f,
