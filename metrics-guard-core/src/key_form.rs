@@ -53,6 +53,7 @@ pub(crate) fn form(value: &[u8]) -> Option<Form> {
     found
         .or_else(|| is_guessable(value).then_some(Form::Guessable))
         .or_else(|| is_variable(value).then_some(Form::Template))
+        .or_else(|| is_file_name(value).then_some(Form::Path))
         .or_else(|| has_made_key(value).then_some(Form::Wrapped(AROUND)))
         .or_else(|| encoded(value))
 }
@@ -139,6 +140,13 @@ fn syntax(value: &str) -> Option<Form> {
     } else {
         wrapped().or_else(|| assigned(value)).or_else(|| punctuation(value).map(Form::Wrapped))
     }
+}
+
+/// `appsettings.Production.json`
+fn is_file_name(value: &str) -> bool {
+    let extensions =
+        ["conf", "env", "ini", "json", "key", "pem", "properties", "secret", "toml", "txt", "xml", "yaml", "yml"];
+    value.rsplit_once('.').is_some_and(|(_, end)| extensions.contains(&end)) && is_names(value)
 }
 
 /// `/etc/MyService/metrics_verification_key` and `C:\keys\metrics_key`: a path whose segments are names, however long. An

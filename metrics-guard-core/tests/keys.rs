@@ -196,6 +196,10 @@ const PHRASES: &[&str] = &[
     "deadbeef-dead-beef-dead-beefdeadbeef",
     "openssl-rand-hex-32-output",
     "base64-encoded-secret-here",
+    "managed-by-terraform",
+    "populated-by-vault-agent",
+    "injected-at-runtime",
+    "will-be-overridden",
     // In base64: change-me in letters, digits in a row, and a word of a placeholder.
     "Y2hhbmdlbWVjaGFuZ2VtZWNoYW5nZW1l",
     "MTIzNDU2Nzg5MDEyMzQ1Njc4OTA=",
@@ -234,6 +238,10 @@ const PATTERNS: &[&str] = &[
     "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=",
     "1qaz2wsx3edc4rfv5tgb6yhn",
     "qazwsxedcrfvtgbyhnujm",
+    "31415926535897932384",
+    "3.14159265358979323846",
+    "2718281828459045235360",
+    "1123581321345589144",
 ];
 
 #[test]
@@ -256,6 +264,8 @@ const PATHS: &[&str] = &[
     "C:/ProgramData/my-service/metrics_key",
     "\\\\server\\share\\metrics_key",
     "registry.example.com/my-service:1.0",
+    "appsettings.Production.json",
+    "orders-gateway.pem",
     "/tmp/.tmpk16uUC/metrics_key",
     "/nix/store/0c3p9wx1mzq8y7rk2fzv5b6d4s1h8j9a-metrics/share/secret",
 ];
