@@ -86,6 +86,8 @@ pub enum Problem {
     Empty,
     /// Not a field name, or one that is read anyway.
     FieldName,
+    /// A key where the name of a header or of a query parameter is expected.
+    KeyAsName,
     /// The name of a header that already has this use.
     HeaderInUse(&'static str),
     /// Not a parameter name that needs no escaping.
@@ -217,6 +219,9 @@ impl fmt::Display for Problem {
             Problem::ParameterName => {
                 f.write_str("not a parameter name of letters, digits and `-._~`; unset it if the query may not hold the key")
             }
+            Problem::KeyAsName => f.write_str(
+                "the name looks like a key; write a name such as `X-Scrape-Key` or `metrics_key`, which everyone may see",
+            ),
             Problem::Empty => f.write_str("is empty; unset it, or give it a value"),
             Problem::HeaderInUse(reason) => {
                 write!(f, "this header has another use: {reason}; choose a name of your own, such as `X-Scrape-Key`")

@@ -85,6 +85,14 @@ fn has_made_key(value: &str) -> bool {
     has_others && value.bytes().all(|byte| byte.is_ascii_graphic())
 }
 
+/// Whether a name of a header or of a parameter is a key by mistake, or has one in it.
+pub(crate) fn has_random_part(name: &str) -> bool {
+    const UUID_LEN: usize = 36;
+    let is_random = |part: &str| part.len() >= MIN_LEN && !is_name(part);
+    let is_uuid = name.len() == UUID_LEN && name.bytes().all(|byte| byte.is_ascii_hexdigit() || byte == b'-');
+    is_uuid || name.split(|c: char| !c.is_ascii_alphanumeric()).any(is_random)
+}
+
 /// Base64 of what is no key, as Kubernetes has it in a Secret. Random bytes are no text.
 fn encoded(value: &str) -> Option<Form> {
     // The text is shorter than the value, so that this ends.
