@@ -267,7 +267,7 @@ impl fmt::Display for Problem {
             }
             Problem::EntryNotAString(entry) => write!(f, "entry {entry} must be a string; put it in quotes"),
             Problem::NotATable => f.write_str("must be a table with fields such as `key_file`"),
-            Problem::Unparsable => f.write_str("cannot be read; correct its syntax"),
+            Problem::Unparsable => f.write_str("cannot be read; correct its syntax, or let this process read it"),
             Problem::Misspelled(name) => write!(f, "is not known here; remove it, or correct its name: {name}"),
             Problem::UnknownField => f.write_str("is not known here; remove it, or correct its name"),
             Problem::Unreadable(io::ErrorKind::NotFound) => f.write_str(

@@ -327,15 +327,11 @@ fn hash(value: &str) -> Option<&'static str> {
     };
     let is_rest =
         |rest: &str| !rest.is_empty() && rest.bytes().all(|byte| is_key_byte(byte) || b"$,:*".contains(&byte));
-    let split = |value: &str, end: char| value.split_once(end).map(|(id, rest)| (is_id(id), is_rest(rest)));
     let is_crypt =
         |id: &str| id.len() <= 3 && id.as_bytes().iter().any(u8::is_ascii_digit) || ["y", "gy", "apr1"].contains(&id);
-    let is_modular = value
-        .strip_prefix('$')
-        .and_then(|value| value.split_once('$'))
-        .is_some_and(|(id, rest)| (is_crypt(id) || is_algorithm(id)) && is_rest(rest));
-    let is_ldap = !value.starts_with("{cipher}")
-        && value.strip_prefix('{').and_then(|value| split(value, '}')) == Some((true, true));
+    let parts = |open, close| value.strip_prefix(open)?.split_once(close).filter(|(_, rest)| is_rest(rest));
+    let is_modular = parts('$', '$').is_some_and(|(id, _)| is_crypt(id) || is_algorithm(id));
+    let is_ldap = parts('{', '}').is_some_and(|(id, _)| is_names(id) && id != "cipher");
     let is_named = || {
         let at = value.find([':', '$']).or_else(|| value.starts_with("sha").then(|| value.find('-')).flatten());
         at.is_some_and(|at| is_algorithm(&value[..at]) && is_rest(&value[at + 1..]) && looks_random(&value[at + 1..]))

@@ -556,6 +556,9 @@ fn accepts_passphrases_and_keys_that_look_odd() {
         "$4kT9wXz2QmL7vRb8NcJ5hYp6FsD3gUe?",
         "%3Za8LkQ5wN1xVt7Rb9McJ4hYp6FsD2gU-",
         "00718264935017284659301827465930",
+        "UdkrZVEmQJb$PoTq",
+        "$gpS2iHJKnm4Fn8S$47b",
+        "{WYr3K55}4s6DDfrwF*O",
         // A name with digits is a part of the key.
         "metrics-5f0c1d9e7b3a4268a1c8e6d2074fb935",
         "5f0c1d9e7b3a4268a1c8e6d2074fb935_2024",

@@ -238,7 +238,10 @@ fn a_syntax_error_shows_no_line_of_the_file() {
     fs::write(&rocket_toml, format!("[default.metrics_guard]\nkey = {KEY}")).unwrap();
     let error = MetricsGuard::settings(&figment().merge(Toml::file(rocket_toml).nested())).err().unwrap();
     assert_eq!(error.problem(), &Problem::Unparsable);
-    assert_eq!(error.to_string(), "Rocket's configuration, line 2, column 7: cannot be read; correct its syntax");
+    assert_eq!(
+        error.to_string(),
+        "Rocket's configuration, line 2, column 7: cannot be read; correct its syntax, or let this process read it"
+    );
 }
 
 /// The environment can be set of a process alone, so the test starts itself.
