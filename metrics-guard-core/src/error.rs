@@ -229,7 +229,7 @@ impl fmt::Display for Problem {
             Problem::NoNetwork => f.write_str("no network is listed; add one such as 10.0.0.0/8, or unset it if every address may ask"),
             Problem::NotANetwork(entry) => write!(
                 f,
-                "entry {entry} is not a network such as 10.0.0.0/8 or fd00::/8, or one address; write it without leading \
+                "entry {entry} is not a network such as 10.0.0.0/8 or fd00::/8, or one address; write it without quotes, leading \
                  zeros, port or zone, and put commas between entries"
             ),
             Problem::HostBits(entry, network) => {
