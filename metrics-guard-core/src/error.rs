@@ -179,6 +179,7 @@ impl fmt::Debug for ConfigError {
 impl std::error::Error for ConfigError {}
 
 impl fmt::Display for Problem {
+    #[allow(clippy::too_many_lines)] // one text after the other
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         const MAKE_ONE: &str = "make one with `openssl rand -hex 32`";
         match self {
