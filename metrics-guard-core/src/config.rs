@@ -67,9 +67,9 @@ impl<T> fmt::Debug for Found<T> {
 impl Settings {
     /// The settings that the environment holds, by the names in [`Setting::variable`].
     ///
-    /// Each other name that begins with `METRICS_VERIFICATION_` is an error of the guard, so that no layer is missing because
+    /// Each other name that begins with `METRICS_VERIFICATION_`, in whatever case, is an error of the guard, so that no layer is missing because
     /// its name was mistyped. A name that is close to a setting's, such as `METRIC_VERIFICATION_KEY`,
-    /// `metrics_verification_key` or `METRICS_GUARD_KEY`, is an error too. Variables that Kubernetes makes for a Service,
+    /// `METRICSVERIFICATIONKEY` or `METRICS_GUARD_KEY`, is an error too. Variables that Kubernetes makes for a Service,
     /// such as `METRICS_VERIFICATION_SERVICE_HOST`, do not count.
     #[must_use]
     pub fn from_env() -> Settings {
@@ -209,14 +209,13 @@ fn put<T>(slot: &mut Option<Found<T>>, place: Place, value: T) -> Result<(), Con
 /// The error of a variable that is none of the settings', if its name begins like theirs or is close to one.
 fn misspelled(name: &str, value: &str) -> Option<ConfigError> {
     let ours = NearName::of(name, value, "metrics_verification");
-    let (shown, problem) = match ours.or_else(|| NearName::of(name, value, "metrics_guard")) {
-        Some(NearName { shown, meaning: Meaning::Setting(setting) }) => {
-            (shown, Problem::Misspelled(setting.variable().into()))
-        }
-        Some(NearName { shown, meaning: Meaning::Unknown }) if shown.starts_with("METRICS_VERIFICATION_") => {
-            (shown, Problem::UnknownField)
-        }
-        _ => return None,
+    // Names such as METRICS_GUARD_VERSION are of others.
+    let others = || NearName::of(name, value, "metrics_guard").filter(|near| near.meaning != Meaning::Unknown);
+    let NearName { shown, meaning } = ours.or_else(others)?;
+    let problem = match meaning {
+        Meaning::Setting(setting) => Problem::Misspelled(setting.variable().into()),
+        Meaning::Unknown => Problem::UnknownField,
+        Meaning::Table => return None,
     };
     Some(ConfigError::new(Place::Variable(shown.into()), problem))
 }

@@ -86,6 +86,8 @@ pub enum Problem {
     Empty,
     /// Not a field name, or one that is read anyway.
     FieldName,
+    /// A key where the name of a header or of a query parameter is expected.
+    KeyAsName,
     /// The name of a header that already has this use.
     HeaderInUse(&'static str),
     /// Not a parameter name that needs no escaping.
@@ -177,6 +179,7 @@ impl fmt::Debug for ConfigError {
 impl std::error::Error for ConfigError {}
 
 impl fmt::Display for Problem {
+    #[allow(clippy::too_many_lines)] // one text after the other
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         const MAKE_ONE: &str = "make one with `openssl rand -hex 32`";
         match self {
@@ -217,6 +220,9 @@ impl fmt::Display for Problem {
             Problem::ParameterName => {
                 f.write_str("not a parameter name of letters, digits and `-._~`; unset it if the query may not hold the key")
             }
+            Problem::KeyAsName => f.write_str(
+                "the name looks like a key; write a name such as `X-Scrape-Key` or `metrics_key`, which everyone may see",
+            ),
             Problem::Empty => f.write_str("is empty; unset it, or give it a value"),
             Problem::HeaderInUse(reason) => {
                 write!(f, "this header has another use: {reason}; choose a name of your own, such as `X-Scrape-Key`")
@@ -224,7 +230,7 @@ impl fmt::Display for Problem {
             Problem::NoNetwork => f.write_str("no network is listed; add one such as 10.0.0.0/8, or unset it if every address may ask"),
             Problem::NotANetwork(entry) => write!(
                 f,
-                "entry {entry} is not a network such as 10.0.0.0/8 or fd00::/8, or one address; write it without leading \
+                "entry {entry} is not a network such as 10.0.0.0/8 or fd00::/8, or one address; write it without quotes, leading \
                  zeros, port or zone, and put commas between entries"
             ),
             Problem::HostBits(entry, network) => {
@@ -262,7 +268,7 @@ impl fmt::Display for Problem {
             }
             Problem::EntryNotAString(entry) => write!(f, "entry {entry} must be a string; put it in quotes"),
             Problem::NotATable => f.write_str("must be a table with fields such as `key_file`"),
-            Problem::Unparsable => f.write_str("cannot be read; correct its syntax"),
+            Problem::Unparsable => f.write_str("cannot be read; correct its syntax, or let this process read it"),
             Problem::Misspelled(name) => write!(f, "is not known here; remove it, or correct its name: {name}"),
             Problem::UnknownField => f.write_str("is not known here; remove it, or correct its name"),
             Problem::Unreadable(io::ErrorKind::NotFound) => f.write_str(
@@ -353,8 +359,8 @@ impl fmt::Display for Warning {
             ),
             Warning::ReadableByAll(path) => write!(
                 f,
-                "{path}: every user of this machine can read the key file; remove that right, for example with `chmod o-rwx`, or \
-                 in Kubernetes with `defaultMode: 0440`",
+                "{path}: every user of this machine can read the key file; make the user of the service its owner, then remove that \
+                 right, for example with `chmod o-rwx`, or in Kubernetes set `fsGroup` and `defaultMode: 0440`",
             ),
             Warning::WritableByOthers(path) => write!(
                 f,

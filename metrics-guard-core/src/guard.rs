@@ -48,6 +48,7 @@ use crate::{
     header_names,
     key::KeyRing,
     key_file,
+    key_form::has_random_part,
     network::Networks,
     query,
     reload::{KeyFile, Keys},
@@ -380,6 +381,7 @@ impl GuardBuilder {
     /// # Errors
     ///
     /// - [`Problem::FieldName`] if `name` is not a field name (RFC 9110, section 5.1), or is `Authorization` itself
+    /// - [`Problem::KeyAsName`] if it looks like a key
     /// - [`Problem::HeaderInUse`] if it is a header of the protocol or of proxies, such as `Host`, `Cookie` or `Forwarded`
     pub fn header(self, name: &str) -> Result<GuardBuilder, ConfigError> {
         self.header_found_at(Place::Argument("GuardBuilder::header"), name)
@@ -393,7 +395,8 @@ impl GuardBuilder {
     ///
     /// # Errors
     ///
-    /// [`Problem::ParameterName`] if `name` is empty or has other characters than `A-Z a-z 0-9 - . _ ~`.
+    /// - [`Problem::ParameterName`] if `name` is empty or has other characters than `A-Z a-z 0-9 - . _ ~`
+    /// - [`Problem::KeyAsName`] if it looks like a key
     pub fn query(self, name: &str) -> Result<GuardBuilder, ConfigError> {
         self.query_found_at(Place::Argument("GuardBuilder::query"), name)
     }
@@ -570,6 +573,9 @@ impl GuardBuilder {
             Ok(field) if field != AUTHORIZATION => field,
             _ => return Err(ConfigError::new(place, Problem::FieldName)),
         };
+        if has_random_part(name) {
+            return Err(ConfigError::new(place, Problem::KeyAsName));
+        }
         if let Some(reason) = header_names::use_of(field.as_str()) {
             return Err(ConfigError::new(place, Problem::HeaderInUse(reason)));
         }
@@ -581,6 +587,9 @@ impl GuardBuilder {
         let is_unreserved = |byte: u8| byte.is_ascii_alphanumeric() || b"-._~".contains(&byte);
         if name.is_empty() || !name.bytes().all(is_unreserved) {
             return Err(ConfigError::new(place, Problem::ParameterName));
+        }
+        if has_random_part(name) {
+            return Err(ConfigError::new(place, Problem::KeyAsName));
         }
         self.0.sources.parameter = Some(name.into());
         Ok(self)

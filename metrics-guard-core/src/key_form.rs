@@ -3,7 +3,13 @@
 //! The rules describe forms, so that they cover tools that they do not name. What a key generator prints has none of these
 //! forms: hexadecimal digits, base64, base64url, UUIDs, letters and digits. A test tries a million such keys.
 //!
-//! The value is not copied, because it may be a key, and nothing would clear the copy.
+//! The value is not copied, because it may be a key, and nothing would clear the copy. What is decoded of it is cleared.
+
+use base64::{
+    Engine,
+    engine::general_purpose::{STANDARD_NO_PAD, URL_SAFE_NO_PAD},
+};
+use zeroize::Zeroizing;
 
 use crate::{
     key_guess::{camel_words, is_capitalized, is_guessable},
@@ -24,14 +30,17 @@ pub(crate) enum Form {
     Wrapped(&'static str),
 }
 
+const AROUND: &str = "a key with other characters around it";
 const BRACKETS: &str = "a key in brackets";
 const COMMENT: &str = "a key behind a comment sign";
+const ENCODED: &str = "a text in base64 that is no key";
 const HASH: &str = "a password hash";
 const JSON: &str = "a key in JSON";
 const NAMED: &str = "a key behind `NAME=`";
+const PUBLIC: &str = "a public key";
+const PUNCTUATION: &str = "a key with punctuation, or several keys";
 const QUOTES: &str = "a key in quotes";
 const SCHEME: &str = "a key behind an authentication scheme";
-const TRAILER: &str = "a key with punctuation, or several keys";
 const USER: &str = "a key behind `NAME:`";
 const XML: &str = "a key in XML";
 
@@ -44,18 +53,76 @@ pub(crate) fn form(value: &[u8]) -> Option<Form> {
     found
         .or_else(|| is_guessable(value).then_some(Form::Guessable))
         .or_else(|| is_variable(value).then_some(Form::Template))
+        .or_else(|| is_file_name(value).then_some(Form::Path))
+        .or_else(|| has_made_key(value).then_some(Form::Wrapped(AROUND)))
+        .or_else(|| encoded(value))
 }
 
-/// The name of a variable, as `ACME_SCRAPER_TOKEN`.
+/// The name of a variable, as `ACME_SCRAPER_TOKEN` and `var.scraper_token`.
 fn is_variable(value: &str) -> bool {
-    let is_part = |byte: u8| byte.is_ascii_uppercase() || byte.is_ascii_digit() || byte == b'_';
-    value.contains('_') && value.bytes().all(is_part) && is_names(value)
+    let is_upper = |byte: u8| byte.is_ascii_uppercase() || byte.is_ascii_digit() || byte == b'_';
+    let is_lower = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || b"_.".contains(&byte);
+    value.contains('_')
+        && (value.bytes().all(is_upper) || value.contains('.') && value.bytes().all(is_lower))
+        && is_names(value)
+}
+
+/// `0x<digits>`, `<digits>@host`, `<UUID>.`: so many hexadecimal digits are a key, and what is around them is none of it. Names
+/// can be a part of a key: `metrics-<digits>`.
+fn has_made_key(value: &str) -> bool {
+    const MIN_DIGITS: usize = 32;
+    let runs = value.split(|c: char| !c.is_ascii_hexdigit() && c != '-').map(|run| run.trim_matches('-'));
+    let Some(key) = runs.max_by_key(|run| run.len()).filter(|run| run.len() >= MIN_DIGITS) else { return false };
+    let Some((before, after)) = value.split_once(key) else { return false };
+    let is_part = |text: &str, outer: Option<&u8>| {
+        text.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-_.".contains(&byte))
+            && outer.is_none_or(u8::is_ascii_alphanumeric)
+    };
+    let has_others = !is_part(before, before.as_bytes().first())
+        || !is_part(after, after.as_bytes().last())
+        || before.eq_ignore_ascii_case("0x");
+    // What cannot be sent has an error of its own.
+    has_others && value.bytes().all(|byte| byte.is_ascii_graphic())
+}
+
+/// Whether a name of a header or of a parameter is a key by mistake, or has one in it.
+pub(crate) fn has_random_part(name: &str) -> bool {
+    const UUID_LEN: usize = 36;
+    let is_random = |part: &str| part.len() >= MIN_LEN && !is_name(part);
+    let is_uuid = name.len() == UUID_LEN && name.bytes().all(|byte| byte.is_ascii_hexdigit() || byte == b'-');
+    is_uuid || name.split(|c: char| !c.is_ascii_alphanumeric()).any(is_random)
+}
+
+/// Base64 of what is no key, as Kubernetes has it in a Secret. Random bytes are no text.
+fn encoded(value: &str) -> Option<Form> {
+    // The text is shorter than the value, so that this ends.
+    if value.len() < MIN_LEN {
+        return None;
+    }
+    let engine = if value.contains(['-', '_']) { URL_SAFE_NO_PAD } else { STANDARD_NO_PAD };
+    let mut text = Zeroizing::new(vec![0; value.len()]);
+    let len = engine.decode_slice(value.trim_end_matches('='), &mut text).ok()?;
+    text.truncate(len);
+    let is_text = text.iter().all(|&byte| byte.is_ascii_graphic() || byte.is_ascii_whitespace());
+    match form(is_text.then_some(&text)?)? {
+        Form::Guessable => Some(Form::Guessable),
+        _ => Some(Form::Wrapped(ENCODED)),
+    }
+}
+
+/// The public keys of age and SSH.
+fn public(value: &str) -> Option<&'static str> {
+    const AGE_LEN: usize = 62;
+    let is_age = value.starts_with("age1") && value.len() == AGE_LEN;
+    let mut ssh = ["AAAAB3NzaC1", "AAAAC3NzaC1", "AAAAE2VjZHNh", "AAAAGnNrLX"].into_iter();
+    (is_age || ssh.any(|beginning| value.starts_with(beginning))).then_some(PUBLIC)
 }
 
 /// As [`syntax`], for values of key bytes alone, which have few of its forms. Most keys are such values.
 fn plain(value: &str) -> Option<Form> {
-    let is_candidate = ["-", "_", ".", "//", "sha", "md5"].iter().any(|beginning| value.starts_with(beginning))
-        || value.trim_end_matches('=').contains('=');
+    let is_candidate =
+        ["-", "_", ".", "//", "AAAA", "age1", "sha", "md5"].iter().any(|beginning| value.starts_with(beginning))
+            || value.trim_end_matches('=').contains('=');
     if is_candidate {
         syntax(value)
     } else {
@@ -66,7 +133,7 @@ fn plain(value: &str) -> Option<Form> {
 fn syntax(value: &str) -> Option<Form> {
     let wrapped = || {
         let found = quotes(value).or_else(|| comment(value));
-        found.or_else(|| scheme(value)).or_else(|| trailer(value)).map(Form::Wrapped)
+        found.or_else(|| scheme(value)).or_else(|| public(value)).map(Form::Wrapped)
     };
     if is_path(value) {
         Some(Form::Path)
@@ -79,8 +146,15 @@ fn syntax(value: &str) -> Option<Form> {
     } else if is_path_of_names(value) {
         Some(Form::Path)
     } else {
-        wrapped().or_else(|| assigned(value))
+        wrapped().or_else(|| assigned(value)).or_else(|| punctuation(value).map(Form::Wrapped))
     }
+}
+
+/// `appsettings.Production.json`
+fn is_file_name(value: &str) -> bool {
+    let extensions =
+        ["conf", "env", "ini", "json", "key", "pem", "properties", "secret", "toml", "txt", "xml", "yaml", "yml"];
+    value.rsplit_once('.').is_some_and(|(_, end)| extensions.contains(&end)) && is_names(value)
 }
 
 /// `/etc/MyService/metrics_verification_key` and `C:\keys\metrics_key`: a path whose segments are names, however long. An
@@ -230,7 +304,7 @@ fn is_mixed(value: &str) -> bool {
         let after = after.or_else(|| {
             let name = fragment.strip_prefix('$')?;
             let end = name.find(|c: char| !c.is_ascii_alphanumeric() && c != '_').unwrap_or(name.len());
-            (end > 3 && is_names(&name[..end])).then(|| &name[end..])
+            (end > 6 && is_names(&name[..end])).then(|| &name[end..])
         });
         match after {
             Some(after) if plain.bytes().all(is_tame) => rest = after,
@@ -253,10 +327,11 @@ fn hash(value: &str) -> Option<&'static str> {
     };
     let is_rest =
         |rest: &str| !rest.is_empty() && rest.bytes().all(|byte| is_key_byte(byte) || b"$,:*".contains(&byte));
-    let split = |value: &str, end: char| value.split_once(end).map(|(id, rest)| (is_id(id), is_rest(rest)));
-    let is_modular = value.strip_prefix('$').and_then(|value| split(value, '$')) == Some((true, true));
-    let is_ldap = !value.starts_with("{cipher}")
-        && value.strip_prefix('{').and_then(|value| split(value, '}')) == Some((true, true));
+    let is_crypt =
+        |id: &str| id.len() <= 3 && id.as_bytes().iter().any(u8::is_ascii_digit) || ["y", "gy", "apr1"].contains(&id);
+    let parts = |open, close| value.strip_prefix(open)?.split_once(close).filter(|(_, rest)| is_rest(rest));
+    let is_modular = parts('$', '$').is_some_and(|(id, _)| is_crypt(id) || is_algorithm(id));
+    let is_ldap = parts('{', '}').is_some_and(|(id, _)| is_names(id) && id != "cipher");
     let is_named = || {
         let at = value.find([':', '$']).or_else(|| value.starts_with("sha").then(|| value.find('-')).flatten());
         at.is_some_and(|at| is_algorithm(&value[..at]) && is_rest(&value[at + 1..]) && looks_random(&value[at + 1..]))
@@ -339,12 +414,16 @@ fn scheme(value: &str) -> Option<&'static str> {
     (schemes.any(|known| scheme.eq_ignore_ascii_case(known)) && !key.trim_start().contains(' ')).then_some(SCHEME)
 }
 
-/// `..,`, `..;`, `..\n` as two characters, and several keys with such signs between them.
-fn trailer(value: &str) -> Option<&'static str> {
-    let bare = value.trim_end_matches("\\n").trim_end_matches("\\r").trim_end_matches([',', ';', '\\']);
-    let is_list =
-        || value.contains([',', ';', '|']) && value.split([',', ';', '|']).all(|key| looks_random(key.trim()));
-    (bare.len() < value.len() && bare.bytes().all(is_key_byte) || is_list()).then_some(TRAILER)
+/// `..,`, `..:`, `..\n` as two characters, `1:..`, and several keys with such signs between them. These signs are in few
+/// generators' alphabets.
+fn punctuation(value: &str) -> Option<&'static str> {
+    const SIGNS: &[char] = &[',', ';', '|', ':', '=', '?', '\\', '(', ')', '[', ']', '{', '}', '<', '>'];
+    const MIN_KEY_LEN: usize = 22; // 16 bytes in base64
+    let is_inner = |c: char| c == ' ' || SIGNS.contains(&c) || u8::try_from(c).is_ok_and(is_key_byte);
+    let is_key = |part: &str| part.len() >= MIN_KEY_LEN && looks_random(part);
+    let bare = value.trim_end_matches('=');
+    let is_it = bare.contains(SIGNS) && bare.chars().all(is_inner) && bare.split(SIGNS).map(str::trim).any(is_key);
+    is_it.then_some(PUNCTUATION)
 }
 
 /// `NAME=..`, `export NAME=..`, `"NAME": ..`, `USER:..`, and with a reference behind it: `vault:secret/data/x#key`.

@@ -18,9 +18,20 @@ pub(crate) fn is_guessable(value: &str) -> bool {
 
 /// Whether `text`, letters and digits without what was between them, is published.
 fn is_sample(text: &[u8]) -> bool {
+    let is_row = text.len() >= MIN_PERIOD && ROWS.iter().any(|row| row.as_bytes().starts_with(text));
     let mut begun = SAMPLES.iter().filter(|sample| sample.as_bytes().first() == text.first());
-    begun.any(|sample| sample.bytes().filter(|byte| *byte != b'-').eq(text.iter().copied()))
+    is_row || begun.any(|sample| sample.bytes().filter(|byte| *byte != b'-').eq(text.iter().copied()))
 }
+
+/// Ways over a keyboard, and the digits of well-known numbers. A key can be the beginning of one.
+const ROWS: &[&str] = &[
+    "3141592653589793238462643383279",
+    "2718281828459045235360287471352",
+    "1123581321345589144233377610987",
+    "1q2w3e4r5t6y7u8i9o0p",
+    "1qaz2wsx3edc4rfv5tgb6yhn7ujm8ik9ol0p",
+    "qazwsxedcrfvtgbyhnujmikolp",
+];
 
 /// Published keys, in lower case. Words such as `change-me` are in [`LIST_OF_WORDS`], and patterns need no list.
 const SAMPLES: &[&str] = &[
@@ -44,9 +55,7 @@ const SAMPLES: &[&str] = &[
     "adc83b19e793491b1c6ea0fd8b46cd9f32e592fc",
     "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855",
     "01ba4719c80b6fe911b091a7c05124b64eeece964e09c058ef8f9805daca546b",
-    // Rows of a keyboard, secrets in the documents of AWS, and a comic strip.
-    "1q2w3e4r5t6y7u8i9o0p",
-    "1qaz2wsx3edc4rfv",
+    // Secrets in the documents of AWS, and a comic strip.
     "wjalrxutnfemik7mdengbpxrficyexamplekey",
     "correct-horse-battery-staple",
 ];
@@ -171,18 +180,19 @@ fn is_word(word: &[u8]) -> bool {
 
 /// In lower case, with spaces between them.
 const LIST_OF_WORDS: &str = "\
-    a abc abcd abcdef access actual add admin amet an and any api app as asdf asdfgh asdfghjkl at auth \
-    authorization azerty babe bar baz be bearer beef before bit bits by bytes cafe change changed changeit \
-    changeme changethis ci complex computed config credential credentials data dead default define demo deploy \
-    deployment dev development do dolor dummy empty enter env example face fake feed fill fixme foo foobar for \
-    from generate generated goes hello here hex hidden hunter id in input insecure insert instead ipsum is it \
-    key keyhere keys later letmein local localhost long lorem make masked me metric metrics missing module must \
-    my name never new nil no none not null on only or our own params pass passphrase passwd password placeholder \
-    please process prod production prom prometheus put qwerty qwertyuiop qwertz random real redacted ref replace \
-    replaced resolve root sample scrape secret secrets secure security sensitive service set setting sit some \
-    something staging string strong super supersecret tbd temp template test testing the this to todo token \
-    undefined unsafe unset update use user value values var variable vars verification verify very welcome with \
-    world you your yourkey yours zxcvbnm";
+    a abc abcd abcdef access actual add admin agent amet an and any api app as asdf asdfgh asdfghjkl at auth \
+    authorization azerty babe bar base baz be bearer beef before bit bits by bytes cafe change changed changeit \
+    changeme changethis char chars ci complex computed config credential credentials data dead default define \
+    demo deploy deployment dev development digit digits do dolor dummy empty encoded enter env example face fake \
+    feed fill fixme foo foobar for from generate generated goes hello here hex hidden hunter id in injected \
+    input insecure insert instead ipsum is it key keyhere keys later length letmein local localhost long lorem \
+    make managed masked me metric metrics missing module must my name never new nil no none not null on only \
+    openssl or our output overridden own params pass passphrase passwd password placeholder please populated \
+    process prod production prom prometheus put qwerty qwertyuiop qwertz rand random real redacted ref replace \
+    replaced resolve root runtime sample scrape secret secrets secure security sensitive service set setting sit \
+    some something staging string strong super supersecret tbd temp template terraform test testing text the \
+    this to todo token undefined unsafe unset update use user value values var variable vars vault verification \
+    verify very welcome will with world you your yourkey yours zxcvbnm";
 
 static WORDS: LazyLock<Vec<&str>> = LazyLock::new(|| {
     let mut words: Vec<_> = LIST_OF_WORDS.split(' ').collect();

@@ -19,8 +19,9 @@ pub(crate) fn after<'n>(name: &'n str, prefix: &str) -> Option<&'n str> {
     rest.starts_with(is_separator).then(|| rest.trim_start_matches(is_separator))
 }
 
+/// Also what nobody sees, such as a byte-order mark.
 fn is_separator(letter: char) -> bool {
-    letter == ' ' || letter.is_ascii_punctuation()
+    !letter.is_alphanumeric()
 }
 
 /// Returns whether at most `edits` typing errors lie between `one` and `other`: a letter added, left out, replaced, or

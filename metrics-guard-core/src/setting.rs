@@ -121,9 +121,11 @@ impl NearName {
     /// A variable that Kubernetes makes for a Service is not close to any setting.
     #[must_use]
     pub fn of(name: &str, value: &str, prefix: &str) -> Option<NearName> {
+        // Of a script that became a file for the environment.
+        let name = name.strip_prefix("export ").unwrap_or(name);
         if let Some(rest) = after(name, prefix) {
-            let shown =
-                format!("{}{}", &name[..name.len() - rest.len()], if rest.is_empty() { "" } else { shown_name(rest) });
+            let beginning = name[..name.len() - rest.len()].escape_debug();
+            let shown = format!("{beginning}{}", if rest.is_empty() { "" } else { shown_name(rest) });
             let meaning = Setting::by_near_field(rest).map_or(Meaning::Unknown, Meaning::Setting);
             return (!is_service_link(rest, value)).then_some(NearName { shown, meaning });
         }
@@ -139,7 +141,7 @@ impl NearName {
         };
         let setting = || Setting::ALL.iter().copied().find(|setting| is_close(&bare(setting.field())));
         let meaning = if is_close("") { Meaning::Table } else { Meaning::Setting(setting()?) };
-        Some(NearName { shown: name.to_owned(), meaning })
+        Some(NearName { shown: name.escape_debug().to_string(), meaning })
     }
 }
 
@@ -188,6 +190,11 @@ mod tests {
             ("METRICS__VERIFICATION__DISABLED", Meaning::Setting(Setting::Disabled)),
             ("METRICS_VERIFICATION_TIMEOUT", Meaning::Unknown),
             ("Metrics_Verification", Meaning::Table),
+            // Of a file for the environment that begins with a byte-order mark, or is a script.
+            ("\u{feff}METRICS_VERIFICATION_NETWORKS", Meaning::Setting(Setting::Networks)),
+            ("export METRICS_VERIFICATION_NETWORKS", Meaning::Setting(Setting::Networks)),
+            ("METRICS_VERIFICATION_NETWORKS\t", Meaning::Setting(Setting::Networks)),
+            ("METRICS_VERIFICATION\u{a0}NETWORKS", Meaning::Setting(Setting::Networks)),
         ] {
             assert_eq!(meaning(name, "metrics_verification"), Some(expected), "{name}");
         }

@@ -241,6 +241,9 @@ fn the_advice_about_rights_gives_nobody_a_new_one() {
             let text = warning.to_string();
             let (_, advice) = text.split_once("`chmod ").unwrap();
             let change = advice.split('`').next().unwrap();
+            // A service that reads the file as one of the others must not lose it.
+            let has_owner = text.find("its owner").is_some_and(|at| at < text.find("`chmod ").unwrap());
+            assert!(has_owner || !matches!(warning, Warning::ReadableByAll(_)), "{text}");
             assert!(Command::new("chmod").arg(change).arg(&path).status().unwrap().success());
             assert_eq!(mode() & !before, 0, "{before:o}: {text}");
             // Each advice alone is enough: the file is not left for others to write, and no more to read.
@@ -286,6 +289,10 @@ fn the_other_settings() {
         ("METRICS_VERIFICATION_NETWORKS", "10.0.0.0/8, 0.0.0.0", Problem::UnspecifiedAddress(2)),
         ("METRICS_VERIFICATION_CLIENT_NAMES", "", Problem::Empty),
         ("METRICS_VERIFICATION_QUERY", "a b", Problem::ParameterName),
+        ("METRICS_VERIFICATION_QUERY", OTHER, Problem::KeyAsName),
+        ("METRICS_VERIFICATION_HEADER", OTHER, Problem::KeyAsName),
+        ("METRICS_VERIFICATION_HEADER", "0e8a6c4f-2d1b-4957-9c0f-8a7d6b5c4e3f", Problem::KeyAsName),
+        ("METRICS_VERIFICATION_HEADER", "q9Zk7yH2mVx0Lr4TtBw8sEcNd1JfUavK3oPiGh5bM", Problem::KeyAsName),
         ("METRICS_VERIFICATION_QUERY", "k&y", Problem::ParameterName),
         ("METRICS_VERIFICATION_DISABLED", "", Problem::Empty),
         ("METRICS_VERIFICATION_DISABLED", "yes", Problem::NotTrueOrFalse),

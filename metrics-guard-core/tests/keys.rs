@@ -140,6 +140,8 @@ const TEMPLATES: &[&str] = &[
     "https://vault.example/v1/secret/metrics?key=1",
     "HTTPS://VAULT.EXAMPLE/KEY",
     "postgres://user:pa55word@host/metrics",
+    "module.orders_db.cluster_identifier",
+    "data.aws_secretsmanager_secret_version.k.secret_string",
 ];
 
 #[test]
@@ -192,6 +194,16 @@ const PHRASES: &[&str] = &[
     "qwertyuiopasdfghjkl",
     "lorem-ipsum-dolor-sit-amet",
     "deadbeef-dead-beef-dead-beefdeadbeef",
+    "openssl-rand-hex-32-output",
+    "base64-encoded-secret-here",
+    "managed-by-terraform",
+    "populated-by-vault-agent",
+    "injected-at-runtime",
+    "will-be-overridden",
+    // In base64: change-me in letters, digits in a row, and a word of a placeholder.
+    "Y2hhbmdlbWVjaGFuZ2VtZWNoYW5nZW1l",
+    "MTIzNDU2Nzg5MDEyMzQ1Njc4OTA=",
+    "c3VwZXItc2VjcmV0LWtleQ==",
 ];
 
 #[test]
@@ -224,6 +236,12 @@ const PATTERNS: &[&str] = &[
     "7f3a9c-7f3a9c-7f3a9c-7f3a9c",
     "deadbeefdeadbeefdeadbeefdeadbeef",
     "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=",
+    "1qaz2wsx3edc4rfv5tgb6yhn",
+    "qazwsxedcrfvtgbyhnujm",
+    "31415926535897932384",
+    "3.14159265358979323846",
+    "2718281828459045235360",
+    "1123581321345589144",
 ];
 
 #[test]
@@ -246,6 +264,8 @@ const PATHS: &[&str] = &[
     "C:/ProgramData/my-service/metrics_key",
     "\\\\server\\share\\metrics_key",
     "registry.example.com/my-service:1.0",
+    "appsettings.Production.json",
+    "orders-gateway.pem",
     "/tmp/.tmpk16uUC/metrics_key",
     "/nix/store/0c3p9wx1mzq8y7rk2fzv5b6d4s1h8j9a-metrics/share/secret",
 ];
@@ -261,6 +281,20 @@ fn rejects_keys_with_their_wrapping_and_names_it() {
     // A key in base64 can begin with two such signs.
     assert_all(&Problem::Wrapped("a key behind a comment sign"), &[&format!("//{HEX}"), &format!("--{HEX}")]);
     assert_all(&Problem::Wrapped("a password hash"), HASHES);
+    assert_all(&Problem::Wrapped("a public key"), PUBLIC_KEYS);
+    assert_all(&Problem::Wrapped("a text in base64 that is no key"), TEXTS_IN_BASE64);
+    // Other keys can have such signs at their ends.
+    for key in [HEX, UUID, &HEX.to_uppercase()] {
+        let values = [
+            "0xKEY", "0XKEY", "KEY.", "KEY...", "KEY!", "KEY%", "%KEY%", "@KEY", "KEY@host", "user@KEY", "$KEY",
+            "&KEY", "*KEY", "KEY%0A", "/KEY", "KEY/", "KEY/KEY", "+KEY", "_KEY", "KEY_", "KEY=", "KEY//x",
+        ];
+        let values: Vec<_> = values.iter().map(|value| value.replace("KEY", key)).collect();
+        assert_all(
+            &Problem::Wrapped("a key with other characters around it"),
+            &values.iter().map(String::as_str).collect::<Vec<_>>(),
+        );
+    }
     // With signs of every kind in the key.
     assert_all(&Problem::Wrapped("a key in quotes"), &["\"s+y%6Db&o=l;s:i/n?a#k\""]);
     assert_all(
@@ -319,7 +353,32 @@ const WRAPPINGS: &[(&str, &[&str])] = &[
         ],
     ),
     ("a key behind an authentication scheme", &["Bearer KEY", "bearer KEY", "Basic KEY", "Token KEY"]),
-    ("a key with punctuation, or several keys", &["KEY,KEY", "KEY; KEY", "KEY,", "KEY;", "KEY\\n", "KEY\\r\\n"]),
+    (
+        "a key with punctuation, or several keys",
+        &[
+            "KEY,KEY",
+            "KEY; KEY",
+            "KEY,",
+            "KEY;",
+            "KEY\\n",
+            "KEY\\r\\n",
+            "KEY\\t",
+            "KEY:",
+            "KEY::",
+            ":KEY",
+            "KEY:user",
+            "1:KEY",
+            "KEY:KEY",
+            "KEY?",
+            "KEY)",
+            "[KEY",
+            "KEY}",
+            "=KEY",
+            "\\nKEY",
+            "(stdin)=KEY",
+            "key->KEY",
+        ],
+    ),
     (
         "a key behind a comment sign",
         &[
@@ -359,6 +418,19 @@ const HASHES: &[&str] = &[
     "*94BDCEBE19083CE2A1F959FD02F964C7AF4CFC29",
     "prometheus:$2y$12$EixZaYVK1fsbw1ZfbX3OXePaWxn96p36WQoeG6Lruj3vjPGga31lW",
     "prometheus:{SHA}W6ph5Mm5Pz8GgiULbPgzG37mj9g=",
+];
+
+const PUBLIC_KEYS: &[&str] = &[
+    "age1ql3z7hjy54pw3hyww5ayyfg7zqgvc7w3j2elw8zmrj2kg5sfn9aqmcac8p",
+    "AAAAC3NzaC1lZDI1NTE5AAAAIOMqqnkVzrm0SdG6UOoqKLsabgH5C9okWi0dh2l9GKJl",
+];
+
+/// `prometheus:<key>`, `{"key":"<key>"}`, `${METRICS_SCRAPE_KEY}` and `/run/secrets/metrics`.
+const TEXTS_IN_BASE64: &[&str] = &[
+    "cHJvbWV0aGV1czo1ZjBjMWQ5ZTdiM2E0MjY4YTFjOGU2ZDIwNzRmYjkzNQ==",
+    "eyJrZXkiOiI1ZjBjMWQ5ZTdiM2E0MjY4YTFjOGU2ZDIwNzRmYjkzNSJ9",
+    "JHtNRVRSSUNTX1NDUkFQRV9LRVl9",
+    "L3J1bi9zZWNyZXRzL21ldHJpY3M=",
 ];
 
 #[test]
@@ -484,6 +556,14 @@ fn accepts_passphrases_and_keys_that_look_odd() {
         "$4kT9wXz2QmL7vRb8NcJ5hYp6FsD3gUe?",
         "%3Za8LkQ5wN1xVt7Rb9McJ4hYp6FsD2gU-",
         "00718264935017284659301827465930",
+        "UdkrZVEmQJb$PoTq",
+        "$gpS2iHJKnm4Fn8S$47b",
+        "{WYr3K55}4s6DDfrwF*O",
+        // A name with digits is a part of the key.
+        "metrics-5f0c1d9e7b3a4268a1c8e6d2074fb935",
+        "5f0c1d9e7b3a4268a1c8e6d2074fb935_2024",
+        // A key in hexadecimal digits, once more in base64.
+        "NWYwYzFkOWU3YjNhNDI2OGExYzhlNmQyMDc0ZmI5MzU=",
     ] {
         assert!(Key::new(key).is_ok(), "{key}: {:?}", problem(key));
     }

@@ -29,7 +29,7 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 
-use std::{collections::HashSet, env, ffi::OsString, path::Path};
+use std::{collections::HashSet, env, ffi::OsString, io, path::Path};
 
 use metrics_guard_core::{
     ConfigError, Place, Problem, Setting, Settings,
@@ -37,6 +37,7 @@ use metrics_guard_core::{
 };
 use rocket::figment::{
     Figment, Metadata, Profile, Provider,
+    providers::Env,
     value::{Dict, Value, magic::RelativePathBuf},
 };
 
@@ -56,6 +57,7 @@ const READ: &str = "rocket_metrics_guard";
 pub(crate) fn settings(figment: &Figment) -> Result<Settings, ConfigError> {
     let mut settings = Settings::from_env();
     check_variables()?;
+    check_config_file()?;
     check_names(figment)?;
     let fields = match figment.find_value(TABLE) {
         Ok(Value::Dict(_, fields)) => fields,
@@ -104,6 +106,20 @@ fn check_variables() -> Result<(), ConfigError> {
     Ok(())
 }
 
+/// Rejects a `ROCKET_CONFIG` that names no file, because Rocket goes on without one, and so without the settings in it.
+fn check_config_file() -> Result<(), ConfigError> {
+    const NAME: &str = "ROCKET_CONFIG";
+    let Some(path) = Env::var(NAME) else { return Ok(()) };
+    // Rocket searches for a relative path in the folders above too.
+    let folder = env::current_dir().unwrap_or_default();
+    if folder.ancestors().any(|folder| !path.is_empty() && folder.join(&path).is_file()) {
+        return Ok(());
+    }
+    let place = shown_file(&path).map_or(NAME.into(), |path| format!("{NAME}, {path}").into());
+    let problem = if path.is_empty() { Problem::Empty } else { Problem::Unreadable(io::ErrorKind::NotFound) };
+    Err(ConfigError::new(Place::Variable(place), problem))
+}
+
 fn near_variable(name: &str, value: &str) -> Option<NearName> {
     let lower_case = name.trim().to_ascii_lowercase();
     if lower_case.strip_prefix(READ).is_some_and(|rest| rest.is_empty() || rest.starts_with('.')) {
@@ -150,9 +166,20 @@ fn check_names(figment: &Figment) -> Result<(), ConfigError> {
             if let Some(near) = near(name, &service_link(value)) {
                 return Err(misspelled(figment, profile, &near, value));
             }
+            let within = || value.as_dict().into_iter().flatten();
+            // The table in another one, as below the head of that. Of others, it has none of our fields.
+            for (field, inner) in within() {
+                let mut fields = inner.as_dict().into_iter().flatten();
+                let is_ours = |near: &NearName| {
+                    near.meaning == Meaning::Table && fields.any(|(name, _)| Setting::by_near_field(name).is_some())
+                };
+                if let Some(near) = near(field, "").filter(is_ours) {
+                    let shown = format!("{}.{}", shown_name(name), near.shown);
+                    return Err(misspelled(figment, profile, &NearName { shown, ..near }, inner));
+                }
+            }
             // A table for another, as in [default.metrics.guard].
-            let within = value.as_dict().into_iter().flatten();
-            let nested = within.map(|(field, value)| (format!("{name}.{field}"), value));
+            let nested = within().map(|(field, value)| (format!("{name}.{field}"), value));
             let as_profile = (format!("{profile}.{name}"), value);
             for (name, value) in nested.chain([as_profile]) {
                 let is_ours = |near: &NearName| match near.meaning {
@@ -257,15 +284,20 @@ fn place(figment: &Figment, field: &str, value: &Value) -> Place {
 
 /// The path of a file, without what could be a key in it, or what else the values come from.
 fn source(metadata: &Metadata) -> String {
-    const FILE: &str = "Rocket.toml";
     let Some(source) = &metadata.source else { return metadata.name.to_string() };
     let text = source.to_string();
     if source.file_path().is_none() {
         return text;
     }
-    match text.strip_suffix(FILE) {
-        Some(folder) => format!("{}{FILE}", shown(folder).unwrap_or_default()),
-        None => shown(&text).unwrap_or_else(|| "the file that ROCKET_CONFIG names".to_owned()),
+    shown_file(&text).unwrap_or_else(|| "the file that ROCKET_CONFIG names".to_owned())
+}
+
+/// What a message may show of the path of a configuration file.
+fn shown_file(path: &str) -> Option<String> {
+    const FILE: &str = "Rocket.toml";
+    match path.strip_suffix(FILE) {
+        Some(folder) => Some(format!("{}{FILE}", shown(folder).unwrap_or_default())),
+        None => shown(path),
     }
 }
 

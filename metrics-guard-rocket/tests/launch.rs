@@ -192,6 +192,9 @@ fn a_name_that_is_close_to_ours_stops_the_launch() {
             "`key` in the table [default.metrics_guard]",
         ),
         ("[default.metrics]\nguard_networks = 'N'", "metrics.guard_networks", networks),
+        ("[default.limits]\nmetrics_guard = { networks = 'N' }", "limits.metrics_guard", table),
+        ("[default.tls.metrics_guard]\nclient_names = 'N'", "tls.metrics_guard", table),
+        ("[default.limits.metrics-guard]\nnetwork = 'N'", "limits.metrics-guard", table),
         ("[release.metrics_guard]\nkey-file = 'N'", "metrics_guard.key-file", "`key_file`"),
         ("[default.metrics_guard]\nKeyFile = 'N'", "metrics_guard.KeyFile", "`key_file`"),
         ("[default.metrics_guard]\nallowed_networks = 'N'", "metrics_guard.…", "`networks`"),
@@ -235,7 +238,10 @@ fn a_syntax_error_shows_no_line_of_the_file() {
     fs::write(&rocket_toml, format!("[default.metrics_guard]\nkey = {KEY}")).unwrap();
     let error = MetricsGuard::settings(&figment().merge(Toml::file(rocket_toml).nested())).err().unwrap();
     assert_eq!(error.problem(), &Problem::Unparsable);
-    assert_eq!(error.to_string(), "Rocket's configuration, line 2, column 7: cannot be read; correct its syntax");
+    assert_eq!(
+        error.to_string(),
+        "Rocket's configuration, line 2, column 7: cannot be read; correct its syntax, or let this process read it"
+    );
 }
 
 /// The environment can be set of a process alone, so the test starts itself.
@@ -275,8 +281,20 @@ fn a_variable_that_is_close_to_ours_stops_the_launch() {
     let line = "error: `metrics_guard` in `ROCKET_` environment variable(s): is empty; unset it, or give it a value\n";
     assert!(said.contains(line), "{said}");
 
+    // Rocket would go on without its file, and without the networks in it.
+    for (name, value, line) in [
+        ("ROCKET_CONFIG", "", "error: ROCKET_CONFIG: is empty; unset it, or give it a value\n"),
+        ("rocket_config", "/run/no/Rocket.toml", "error: ROCKET_CONFIG, /run/no/Rocket.toml: there is no such file"),
+        ("ROCKET_CONFIG", KEY, "error: ROCKET_CONFIG: there is no such file"),
+    ] {
+        let said = child("child_of_the_environment", &[("METRICS_VERIFICATION_KEY", KEY), (name, value)]);
+        assert!(said.contains(line) && !said.contains(KEY), "{line}{said}");
+    }
+
     let key = format!(r#"{{key="{KEY}"}}"#);
+    let file = tempfile::NamedTempFile::new().unwrap();
     for (name, value) in [
+        ("ROCKET_CONFIG", file.path().to_str().unwrap()),
         ("rocket_metrics_guard", &*key),
         ("ROCKET_METRICS_GUARD.KEY", KEY),
         ("METRICS_GUARD", "1"),
