@@ -27,13 +27,13 @@ pub(crate) struct Nested {
 }
 
 impl Nested {
-    /// The inner function carries `inside`. `kept` says under which name the outer function knows a parameter of that name, if
-    /// under any; the others are called as we like, so that the inner function hides none of them. `span` is that of all
+    /// The inner function carries `inside`. `kept` says under which name the outer function knows the parameter of that index and
+    /// name, if under any; the others are called as we like, so that the inner function hides none of them. `span` is that of all
     /// that is ours.
     pub(crate) fn of(
         inside: &[Attribute],
         handler: Handler,
-        kept: impl Fn(&Ident) -> Option<Ident>,
+        kept: impl Fn(usize, &Ident) -> Option<Ident>,
         span: Span,
     ) -> syn::Result<Nested> {
         let Handler { signature: inner, body, .. } = handler;
@@ -92,10 +92,15 @@ fn is_boxed_future(of: &Type) -> bool {
     }
 }
 
+/// What we call the parameter at `index`.
+pub(crate) fn our_name(index: usize, span: Span) -> Ident {
+    format_ident!("__metrics_guard_parameter_{index}", span = span)
+}
+
 /// Makes plain names of the parameters' patterns. Returns what the inner function gets, and what binds it.
 fn rename_parameters(
     signature: &mut Signature,
-    kept: impl Fn(&Ident) -> Option<Ident>,
+    kept: impl Fn(usize, &Ident) -> Option<Ident>,
     span: Span,
 ) -> syn::Result<(Vec<Ident>, TokenStream)> {
     let (mut passed, mut bindings) = (Vec::new(), TokenStream::new());
@@ -107,9 +112,9 @@ fn rename_parameters(
                 "`#[guard_metrics]` cannot hand on a parameter with an attribute: put it on the function",
             ));
         }
-        let ours = format_ident!("__metrics_guard_parameter_{}", passed.len(), span = span);
+        let ours = our_name(passed.len(), span);
         let name = match &*parameter.pat {
-            Pat::Ident(users) if users.subpat.is_none() => kept(&users.ident),
+            Pat::Ident(users) if users.subpat.is_none() => kept(passed.len(), &users.ident),
             _ => None,
         };
         bindings.extend(name.as_ref().map(|name| quote_spanned!(span=> let #ours = #name;)));

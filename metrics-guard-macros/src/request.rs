@@ -55,7 +55,7 @@ fn guarded(args: &Args, item: &Item) -> syn::Result<TokenStream> {
             let handler = Handler { vis: vis.clone(), signature, body: body.into_token_stream() };
             let is_named =
                 |name: &Ident| *name == request || find_ident(guard.to_token_stream(), &name.to_string()).is_some();
-            let kept = |name: &Ident| is_named(name).then(|| name.clone());
+            let kept = |_, name: &Ident| is_named(name).then(|| name.clone());
             let nested = Nested::of(&sorted.inside, handler, kept, span)?;
             outer.inputs.clone_from(&nested.outer.inputs);
             nested.block()
