@@ -52,10 +52,16 @@ fn guarded(args: &Args, item: &Item) -> syn::Result<TokenStream> {
             if uses_self(&signature, &body) {
                 return Err(in_a_method(foreign));
             }
-            let handler = Handler { vis: vis.clone(), signature, body: body.into_token_stream() };
             let is_named =
                 |name: &Ident| *name == request || find_ident(guard.to_token_stream(), &name.to_string()).is_some();
             let kept = |_, name: &Ident| is_named(name).then(|| name.clone());
+            // Used by the check, these are no unused parameters of the body either. (An underscore says that itself.)
+            let used = names(&signature).filter(|name| is_named(name) && !name.to_string().starts_with('_'));
+            let used = quote_spanned!(span=> #(let _ = &#used;)*);
+            let mut with_uses = Group::new(Delimiter::Brace, [used, body.stream()].into_iter().collect());
+            with_uses.set_span(body.span());
+            let handler =
+                Handler { vis: vis.clone(), signature: signature.clone(), body: with_uses.into_token_stream() };
             let nested = Nested::of(&sorted.inside, handler, kept, span)?;
             outer.inputs.clone_from(&nested.outer.inputs);
             nested.block()
@@ -112,6 +118,17 @@ fn in_place(krate: &Path, signature: &Signature, output: &Type, body: &Group, sp
     } else {
         quote_spanned!(span=> #krate::expansion::run(move || -> #output #body))
     }
+}
+
+/// The parameters that are plain names.
+fn names(signature: &Signature) -> impl Iterator<Item = &Ident> {
+    signature.inputs.iter().filter_map(|input| match input {
+        FnArg::Typed(PatType { pat, .. }) => match &**pat {
+            Pat::Ident(name) if name.subpat.is_none() => Some(&name.ident),
+            _ => None,
+        },
+        FnArg::Receiver(_) => None,
+    })
 }
 
 fn in_a_method(foreign: &Attribute) -> Error {

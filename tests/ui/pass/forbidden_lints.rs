@@ -54,6 +54,21 @@ mod of_requests {
     }
 }
 
+/// Where an attribute macro is below ours. What `cached` writes allows nothing.
+mod of_requests_with_a_cache {
+    #![forbid(unreachable_code, unused_variables, unused_mut, clippy::all)]
+
+    use metrics_guard_core::guard_metrics;
+
+    use super::{Guard, Request, Response};
+
+    #[guard_metrics(guard = guard)]
+    #[cached::proc_macro::once]
+    pub(crate) fn unread(guard: &Guard, request: &Request<()>) -> Response<String> {
+        Response::new("up 1".to_owned())
+    }
+}
+
 mod of_axum {
     #![forbid(unreachable_code, unused, clippy::all, clippy::too_many_arguments)]
 
@@ -145,6 +160,7 @@ fn main() -> Result<(), Box<dyn Error>> {
             let service = of_requests::Service { guard: GUARD.clone() };
             let request = request().body(())?;
             assert_eq!(service.method(&request).status(), status);
+            assert_eq!(of_requests_with_a_cache::unread(&GUARD, &request).status(), status);
             assert_eq!(of_requests::boxed(request.clone()).await.status(), status);
             let answer = of_requests::awaiting(request.clone()).await.map_err(|error| error.to_string())?;
             assert_eq!(answer.status(), status);
