@@ -178,15 +178,14 @@ fn parse_body(input: ParseStream<'_>) -> syn::Result<(Vec<Attribute>, Group)> {
             input.error("`#[guard_metrics]` guards a body, and this function has none: put it where the body is")
         );
     }
-    let whole = input.fork();
     let content;
-    braced!(content in input);
+    let braces = braced!(content in input);
     let mut attrs = content.call(Attribute::parse_inner)?;
     for attr in &mut attrs {
         attr.style = AttrStyle::Outer;
     }
     let mut body = Group::new(Delimiter::Brace, content.parse()?);
-    body.set_span(whole.parse::<Group>()?.span());
+    body.set_span(braces.span.join());
     Ok((attrs, body))
 }
 
