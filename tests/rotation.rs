@@ -9,7 +9,7 @@ use std::{
     env,
     error::Error,
     fs,
-    io::{self, BufRead, BufReader, Read, Write},
+    io::{self, BufRead, BufReader, Read},
     panic,
     path::Path,
     process::{Child, Command, ExitCode, Stdio},
