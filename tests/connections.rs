@@ -12,7 +12,11 @@ use std::{
     io::{self, Write as _},
     net::SocketAddr,
     pin::pin,
-    sync::{Arc, Mutex, PoisonError},
+    sync::{
+        Arc, LazyLock,
+        mpsc::{Receiver, SyncSender, sync_channel},
+    },
+    thread,
     time::Duration,
 };
 
@@ -120,17 +124,26 @@ fn connections() -> usize {
     descriptors.map_or(512, |descriptors| (descriptors / 2).clamp(1, 512) as usize)
 }
 
-/// Prints an error of a connection, ten a minute at most: a client can cause any number of them.
+/// Prints an error of a connection, ten a minute at most, because a client can cause any number of them. A thread of its own
+/// prints it, because a standard error that nobody reads blocks the writer, and must not stop the server.
 fn report(error: &dyn Display) {
-    static PRINTED: Mutex<(Option<Instant>, u32)> = Mutex::new((None, 0));
-    let mut printed = PRINTED.lock().unwrap_or_else(PoisonError::into_inner);
-    if printed.0.is_none_or(|begin| begin.elapsed() >= Duration::from_secs(60)) {
-        *printed = (Some(Instant::now()), 0);
-    }
-    printed.1 += 1;
-    let count = printed.1;
-    drop(printed); // before the write, which may have to wait
-    if count <= 10 {
-        let _ = writeln!(io::stderr(), "{error}"); // `eprintln!` panics if nobody reads
+    static REPORTS: LazyLock<SyncSender<String>> = LazyLock::new(|| {
+        let (sender, reports) = sync_channel(10);
+        let _ = thread::Builder::new().spawn(move || print(reports));
+        sender
+    });
+    let _ = REPORTS.try_send(error.to_string()); // an error too many is dropped
+}
+
+fn print(reports: Receiver<String>) {
+    let (mut begin, mut printed) = (Instant::now(), 0);
+    for report in reports {
+        if begin.elapsed() >= Duration::from_secs(60) {
+            (begin, printed) = (Instant::now(), 0);
+        }
+        printed += 1;
+        if printed <= 10 {
+            let _ = writeln!(io::stderr(), "{report}"); // `eprintln!` panics if nobody reads
+        }
     }
 }

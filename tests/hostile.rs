@@ -3,9 +3,10 @@
 #![allow(clippy::unwrap_used)] // in tests; clippy.toml does not reach their helper functions
 
 use std::{
-    net::TcpStream,
+    io::{self, BufRead, BufReader, Write},
+    net::{SocketAddr, TcpStream},
     path::Path,
-    process::Command,
+    process::{Command, Stdio},
     thread,
     time::{Duration, Instant},
 };
@@ -19,6 +20,8 @@ use metrics_guard_tests::{
     wire::{exchange, with_bearer},
 };
 use rustix::process::{Pid, Resource, Rlimit, prlimit};
+
+mod full_pipe;
 
 const ENVIRONMENT: [(&str, &str); 2] = [
     ("METRICS_VERIFICATION_KEY", KEY),
@@ -106,6 +109,27 @@ fn the_examples_survive_a_time_without_descriptors() {
         assert_eq!(response.status, 200, "{server:?}");
         let added = running.process.output().lines().count() - lines;
         assert!(added <= 20, "{server:?} has logged {added} lines: {}", running.process.output());
+    }
+}
+
+/// Clients can cause any number of errors, and none of them waits for a standard error that nobody reads.
+#[test]
+fn a_full_standard_error_does_not_stop_an_example() {
+    for server in [Server::Warp, Server::Axum, Server::Hyper] {
+        let (_unread, full) = io::pipe().unwrap();
+        full_pipe::fill(&full, true).unwrap();
+        let mut command = server.command(&server.build(Profile::Debug).unwrap(), &ENVIRONMENT);
+        let mut child = command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(full).spawn().unwrap();
+        let mut line = String::new();
+        BufReader::new(child.stdout.as_mut().unwrap()).read_line(&mut line).unwrap();
+        let address: SocketAddr = line.trim().rsplit_once('/').unwrap().1.parse().unwrap();
+        for _ in 0..20 {
+            TcpStream::connect(address).unwrap().write_all(b"no HTTP\r\n\r\n").unwrap();
+        }
+        let answers = [(); 5].map(|()| exchange(address, &with_bearer("/metrics", KEY)).map(|answer| answer.status));
+        child.kill().unwrap();
+        child.wait().unwrap();
+        assert!(answers.iter().all(|status| matches!(status, Ok(200))), "{server:?}: {answers:?}");
     }
 }
 

@@ -9,7 +9,7 @@ use std::{
     env,
     error::Error,
     fs,
-    io::{self, BufRead, BufReader, Read, Write},
+    io::{self, BufRead, BufReader, Read},
     panic,
     path::Path,
     process::{Child, Command, ExitCode, Stdio},
@@ -31,6 +31,8 @@ use metrics::{
 use metrics_guard_core::{Guard, GuardBuilder, Warning};
 use metrics_guard_tests::{numbered_key, wait::until};
 use tracing::subscriber::NoSubscriber;
+
+mod full_pipe;
 
 /// The variable that has the name of the case, in the process that runs it.
 const CASE: &str = "ROTATION_CASE";
@@ -168,7 +170,7 @@ fn watch(case: &Case) -> Result<(), Box<dyn Error + Send + Sync>> {
     command.env(CASE, case.name).stdin(Stdio::piped()).stdout(Stdio::piped());
     let (standard_error, writer) = io::pipe()?;
     if case.standard_error != StandardError::Read {
-        fill(&writer, case.standard_error == StandardError::Full)?;
+        full_pipe::fill(&writer, case.standard_error == StandardError::Full)?;
     }
     command.stderr(writer);
     let mut child = Running(command.spawn()?);
@@ -227,32 +229,6 @@ fn collect(mut pipe: impl Read, said: &Mutex<Vec<u8>>) {
     while let Ok(len @ 1..) = pipe.read(&mut bytes) {
         said.lock().unwrap_or_else(PoisonError::into_inner).extend_from_slice(&bytes[..len]);
     }
-}
-
-/// Writes to a pipe until it takes no more, and leaves it as one that blocks or does not.
-#[cfg(unix)]
-fn fill(mut pipe: &io::PipeWriter, blocks: bool) -> io::Result<()> {
-    use rustix::fs::{OFlags, fcntl_getfl, fcntl_setfl};
-    let flags = fcntl_getfl(pipe)?;
-    fcntl_setfl(pipe, flags | OFlags::NONBLOCK)?;
-    for size in [4096, 1] {
-        loop {
-            match pipe.write(&[0; 4096][..size]) {
-                Ok(_) => {}
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => break,
-                Err(error) => return Err(error),
-            }
-        }
-    }
-    if blocks {
-        fcntl_setfl(pipe, flags)?;
-    }
-    Ok(())
-}
-
-#[cfg(not(unix))]
-fn fill(_: &io::PipeWriter, _: bool) -> io::Result<()> {
-    Err(io::ErrorKind::Unsupported.into())
 }
 
 // The process that runs a case.

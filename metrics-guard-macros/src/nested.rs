@@ -4,8 +4,8 @@
 use proc_macro2::{Ident, Span, TokenStream};
 use quote::{ToTokens, format_ident, quote, quote_spanned};
 use syn::{
-    Attribute, Error, FnArg, GenericParam, Pat, ReturnType, Signature, Type, parse_quote, parse_quote_spanned,
-    spanned::Spanned,
+    Attribute, Error, FnArg, GenericArgument, GenericParam, Pat, PathArguments, PathSegment, ReturnType, Signature,
+    Type, TypeParamBound, parse_quote, parse_quote_spanned, spanned::Spanned,
 };
 
 use crate::handler::{Handler, find_ident, last_is};
@@ -18,8 +18,8 @@ pub(crate) struct Nested {
     pub(crate) call: TokenStream,
     /// What goes before the block with both, where the user's names may be hidden.
     bindings: TokenStream,
-    /// Whether it is `async`; whether its answer must be awaited, as that of a function that returns a boxed future must; and
-    /// what it answers then.
+    /// Whether it is `async`; whether its answer must be awaited, as that of a function that returns a future must; and what it
+    /// answers then.
     pub(crate) is_async: bool,
     pub(crate) is_awaited: bool,
     pub(crate) output: Type,
@@ -27,13 +27,13 @@ pub(crate) struct Nested {
 }
 
 impl Nested {
-    /// The inner function carries `inside`. `kept` says under which name the outer function knows a parameter of that name, if
-    /// under any; the others are called as we like, so that the inner function hides none of them. `span` is that of all
+    /// The inner function carries `inside`. `kept` says under which name the outer function knows the parameter of that index and
+    /// name, if under any; the others are called as we like, so that the inner function hides none of them. `span` is that of all
     /// that is ours.
     pub(crate) fn of(
         inside: &[Attribute],
         handler: Handler,
-        kept: impl Fn(&Ident) -> Option<Ident>,
+        kept: impl Fn(usize, &Ident) -> Option<Ident>,
         span: Span,
     ) -> syn::Result<Nested> {
         let Handler { signature: inner, body, .. } = handler;
@@ -42,9 +42,10 @@ impl Nested {
             ReturnType::Type(_, output) => (**output).clone(),
         };
         let is_async = inner.asyncness.is_some();
-        let is_boxed_future = !is_async && is_boxed_future(&output);
-        if is_boxed_future {
-            output = parse_quote_spanned!(output.span()=> <#output as ::core::future::Future>::Output);
+        let of_future = if is_async { None } else { output_of_future(&output) };
+        let is_future = of_future.is_some();
+        if let Some(of_future) = of_future {
+            output = of_future;
         }
         let mut outer = inner.clone();
         (outer.asyncness, outer.constness) = (None, None);
@@ -64,7 +65,7 @@ impl Nested {
             call: quote_spanned!(span=> #name #chosen (#(#parameters),*)),
             bindings,
             is_async,
-            is_awaited: is_async || is_boxed_future,
+            is_awaited: is_async || is_future,
             outer,
             output,
             span,
@@ -79,23 +80,43 @@ impl Nested {
     }
 }
 
-/// `Pin<Box<dyn Future<..>>>`, or an alias of it.
-fn is_boxed_future(of: &Type) -> bool {
+/// What a future answers that is an `impl Future<Output = ..>`, a `Pin<Box<dyn Future<..>>>` or an alias of that. None if it is
+/// nothing of these.
+fn output_of_future(of: &Type) -> Option<Type> {
     match of {
-        Type::Group(group) => is_boxed_future(&group.elem),
+        Type::Group(group) => output_of_future(&group.elem),
+        Type::ImplTrait(of) => of.bounds.iter().find_map(|bound| match bound {
+            TypeParamBound::Trait(of) if last_is(&of.path, "Future") => output_in(of.path.segments.last()?),
+            _ => None,
+        }),
         Type::Path(path) => {
             let is_future = || find_ident(path.to_token_stream(), "Future").is_some();
             let alias = |name| last_is(&path.path, name);
-            alias("BoxFuture") || alias("LocalBoxFuture") || (alias("Pin") && is_future())
+            let is_boxed = alias("BoxFuture") || alias("LocalBoxFuture") || (alias("Pin") && is_future());
+            is_boxed.then(|| parse_quote_spanned!(of.span()=> <#of as ::core::future::Future>::Output))
         }
-        _ => false,
+        _ => None,
     }
+}
+
+/// The `..` of `Future<Output = ..>`.
+fn output_in(future: &PathSegment) -> Option<Type> {
+    let PathArguments::AngleBracketed(arguments) = &future.arguments else { return None };
+    arguments.args.iter().find_map(|argument| match argument {
+        GenericArgument::AssocType(of) if of.ident == "Output" => Some(of.ty.clone()),
+        _ => None,
+    })
+}
+
+/// What we call the parameter at `index`.
+pub(crate) fn our_name(index: usize, span: Span) -> Ident {
+    format_ident!("__metrics_guard_parameter_{index}", span = span)
 }
 
 /// Makes plain names of the parameters' patterns. Returns what the inner function gets, and what binds it.
 fn rename_parameters(
     signature: &mut Signature,
-    kept: impl Fn(&Ident) -> Option<Ident>,
+    kept: impl Fn(usize, &Ident) -> Option<Ident>,
     span: Span,
 ) -> syn::Result<(Vec<Ident>, TokenStream)> {
     let (mut passed, mut bindings) = (Vec::new(), TokenStream::new());
@@ -107,9 +128,9 @@ fn rename_parameters(
                 "`#[guard_metrics]` cannot hand on a parameter with an attribute: put it on the function",
             ));
         }
-        let ours = format_ident!("__metrics_guard_parameter_{}", passed.len(), span = span);
+        let ours = our_name(passed.len(), span);
         let name = match &*parameter.pat {
-            Pat::Ident(users) if users.subpat.is_none() => kept(&users.ident),
+            Pat::Ident(users) if users.subpat.is_none() => kept(passed.len(), &users.ident),
             _ => None,
         };
         bindings.extend(name.as_ref().map(|name| quote_spanned!(span=> let #ours = #name;)));

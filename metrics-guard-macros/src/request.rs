@@ -66,11 +66,18 @@ fn guarded(args: &Args, item: &Item) -> syn::Result<TokenStream> {
             if uses_self(&signature, &body) {
                 return Err(in_a_method(foreign));
             }
-            let handler = Handler { vis: vis.clone(), signature, body: body.into_token_stream() };
-            let kept = |name: &Ident| {
+            let kept = |_, name: &Ident| {
                 let known = if *name == request { Some(&checked) } else { Some(name).filter(|name| is_in_guard(name)) };
                 known.cloned()
             };
+            // Used by the check, these are no unused parameters of the body either. (An underscore says that itself.)
+            let is_named = |name: &Ident| *name == request || is_in_guard(name);
+            let used = names(&signature).filter(|name| is_named(name) && !name.to_string().starts_with('_'));
+            let used = quote_spanned!(span=> #(let _ = &#used;)*);
+            let mut with_uses = Group::new(Delimiter::Brace, [used, body.stream()].into_iter().collect());
+            with_uses.set_span(body.span());
+            let handler =
+                Handler { vis: vis.clone(), signature: signature.clone(), body: with_uses.into_token_stream() };
             let nested = Nested::of(&sorted.inside, handler, kept, span)?;
             outer.inputs.clone_from(&nested.outer.inputs);
             nested.block()
@@ -141,6 +148,17 @@ fn in_place(krate: &Path, signature: &Signature, output: &Type, body: &Group, sp
     }
 }
 
+/// The parameters that are plain names.
+fn names(signature: &Signature) -> impl Iterator<Item = &Ident> {
+    signature.inputs.iter().filter_map(|input| match input {
+        FnArg::Typed(PatType { pat, .. }) => match &**pat {
+            Pat::Ident(name) if name.subpat.is_none() => Some(&name.ident),
+            _ => None,
+        },
+        FnArg::Receiver(_) => None,
+    })
+}
+
 fn in_a_method(foreign: &Attribute) -> Error {
     Error::new_spanned(
         foreign.path(),
@@ -188,15 +206,14 @@ fn parse_body(input: ParseStream<'_>) -> syn::Result<(Vec<Attribute>, Group)> {
             input.error("`#[guard_metrics]` guards a body, and this function has none: put it where the body is")
         );
     }
-    let whole = input.fork();
     let content;
-    braced!(content in input);
+    let braces = braced!(content in input);
     let mut attrs = content.call(Attribute::parse_inner)?;
     for attr in &mut attrs {
         attr.style = AttrStyle::Outer;
     }
     let mut body = Group::new(Delimiter::Brace, content.parse()?);
-    body.set_span(whole.parse::<Group>()?.span());
+    body.set_span(braces.span.join());
     Ok((attrs, body))
 }
 

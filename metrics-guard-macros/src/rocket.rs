@@ -2,14 +2,14 @@
 
 use proc_macro2::{Delimiter, Group, Ident, Span, TokenStream, TokenTree};
 use quote::{ToTokens, quote, quote_spanned};
-use syn::{Attribute, Error, GenericParam, ext::IdentExt, parse_quote, spanned::Spanned};
+use syn::{Attribute, Error, FnArg, GenericParam, Pat, PatType, ext::IdentExt, parse_quote, spanned::Spanned};
 
 use crate::{
     args::Args,
     attributes::{ROCKET, Sorted},
     expand::{CLIPPY_MAX_PARAMETERS, PROOF, guarded_or_error},
     handler::{Handler, Item, find_ident},
-    nested::Nested,
+    nested::{Nested, our_name},
 };
 
 pub(crate) fn expand(args: TokenStream, item: TokenStream) -> TokenStream {
@@ -73,32 +73,63 @@ fn guarded(args: &Args, item: &Item, handler: Handler) -> syn::Result<TokenStrea
     // Mixed-site: code in the body can neither name the proof nor be shadowed by it.
     let span = Span::mixed_site().located_at(Span::call_site());
     let vis = handler.vis.clone();
-    let (mut signature, body) = if inside.is_empty() {
+    let in_route = quote!(#(#outside)*).to_string();
+    // The proof is one parameter more than the user wrote, of whom clippy would now ask for fewer.
+    let is_one_more = handler.signature.inputs.len() == CLIPPY_MAX_PARAMETERS;
+    let joined = if is_one_more { first_request_guard(&handler, &in_route) } else { None };
+    let (mut signature, body) = if inside.is_empty() && joined.is_none() {
         (handler.signature, handler.body)
     } else {
+        let parts = joined.map(|index| {
+            let both = our_name(index, span);
+            quote_spanned!(span=> let #both = #both.1;)
+        });
         // A request guard can have any name; the other parameters are those that the route names.
-        let in_route = quote!(#(#outside)*).to_string();
-        let kept = |name: &Ident| in_route.contains(&name.unraw().to_string()).then(|| name.clone());
+        let kept = |index, name: &Ident| {
+            let is_kept = Some(index) != joined && in_route.contains(&name.unraw().to_string());
+            is_kept.then(|| name.clone())
+        };
         let nested = Nested::of(&inside, handler, kept, span)?;
         let block = nested.block();
         let asyncness = nested.is_async.then(|| quote_spanned!(span=> async));
         let outer = nested.outer;
-        (parse_quote!(#asyncness #outer), quote_spanned!(span=> { #block }))
+        (parse_quote!(#asyncness #outer), quote_spanned!(span=> { #parts #block }))
     };
-    // The proof is one parameter more than the user wrote, of whom clippy would now ask for fewer. Where `clippy::all` is
-    // forbidden, this is a warning, as are those that Rocket's attribute writes.
-    let is_one_more = signature.inputs.len() == CLIPPY_MAX_PARAMETERS;
-    let allow = is_one_more.then(|| quote!(#[allow(clippy::too_many_arguments)]));
 
-    let name = Ident::new(PROOF, span);
     // Rocket names its variables by the span of a parameter's type: it must be one of the function's own, which may
     // stand in a `macro_rules!` while `#[guard_metrics]` does not, or the other way round.
     let function = signature.fn_token.span;
     let adapter = respanned(ROCKET.path(args, function).to_token_stream(), function);
-    signature.inputs.insert(0, parse_quote!(#name: #adapter::Authorized));
+    let mut allow = None;
+    if let Some(FnArg::Typed(with)) = joined.and_then(|index| signature.inputs.get_mut(index)) {
+        let guard = &with.ty;
+        *with.ty = parse_quote!(#adapter::expansion::Both<#adapter::Authorized, #guard>);
+    } else {
+        // Where the route names all seven, nothing can be joined with the proof.
+        allow = is_one_more.then(|| quote!(#[allow(clippy::too_many_arguments)]));
+        let name = Ident::new(PROOF, span);
+        signature.inputs.insert(0, parse_quote!(#name: #adapter::Authorized));
+    }
 
     let signature = without_invisible_groups(signature.into_token_stream());
     Ok(quote!(#allow #(#outside)* #vis #signature #body))
+}
+
+/// The first parameter that the route does not name. None if a parameter has an attribute, since it could not be handed on.
+fn first_request_guard(handler: &Handler, route: &str) -> Option<usize> {
+    let is_named = |input: &FnArg| match input {
+        FnArg::Typed(PatType { pat, .. }) => match &**pat {
+            Pat::Ident(name) => {
+                let name = name.ident.unraw();
+                route.contains(&format!("<{name}>")) || route.contains(&format!("<{name}..>"))
+            }
+            _ => false,
+        },
+        FnArg::Receiver(_) => true,
+    };
+    let has_attribute = |input: &FnArg| matches!(input, FnArg::Typed(parameter) if !parameter.attrs.is_empty());
+    let inputs = &handler.signature.inputs;
+    if inputs.iter().any(has_attribute) { None } else { inputs.iter().position(|input| !is_named(input)) }
 }
 
 /// Whether the user's own has that name: Rocket tells parameters apart by their text, hygiene or not.

@@ -32,7 +32,7 @@ use std::{
 use http::HeaderName;
 use metrics_guard_core::{Denied, Guard, Peer, RequestHead};
 use rocket::{
-    Ignite, Rocket, Sentinel, error, error_,
+    Either, Ignite, Rocket, Sentinel, error, error_,
     http::Status,
     request::{FromRequest, Outcome, Request},
 };
@@ -127,6 +127,29 @@ impl<'r> FromRequest<'r> for Authorized {
             Ok(authorized) => Outcome::Success(Authorized(authorized)),
             // An error and not a forward, which would let the next matching route answer.
             Err(denied) => Outcome::Error((Status::new(denied.status().as_u16()), Refusal::Denied(denied))),
+        }
+    }
+}
+
+/// The proof and another request guard as one, asked for in this order.
+///
+/// The attribute joins them where one more parameter would be too many for clippy. This is no [`Sentinel`], so that Rocket
+/// looks at both types.
+#[derive(Debug)]
+pub struct Both<A, G>(pub A, pub G);
+
+#[rocket::async_trait]
+impl<'r, G: FromRequest<'r>> FromRequest<'r> for Both<Authorized, G> {
+    type Error = Either<Refusal, G::Error>;
+
+    async fn from_request(request: &'r Request<'_>) -> Outcome<Self, Self::Error> {
+        match Authorized::from_request(request).await {
+            Outcome::Success(authorized) => {
+                let guard = G::from_request(request).await;
+                guard.map(|guard| Both(authorized, guard)).map_error(|(status, error)| (status, Either::Right(error)))
+            }
+            Outcome::Error((status, refusal)) => Outcome::Error((status, Either::Left(refusal))),
+            Outcome::Forward(status) => Outcome::Forward(status),
         }
     }
 }

@@ -23,3 +23,9 @@ pub use metrics_guard_core::{
     RequestHead, Setting, Settings, ShownPath, Warning,
 };
 pub use metrics_guard_macros::guard_metrics_rocket as guard_metrics;
+
+/// What the attribute's expansion names, and nobody else should.
+#[doc(hidden)]
+pub mod expansion {
+    pub use crate::guard::Both;
+}

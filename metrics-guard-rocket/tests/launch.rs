@@ -8,7 +8,7 @@ use std::{env, fs, process::Command};
 
 use metrics_guard_rocket::{Authorized, Guard, Key, MetricsGuard, Problem, Settings, guard_metrics};
 use rocket::{
-    Build, Rocket,
+    Build, Rocket, State,
     config::{Config, LogLevel},
     error::ErrorKind,
     figment::{
@@ -16,7 +16,7 @@ use rocket::{
         providers::{Env, Format, Toml},
     },
     get,
-    http::{Header, Status},
+    http::{Header, Method, Status},
     local::blocking::Client,
     routes,
 };
@@ -57,6 +57,22 @@ fn problem(table: &str) -> (String, Problem) {
     let launched = Client::untracked(app(with_table(table))).err().unwrap();
     assert!(matches!(launched.kind(), ErrorKind::FailedFairings(_)), "{table}");
     (error.to_string(), error.problem().clone())
+}
+
+/// With a guard of its own, which is joined with the proof.
+#[guard_metrics]
+#[get("/seven/<a>/<b>/<c>/<d>/<e>")]
+fn seven(a: u8, b: u8, c: u8, d: u8, e: u8, state: &State<u8>, method: Method) -> String {
+    format!("{:?}{state}{method}", [a, b, c, d, e])
+}
+
+#[test]
+fn a_guard_beside_the_proof_is_looked_at_too() {
+    let guard = MetricsGuard::with(Guard::new(Key::new(KEY).unwrap()));
+    let rocket = rocket::custom(figment()).mount("/", routes![seven]).attach(guard);
+    assert!(matches!(Client::untracked(rocket).err().unwrap().kind(), ErrorKind::SentinelAborts(_)));
+    let rocket = rocket::custom(figment()).mount("/", routes![seven]).manage(0_u8);
+    assert!(matches!(Client::untracked(rocket).err().unwrap().kind(), ErrorKind::SentinelAborts(_)));
 }
 
 #[test]

@@ -633,6 +633,7 @@ async fn the_check_comes_before_other_extractors() {
 async fn together_with_debug_handler() {
     #[guard_metrics]
     #[axum::debug_handler]
+    #[allow(clippy::unused_async)] // `debug_handler` takes no other function
     async fn debugged(State(app): State<App>, body: String) -> String {
         app.name.to_owned() + &body
     }
@@ -648,7 +649,7 @@ async fn together_with_debug_handler() {
 fn attributes_behind_a_condition() {
     #[guard_metrics]
     #[cfg_attr(all(), deprecated, rustfmt::skip, inline)]
-    async fn conditional() -> &'static str {
+    fn conditional() -> &'static str {
         "up 1\n"
     }
     #[expect(deprecated)]

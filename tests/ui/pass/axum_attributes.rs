@@ -30,6 +30,7 @@ use axum::{
     body::Body,
     extract::{FromRef, Path, State},
     http::{Request, StatusCode},
+    response::IntoResponse,
     routing::get,
 };
 use axum_extra::routing::TypedPath;
@@ -192,6 +193,12 @@ fn boxed(State(app): State<App>) -> Pin<Box<dyn Future<Output = Result<String, S
     Box::pin(async move { Ok(app.render.render().await) })
 }
 
+#[guard_metrics]
+fn unboxed(State(app): State<App>) -> impl Future<Output = Result<impl IntoResponse, StatusCode>> + Send {
+    let rendered = app.render;
+    async move { Ok(rendered.render().await) }
+}
+
 #[derive(TypedPath, serde::Deserialize)]
 #[typed_path("/typed/{word}")]
 struct MetricsPath {
@@ -228,7 +235,7 @@ async fn ask(app: &mut Router, path: &str, steps: [Step; 4]) -> Result<Vec<Strin
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), Box<dyn Error>> {
-    let others = ["/traced", "/traced-async", "/checked", "/documented", "/boxed", "/typed/a"];
+    let others = ["/traced", "/traced-async", "/checked", "/documented", "/boxed", "/unboxed", "/typed/a"];
     let mut app = Router::new()
         .nest("/forward", forward::router())
         .nest("/backward", backward::router())
@@ -237,6 +244,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
         .route("/checked", get(checked))
         .route("/documented", get(documented))
         .route("/boxed", get(boxed))
+        .route("/unboxed", get(unboxed))
         .route(MetricsPath::PATH, get(typed))
         .with_state(App { guard: Guard::new(Key::new(KEY)?), render: Arc::new(Fresh) });
 

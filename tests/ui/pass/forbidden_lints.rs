@@ -66,6 +66,21 @@ mod of_requests {
     }
 }
 
+/// Where an attribute macro is below ours. What `cached` writes allows nothing.
+mod of_requests_with_a_cache {
+    #![forbid(unreachable_code, unused_variables, unused_mut, clippy::all)]
+
+    use metrics_guard_core::guard_metrics;
+
+    use super::{Guard, Request, Response};
+
+    #[guard_metrics(guard = guard)]
+    #[cached::proc_macro::once]
+    pub(crate) fn unread(guard: &Guard, request: &Request<()>) -> Response<String> {
+        Response::new("up 1".to_owned())
+    }
+}
+
 mod of_axum {
     #![forbid(unused, clippy::all, unreachable_code, clippy::too_many_arguments)]
 
@@ -93,10 +108,10 @@ mod of_axum {
 
 mod of_rocket {
     // Not the others: Rocket's own attributes allow `unused` and `clippy::style`.
-    #![forbid(clippy::complexity, clippy::correctness, clippy::perf, clippy::suspicious)]
+    #![forbid(clippy::complexity, clippy::correctness, clippy::perf, clippy::suspicious, clippy::too_many_arguments)]
 
     use metrics_guard_rocket::guard_metrics;
-    use rocket::get;
+    use rocket::{State, get, http::Method};
 
     #[guard_metrics]
     #[get("/metrics")]
@@ -110,6 +125,22 @@ mod of_rocket {
     pub(crate) async fn awaiting() -> &'static str {
         rocket::tokio::task::yield_now().await;
         "/metrics"
+    }
+
+    #[guard_metrics]
+    #[get("/seven/<a>?<b>&<rest..>")]
+    pub(crate) fn seven(
+        a: u8,
+        count: &State<u8>,
+        method: Method,
+        mut b: Option<u8>,
+        again: Method,
+        rest: std::collections::HashMap<String, u8>,
+        other: &State<u8>,
+    ) -> String {
+        assert_eq!((method, **count), (again, **other));
+        b = b.map(|b| a + b);
+        format!("{b:?}{}", rest.into_keys().collect::<String>())
     }
 }
 
@@ -143,6 +174,7 @@ fn main() -> Result<(), Box<dyn Error>> {
             assert_eq!(service.method(&request).status(), status);
             assert_eq!(of_requests::unused(&request).status(), status);
             assert_eq!(of_requests::unused_later(request.clone()).await.status(), status);
+            assert_eq!(of_requests_with_a_cache::unread(&GUARD, &request).status(), status);
             assert_eq!(of_requests::boxed(request.clone()).await.status(), status);
             let answer = of_requests::awaiting(request.clone()).await.map_err(|error| error.to_string())?;
             assert_eq!(answer.status(), status);
@@ -176,11 +208,11 @@ fn main() -> Result<(), Box<dyn Error>> {
         });
 
         let config = rocket::Config { log_level: rocket::config::LogLevel::Off, ..rocket::Config::debug_default() };
-        let routes = rocket::routes![of_rocket::immediate, of_rocket::awaiting];
+        let routes = rocket::routes![of_rocket::immediate, of_rocket::awaiting, of_rocket::seven];
         let guard = metrics_guard_rocket::MetricsGuard::with(GUARD.clone());
-        let rocket = rocket::custom(config).mount("/", routes).attach(guard);
+        let rocket = rocket::custom(config).manage(0_u8).mount("/", routes).attach(guard);
         let client = rocket::local::blocking::Client::untracked(rocket)?;
-        for path in ["/metrics", "/awaiting"] {
+        for path in ["/metrics", "/awaiting", "/seven/1?b=2&c=3"] {
             let key = rocket::http::Header::new("X-Metrics-Key", key);
             assert_eq!(client.get(path).header(key).dispatch().status().code, status.as_u16(), "{path}");
         }

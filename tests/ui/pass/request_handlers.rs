@@ -212,6 +212,15 @@ impl Service {
     }
 }
 
+macro_rules! handler {
+    ($name:ident, $request:ident, $body:block) => {
+        #[guard_metrics(guard = GUARD)]
+        fn $name($request: &Request<()>) -> Response<String> $body
+    };
+}
+
+handler!(with_the_body_of_a_macro, request, { Response::new(request.uri().path().to_owned()) });
+
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), Box<dyn Error>> {
     let stranger = || Request::get("/metrics").body(());
@@ -220,6 +229,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
         let service = Service { guard: GUARD.clone() };
         let answers = [
             by_reference(&request),
+            with_the_body_of_a_macro(&request),
             by_value(request.clone()).await,
             of_parts(&mut request.clone().into_parts().0),
             fallible(&GUARD, request.clone()).await?,

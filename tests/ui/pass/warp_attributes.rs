@@ -172,6 +172,12 @@ fn boxed(app: App) -> Pin<Box<dyn Future<Output = Result<String, StatusCode>> + 
     Box::pin(async move { Ok(app.render().await) })
 }
 
+#[guard_metrics]
+fn unboxed(app: App) -> impl Future<Output = Result<impl Reply, StatusCode>> + Send {
+    let rendered = app;
+    async move { Ok(rendered.render().await) }
+}
+
 /// A key, and whether it is the right one.
 type Step = (Option<&'static str>, bool);
 
@@ -205,6 +211,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
         .or(guard.protect(warp::path!("traced-async"), app().map(traced_async)))
         .or(guard.protect(warp::path!("documented"), app().map(documented)))
         .or(guard.protect(warp::path!("boxed"), app().map(boxed)))
+        .or(guard.protect(warp::path!("unboxed"), app().map(unboxed)))
         .map(Reply::into_response)
         .boxed();
 
@@ -215,7 +222,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
     for path in backward::CACHED {
         ask(&routes, &format!("/backward/{path}"), BACKWARD).await?;
     }
-    for path in ["/traced", "/traced-async", "/documented", "/boxed"] {
+    for path in ["/traced", "/traced-async", "/documented", "/boxed", "/unboxed"] {
         ask(&routes, path, FORWARD).await?;
         ask(&routes, path, BACKWARD).await?;
     }
