@@ -61,9 +61,9 @@ fn problem(table: &str) -> (String, Problem) {
 
 /// With a guard of its own, which is joined with the proof.
 #[guard_metrics]
-#[get("/seven/<a>/<b>/<c>/<d>/<e>")]
-fn seven(a: u8, b: u8, c: u8, d: u8, e: u8, state: &State<u8>, method: Method) -> String {
-    format!("{:?}{state}{method}", [a, b, c, d, e])
+#[get("/seven/<one>/<two>/<three>/<four>/<five>")]
+fn seven(one: u8, two: u8, three: u8, four: u8, five: u8, state: &State<u8>, method: Method) -> String {
+    format!("{:?}{state}{method}", [one, two, three, four, five])
 }
 
 #[test]
