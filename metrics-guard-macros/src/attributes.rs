@@ -67,8 +67,19 @@ const TOOLS: [&str; 5] = ["clippy", "diagnostic", "miri", "rust_analyzer", "rust
 
 /// Attributes that hand the function to others, or describe it beside its item: below ours, they would find the unguarded body.
 /// By the last segment of their paths; `path` alone is a built-in attribute.
-const ABOVE_ALONE: [&str; 7] =
-    ["distributed_slice", "endpoint", "handler", "http_component", "openapi", "path", "wasm_bindgen"];
+const ABOVE_ALONE: [&str; 11] = [
+    "distributed_slice",
+    "endpoint",
+    "event",
+    "fetch",
+    "handler",
+    "http",
+    "http_component",
+    "http_service",
+    "openapi",
+    "path",
+    "wasm_bindgen",
+];
 
 /// The attributes of a function, by their place.
 #[derive(Default)]
@@ -82,7 +93,8 @@ impl Sorted {
         let mut sorted = Sorted::default();
         for attr in attrs {
             let carried = all_of(&attr.meta);
-            if let Some(meta) = carried.iter().find(|meta| belongs_above(meta.path())) {
+            let is_above = |meta: &&Meta| belongs_above(meta.path()) && !framework.is_route(meta.path(), args);
+            if let Some(meta) = carried.iter().find(is_above) {
                 return Err(above(meta.path()));
             }
             let is_outside = |meta: &Meta| is_built_in(meta.path()) || framework.is_route(meta.path(), args);
@@ -94,7 +106,7 @@ impl Sorted {
 
     /// The first attribute inside that is no tool's, and may be a macro.
     pub(crate) fn foreign(&self) -> Option<&Attribute> {
-        self.inside.iter().find(|attr| !is_of_a_tool(attr.path()))
+        self.inside.iter().find(|attr| !all_of(&attr.meta).iter().all(|meta| is_of_a_tool(meta.path())))
     }
 }
 

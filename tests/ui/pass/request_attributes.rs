@@ -161,7 +161,7 @@ struct Service {
 
 impl Service {
     #[guard_metrics(guard = self.guard)]
-    #[rustfmt::skip]
+    #[cfg_attr(all(), rustfmt::skip)]
     #[clippy::cognitive_complexity = "30"]
     #[inline]
     fn with_tools(&self, request: &Request<()>) -> Response<String> {
