@@ -66,6 +66,15 @@ fn the_compiler_says_what_the_guide_quotes() {
     assert!(count > 10, "{count} rows");
 }
 
+/// A blank line ends a table: what follows it would be shown as text.
+#[test]
+fn each_row_of_the_guide_is_in_a_table() {
+    for table in PAGE.split("\n\n").filter(|block| block.trim_start().starts_with('|')) {
+        let second = table.trim_start().lines().nth(1).unwrap_or_default();
+        assert!(second.starts_with("|---|"), "no table begins here: {table}");
+    }
+}
+
 /// What begins the rows of "The log of the service" whose texts are a framework's or the system's.
 const OF_OTHERS: [&str; 6] = [
     "Rocket failed to launch",

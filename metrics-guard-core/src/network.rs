@@ -19,15 +19,24 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 
-use std::net::{IpAddr, Ipv6Addr};
+use std::{
+    fmt,
+    net::{IpAddr, Ipv6Addr},
+};
 
 use ipnet::IpNet;
 
 use crate::{error::Problem, request::Peer};
 
 /// Networks whose peers may ask.
-#[derive(Debug)]
 pub(crate) struct Networks(Box<[IpNet]>);
+
+/// Shows no network, because a key in the form of an IPv6 address can be among them by mistake.
+impl fmt::Debug for Networks {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Networks({})", self.0.len())
+    }
+}
 
 impl Networks {
     /// The networks that `entries` name, and whether one of them holds every address of its family.
@@ -104,6 +113,12 @@ mod tests {
 
     fn problem(network: &str) -> Problem {
         Networks::parse(["192.0.2.0/24", network]).unwrap_err()
+    }
+
+    #[test]
+    fn debug_shows_no_network() {
+        let (networks, _) = Networks::parse(["9c2f:1e7a:b5d8:4036:f1c0:a7e3:b692:5d48", "10.0.0.0/8"]).unwrap();
+        assert_eq!(format!("{networks:?}"), "Networks(2)");
     }
 
     #[test]
