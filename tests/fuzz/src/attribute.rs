@@ -32,7 +32,7 @@ type IsGuarded = fn(&ItemFn) -> bool;
 
 /// The expansion for each framework, and how a function shows that it went through it.
 const FRAMEWORKS: [(Expand, IsGuarded); 4] = [
-    (rocket::expand, asks_for_the_proof),
+    (rocket::expand, |of| asks_for_the_proof(of) || joins_the_proof(of)),
     (axum::expand, |of| asks_for_the_proof(of) && of.sig.asyncness.is_some() && ends_in(of, "unstored")),
     (request::expand, |of| of.block.stmts.first().is_some_and(|first| has(first, "check"))),
     (warp::expand, |of| has(&of.sig.output, "Locked")),
@@ -41,6 +41,14 @@ const FRAMEWORKS: [(Expand, IsGuarded); 4] = [
 /// Before all else, since that is the order in which the frameworks look at parameters.
 fn asks_for_the_proof(of: &ItemFn) -> bool {
     matches!(of.sig.inputs.first(), Some(FnArg::Typed(first)) if has(&first.ty, "Authorized"))
+}
+
+/// A Rocket handler with seven parameters has the proof in its first request guard. Rocket looks at the route's own parameters
+/// after all request guards.
+fn joins_the_proof(of: &ItemFn) -> bool {
+    let joins =
+        |input: &FnArg| matches!(input, FnArg::Typed(typed) if has(&typed.ty, "Both") && has(&typed.ty, "Authorized"));
+    of.sig.inputs.len() == expand::CLIPPY_MAX_PARAMETERS && of.sig.inputs.iter().any(joins)
 }
 
 fn ends_in(of: &ItemFn, name: &str) -> bool {

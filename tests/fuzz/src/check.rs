@@ -12,7 +12,9 @@ use metrics_guard_fuzz::{KEY, SYMBOLS, model::Model};
 
 static GUARDS: LazyLock<Vec<(Guard, Model)>> = LazyLock::new(|| {
     let plain = Model::new(&[KEY]);
-    let several = Model::new(&[SYMBOLS, "one-that-is-new!", KEY, &"k%41".repeat(64)]);
+    // As short and as long as a key may be, and with what a query decodes.
+    let long: String = (1..=8).map(|n| format!("{:028x}k%41", 0x2fb4_91c7_e05d_83a6_1b9e_u128 * n * n)).collect();
+    let several = Model::new(&[SYMBOLS, "n9-x2.kw_7qz~b4!", KEY, &long]);
     let query = Model { parameter: Some("key"), ..several.clone() };
     let named = Model { field: "x-scrape-key", ..query.clone() };
     let near = Model { network: Some((IpAddr::from([10, 0, 0, 0]), 8)), ..query.clone() };
