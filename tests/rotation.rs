@@ -1,5 +1,6 @@
-//! Nothing delays a rotation: not a hook, a subscriber, a recorder or an observer that blocks, panics or is slow, and not a
-//! standard error that nobody reads. Each case is a process of its own, since subscriber and recorder are global.
+//! Nothing delays a rotation: not a hook, a subscriber, a recorder or an observer that blocks, panics or is slow, not a
+//! standard error that nobody reads, and not clients that take every file descriptor. Each case is a process of its own,
+//! since subscriber and recorder are global.
 //!
 //! `cargo test -p metrics-guard-tests --test rotation`
 
@@ -10,6 +11,7 @@ use std::{
     error::Error,
     fs,
     io::{self, BufRead, BufReader, Read},
+    net::{TcpListener, TcpStream},
     panic,
     path::Path,
     process::{Child, Command, ExitCode, Stdio},
@@ -30,6 +32,7 @@ use metrics::{
 };
 use metrics_guard_core::{Guard, GuardBuilder, Warning};
 use metrics_guard_tests::{numbered_key, wait::until};
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use tracing::subscriber::NoSubscriber;
 
 mod full_pipe;
@@ -131,6 +134,9 @@ fn main() -> ExitCode {
         Trial::test("a_service_that_ends_right_after_build_has_logged_its_warnings", || {
             let said = said_by(Command::new(env::current_exe()?).env(CASE, "ends"))?;
             (said.matches("EVERYONE can read the metrics").count() == 1).then_some(()).ok_or_else(|| said.into())
+        }),
+        Trial::test("clients_that_take_every_file_descriptor_delay_no_rotation", || {
+            said_by(Command::new(env::current_exe()?).env(CASE, "without_descriptors")).map(drop)
         }),
         Trial::test("warnings_of_build_are_reported_if_the_system_starts_no_thread", || {
             // A stack that no address space has room for.
@@ -343,6 +349,7 @@ fn run(name: &str) -> Result<(), Box<dyn Error>> {
             drop(GuardBuilder::disabled().build());
             return Ok(());
         }
+        "without_descriptors" => return without_descriptors(&path),
         "without_threads" => {
             drop(Guard::builder_from_file(&path)?.build());
             return Ok(());
@@ -423,6 +430,38 @@ fn run(name: &str) -> Result<(), Box<dyn Error>> {
     Ok(())
 }
 
+/// Rotates while a thread takes each descriptor that is free, as a server does that clients hold connections to.
+fn without_descriptors(path: &Path) -> Result<(), Box<dyn Error>> {
+    let guard = Guard::builder_from_file(path)?.build();
+    let next = |number: u32| path.with_extension(number.to_string());
+    for number in 1..=ROTATIONS {
+        write(&next(number), number)?; // now, because it takes a descriptor
+    }
+    setrlimit(Resource::Nofile, Rlimit { current: Some(64), ..getrlimit(Resource::Nofile) })?;
+    let listener = TcpListener::bind("127.0.0.1:0")?;
+    let address = listener.local_addr()?;
+    thread::spawn(move || {
+        let mut connections = Vec::new();
+        loop {
+            match TcpStream::connect(address) {
+                Ok(connection) => connections.push(connection),
+                Err(_) => thread::sleep(Duration::from_millis(1)),
+            }
+        }
+    });
+    until(PATIENCE, || Ok::<_, io::Error>(listener.try_clone().is_err()))?;
+    for number in 1..=ROTATIONS {
+        fs::rename(next(number), path)?;
+        let start = Instant::now();
+        until(LIMIT, || Ok::<_, io::Error>(accepts(&guard, number)))?;
+        println!("rotation {number} took {:?}", start.elapsed());
+        if !accepts(&guard, number) || accepts(&guard, number - 1) || listener.try_clone().is_ok() {
+            return Err(format!("a rotation is delayed: {:?}", guard.key_file()).into());
+        }
+    }
+    Ok(())
+}
+
 fn seconds(time: std::time::SystemTime) -> f64 {
     time.duration_since(std::time::UNIX_EPOCH).unwrap_or_default().as_secs_f64()
 }
@@ -458,10 +497,15 @@ fn accepts(guard: &Guard, number: u32) -> bool {
 
 /// The same key twice, for this user alone: the one thing to warn of is that.
 fn rename_into_place(path: &Path, number: u32) -> io::Result<()> {
-    let key = numbered_key(number);
     let new = path.with_extension("new");
-    fs::write(&new, format!("{key}\n{key}\n"))?;
-    #[cfg(unix)]
-    fs::set_permissions(&new, std::os::unix::fs::PermissionsExt::from_mode(0o600))?;
+    write(&new, number)?;
     fs::rename(new, path)
+}
+
+fn write(path: &Path, number: u32) -> io::Result<()> {
+    let key = numbered_key(number);
+    fs::write(path, format!("{key}\n{key}\n"))?;
+    #[cfg(unix)]
+    fs::set_permissions(path, std::os::unix::fs::PermissionsExt::from_mode(0o600))?;
+    Ok(())
 }

@@ -132,6 +132,8 @@ pub enum Problem {
     Misspelled(Cow<'static, str>),
     /// A file that could not be read.
     Unreadable(io::ErrorKind),
+    /// A file that could not be opened, because this process or the system has as many files open as it may.
+    TooManyOpenFiles,
     /// A directory, a pipe or a device where a file is expected.
     NotAFile,
     /// A file too large to be a key file.
@@ -278,6 +280,10 @@ impl fmt::Display for Problem {
             Problem::Unreadable(kind) => {
                 write!(f, "the key file cannot be read ({kind}); check that this process may read it")
             }
+            Problem::TooManyOpenFiles => f.write_str(
+                "cannot be opened, because this process or the system has too many open files; limit the connections of \
+                 clients and their time, or raise the limit, for example with `ulimit -n`",
+            ),
             Problem::NotAFile => f.write_str("a directory, a pipe or a device; the key file must be a regular file"),
             Problem::FileTooLarge => write!(
                 f,

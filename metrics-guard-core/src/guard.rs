@@ -53,6 +53,7 @@ use crate::{
     query,
     reload::{KeyFile, Keys},
     request::RequestHead,
+    reserve::Reserve,
     shown::ShownPath,
     telemetry::{Check, Listeners, Telemetry},
 };
@@ -511,8 +512,8 @@ impl GuardBuilder {
     }
 
     pub(crate) fn of_file(path: &ShownPath) -> Result<GuardBuilder, ConfigError> {
-        let mut content = key_file::read(path)?;
-        let warnings = content.ring.take_warnings();
+        let content = key_file::read(path, &mut Reserve::default())?;
+        let warnings = content.ring.warnings().to_vec();
         // The program may change its working directory.
         Ok(GuardBuilder::with(Keys::of_file(path.absolute(), content), warnings))
     }

@@ -187,6 +187,10 @@ impl KeyRing {
         self.warnings.push(warning);
     }
 
+    pub(crate) fn warnings(&self) -> &[Warning] {
+        &self.warnings
+    }
+
     pub(crate) fn take_warnings(&mut self) -> Vec<Warning> {
         std::mem::take(&mut self.warnings)
     }

@@ -36,6 +36,7 @@ use crate::{
     error::{ConfigError, Place, Problem, Warning},
     key::{Key, KeyRing},
     permissions,
+    reserve::{self, Reserve},
     shown::ShownPath,
     slots::{MAX_KEYS, MAX_LEN},
 };
@@ -51,9 +52,10 @@ pub(crate) struct Content {
 const MAX_FILE_LEN: usize = 2 * MAX_KEYS * MAX_LEN;
 
 /// Reads the file that is at `path` now: one to four keys, one a line, and blank lines.
-pub(crate) fn read(path: &ShownPath) -> Result<Content, ConfigError> {
+pub(crate) fn read(path: &ShownPath, reserve: &mut Reserve) -> Result<Content, ConfigError> {
     let place = Place::File(path.to_owned());
-    let (text, metadata) = read_whole(path.path()).map_err(|problem| ConfigError::new(place.clone(), problem))?;
+    let (text, metadata) =
+        read_whole(path.path(), reserve).map_err(|problem| ConfigError::new(place.clone(), problem))?;
 
     let mut keys = Vec::with_capacity(MAX_KEYS);
     for (index, line) in text.split(|&byte| byte == b'\n').enumerate() {
@@ -72,7 +74,7 @@ pub(crate) fn read(path: &ShownPath) -> Result<Content, ConfigError> {
     if permissions::is_readable_by_all(&metadata) {
         ring.warn(Warning::ReadableByAll(path.to_owned()));
     }
-    if let Some(writable) = permissions::writable_by_others(path.path(), &metadata) {
+    if let Some(writable) = permissions::writable_by_others(path.path(), &metadata, reserve) {
         ring.warn(Warning::WritableByOthers(path.or_folder(writable)));
     }
     Ok(Content { ring, modified: metadata.modified().ok() })
@@ -81,9 +83,9 @@ pub(crate) fn read(path: &ShownPath) -> Result<Content, ConfigError> {
 /// The text of a file, and what the file system says of it.
 type Whole = (Zeroizing<Vec<u8>>, fs::Metadata);
 
-fn read_whole(path: &Path) -> Result<Whole, Problem> {
+fn read_whole(path: &Path, reserve: &mut Reserve) -> Result<Whole, Problem> {
     for _ in 0..MAX_READINGS {
-        if let Some(whole) = read_once(path)? {
+        if let Some(whole) = read_once(path, reserve)? {
             return Ok(whole);
         }
     }
@@ -93,9 +95,11 @@ fn read_whole(path: &Path) -> Result<Whole, Problem> {
 const MAX_READINGS: usize = 10;
 
 /// None if it has grown meanwhile, or the reading was interrupted.
-fn read_once(path: &Path) -> Result<Option<Whole>, Problem> {
-    let unreadable = |error: io::Error| Problem::Unreadable(error.kind());
-    let file = open(path).map_err(unreadable)?;
+fn read_once(path: &Path, reserve: &mut Reserve) -> Result<Option<Whole>, Problem> {
+    let unreadable = |error: io::Error| {
+        if reserve::is_exhausted(&error) { Problem::TooManyOpenFiles } else { Problem::Unreadable(error.kind()) }
+    };
+    let file = reserve.with(|| open(path)).map_err(unreadable)?;
     let metadata = file.metadata().map_err(unreadable)?;
     // A pipe or a device could keep us waiting.
     if !metadata.is_file() {

@@ -44,6 +44,7 @@ mod permissions;
 mod query;
 mod reload;
 mod request;
+mod reserve;
 mod setting;
 mod shown;
 mod slots;

@@ -7,12 +7,11 @@ pub(crate) use unix::{is_readable_by_all, writable_by_others};
 mod unix {
     use std::{
         fs::{self, Metadata},
-        os::{
-            fd::OwnedFd,
-            unix::{fs::MetadataExt, net::UnixStream},
-        },
+        os::unix::fs::MetadataExt,
         path::{Component, Path, PathBuf},
     };
+
+    use crate::reserve::{self, Reserve};
 
     /// For the group and for everyone.
     const WRITE: u32 = 0o022;
@@ -24,14 +23,14 @@ mod unix {
     }
 
     /// The file if other users can write it, or else the nearest folder in which they can put another one in its place.
-    pub(crate) fn writable_by_others(path: &Path, file: &Metadata) -> Option<PathBuf> {
+    pub(crate) fn writable_by_others(path: &Path, file: &Metadata, reserve: &mut Reserve) -> Option<PathBuf> {
         if file.mode() & WRITE != 0 {
             return Some(path.to_owned());
         }
-        let user = user();
-        let is_kept =
-            |folder: &Metadata| folder.mode() & STICKY != 0 && (folder.uid() == 0 || Some(folder.uid()) == user);
-        let is_open = |folder: &Metadata| folder.mode() & WRITE != 0 && !is_kept(folder);
+        let mut is_kept = |folder: &Metadata| {
+            folder.mode() & STICKY != 0 && (folder.uid() == 0 || Some(folder.uid()) == user(reserve))
+        };
+        let mut is_open = |folder: &Metadata| folder.mode() & WRITE != 0 && !is_kept(folder);
         folders(path).into_iter().rev().find(|folder| fs::metadata(folder).is_ok_and(|folder| is_open(&folder)))
     }
 
@@ -66,9 +65,8 @@ mod unix {
 
     /// The user as whom this process acts. A socket belongs to the user that makes it, and asking for the owner of one needs
     /// neither `unsafe` nor another crate, as `geteuid` would.
-    fn user() -> Option<u32> {
-        let (socket, _) = UnixStream::pair().ok()?;
-        Some(fs::File::from(OwnedFd::from(socket)).metadata().ok()?.uid())
+    fn user(reserve: &mut Reserve) -> Option<u32> {
+        Some(reserve.with(reserve::socket).ok()?.metadata().ok()?.uid())
     }
 
     #[cfg(test)]
@@ -80,6 +78,7 @@ mod unix {
         };
 
         use super::{folders, user, writable_by_others};
+        use crate::reserve::Reserve;
 
         fn set_mode(path: &Path, mode: u32) {
             fs::set_permissions(path, Permissions::from_mode(mode)).unwrap();
@@ -88,7 +87,7 @@ mod unix {
         #[test]
         fn a_socket_belongs_to_the_user_of_the_process() {
             let file = tempfile::tempfile().unwrap();
-            assert_eq!(user(), Some(file.metadata().unwrap().uid()));
+            assert_eq!(user(&mut Reserve::default()), Some(file.metadata().unwrap().uid()));
         }
 
         #[test]
@@ -98,7 +97,7 @@ mod unix {
             let path = inner.join("accepted_keys");
             fs::create_dir(&inner).unwrap();
             File::create(&path).unwrap();
-            let writable = || writable_by_others(&path, &fs::metadata(&path).unwrap());
+            let writable = || writable_by_others(&path, &fs::metadata(&path).unwrap(), &mut Reserve::default());
             let outer = folder.path();
             for (outer_mode, inner_mode, mode, expected) in [
                 (0o755, 0o755, 0o600, None),
@@ -138,7 +137,8 @@ mod unix {
             symlink("..data/accepted_keys", at("keys/accepted_keys")).unwrap();
             symlink("../keys/accepted_keys", at("links/first")).unwrap();
             symlink(at("links/first"), at("second")).unwrap();
-            let writable = || writable_by_others(&at("second"), &fs::metadata(at("second")).unwrap());
+            let writable =
+                || writable_by_others(&at("second"), &fs::metadata(at("second")).unwrap(), &mut Reserve::default());
             assert_eq!(writable(), None);
             for name in ["keys/..1", "keys", "links"] {
                 set_mode(&at(name), 0o777);
@@ -167,11 +167,13 @@ mod others {
         path::{Path, PathBuf},
     };
 
+    use crate::reserve::Reserve;
+
     pub(crate) fn is_readable_by_all(_: &Metadata) -> bool {
         false
     }
 
-    pub(crate) fn writable_by_others(_: &Path, _: &Metadata) -> Option<PathBuf> {
+    pub(crate) fn writable_by_others(_: &Path, _: &Metadata, _: &mut Reserve) -> Option<PathBuf> {
         None
     }
 }

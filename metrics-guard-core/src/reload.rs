@@ -51,6 +51,7 @@ use crate::{
     in_force::InForce,
     key::KeyRing,
     key_file::{self, Content},
+    reserve::Reserve,
     shown::ShownPath,
 };
 
@@ -119,10 +120,17 @@ struct Followed {
     path: ShownPath,
     // Locked for a moment only: a handler may ask.
     seen: Mutex<KeyFile>,
-    // What the file held when it was last good. Locked for as long as it takes to look at the file.
-    last_read: Mutex<KeyRing>,
+    // Locked for as long as it takes to look at the file.
+    last_read: Mutex<LastRead>,
     // Never used: that it is dropped tells the thread to end.
     alive: OnceLock<Sender<Infallible>>,
+}
+
+struct LastRead {
+    /// What the file held when it was last good, with the warnings of that look.
+    ring: KeyRing,
+    /// For the next look.
+    reserve: Reserve,
 }
 
 /// What happened to the keys: in a look at the key file, or without a `file` in a replacement by code.
@@ -144,7 +152,9 @@ impl Keys {
         let in_force = InForce::new(&content.ring);
         let checked = SystemTime::now();
         let seen = KeyFile { path: path.clone(), checked, modified: content.modified, problem: None };
-        let file = Followed { path, seen: seen.into(), last_read: content.ring.into(), alive: OnceLock::new() };
+        let mut last_read = LastRead { ring: content.ring, reserve: Reserve::default() };
+        last_read.reserve.fill();
+        let file = Followed { path, seen: seen.into(), last_read: last_read.into(), alive: OnceLock::new() };
         Keys { in_force, file: Some(file), report: OnceLock::new() }
     }
 
@@ -179,11 +189,12 @@ impl Keys {
             return Err(ConfigError::new(Place::Argument("Guard::reload"), Problem::NoKeyFile));
         };
         let mut last_read = lock(&file.last_read);
-        let news = file.take(file.look(&last_read), &mut last_read);
+        let found = file.look(&mut last_read);
+        let news = file.take(found, &mut last_read.ring);
         let problem = lock(&file.seen).problem.clone();
         if problem.is_none() {
             // Also where they have not changed: other keys may have been put in force by hand.
-            self.in_force.replace(&last_read);
+            self.in_force.replace(&last_read.ring);
         }
         self.report(news);
         problem.map_or(Ok(()), Err)
@@ -194,18 +205,18 @@ impl Keys {
     fn refresh(&self, settled: Duration) {
         let Some(file) = &self.file else { return };
         let mut last_read = lock(&file.last_read);
-        let mut found = file.look(&last_read);
+        let mut found = file.look(&mut last_read);
         let mut is_settled = true;
-        if !is_known(&found, &last_read, lock(&file.seen).problem.as_ref()) {
+        if !is_known(&found, &last_read.ring, lock(&file.seen).problem.as_ref()) {
             // It may be being written: half a key can look like a whole one, and a file is empty for a moment.
             thread::sleep(settled);
-            let again = file.look(&last_read);
+            let again = file.look(&mut last_read);
             is_settled = is_same(&found, &again);
             found = again;
         }
-        let news = if is_settled { file.take(found, &mut last_read) } else { file.take_nothing() };
+        let news = if is_settled { file.take(found, &mut last_read.ring) } else { file.take_nothing() };
         if news.has_new_keys {
-            self.in_force.replace(&last_read);
+            self.in_force.replace(&last_read.ring);
         }
         self.report(news);
     }
@@ -228,9 +239,11 @@ impl Keys {
 
 impl Followed {
     /// What the file holds, if that can follow what it held before.
-    fn look(&self, last_read: &KeyRing) -> Result<Content, ConfigError> {
-        let content = key_file::read(&self.path)?;
-        let is_cut = content.ring.is_cut_from(last_read);
+    fn look(&self, last_read: &mut LastRead) -> Result<Content, ConfigError> {
+        let content = key_file::read(&self.path, &mut last_read.reserve);
+        last_read.reserve.fill();
+        let content = content?;
+        let is_cut = content.ring.is_cut_from(&last_read.ring);
         if is_cut { Err(ConfigError::new(Place::File(self.path.clone()), Problem::CutOff)) } else { Ok(content) }
     }
 
@@ -239,12 +252,14 @@ impl Followed {
         let mut news = self.take_nothing();
         let mut seen = lock(&self.seen);
         match found {
-            Ok(Content { mut ring, modified }) => {
+            Ok(Content { ring, modified }) => {
                 news.has_new_keys = !ring.is_same(last_read);
-                if news.has_new_keys {
-                    news.warnings = ring.take_warnings();
-                    *last_read = ring;
-                }
+                // Of the same keys, what is new: the rights of the file or of a folder can have changed. As texts, because the
+                // first look had the path as it was written, and these have the absolute one.
+                let before: Vec<_> = last_read.warnings().iter().map(ToString::to_string).collect();
+                let is_new = |warning: &&Warning| news.has_new_keys || !before.contains(&warning.to_string());
+                news.warnings = ring.warnings().iter().filter(is_new).cloned().collect();
+                *last_read = ring;
                 news.is_usable_again = seen.problem.take().is_some();
                 seen.modified = modified;
             }
@@ -315,11 +330,11 @@ mod tests {
     };
 
     use super::{Keys, SETTLED, lock};
-    use crate::{key::Key, key::KeyRing, key_file, shown::ShownPath};
+    use crate::{key::Key, key::KeyRing, key_file, reserve::Reserve, shown::ShownPath};
 
     fn keys_of(path: &Path) -> Keys {
         let path = ShownPath::new(path.as_os_str(), path.to_owned(), "the test");
-        let content = key_file::read(&path).unwrap();
+        let content = key_file::read(&path, &mut Reserve::default()).unwrap();
         Keys::of_file(path, content)
     }
 

@@ -361,6 +361,51 @@ fn new_keys_bring_their_warnings() {
     assert!(texts[0].ends_with("metrics_key, line 2: the same key as an earlier one; it counts once"), "{texts:?}");
 }
 
+#[cfg(unix)]
+#[test]
+fn rights_that_become_wrong_are_reported_once_and_again_after_they_were_right() {
+    let subject = Subject::new(OLD);
+    let set_mode = |path: &Path, mode| {
+        fs::set_permissions(path, std::os::unix::fs::PermissionsExt::from_mode(mode)).unwrap();
+    };
+    let reload = || (0..3).for_each(|_| subject.guard.reload().unwrap());
+    reload();
+    for _ in 0..2 {
+        set_mode(&subject.path(), 0o622);
+        reload();
+        assert!(matches!(subject.next_warning(), Warning::WritableByOthers(path) if path.path() == subject.path()));
+        set_mode(&subject.path(), 0o604);
+        reload();
+        assert!(matches!(subject.next_warning(), Warning::ReadableByAll(_)));
+        set_mode(subject.folder.path(), 0o777);
+        reload(); // the file is readable as before
+        let folder = subject.folder.path();
+        assert!(matches!(subject.next_warning(), Warning::WritableByOthers(path) if path.path() == folder));
+        set_mode(folder, 0o755);
+        set_mode(&subject.path(), 0o600);
+        reload();
+    }
+    // Without `reload`, and after new keys.
+    subject.write(NEW).unwrap();
+    set_mode(&subject.path(), 0o602);
+    assert!(matches!(subject.next_warning(), Warning::WritableByOthers(_)));
+    assert_eq!(subject.other_warnings(), []);
+}
+
+#[test]
+fn a_relative_path_brings_no_warning_again() {
+    let folder = tempfile::tempdir_in(".").unwrap();
+    let relative = Path::new(".").join(folder.path().file_name().unwrap()).join("metrics_key");
+    write_for_this_user(&relative, &format!("{OLD}\n{OLD}\n"));
+    let (sender, warnings) = mpsc::channel();
+    let builder = Guard::builder_from_file(&relative).unwrap();
+    let guard = builder.on_warning(move |warning| drop(sender.send(warning.clone()))).build();
+    assert!(matches!(warnings.recv_timeout(PATIENCE).unwrap(), Warning::SameKey(_)));
+    guard.reload().unwrap();
+    drop(guard);
+    assert_eq!(warnings.recv_timeout(PATIENCE), Err(RecvTimeoutError::Disconnected));
+}
+
 #[test]
 fn settings_with_a_key_file_follow_it() {
     let subject = Subject::new(OLD);

@@ -1,0 +1,66 @@
+//! File descriptors for the key file. Clients that hold connections can take every other one that the process may open, and
+//! must not delay a new key.
+
+use std::io;
+
+/// How many descriptors are kept. Another thread of the process can take one in the moment between its release and its use.
+#[cfg(unix)]
+const KEPT: usize = 4;
+
+/// Descriptors that are open so that no other part of the process uses them.
+#[derive(Debug, Default)]
+pub(crate) struct Reserve(#[cfg(unix)] Vec<std::fs::File>);
+
+#[cfg(unix)]
+impl Reserve {
+    /// Calls `open`, and again with a descriptor of the reserve each time that no other is free.
+    pub(crate) fn with<T>(&mut self, open: impl Fn() -> io::Result<T>) -> io::Result<T> {
+        loop {
+            match open() {
+                Err(error) if is_exhausted(&error) && self.0.pop().is_some() => {}
+                result => return result,
+            }
+        }
+    }
+
+    /// Takes the descriptors that are missing, if any are free.
+    pub(crate) fn fill(&mut self) {
+        let missing = KEPT - self.0.len();
+        self.0.extend((0..missing).map_while(|_| socket().ok()));
+    }
+}
+
+/// A descriptor that needs no file. It belongs to the user as whom the process acts.
+#[cfg(unix)]
+pub(crate) fn socket() -> io::Result<std::fs::File> {
+    std::os::unix::net::UnixDatagram::unbound().map(|socket| std::os::fd::OwnedFd::from(socket).into())
+}
+
+/// Whether the process, or the system, has as many files open as it may.
+#[cfg(unix)]
+pub(crate) fn is_exhausted(error: &io::Error) -> bool {
+    matches!(error.raw_os_error(), Some(libc::EMFILE | libc::ENFILE))
+}
+
+/// Elsewhere, connections do not use up what opens a file.
+#[cfg(not(unix))]
+mod others {
+    use std::io;
+
+    use super::Reserve;
+
+    impl Reserve {
+        pub(crate) fn with<T>(&mut self, open: impl Fn() -> io::Result<T>) -> io::Result<T> {
+            open()
+        }
+
+        pub(crate) fn fill(&mut self) {}
+    }
+
+    pub(crate) fn is_exhausted(_: &io::Error) -> bool {
+        false
+    }
+}
+
+#[cfg(not(unix))]
+pub(crate) use others::is_exhausted;
