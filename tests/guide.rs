@@ -81,7 +81,7 @@ const OF_OTHERS: [&str; 6] = [
     "Request guard ",
     "No 401 catcher",
     "Address already in use",
-    "invalid peer certificate", // tests/tls.rs looks for it
+    "invalid peer certificate", // tests/tls.rs looks for one of them
     "cannot accept a connection",
 ];
 

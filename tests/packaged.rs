@@ -35,8 +35,15 @@ const README: &str = include_str!("../README.md");
 const CRATES: [&str; 5] =
     ["metrics-guard-macros", "metrics-guard-core", "metrics-guard-rocket", "metrics-guard-warp", "metrics-guard-tower"];
 
-/// The programs, by the beginnings of their headings.
+/// The programs of the README, by the beginnings of their headings.
 const PROGRAMS: [&str; 4] = ["Rocket", "Warp", "axum", "hyper"];
+
+/// The programs with limits on the pages: the page, the heading, and the README's program with the same dependencies.
+const OF_PAGES: [(&str, &str, &str); 3] = [
+    (include_str!("../metrics-guard-warp/README.md"), "Clients that never finish", "Warp"),
+    (include_str!("../metrics-guard-tower/README.md"), "Clients that never finish", "axum"),
+    (include_str!("../metrics-guard-core/README.md"), "A listener of its own", "hyper"),
+];
 
 #[test]
 fn the_programs_of_the_readme_are_guarded_on_the_packages() -> Result<(), Box<dyn Error>> {
@@ -44,8 +51,10 @@ fn the_programs_of_the_readme_are_guarded_on_the_packages() -> Result<(), Box<dy
     let packages = Packages::unpacked(folder.path())?;
     packages.check_examples()?;
     let keys = Keys::made(folder.path())?;
-    let mut running =
-        PROGRAMS.iter().map(|heading| packages.run(heading, &keys.accepted())).collect::<io::Result<Vec<_>>>()?;
+    let mut running = PROGRAMS
+        .iter()
+        .map(|heading| packages.run_readme(heading, &keys.accepted()))
+        .collect::<io::Result<Vec<_>>>()?;
     let servers: Vec<_> = PROGRAMS.iter().zip(&running).map(|(heading, (address, _))| (*heading, *address)).collect();
 
     let first = keys.presented()?;
@@ -74,11 +83,29 @@ fn the_programs_of_the_readme_are_guarded_on_the_packages() -> Result<(), Box<dy
     thread::scope(|scope| {
         for (heading, (address, process)) in PROGRAMS.iter().zip(&mut running) {
             let target = Target { address: *address, client: None, key: &second };
-            // The README says that the others set no time limits.
-            let ended = if *heading == "hyper" { Ended::ByTheServer } else { Ended::ByTheAttacker };
+            // The README says that Rocket sets no time limit.
+            let ended = if *heading == "Rocket" { Ended::ByTheAttacker } else { Ended::ByTheServer };
             scope.spawn(move || {
                 let survived = target.survives(process, ended);
                 assert!(survived.is_ok(), "{heading}: {survived:?}");
+            });
+        }
+    });
+    drop(running);
+
+    let mut running = OF_PAGES
+        .iter()
+        .map(|(page, heading, dependencies)| {
+            let program = block(section_of(page, &format!("\n# {heading}"))?, "rust,no_run")?;
+            packages.run(&format!("{dependencies}-page"), program, dependencies, &keys.accepted())
+        })
+        .collect::<io::Result<Vec<_>>>()?;
+    thread::scope(|scope| {
+        for ((_, heading, name), (address, process)) in OF_PAGES.iter().zip(&mut running) {
+            let target = Target { address: *address, client: None, key: &second };
+            scope.spawn(move || {
+                let survived = target.survives(process, Ended::ByTheServer);
+                assert!(survived.is_ok(), "{name}, {heading}: {survived:?}");
             });
         }
     });
@@ -210,16 +237,21 @@ impl Packages {
         Ok(())
     }
 
-    /// The program under this heading: built in a project of its own with the dependencies that stand there, and started.
-    fn run(&self, heading: &str, key_file: &Path) -> io::Result<(SocketAddr, Process)> {
-        let section = section(heading)?;
-        let dependencies = block(section, "toml")?;
-        let program = block(section, "rust,no_run")?;
-        // A port that was free a moment ago; Rocket's is a setting, the others' stand in their programs.
-        let port = TcpListener::bind("127.0.0.1:0")?.local_addr()?.port();
-        let program = program.replace("8000", &port.to_string());
+    fn run_readme(&self, heading: &str, key_file: &Path) -> io::Result<(SocketAddr, Process)> {
+        self.run(heading, block(section(heading)?, "rust,no_run")?, heading, key_file)
+    }
 
-        let project = self.folder.join(heading);
+    /// A program: built in a project of its own with the dependencies under this heading of the README, and started. The
+    /// address is that of its last listener.
+    fn run(&self, name: &str, program: &str, heading: &str, key_file: &Path) -> io::Result<(SocketAddr, Process)> {
+        let dependencies = block(section(heading)?, "toml")?;
+        // Ports that were free a moment ago; Rocket's is a setting, the others' stand in their programs.
+        let free = || TcpListener::bind("127.0.0.1:0")?.local_addr();
+        let (first, last) = (free()?.port(), free()?.port());
+        let port = if program.contains("9100") { last } else { first };
+        let program = program.replace("8000", &first.to_string()).replace("9100", &last.to_string());
+
+        let project = self.folder.join(name);
         fs::create_dir_all(project.join("src"))?;
         // The dependency as it will be when there is a release.
         let lines = dependencies.lines().map(|line| match line.split_once("path = \"../metrics-guard/") {
@@ -282,7 +314,11 @@ fn scrape(folder: &Path, keys: &Keys, servers: &[(&str, SocketAddr)]) -> Result<
 
 /// What stands under the first heading that begins so.
 fn section(heading: &str) -> io::Result<&'static str> {
-    README.split_once(&format!("\n## {heading}")).map(|(_, section)| section).ok_or_else(|| missing(heading))
+    section_of(README, &format!("\n## {heading}"))
+}
+
+fn section_of<'p>(page: &'p str, heading: &str) -> io::Result<&'p str> {
+    page.split_once(heading).map(|(_, section)| section).ok_or_else(|| missing(heading))
 }
 
 /// The first block of code in this language, and with these attributes.
@@ -298,5 +334,5 @@ fn use_our_lock(project: &Path) -> io::Result<()> {
 }
 
 fn missing(what: &str) -> io::Error {
-    io::Error::other(format!("the README has not got {what} where this test looks for it"))
+    io::Error::other(format!("the page has not got {what} where this test looks for it"))
 }
