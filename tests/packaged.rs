@@ -246,8 +246,9 @@ impl Packages {
     fn run(&self, name: &str, program: &str, heading: &str, key_file: &Path) -> io::Result<(SocketAddr, Process)> {
         let dependencies = block(section(heading)?, "toml")?;
         // Ports that were free a moment ago; Rocket's is a setting, the others' stand in their programs.
-        let free = || TcpListener::bind("127.0.0.1:0")?.local_addr();
-        let (first, last) = (free()?.port(), free()?.port());
+        let free = [TcpListener::bind("127.0.0.1:0")?, TcpListener::bind("127.0.0.1:0")?];
+        let [first, last] = [free[0].local_addr()?.port(), free[1].local_addr()?.port()];
+        drop(free);
         let port = if program.contains("9100") { last } else { first };
         let program = program.replace("8000", &first.to_string()).replace("9100", &last.to_string());
 
