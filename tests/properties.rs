@@ -297,7 +297,10 @@ proptest! {
 /// What [`may_ask`] returns for this network. A network without an address that a client can have is rejected.
 fn expected(address: IpAddr, (network, prefix): (IpAddr, u8)) -> Option<bool> {
     let is_single = prefix == if network.is_ipv4() { 32 } else { 128 };
-    let has_clients = !(is_single && network.is_unspecified());
+    let is_broadcast = is_single && network == IpAddr::from(Ipv4Addr::BROADCAST);
+    // The first address of a network of multicast addresses is one, and so are all others of a network that is small enough.
+    let is_multicast = network.is_multicast() && prefix >= if network.is_ipv4() { 4 } else { 8 };
+    let has_clients = !(is_single && network.is_unspecified() || is_broadcast || is_multicast);
     has_clients.then(|| is_in(address, (network, prefix)))
 }
 
