@@ -145,7 +145,7 @@ impl NearName {
         }
         let has_table = !prefixes.is_empty();
         let own = || near(name, has_table).map(|(shown, meaning)| NearName { shown, meaning, has_prefix: false });
-        let prefixed = || {
+        let with_prefix = || {
             let ways = prefixes.iter().filter_map(|prefix| behind(name, prefix));
             let (rest, _) = ways.min_by_key(|(_, unlikeness)| *unlikeness)?;
             let before = name[..name.len() - rest.len()].escape_debug();
@@ -164,7 +164,7 @@ impl NearName {
             let before = if before.len() < 16 { before.escape_debug().to_string() } else { "…".to_owned() };
             Some(NearName { shown: format!("{before} {}", near.shown), ..near })
         };
-        own().or_else(prefixed).or_else(exported)
+        own().or_else(with_prefix).or_else(exported)
     }
 }
 
