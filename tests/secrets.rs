@@ -17,9 +17,10 @@ use std::{
 
 use http::Request;
 use metrics_exporter_prometheus::PrometheusBuilder;
-use metrics_guard_core::{ConfigError, Guard, GuardBuilder, Key, KeyRing, Place, Setting, Settings};
+use metrics_guard_core::{ConfigError, Guard, GuardBuilder, GuardedPath, Key, KeyRing, Place, Setting, Settings};
 use metrics_guard_rocket::MetricsGuard;
 use metrics_guard_tests::{KEY, WRONG};
+use metrics_guard_tower::MetricsGuardLayer;
 use proptest::{
     prelude::*,
     strategy::{Union, ValueTree},
@@ -166,6 +167,45 @@ fn disturb(path: &Path, change: u8) {
     }
 }
 
+/// A value as the label of a good key, of itself as a key, and of two keys.
+fn labels(said: &mut Said, value: &str) {
+    let label: &'static str = value.to_owned().leak();
+    let named = |key: &str| Key::new(key).map(|key| key.labelled(label));
+    for key in [KEY, value] {
+        let Some(key) = said.result(named(key)) else { continue };
+        let guard = Guard::new(key);
+        let key = if guard.check(&scrape(KEY)).is_ok() { KEY } else { value };
+        said.debug(&guard.check(&scrape(key)).map(|authorized| (authorized.key(), authorized)));
+    }
+    said.result(KeyRing::new([named(KEY).unwrap(), named(WRONG).unwrap()]));
+}
+
+fn scrape(key: &str) -> Request<()> {
+    Request::get("/metrics").header("X-Metrics-Key", key).body(()).unwrap()
+}
+
+/// A value, and a path with it, as the arguments of the core, of tower's layer and of Warp's guard.
+fn of_the_adapters(said: &mut Said, value: &str) {
+    let guard = || Guard::new(Key::new(KEY).unwrap());
+    for path in [value.to_owned(), format!("/{value}"), format!("/metrics/{value}"), format!("/{value}/..")] {
+        said.result(GuardedPath::new(&path));
+        said.result(MetricsGuardLayer::new(guard()).only_path(&path));
+        let layer =
+            said.result(MetricsGuardLayer::new(guard()).only_path("/metrics").and_then(|of| of.only_path(&path)));
+        said.debug(&layer.map(|layer| tower::Layer::layer(&layer, ())));
+        let warp = metrics_guard_warp::MetricsGuard::with(guard());
+        said.debug(&warp);
+        said.result(warp.gate_path(&path).map(drop));
+        said.debug(&MetricsGuard::with(guard()).mount(path, routes![]));
+    }
+    for builder in [good().header(value), good().query(value), good().allow_networks([value])] {
+        let Some(builder) = said.result(builder) else { continue };
+        let guard = builder.build();
+        said.debug(&metrics_guard_warp::MetricsGuard::with(guard.clone()));
+        said.debug(&MetricsGuardLayer::new(guard));
+    }
+}
+
 fn can_be_in_a_folder(name: &str) -> bool {
     !name.starts_with('/') && !name.ends_with('/') && name.len() < 256
 }
@@ -194,6 +234,7 @@ fn of_the_core(said: &mut Said, value: &str) {
     }
     said.result(Key::new(value));
     said.result(Key::new(value).and_then(|key| KeyRing::new([key])));
+    labels(said, value);
 
     // The file of that name.
     if !can_be_in_a_folder(value) {
@@ -224,6 +265,21 @@ proptest! {
     fn the_core_prints_no_misplaced_key(key in key()) {
         for value in spellings(&key) {
             assert_hidden(&key, &overheard(|said| of_the_core(said, &value)), &format!("{value:?}"));
+        }
+    }
+
+    #[test]
+    fn the_adapters_print_no_misplaced_key(key in key()) {
+        for value in spellings(&key) {
+            assert_hidden(&key, &overheard(|said| of_the_adapters(said, &value)), &format!("{value:?}"));
+        }
+        // Half of it, as the network of an IPv6 address.
+        let digits = key.bytes().map(|byte| format!("{byte:02x}")).collect::<String>();
+        let groups: Vec<_> = digits.as_bytes().chunks(4).take(8).map(|group| str::from_utf8(group).unwrap()).collect();
+        let address = groups.join(":");
+        for network in [address.clone(), format!("{address}/64"), format!("{address}/128"), format!("{address}/112")] {
+            let said = overheard(|said| said.builder(good().allow_networks([&network]), &|_| ()));
+            assert_hidden(&address, &said, &network);
         }
     }
 }
@@ -257,13 +313,20 @@ fn no_misplaced_key_of_the_environment_is_printed() {
             let value = spellings(&key)[spelling].clone();
             (key, (name.to_owned(), value))
         });
-        let names =
-            ["METRICS_VERIFICATION_", "metrics-verification.", "ROCKET_METRICS_GUARD_", "ROCKET_METRICS_GUARD.", ""]
-                .map(|prefix| {
-                    let key = key().replace('=', "");
-                    let name = format!("{prefix}{}", spellings(&key)[spelling]);
-                    (key, (name, WRONG.to_owned()))
-                });
+        let names = [
+            "METRICS_VERIFICATION_",
+            "GAURD_METRICS_",
+            "ROCKET_METRICS_GUARD_",
+            "ROCKET_METRICS_GUARD.",
+            "ROCKET_",
+            "",
+        ]
+        .map(|prefix| {
+            let key = key().replace('=', "");
+            let end = if prefix == "ROCKET_" { "_METRICS_GUARD_NETWORKS" } else { "" };
+            let name = format!("{prefix}{}{end}", spellings(&key)[spelling]);
+            (key, (name, WRONG.to_owned()))
+        });
         let fields = Setting::ALL.iter().map(|setting| {
             let key = key();
             let table = table(setting.field(), &spellings(&key)[spelling]);
@@ -296,6 +359,7 @@ fn child_of_the_environment() {
         said.debug(&settings);
         said.builder(settings.builder(), &|_| ());
         let _ = panic::catch_unwind(AssertUnwindSafe(|| Guard::from_env().unwrap()));
+        said.result(metrics_guard_warp::MetricsGuard::from_env());
         launch(said, Config::figment());
     });
     println!("{said}\nthe end of the child");

@@ -114,6 +114,10 @@ fn a_bad_configuration_does_not_start() {
             "METRICS_VERIFICATION_NETWORKS: entry 1 is an address that no client has",
         ),
         (
+            &[("METRICS_VERIFICATION_KEY", KEY), ("METRIC_VERFICATION_NETWORK", "10.0.0.0/8")],
+            "METRIC_VERFICATION_NETWORK: is not known here; remove it, or correct its name: METRICS_VERIFICATION_NETWORKS",
+        ),
+        (
             &[("METRICS_VERIFICATION_KEY", KEY), ("METRICS_VERIFICATION_HEADER", "Connection")],
             "METRICS_VERIFICATION_HEADER: this header has another use",
         ),

@@ -67,10 +67,10 @@ impl<T> fmt::Debug for Found<T> {
 impl Settings {
     /// The settings that the environment holds, by the names in [`Setting::variable`].
     ///
-    /// Each other name that begins with `METRICS_VERIFICATION_`, in whatever case, is an error of the guard, so that no layer is missing because
-    /// its name was mistyped. A name that is close to a setting's, such as `METRIC_VERIFICATION_KEY`,
-    /// `METRICSVERIFICATIONKEY` or `METRICS_GUARD_KEY`, is an error too. Variables that Kubernetes makes for a Service,
-    /// such as `METRICS_VERIFICATION_SERVICE_HOST`, do not count.
+    /// Each other name that begins with `METRICS_VERIFICATION_`, in whatever case, is an error of the guard, so that no layer
+    /// is missing because its name was mistyped. A name that is close to a setting's, such as `METRIC_VERIFICATION_KEY`,
+    /// `METRICSVERIFICATIONKEY`, `METRICS_GUARD_KEY` or `export METRICS_VERIFICATION_KEY`, is an error too. Variables that
+    /// Kubernetes makes for a Service, such as `METRICS_VERIFICATION_SERVICE_HOST`, do not count.
     #[must_use]
     pub fn from_env() -> Settings {
         let mut settings = Settings::default();
@@ -208,13 +208,12 @@ fn put<T>(slot: &mut Option<Found<T>>, place: Place, value: T) -> Result<(), Con
 
 /// The error of a variable that is none of the settings', if its name begins like theirs or is close to one.
 fn misspelled(name: &str, value: &str) -> Option<ConfigError> {
-    let ours = NearName::of(name, value, "metrics_verification");
-    // Names such as METRICS_GUARD_VERSION are of others.
-    let others = || NearName::of(name, value, "metrics_guard").filter(|near| near.meaning != Meaning::Unknown);
-    let NearName { shown, meaning } = ours.or_else(others)?;
+    let NearName { shown, meaning, .. } = NearName::of(name, value, &[])?;
     let problem = match meaning {
         Meaning::Setting(setting) => Problem::Misspelled(setting.variable().into()),
         Meaning::Unknown => Problem::UnknownField,
+        // All settings at once, as Rocket takes them.
+        Meaning::Table if value.trim_start().starts_with('{') => Problem::UnknownField,
         Meaning::Table => return None,
     };
     Some(ConfigError::new(Place::Variable(shown.into()), problem))

@@ -96,12 +96,13 @@ pub enum Problem {
     NoNetwork,
     /// The entry with this number, the first being 1, is no network.
     NotANetwork(usize),
-    /// The entry with this number is an address within a network, which is this one.
+    /// The entry with this number is an address within a network, which is this one. Of an IPv6 network, this shows the
+    /// prefix length alone.
     HostBits(usize, String),
     /// The entry with this number is an IPv4-mapped network that reaches beyond the mapped addresses.
     MappedNetwork(usize),
-    /// The entry with this number is `0.0.0.0` or `::`, which no client has.
-    UnspecifiedAddress(usize),
+    /// The entry with this number has only addresses that no client has: `0.0.0.0`, `::`, broadcast and multicast.
+    NotAClientAddress(usize),
     /// A list of client names without a name, or no names where a certificate is to do instead of a key.
     NoClientName,
     /// The entry with this number, the first being 1, is neither a DNS name nor a URI.
@@ -242,7 +243,7 @@ impl fmt::Display for Problem {
                 f,
                 "entry {entry} reaches beyond the IPv4 addresses that it maps; write it as an IPv4 network such as 10.0.0.0/8"
             ),
-            Problem::UnspecifiedAddress(entry) => write!(
+            Problem::NotAClientAddress(entry) => write!(
                 f,
                 "entry {entry} is an address that no client has; list the networks of the scrapers, such as 10.0.0.0/8, or \
                  unset it if every address may connect"
@@ -318,7 +319,7 @@ pub enum Warning {
     Stale(ConfigError),
     /// The key file is not followed, since no thread could be started.
     NotFollowed(ShownPath, io::ErrorKind),
-    /// The list of networks found here has one that holds every address of its family.
+    /// The list of networks found here holds every public IPv4 or every public IPv6 address.
     AllAddresses(Place),
     /// A request was rejected for the list of networks or names found here, because the server did not provide the client
     /// as a [`Peer`](crate::Peer); and what provides it on this server. Once for each guard.
@@ -385,7 +386,8 @@ impl fmt::Display for Warning {
             Warning::AllAddresses(place) => {
                 write!(
                     f,
-                    "{place}: a network with the prefix length 0 lets every IPv4 or every IPv6 address ask; remove it, or the list"
+                    "{place}: the networks together allow every public IPv4 or every public IPv6 address; list those of the scrapers, \
+                     or remove the list"
                 )
             }
             Warning::NoPeer(place, advice) => write!(

@@ -413,7 +413,7 @@ impl GuardBuilder {
     /// - [`Problem::NotANetwork`] for other notations, leading zeros and zones (`fe80::1%eth0`) among them
     /// - [`Problem::HostBits`] for an address within a network, such as `10.0.0.1/8`
     /// - [`Problem::MappedNetwork`] for `::ffff:10.0.0.0/8`, which is `::/8`
-    /// - [`Problem::UnspecifiedAddress`] for `0.0.0.0` and `::` as one address
+    /// - [`Problem::NotAClientAddress`] for addresses that no client has: `0.0.0.0`, `::`, broadcast and multicast
     /// - [`Problem::GivenTwice`] if there is a list already, from the environment for instance: it is not clear which counts
     pub fn allow_networks(self, networks: impl IntoIterator<Item: AsRef<str>>) -> Result<GuardBuilder, ConfigError> {
         self.networks_found_at(Place::Argument("GuardBuilder::allow_networks"), networks)

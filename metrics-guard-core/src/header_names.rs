@@ -1,136 +1,64 @@
 //! The names of headers that already have a use, and so cannot present a key.
 
 /// Returns what the header `name`, in lower case, is for, if it already has a use.
+///
+/// A name whose last word is `key`, `token` or `secret` is free, unless its beginning belongs to a proxy or to the protocol.
 pub(crate) fn use_of(name: &str) -> Option<&'static str> {
-    let is_one_of = |names: &[&str]| {
-        names.iter().any(|known| match known.strip_suffix('*') {
-            Some(start) => name.starts_with(start),
-            None => name == *known,
-        })
+    // Servers that pass headers on as variables make no difference between the two.
+    let name = name.replace('_', "-");
+    let is_secret = ["key", "token", "secret"].iter().any(|end| name.rsplit('-').next() == Some(end));
+    let bare = name.strip_prefix("x-").unwrap_or(&name);
+    let is_known = |known: &str| match known.strip_suffix('*') {
+        Some(beginning) => bare.starts_with(beginning),
+        None => !is_secret && bare.strip_prefix(known).is_some_and(|rest| rest.is_empty() || rest.starts_with('-')),
     };
-    USES.iter().find(|(_, names)| is_one_of(names)).map(|(use_of, _)| *use_of)
+    USES.iter().find(|(_, names)| names.split_whitespace().any(is_known)).map(|(use_of, _)| *use_of)
 }
 
-/// A `*` stands for any end. Sources: RFC 9110 to 9113, the registry of HTTP fields, and what common proxies add.
-const USES: &[(&str, &[&str])] = &[
+/// Names without `x-`. Each stands for all names that add words to it, and with a `*` for all that begin with it, also for
+/// keys. Sources: the registry of HTTP fields (IANA), and what common proxies, clouds, content networks and tracers write.
+const USES: &[(&str, &str)] = &[
     (
         "it describes the connection, and proxies remove it",
-        &["connection", "http2-settings", "keep-alive", "proxy-*", "te", "trailer", "transfer-encoding", "upgrade"],
+        "close connection http2-settings keep-alive proxy* te trailer transfer-encoding upgrade",
     ),
     (
         "servers and proxies act on it",
-        &[
-            "alt-used",
-            "cache-*",
-            "content-*",
-            "date",
-            "early-data",
-            "expect",
-            "host",
-            "grpc-*",
-            "if",
-            "if-*",
-            "max-forwards",
-            "mime-version",
-            "pragma",
-            "priority",
-            "range",
-            "x-http-method*",
-            "x-method-override",
-        ],
+        "a-im accel alpn alt-used apply-to-redirect-ref available-dictionary c-ext c-man c-opt c-pep cache cal-managed-id
+         caldav-timezones capsule-protocol configuration-context content cookie cookie2 cta-common-access* dasl date dav
+         default-style delta-base depth derived-from destination detached-jws dictionary-id differential-id digest dpop*
+         early-data ediint-features expect ext getprofile grpc hobareg host http if im include-referred-token incremental
+         isolation label link-template lock-token* man max-forwards memento-datetime message-id meter method mime-version
+         negotiate odata opt ordering-type oscore oslc-core-version overwrite pep pics-label ping-from ping-to position
+         pragma prefer preference-applied priority profileobject protocol public range redirect-ref repeatability
+         repr-digest resolution-hint resolver-location safe schedule-reply schedule-tag sec-* security-scheme set-txn
+         setprofile signature* slug soapaction status-uri subok subst surrogate* tcn timeout topic ttl unencoded-digest
+         urgency uri use-as-dictionary variant-vary version want-content-digest want-digest want-repr-digest",
     ),
     (
         "proxies and tracing write it",
-        &[
-            "b3",
-            "baggage",
-            "cdn-*",
-            "cf-*",
-            "client-ip",
-            "fastly-client-ip",
-            "forwarded",
-            "remote-*",
-            "traceparent",
-            "tracestate",
-            "true-client-ip",
-            "via",
-            "sentry-trace",
-            "ssl-client-*",
-            "uber-trace-id",
-            "x-amz-*",
-            "x-amzn-*",
-            "x-appengine-*",
-            "x-arr-*",
-            "x-azure-*",
-            "x-b3-*",
-            "x-client-cert*",
-            "x-client-ip",
-            "x-cloud-trace-context",
-            "x-cluster-client-ip",
-            "x-correlation-id",
-            "x-datadog-*",
-            "x-envoy-*",
-            "x-forwarded*",
-            "x-original-*",
-            "x-originating-ip",
-            "x-real-ip",
-            "x-remote-*",
-            "x-request-id",
-            "x-request-start",
-            "x-rewrite-url",
-            "x-scheme",
-            "x-ssl-*",
-            "x-trace-id",
-        ],
+        "akamai* amz* appengine* appgw* arr-* auth-request* authentik* azure* b3* baggage cdn cf-* client-cert client-dn
+         client-fingerprint client-ip client-issuer client-port client-san client-scheme client-serial client-subject
+         client-verify cloud-trace-context cloudfront* cluster-client-ip correlation-id datadog* do-connecting-ip edge envoy*
+         fastly* fd-* fly-* forwarded* front-end-https geoip goog* haproxy* heroku* iap-* istio* jwt-assertion kong* l5d-*
+         linkerd* ms-* newrelic nf-* nginx* original originating-ip pomerium* railway*
+         ot-span-context real-ip real-port remote request-id request-start rewrite scheme sentry served-by ssl* tailscale*
+         tls-* trace traceparent tracestate traefik* true-client-ip uber-trace-id url-scheme varnish* vercel* via waf webauth*
+         wl-proxy*",
     ),
     (
         "clients write it",
-        &[
-            "accept*",
-            "access-control-*",
-            "cookie",
-            "cookie2",
-            "dnt",
-            "from",
-            "last-event-id",
-            "origin",
-            "referer",
-            "save-data",
-            "sec-*",
-            "upgrade-insecure-requests",
-            "user-agent",
-            "x-prometheus-*",
-            "x-requested-with",
-        ],
+        "accept access-control device-memory dnt downlink dpr ect from last-event-id origin ping prometheus purpose referer
+         requested-with rtt save-data ua user-agent viewport-width width",
     ),
     (
         "it belongs to responses",
-        &[
-            "age",
-            "allow",
-            "alt-svc",
-            "authentication-info",
-            "etag",
-            "expires",
-            "last-modified",
-            "link",
-            "location",
-            "public-key-pins*",
-            "referrer-policy",
-            "refresh",
-            "retry-after",
-            "server",
-            "server-timing",
-            "set-cookie*",
-            "strict-transport-security",
-            "vary",
-            "warning",
-            "www-authenticate",
-            "x-content-type-options",
-            "x-dns-prefetch-control",
-            "x-frame-options",
-            "x-xss-protection",
-        ],
+        "activate-storage-access age allow alt-svc alternates amp-cache-transform authentication-control authentication-info
+         cert-not-after cert-not-before clear-site-data cmcd cmsd cross-origin deprecation dns-prefetch-control
+         download-options etag expires frame-options last-modified link location nel optional-www-authenticate
+         origin-agent-cluster p3p permissions-policy permitted-cross-domain-policies powered-by public-key-pins ratelimit
+         referrer-policy refresh replay-nonce report-to reporting-endpoints retry-after robots-tag server set-cookie sourcemap
+         strict-transport-security sunset timing-allow-origin vary warning www-authenticate xss-protection",
     ),
 ];
 
@@ -140,48 +68,50 @@ mod tests {
 
     #[test]
     fn knows_names_of_the_protocol_and_of_proxies() {
-        for name in [
-            "connection",
-            "host",
-            "transfer-encoding",
-            "content-length",
-            "content-type",
-            "cookie",
-            "upgrade",
-            "trailer",
-            "te",
-            "keep-alive",
-            "proxy-authorization",
-            "proxy-connection",
-            "forwarded",
-            "x-forwarded-for",
-            "x-real-ip",
-            "via",
-            "accept",
-            "accept-encoding",
-            "user-agent",
-            "expect",
-            "range",
-            "if-match",
-            "date",
-            "set-cookie",
-            "www-authenticate",
-            "sec-fetch-site",
-            "http2-settings",
-            "max-forwards",
-            "origin",
-            "referer",
-            "x-amzn-oidc-data",
-            "x-cloud-trace-context",
-            "x-datadog-trace-id",
-            "ssl-client-cert",
-            "x-ssl-client-cert",
-            "x-client-cert",
-        ] {
+        #[rustfmt::skip]
+        let known = [
+            // All that the crate `http` names, but `authorization`.
+            "accept", "accept-charset", "accept-encoding", "accept-language", "accept-ranges",
+            "access-control-allow-credentials", "access-control-allow-headers", "access-control-allow-methods",
+            "access-control-allow-origin", "access-control-expose-headers", "access-control-max-age",
+            "access-control-request-headers", "access-control-request-method", "age", "allow", "alt-svc", "cache-control",
+            "cache-status", "cdn-cache-control", "connection", "content-disposition", "content-encoding",
+            "content-language", "content-length", "content-location", "content-range", "content-security-policy",
+            "content-security-policy-report-only", "content-type", "cookie", "date", "dnt", "etag", "expect", "expires",
+            "forwarded", "from", "host", "if-match", "if-modified-since", "if-none-match", "if-range",
+            "if-unmodified-since", "last-modified", "link", "location", "max-forwards", "origin", "pragma",
+            "proxy-authenticate", "proxy-authorization", "public-key-pins", "public-key-pins-report-only", "range",
+            "referer", "referrer-policy", "refresh", "retry-after", "sec-websocket-accept", "sec-websocket-extensions",
+            "sec-websocket-key", "sec-websocket-protocol", "sec-websocket-version", "server", "set-cookie",
+            "strict-transport-security", "te", "trailer", "transfer-encoding", "upgrade", "upgrade-insecure-requests",
+            "user-agent", "vary", "via", "warning", "www-authenticate", "x-content-type-options",
+            "x-dns-prefetch-control", "x-frame-options", "x-xss-protection",
+            // Others of the protocol.
+            "depth", "destination", "dpop", "dpop-nonce", "http2-settings", "keep-alive", "lock-token", "proxy-connection",
+            "sec-fetch-site", "signature", "signature-input", "surrogate-capability", "surrogate-key",
+            // Of proxies, clouds and tracers.
+            "b3", "cf-access-client-secret", "cf-connecting-ip", "client-cert", "client-cert-chain",
+            "cloudfront-viewer-address", "fastly-client-ip",
+            "fastly-key", "fly-client-ip", "forwarded-for", "front-end-https", "request-id", "ssl-client-cert",
+            "traceparent", "true-client-ip", "wl-proxy-client-ip", "x-akamai-edgescape", "x-amz-security-token",
+            "x-amzn-oidc-data", "x-auth-request-access-token", "x-auth-request-user", "x-client-cert", "x-client-dn",
+            "x-client-verify", "x-cloud-trace-context", "x-datadog-trace-id", "x-envoy-external-address", "x-forwarded",
+            "x-forwarded-access-token", "x-forwarded-for", "x-goog-iap-jwt-assertion", "x-host",
+            "x-http-method-override", "x-kong-request-id", "x-ms-client-principal-id", "x-ms-token-aad-access-token",
+            "x-original-url", "x-real-ip", "x-request-id", "x-ssl-client-cert", "x-tls-client-cert",
+            "x-vercel-forwarded-for", "x-webauth-user", "x_forwarded_for", "x-real_ip", "content_length",
+        ];
+        for name in known {
             assert!(use_of(name).is_some(), "{name}");
         }
-        for name in ["x-metrics-key", "x-scrape-key", "x-api-key", "metrics", "ten", "hosts", "x-key", "authorization"]
-        {
+        #[rustfmt::skip]
+        let free = [
+            "x-metrics-key", "x-scrape-key", "x-api-key", "x-key", "metrics", "ten", "hosts", "authorization-key",
+            "x-client-key", "x-request-token", "x-host-secret", "x_metrics_key", "x-prom-token", "x-scraper",
+            "x-access-token", "x-vault-token", "x-auth-token", "x-monitoring", "token", "apikey", "x-datecheck",
+            "authorization", "x-authorization", "x-prometheus-key", "x-edge-key",
+        ];
+        for name in free {
             assert_eq!(use_of(name), None, "{name}");
         }
     }

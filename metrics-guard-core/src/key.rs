@@ -24,6 +24,7 @@ use crate::{
     error::{ConfigError, Place, Problem, Warning},
     key_form::{Form, form},
     labels::Labels,
+    shown::shown_name,
     slots::{MAX_KEYS, MAX_LEN, MIN_LEN, Slots},
 };
 
@@ -68,10 +69,15 @@ impl Key {
     /// Names the key. Without a label, a key is named by its position in the ring: `current`, `previous`, `third`,
     /// `fourth`.
     ///
+    /// A label is public: it is in logs, in the series of the feature `metrics`, and in [`Authorized::key`]. So write 1 to 15
+    /// characters of `A-Z a-z 0-9 - _`. Any other label could be a key by mistake, and becomes `…`.
+    ///
     /// `'static`, so that a check can hand the label on without allocating or counting references.
+    ///
+    /// [`Authorized::key`]: crate::Authorized::key
     #[must_use]
     pub fn labelled(self, label: &'static str) -> Key {
-        Key { label: Some(label), ..self }
+        Key { label: Some(shown_name(label)), ..self }
     }
 }
 
@@ -246,6 +252,10 @@ mod tests {
         let error = KeyRing::new([key(16).labelled("a"), key(17).labelled("a")]).unwrap_err();
         assert_eq!(error.problem(), &Problem::SameLabel("a"));
         assert_eq!(KeyRing::new([]).unwrap_err().problem(), &Problem::NoKey);
+        // What could be a key is no label.
+        let misplaced = || key(16).labelled("0e8a6c4f2d1b3957ec0f8a7d6b5c4e3f");
+        assert_eq!(KeyRing::from(misplaced()).labels().get()[0], "…");
+        assert_eq!(format!("{:?}", misplaced()), r#"Key { label: Some("…"), .. }"#);
     }
 
     #[test]

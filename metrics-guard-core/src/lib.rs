@@ -71,7 +71,7 @@ pub use telemetry::Check;
 /// What an adapter needs that reads settings from the configuration of its framework.
 pub mod adapter {
     pub use crate::{
-        setting::{Meaning, NearName},
+        setting::{Meaning, NearName, is_close},
         shown::{shown, shown_name},
     };
 }

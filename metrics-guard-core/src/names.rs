@@ -7,20 +7,40 @@ pub(crate) fn bare(name: &str) -> String {
     name.chars().filter(|letter| !is_separator(*letter)).map(|letter| letter.to_ascii_lowercase()).collect()
 }
 
-/// Returns what follows `prefix` in `name`, if `name` begins with its letters, whatever their case and separators, and a
-/// separator follows them.
-pub(crate) fn after<'n>(name: &'n str, prefix: &str) -> Option<&'n str> {
-    let mut rest = name;
-    for letter in bare(prefix).chars() {
-        rest = rest.trim_start_matches(is_separator);
-        let first = rest.chars().next().filter(|first| first.to_ascii_lowercase() == letter)?;
-        rest = &rest[first.len_utf8()..];
-    }
-    rest.starts_with(is_separator).then(|| rest.trim_start_matches(is_separator))
+/// Where `name` goes on behind a word that is close to `word`, and how unlike it is: first whether another word goes on
+/// without a separator, then the typing errors. The one that is most alike.
+///
+/// Case and separators do not count. A digit makes another word of it.
+pub(crate) fn behind<'n>(name: &'n str, word: &str) -> Option<(&'n str, Unlikeness)> {
+    let edits = if word.len() < 8 { 1 } else { 2 };
+    let letters: Vec<_> = name.char_indices().filter(|(_, letter)| !is_separator(*letter)).collect();
+    let ways = (word.len() - 1..=word.len() + edits).chain([word.len() - edits]).filter_map(|len| {
+        let (found, rest) = letters.split_at_checked(len)?;
+        let found: Vec<_> =
+            found.iter().filter_map(|(_, letter)| u8::try_from(letter.to_ascii_lowercase()).ok()).collect();
+        let is_close = |edits| {
+            // Two errors and another beginning make another word: METRICS_CERTIFICATION is not METRICS_VERIFICATION.
+            found.len() == len
+                && found.iter().all(u8::is_ascii_alphabetic)
+                && is_near(&found, word.as_bytes(), edits)
+                && (edits < 2 || found.first() == word.as_bytes().first())
+        };
+        let edits = (0..=edits).find(|edits| is_close(*edits))?;
+        let end = letters[len - 1].0 + letters[len - 1].1.len_utf8();
+        let rest_begins = rest.first().map_or(name.len(), |(at, _)| *at);
+        let is_glued = end == rest_begins && end < name.len();
+        let word_ends = || name[end..].split(is_separator).next().unwrap_or_default();
+        let is_other = is_glued && word_ends().contains(|letter: char| letter.is_ascii_digit());
+        (!is_other).then_some((&name[end..], (is_glued, edits)))
+    });
+    ways.min_by_key(|(_, unlikeness)| *unlikeness)
 }
 
+/// See [`behind`].
+pub(crate) type Unlikeness = (bool, usize);
+
 /// Also what nobody sees, such as a byte-order mark.
-fn is_separator(letter: char) -> bool {
+pub(crate) fn is_separator(letter: char) -> bool {
     !letter.is_alphanumeric()
 }
 
@@ -75,7 +95,7 @@ const PROTOCOLS: [&str; 3] = ["TCP", "UDP", "SCTP"];
 
 #[cfg(test)]
 mod tests {
-    use super::{after, is_near, is_service_link};
+    use super::{behind, is_near, is_service_link};
 
     #[test]
     fn counts_typing_errors() {
@@ -97,15 +117,26 @@ mod tests {
     }
 
     #[test]
-    fn finds_a_prefix_in_any_case_and_with_any_separators() {
-        for name in ["METRICS_GUARD_KEY", "metrics-guard.KEY", "MetricsGuard:KEY", " METRICS__GUARD__KEY"] {
-            assert_eq!(after(name, "metrics_guard"), Some("KEY"), "{name}");
+    fn finds_the_end_of_a_word_that_is_close() {
+        for (name, word, rest, unlikeness) in [
+            ("METRICS_GUARD", "metrics", "_GUARD", (false, 0)),
+            ("metric-GUARD", "metrics", "-GUARD", (false, 1)),
+            (" __mertics", "metrics", "", (false, 1)),
+            ("MetricsGuard", "metrics", "Guard", (true, 0)),
+            ("GUAR_KEY", "guard", "_KEY", (false, 1)),
+            ("VERFICATON_X", "verification", "_X", (false, 2)),
+        ] {
+            assert_eq!(behind(name, word), Some((rest, unlikeness)), "{name}");
         }
-        assert_eq!(after("METRICS_GUARD_", "metrics_guard"), Some(""));
-        for name in
-            ["METRICS_GUARD", "MetricsGuardKey", "METRICS_GUARDS_KEY", "METRICS_KEY", "APP_METRICS_GUARD_KEY", ""]
-        {
-            assert_eq!(after(name, "metrics_guard"), None, "{name}");
+        for (name, word) in [
+            ("METRO_GUARD", "metrics"),
+            ("METRICS2_GUARD", "metrics"),
+            ("BOARD", "guard"),
+            ("CERTIFICATION", "verification"),
+            ("NOTIFICATION", "verification"),
+            ("", "guard"),
+        ] {
+            assert_eq!(behind(name, word), None, "{name}");
         }
     }
 

@@ -21,12 +21,38 @@
 
 use std::{
     fmt,
-    net::{IpAddr, Ipv6Addr},
+    net::{IpAddr, Ipv4Addr, Ipv6Addr},
 };
 
-use ipnet::IpNet;
+use ipnet::{IpNet, Ipv4Net, Ipv6Net};
 
-use crate::{error::Problem, request::Peer};
+use crate::{error::Problem, request::Peer, shown::shown};
+
+/// All multicast addresses. None of them is a client's.
+const MULTICAST: [IpNet; 2] = [v4([224, 0, 0, 0], 4), v6(0xff00, 8)];
+
+/// The networks beside those of public addresses: the special ones of IPv4 (RFC 6890), and all of IPv6 but `2000::/3`.
+const NOT_PUBLIC: [IpNet; 11] = [
+    v4([0, 0, 0, 0], 8),
+    v4([10, 0, 0, 0], 8),
+    v4([100, 64, 0, 0], 10),
+    v4([127, 0, 0, 0], 8),
+    v4([169, 254, 0, 0], 16),
+    v4([172, 16, 0, 0], 12),
+    v4([192, 168, 0, 0], 16),
+    v4([224, 0, 0, 0], 3),
+    v6(0, 3),
+    v6(0x4000, 2),
+    v6(0x8000, 1),
+];
+
+const fn v4([a, b, c, d]: [u8; 4], prefix: u8) -> IpNet {
+    IpNet::V4(Ipv4Net::new_assert(Ipv4Addr::new(a, b, c, d), prefix))
+}
+
+const fn v6(first: u16, prefix: u8) -> IpNet {
+    IpNet::V6(Ipv6Net::new_assert(Ipv6Addr::new(first, 0, 0, 0, 0, 0, 0, 0), prefix))
+}
 
 /// Networks whose peers may ask.
 pub(crate) struct Networks(Box<[IpNet]>);
@@ -39,14 +65,15 @@ impl fmt::Debug for Networks {
 }
 
 impl Networks {
-    /// The networks that `entries` name, and whether one of them holds every address of its family.
+    /// The networks that `entries` name, and whether they hold together every public address of a family.
     pub(crate) fn parse(entries: impl IntoIterator<Item: AsRef<str>>) -> Result<(Networks, bool), Problem> {
         let networks = entries.into_iter().enumerate().map(|(index, entry)| network(entry.as_ref(), index + 1));
         let networks = networks.collect::<Result<Box<[_]>, _>>()?;
         if networks.is_empty() {
             return Err(Problem::NoNetwork);
         }
-        let has_all = networks.iter().any(|network| network.prefix_len() == 0);
+        let whole = IpNet::aggregate(&[&NOT_PUBLIC[..], &networks].concat());
+        let has_all = whole.iter().any(|network| network.prefix_len() == 0);
         Ok((Networks(networks), has_all))
     }
 
@@ -77,13 +104,22 @@ fn network(entry: &str, number: usize) -> Result<IpNet, Problem> {
     };
     let network = IpNet::new(address, prefix).map_err(|_| unreadable())?;
     if network.addr() != network.network() {
-        return Err(Problem::HostBits(number, network.trunc().to_string()));
+        let shown = match network.trunc() {
+            IpNet::V4(network) => shown(&network.to_string()).unwrap_or_default(),
+            // Its first bits can be the half of a key.
+            IpNet::V6(_) => format!("…::/{prefix}"),
+        };
+        return Err(Problem::HostBits(number, shown));
     }
-    // A listener on that address takes all clients; a network of it alone has none.
-    if network.addr().is_unspecified() && network.prefix_len() == network.max_prefix_len() {
-        return Err(Problem::UnspecifiedAddress(number));
-    }
-    Ok(network)
+    if has_no_client(&network) { Err(Problem::NotAClientAddress(number)) } else { Ok(network) }
+}
+
+/// Whether the network has only addresses that are for listeners or for many receivers.
+fn has_no_client(network: &IpNet) -> bool {
+    let is_broadcast = network.addr() == IpAddr::from(Ipv4Addr::BROADCAST);
+    let is_single = network.prefix_len() == network.max_prefix_len();
+    is_single && (network.addr().is_unspecified() || is_broadcast)
+        || MULTICAST.iter().any(|multicast| multicast.contains(network))
 }
 
 /// An IPv4-mapped network as the IPv4 network that it stands for. A shorter prefix than that of all mapped addresses would
@@ -162,18 +198,45 @@ mod tests {
             assert_eq!(problem(network), Problem::NotANetwork(2), "{network}");
         }
         assert_eq!(problem("10.0.0.1/8"), Problem::HostBits(2, "10.0.0.0/8".to_owned()));
-        assert_eq!(problem("fd00::1/8"), Problem::HostBits(2, "fd00::/8".to_owned()));
+        assert_eq!(problem("fd00::1/8"), Problem::HostBits(2, "…::/8".to_owned()));
         assert_eq!(problem("::ffff:10.0.0.1/104"), Problem::HostBits(2, "10.0.0.0/8".to_owned()));
         assert_eq!(Networks::parse([""; 0]).unwrap_err(), Problem::NoNetwork);
-        let has_all = |network: &str| Networks::parse(["10.0.0.0/8", network]).unwrap().1;
-        assert!(has_all("0.0.0.0/0") && has_all("::/0") && has_all("::ffff:0.0.0.0/96") && !has_all("128.0.0.0/1"));
     }
 
     #[test]
-    fn rejects_the_unspecified_address() {
-        for address in ["0.0.0.0", "::", "0.0.0.0/32", "::/128", "::ffff:0.0.0.0", "::ffff:0.0.0.0/128", " 0:0::0 "] {
-            assert_eq!(problem(address), Problem::UnspecifiedAddress(2), "{address}");
+    fn computes_from_all_networks_whether_everyone_is_allowed() {
+        let has_all = |list: &str| Networks::parse(list.split(',')).unwrap().1;
+        for list in [
+            "0.0.0.0/0",
+            "10.0.0.0/8,::/0",
+            "::ffff:0.0.0.0/96",
+            "0.0.0.0/1,128.0.0.0/1",
+            "128.0.0.0/2,fd00::/8,0.0.0.0/2,192.0.0.0/2,64.0.0.0/2",
+            "1.0.0.0/8,2.0.0.0/7,4.0.0.0/6,8.0.0.0/5,16.0.0.0/4,32.0.0.0/3,64.0.0.0/2,128.0.0.0/1",
+            "::/1,8000::/1",
+            "2000::/3",
+            "3000::/4,2000::/4",
+        ] {
+            assert!(has_all(list), "{list}");
         }
+        for list in ["128.0.0.0/1", "0.0.0.0/1,128.0.0.0/2", "2000::/4,8000::/1", "10.0.0.0/8,192.168.0.0/16,fc00::/7"]
+        {
+            assert!(!has_all(list), "{list}");
+        }
+    }
+
+    #[test]
+    fn rejects_addresses_that_no_client_has() {
+        for address in ["0.0.0.0", "::", "0.0.0.0/32", "::/128", "::ffff:0.0.0.0", "::ffff:0.0.0.0/128", " 0:0::0 "] {
+            assert_eq!(problem(address), Problem::NotAClientAddress(2), "{address}");
+        }
+        for address in ["255.255.255.255", "::ffff:255.255.255.255", "224.0.0.1", "239.0.0.0/8", "224.0.0.0/4"] {
+            assert_eq!(problem(address), Problem::NotAClientAddress(2), "{address}");
+        }
+        for address in ["ff02::1", "ff00::/8", "ff0e::/16"] {
+            assert_eq!(problem(address), Problem::NotAClientAddress(2), "{address}");
+        }
+        assert!(contain(&["224.0.0.0/3"], "240.0.0.1") && contain(&["255.255.255.254"], "255.255.255.254"));
         assert!(contain(&["0.0.0.0/8"], "0.0.0.1") && contain(&["::/127"], "[::1]") && contain(&["::1"], "[::1]"));
     }
 

@@ -2,7 +2,7 @@
 //! close to those.
 
 use crate::{
-    names::{after, bare, is_near, is_service_link},
+    names::{Unlikeness, bare, behind, is_near, is_separator, is_service_link},
     shown::shown_name,
 };
 
@@ -89,8 +89,23 @@ impl Setting {
         find(&|field| name == field)
             .or_else(|| find(&|field| is_near(name.as_bytes(), field.as_bytes(), 1)))
             .or_else(|| find(&|field| field.len() > 5 && is_near(name.as_bytes(), field.as_bytes(), 2)))
-            .or_else(|| find(&|field| field.len() > 5 && name.contains(field)))
+            // In another number or form, with words around it, such as `allowed_networks`.
+            .or_else(|| find(&|field| field.len() > 5 && name.contains(field.trim_end_matches(['s', 'd']))))
+            .or_else(|| {
+                ["cidr", "allowlist", "whitelist"].iter().any(|word| name.contains(word)).then_some(Setting::Networks)
+            })
     }
+}
+
+/// The words of our names, of which one is `metrics`.
+const OTHER_WORDS: [&str; 2] = [VERIFICATION, "guard"];
+const METRICS: &str = "metrics";
+const VERIFICATION: &str = "verification";
+
+/// Returns whether `name` is `word`, in whatever case and with a typing error or two.
+#[must_use]
+pub fn is_close(name: &str, word: &str) -> bool {
+    behind(name, word).is_some_and(|(rest, _)| rest.is_empty())
 }
 
 /// A name that is close to the name of a setting or of the guard's table.
@@ -100,6 +115,8 @@ pub struct NearName {
     pub shown: String,
     /// What the name means.
     pub meaning: Meaning,
+    /// Whether it begins with a word of the adapter's.
+    pub has_prefix: bool,
 }
 
 /// What a [`NearName`] means.
@@ -115,34 +132,84 @@ pub enum Meaning {
 }
 
 impl NearName {
-    /// Judges a name with this value, where the names of settings begin with `prefix`, such as `metrics_guard`. Case and
-    /// separators do not count, and a typing error or two still make a close name.
+    /// Judges a name with this value. Our names have the words `metrics` and `verification` or `guard`, in either order, and
+    /// then the name of a setting. Case and separators do not count, and a typing error or two still make a close word.
+    ///
+    /// One of the words in `prefixes` may come first, such as `rocket`, and then any other one, such as that of a profile.
     ///
     /// A variable that Kubernetes makes for a Service is not close to any setting.
     #[must_use]
-    pub fn of(name: &str, value: &str, prefix: &str) -> Option<NearName> {
-        // Of a script that became a file for the environment.
-        let name = name.strip_prefix("export ").unwrap_or(name);
-        if let Some(rest) = after(name, prefix) {
-            let beginning = name[..name.len() - rest.len()].escape_debug();
-            let shown = format!("{beginning}{}", if rest.is_empty() { "" } else { shown_name(rest) });
-            let meaning = Setting::by_near_field(rest).map_or(Meaning::Unknown, Meaning::Setting);
-            return (!is_service_link(rest, value)).then_some(NearName { shown, meaning });
-        }
-        let (name_letters, prefix) = (bare(name), bare(prefix));
-        // A number makes another name of it, and other characters may not be fit to be shown.
-        if !name_letters.bytes().all(|byte| byte.is_ascii_alphabetic()) {
+    pub fn of(name: &str, value: &str, prefixes: &[&str]) -> Option<NearName> {
+        if is_service_link(name.trim_start_matches(is_separator), value) {
             return None;
         }
-        // Two errors in a shorter prefix make another word: METRICS_BOARD is not METRICS_GUARD.
-        let is_close = |field: &str| {
-            let known = format!("{prefix}{field}");
-            is_near(name_letters.as_bytes(), known.as_bytes(), if prefix.len() < 19 { 1 } else { 2 })
+        let has_table = !prefixes.is_empty();
+        let own = || near(name, has_table).map(|(shown, meaning)| NearName { shown, meaning, has_prefix: false });
+        let with_prefix = || {
+            let ways = prefixes.iter().filter_map(|prefix| behind(name, prefix));
+            let (rest, _) = ways.min_by_key(|(_, unlikeness)| *unlikeness)?;
+            let before = name[..name.len() - rest.len()].escape_debug();
+            if let Some((shown, meaning)) = near(rest, has_table) {
+                return Some(NearName { shown: format!("{before}{shown}"), meaning, has_prefix: true });
+            }
+            let rest = rest.trim_start_matches(is_separator);
+            let (word, rest) = rest.split_at(rest.find(is_separator)?);
+            let (shown, meaning) = near(rest, false)?;
+            Some(NearName { shown: format!("{before}_{}{shown}", shown_name(word)), meaning, has_prefix: true })
         };
-        let setting = || Setting::ALL.iter().copied().find(|setting| is_close(&bare(setting.field())));
-        let meaning = if is_close("") { Meaning::Table } else { Meaning::Setting(setting()?) };
-        Some(NearName { shown: name.escape_debug().to_string(), meaning })
+        // Of a script that became a file for the environment: `export NAME`, `declare -x NAME`.
+        let exported = || {
+            let (before, rest) = name.trim_end().rsplit_once(char::is_whitespace)?;
+            let near = NearName::of(rest, value, prefixes)?;
+            let before = if before.len() < 16 { before.escape_debug().to_string() } else { "…".to_owned() };
+            Some(NearName { shown: format!("{before} {}", near.shown), ..near })
+        };
+        own().or_else(with_prefix).or_else(exported)
     }
+}
+
+/// What may be shown of `name`, and what it means, if it is close to ours.
+fn near(name: &str, has_table: bool) -> Option<(String, Meaning)> {
+    let orders = OTHER_WORDS.map(|other| [(METRICS, other), (other, METRICS)]);
+    let ways = orders.into_iter().flatten().filter_map(|(first, second)| {
+        let (rest, (first_is_glued, first_edits)) = behind(name, first)?;
+        let (rest, (is_glued, edits)) = behind(rest, second)?;
+        // The names of others can begin with the words in another order, and with those of the table.
+        let is_ours = first == METRICS && !is_glued && (has_table || second == VERIFICATION);
+        let unlikeness: Unlikeness = (first_is_glued || is_glued, first_edits + edits);
+        Some((unlikeness, rest, meaning(rest, is_ours)?))
+    });
+    let Some((_, rest, meaning)) = ways.min_by_key(|(unlikeness, ..)| *unlikeness) else {
+        return Some((name.escape_debug().to_string(), Meaning::Setting(reordered(name)?)));
+    };
+    let field = rest.trim_start_matches(is_separator);
+    let before = name[..name.len() - field.len()].escape_debug();
+    Some((format!("{before}{}", if field.is_empty() { "" } else { shown_name(field) }), meaning))
+}
+
+/// The setting in front of our words or between them. Short names of settings are words of others there.
+fn reordered(name: &str) -> Option<Setting> {
+    const MIN_LEN: usize = 7;
+    let is_in = |words: [&str; 3]| {
+        words.into_iter().try_fold(name, |rest, word| behind(rest, word).map(|(rest, _)| rest)) == Some("")
+    };
+    let mut settings = Setting::ALL.iter().copied().filter(|setting| bare(setting.field()).len() >= MIN_LEN);
+    settings.find(|setting| {
+        let field = &*bare(setting.field());
+        OTHER_WORDS.into_iter().any(|other| {
+            let orders =
+                [[field, METRICS, other], [field, other, METRICS], [METRICS, field, other], [other, field, METRICS]];
+            orders.into_iter().any(is_in)
+        })
+    })
+}
+
+/// What `rest` makes of a name that begins with our words.
+fn meaning(rest: &str, is_ours: bool) -> Option<Meaning> {
+    if rest.is_empty() {
+        return Some(Meaning::Table);
+    }
+    Setting::by_near_field(rest).map(Meaning::Setting).or(is_ours.then_some(Meaning::Unknown))
 }
 
 #[cfg(test)]
@@ -181,35 +248,97 @@ mod tests {
 
     #[test]
     fn judges_names_that_are_close() {
-        let meaning = |name, prefix| NearName::of(name, "1", prefix).map(|near| near.meaning);
+        let setting = Meaning::Setting;
         for (name, expected) in [
-            ("METRIC_VERIFICATION_KEY", Meaning::Setting(Setting::Key)),
-            ("METRICS_VERFICATION_NETWORKS", Meaning::Setting(Setting::Networks)),
-            ("METRICSVERIFICATIONKEYFILE", Meaning::Setting(Setting::KeyFile)),
-            ("metrics-verification.query", Meaning::Setting(Setting::Query)),
-            ("METRICS__VERIFICATION__DISABLED", Meaning::Setting(Setting::Disabled)),
+            ("METRIC_VERIFICATION_KEY", setting(Setting::Key)),
+            ("METRICS_VERFICATION_NETWORKS", setting(Setting::Networks)),
+            ("METRIC_VERFICATION_NETWORK", setting(Setting::Networks)),
+            ("METRICS_VERFICATION_ALLOWED_NETWORKS", setting(Setting::Networks)),
+            ("METRICS_GAURD_ALLOWED_NETWORKS", setting(Setting::Networks)),
+            ("METRICS_GUARD_NETWORK_ALLOWLIST", setting(Setting::Networks)),
+            ("GUARD_METRICS_NETWORKS", setting(Setting::Networks)),
+            ("VERIFICATION-METRICS-KEY-FILE", setting(Setting::KeyFile)),
+            ("METRICS_NETWORKS_VERIFICATION", setting(Setting::Networks)),
+            ("client_names_metrics_guard", setting(Setting::ClientNames)),
+            ("METRICSVERIFICATIONKEYFILE", setting(Setting::KeyFile)),
+            ("MetricsGuardNetworks", setting(Setting::Networks)),
+            ("metrics-verification.query", setting(Setting::Query)),
+            ("METRICS__VERIFICATION__DISABLED", setting(Setting::Disabled)),
             ("METRICS_VERIFICATION_TIMEOUT", Meaning::Unknown),
+            ("METRICS_VERIFICATION_", Meaning::Unknown),
+            ("METRICS_VERFICATION_TIMEOUT", Meaning::Unknown),
             ("Metrics_Verification", Meaning::Table),
             // Of a file for the environment that begins with a byte-order mark, or is a script.
-            ("\u{feff}METRICS_VERIFICATION_NETWORKS", Meaning::Setting(Setting::Networks)),
-            ("export METRICS_VERIFICATION_NETWORKS", Meaning::Setting(Setting::Networks)),
-            ("METRICS_VERIFICATION_NETWORKS\t", Meaning::Setting(Setting::Networks)),
-            ("METRICS_VERIFICATION\u{a0}NETWORKS", Meaning::Setting(Setting::Networks)),
+            ("\u{feff}METRICS_VERIFICATION_NETWORKS", setting(Setting::Networks)),
+            ("export METRICS_VERIFICATION_NETWORKS", setting(Setting::Networks)),
+            ("export\tMETRICS_VERIFICATION_NETWORKS", setting(Setting::Networks)),
+            ("declare -x METRICS_VERIFICATION_NETWORKS", setting(Setting::Networks)),
+            ("METRICS_VERIFICATION_NETWORKS\t", setting(Setting::Networks)),
+            ("METRICS_VERIFICATION\u{a0}NETWORKS", setting(Setting::Networks)),
         ] {
-            assert_eq!(meaning(name, "metrics_verification"), Some(expected), "{name}");
+            let near = NearName::of(name, "1", &[]).map(|near| near.meaning);
+            assert_eq!(near, Some(expected), "{name}");
+            for prefix in ["ROCKET_", "ROKET__", "rocket_RELEASE_"] {
+                let near = NearName::of(&format!("{prefix}{name}"), "1", &["rocket"]);
+                let has_prefix = near.is_some_and(|near| near.has_prefix);
+                // Behind another word, only what is certain counts.
+                let is_certain = prefix != "rocket_RELEASE_" || expected != Meaning::Unknown;
+                assert!(has_prefix || !is_certain || name.contains([' ', '\t', '\u{feff}']), "{prefix}{name}");
+            }
         }
+        for (name, shown) in [
+            ("declare -x METRICS_GUARD_KEY", "declare -x METRICS_GUARD_KEY"),
+            ("0e8a6c4f2d1b3957ec0f8a7d METRICS_GUARD_KEY", "… METRICS_GUARD_KEY"),
+            ("METRICS_GUARD_KEY0e8a6c4f2d1b3", "METRICS_GUARD_…"),
+            ("METRIC_VERIFICATION_ALLOWED_NETWORKS", "METRIC_VERIFICATION_…"),
+        ] {
+            let near = NearName::of(name, "1", &["rocket"]).map(|near| near.shown);
+            assert_eq!(near.as_deref(), Some(shown), "{name}");
+        }
+    }
+
+    #[test]
+    fn leaves_names_of_others_alone() {
         for name in [
             "METRICS_PORT",
             "METRICS_KEY",
+            "METRICS_KEY_PREFIX",
             "METRICS_ENABLED",
+            "METRICS_NETWORKS",
+            "METRICS_BOARD_KEY",
+            "METRICS_GUID_KEY",
+            "METRICS_GUARDIAN_URL",
+            "METRICS_GUARD_URL",
+            "METRICS_GUARD_VERSION",
+            "PROMETHEUS_METRICS_ENABLED",
             "VERIFICATION_KEY",
+            "VERIFICATION_KEY_FILE",
+            "VERIFICATION_METRICS_PORT",
+            "VERIFICATION_METRICS_ENABLED",
+            "EMAIL_VERIFICATION_KEY",
+            "GUARD_METRICS_PORT",
+            "GUARD_METRICS_ENABLED",
             "METRICS_NOTIFICATION_KEY",
+            "METRICS_CERTIFICATION_KEY",
             "METRICS_VERIFICATION2_KEY",
+            "METRICS2_GUARD_NETWORKS",
+            "METRICS_VERIFICATION2_NETWORKS",
+            "METRICS_KEY_VERIFICATION",
             "APP_METRICS_VERIFICATION_KEY",
+            "MY_APP_NETWORKS",
+            "ROCKET_KEEP_ALIVE",
+            "ROCKET_METRICS_PORT",
+            "ROCKET_METRICS_BOARD",
+            "ROCKET_GUARD_METRICS_ENABLED",
             "KEY_FILE",
+            "GUARD_KEY",
+            "PATH",
+            "_",
+            "",
         ] {
-            assert_eq!(meaning(name, "metrics_verification"), None, "{name}");
-            assert_eq!(meaning(name, "metrics_guard"), None, "{name}");
+            assert_eq!(NearName::of(name, "1", &[]), None, "{name}");
+            let in_rocket = NearName::of(name, "1", &["rocket"]).filter(|near| near.has_prefix);
+            assert_eq!(in_rocket, None, "{name}");
         }
     }
 }

@@ -285,8 +285,9 @@ fn the_other_settings() {
             in_use("it describes the connection, and proxies remove it"),
         ),
         ("METRICS_VERIFICATION_HEADER", "Host", in_use("servers and proxies act on it")),
+        ("METRICS_VERIFICATION_HEADER", "X_Forwarded_For", in_use("proxies and tracing write it")),
         ("METRICS_VERIFICATION_NETWORKS", " ", Problem::Empty),
-        ("METRICS_VERIFICATION_NETWORKS", "10.0.0.0/8, 0.0.0.0", Problem::UnspecifiedAddress(2)),
+        ("METRICS_VERIFICATION_NETWORKS", "10.0.0.0/8, 0.0.0.0", Problem::NotAClientAddress(2)),
         ("METRICS_VERIFICATION_CLIENT_NAMES", "", Problem::Empty),
         ("METRICS_VERIFICATION_QUERY", "a b", Problem::ParameterName),
         ("METRICS_VERIFICATION_QUERY", OTHER, Problem::KeyAsName),
@@ -395,9 +396,15 @@ fn from_env_refuses_a_variable_that_it_does_not_know() {
         ("METRICS_VERFICATION_NETWORKS", Some("NETWORKS")),
         ("METRICS_GUARD_CLIENT_NAMES", Some("CLIENT_NAMES")),
         ("METRICSVERIFICATION_QUERY", Some("QUERY")),
+        ("METRICS_VERFICATION_ALLOWED_CIDR", Some("NETWORKS")),
+        ("GUARD_METRICS_NETWORKS", Some("NETWORKS")),
+        ("declare -x METRICS_VERIFICATION_NETWORKS", Some("NETWORKS")),
+        ("METRICS_VERFICATION_TIMEOUT", None),
     ] {
         unknown(OsStr::new(name), name, right);
     }
+    let said = child(&[("METRICS_VERIFICATION_KEY", KEY), ("METRICS_VERIFICATION", "{networks=\"10.0.0.0/8\"}")]);
+    assert!(said.contains("METRICS_VERIFICATION: is not known here"), "{said}");
     // What may be a key does not show.
     for name in
         ["METRICS_VERIFICATION_A\nB", "METRICS_VERIFICATION_KEY:c2Vj", "METRICS_VERIFICATION_KEY5f0c1d9e7b3a4268"]

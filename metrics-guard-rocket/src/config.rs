@@ -33,7 +33,7 @@ use std::{collections::HashSet, env, ffi::OsString, io, path::Path};
 
 use metrics_guard_core::{
     ConfigError, Place, Problem, Setting, Settings,
-    adapter::{Meaning, NearName, shown, shown_name},
+    adapter::{Meaning, NearName, is_close, shown, shown_name},
 };
 use rocket::figment::{
     Figment, Metadata, Profile, Provider,
@@ -42,14 +42,6 @@ use rocket::figment::{
 };
 
 const TABLE: &str = "metrics_guard";
-
-/// How names begin that mean the table or its fields, in Rocket's configuration.
-const PREFIXES: [&str; 5] =
-    [TABLE, "metrics_verification", "guard_metrics", "rocket_metrics_guard", "default_metrics_guard"];
-
-/// The same, in the environment. The core knows the names without `ROCKET_`.
-const VARIABLES: [&str; 4] =
-    [READ, "rocket_metrics_verification", "rocket_guard_metrics", "rocket_default_metrics_guard"];
 
 /// The variable that Rocket reads for the table, in whatever case, also with a dot and a field behind it.
 const READ: &str = "rocket_metrics_guard";
@@ -125,19 +117,12 @@ fn near_variable(name: &str, value: &str) -> Option<NearName> {
     if lower_case.strip_prefix(READ).is_some_and(|rest| rest.is_empty() || rest.starts_with('.')) {
         return None;
     }
-    let is_table = |near: &NearName| near.meaning == Meaning::Table && value.trim_start().starts_with('{');
-    near_one_of(&VARIABLES, name, value).or_else(|| near(name, value).filter(is_table))
-}
-
-fn near(name: &str, value: &str) -> Option<NearName> {
-    near_one_of(&PREFIXES, name, value)
-}
-
-fn near_one_of(prefixes: &[&str], name: &str, value: &str) -> Option<NearName> {
-    // Names that begin with the attribute's, and mean no setting, are of others.
-    let is_ours =
-        |prefix: &str, near: &NearName| near.meaning != Meaning::Unknown || !prefix.ends_with("guard_metrics");
-    prefixes.iter().find_map(|prefix| NearName::of(name, value, prefix).filter(|near| is_ours(prefix, near)))
+    // Of the names without `ROCKET_`, the core knows those of settings.
+    let is_ignored = |near: &NearName| match near.meaning {
+        Meaning::Table => value.trim_start().starts_with('{'),
+        _ => near.has_prefix,
+    };
+    NearName::of(name, value, &["rocket"]).filter(is_ignored)
 }
 
 /// Rejects names that mean a setting or the table but are not read, in all profiles: also in those that are not selected
@@ -152,6 +137,8 @@ fn check_names(figment: &Figment) -> Result<(), ConfigError> {
         ConfigError::new(Place::Field(place), Problem::Unparsable)
     })?;
     let variables: HashSet<String> = env::vars_os().map(|(name, _)| key(&name.to_string_lossy())).collect();
+    let prefixes = [&["rocket"], &known(figment)[..]].concat();
+    let near = |name: &str| NearName::of(name, "", &[]);
     for (profile, values) in &profiles {
         check_profile(figment, profile, values)?;
         for (name, value) in values {
@@ -163,17 +150,18 @@ fn check_names(figment: &Figment) -> Result<(), ConfigError> {
             if variables.contains(name) {
                 continue;
             }
-            if let Some(near) = near(name, &service_link(value)) {
+            if let Some(near) = NearName::of(name, &service_link(value), &prefixes) {
                 return Err(misspelled(figment, profile, &near, value));
             }
             let within = || value.as_dict().into_iter().flatten();
-            // The table in another one, as below the head of that. Of others, it has none of our fields.
+            // Of others, a table by these names has none of our fields.
+            let has_fields = |table: &Value| {
+                table.as_dict().into_iter().flatten().any(|(name, _)| Setting::by_near_field(name).is_some())
+            };
+            // The table in another one, as below the head of that.
             for (field, inner) in within() {
-                let mut fields = inner.as_dict().into_iter().flatten();
-                let is_ours = |near: &NearName| {
-                    near.meaning == Meaning::Table && fields.any(|(name, _)| Setting::by_near_field(name).is_some())
-                };
-                if let Some(near) = near(field, "").filter(is_ours) {
+                let is_ours = |near: &NearName| near.meaning == Meaning::Table && has_fields(inner);
+                if let Some(near) = near(field).filter(is_ours) {
                     let shown = format!("{}.{}", shown_name(name), near.shown);
                     return Err(misspelled(figment, profile, &NearName { shown, ..near }, inner));
                 }
@@ -183,11 +171,11 @@ fn check_names(figment: &Figment) -> Result<(), ConfigError> {
             let as_profile = (format!("{profile}.{name}"), value);
             for (name, value) in nested.chain([as_profile]) {
                 let is_ours = |near: &NearName| match near.meaning {
-                    Meaning::Table => value.as_dict().is_some(),
+                    Meaning::Table => has_fields(value),
                     Meaning::Setting(_) => true,
                     _ => false,
                 };
-                if let Some(near) = near(&name, "").filter(is_ours) {
+                if let Some(near) = near(&name).filter(is_ours) {
                     return Err(misspelled(figment, profile, &near, value));
                 }
             }
@@ -212,13 +200,14 @@ fn key(name: &str) -> String {
 fn check_profile(figment: &Figment, profile: &Profile, values: &Dict) -> Result<(), ConfigError> {
     let Some((_, first)) = values.first_key_value() else { return Ok(()) };
     let name = profile.as_str().as_str();
-    if let Some(near) = near(name, "").filter(|near| near.meaning != Meaning::Unknown) {
+    let prefixes = [&["rocket"], &known(figment)[..]].concat();
+    if let Some(near) = NearName::of(name, "", &prefixes).filter(|near| near.meaning != Meaning::Unknown) {
         return Err(misspelled(figment, profile, &near, first));
     }
-    let is_mistyped = |known: &str| NearName::of(name, "", known).is_some_and(|near| near.meaning == Meaning::Table);
     match values.get(TABLE) {
-        Some(table) if !is_known(figment, profile) && known(figment).iter().any(|known| is_mistyped(known)) => {
-            let near = NearName { shown: format!("{}.{TABLE}", shown_name(name)), meaning: Meaning::Table };
+        Some(table) if !is_known(figment, profile) && known(figment).iter().any(|known| is_close(name, known)) => {
+            let shown = format!("{}.{TABLE}", shown_name(name));
+            let near = NearName { shown, meaning: Meaning::Table, has_prefix: false };
             Err(misspelled(figment, profile, &near, table))
         }
         _ => Ok(()),

@@ -34,7 +34,7 @@ use rocket::{
 use crate::guard::Authorized;
 
 /// Guarded routes, and where to mount them at ignition.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub(crate) struct Mount {
     base: Base,
     routes: Vec<Route>,
@@ -54,8 +54,15 @@ impl Mount {
     }
 }
 
+/// Shows no base, because the argument can be a misplaced key.
+impl fmt::Debug for Mount {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Mount").finish_non_exhaustive()
+    }
+}
+
 /// What a caller gave for a base, read once. Rocket logs an invalid one, and panics, as if the caller had mounted there.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 struct Base {
     text: String,
     origin: Result<Origin<'static>, String>,
