@@ -20,6 +20,25 @@ mod of_requests {
     }
 }
 
+/// A route of another framework, and an export.
+mod of_requests_elsewhere {
+    use http::{Request, Response};
+    use metrics_guard_core::{Guard, guard_metrics};
+    use rocket::get;
+
+    #[guard_metrics(guard = Guard::disabled())]
+    #[get("/metrics")]
+    fn metrics(_request: &Request<()>) -> Response<()> {
+        Response::new(())
+    }
+
+    #[guard_metrics(guard = Guard::disabled())]
+    #[cfg_attr(all(), cached::proc_macro::export)]
+    fn exported(_request: &Request<()>) -> Response<()> {
+        Response::new(())
+    }
+}
+
 mod of_rocket {
     use cached::proc_macro::once as openapi;
     use metrics_guard_rocket::guard_metrics;
