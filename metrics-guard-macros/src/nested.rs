@@ -6,8 +6,8 @@
 use proc_macro2::{Delimiter, Group, Ident, Span, TokenStream, TokenTree};
 use quote::{ToTokens, format_ident, quote, quote_spanned};
 use syn::{
-    Attribute, Error, FnArg, GenericArgument, GenericParam, Pat, Path, PathArguments, PathSegment, ReturnType,
-    Signature, Type, TypeImplTrait, TypeParamBound, parse_quote, parse_quote_spanned, spanned::Spanned,
+    Attribute, Error, FnArg, GenericArgument, GenericParam, Lifetime, Pat, Path, PathArguments, PathSegment,
+    ReturnType, Signature, Type, TypeImplTrait, TypeParamBound, parse_quote, parse_quote_spanned, spanned::Spanned,
 };
 
 use crate::handler::{Handler, find_ident, last_is};
@@ -118,7 +118,8 @@ pub(crate) fn in_place(
     body: &Group,
     span: Span,
 ) -> TokenStream {
-    // The body remains a block, in which items are the first statements.
+    // The body remains a block, with its attributes and its edition. Under a label, which makes the braces none too many.
+    let label = Lifetime::new("'_body", span);
     if runs.is_async {
         return quote_spanned! {span=>
             async move {
@@ -126,11 +127,12 @@ pub(crate) fn in_place(
                 if let ::core::option::Option::Some(answer) = #krate::expansion::none::<#output>() {
                     return answer;
                 }
-                #body
+                #label: #body
             }
         };
     }
-    let body = if bindings.is_empty() { body.to_token_stream() } else { quote_spanned!(span=> { #bindings #body }) };
+    let body =
+        if bindings.is_empty() { body.to_token_stream() } else { quote_spanned!(span=> { #bindings #label: #body }) };
     if runs.is_unnamed {
         quote_spanned!(span=> #krate::expansion::run_future::<#output, _>(move || #body))
     } else {

@@ -4,7 +4,9 @@ use std::mem;
 
 use proc_macro2::{Delimiter, Group, Ident, Span, TokenStream, TokenTree};
 use quote::{ToTokens, quote, quote_spanned};
-use syn::{Attribute, Error, FnArg, GenericParam, Pat, PatType, ext::IdentExt, parse_quote, spanned::Spanned};
+use syn::{
+    Attribute, Error, FnArg, GenericParam, Lifetime, Pat, PatType, ext::IdentExt, parse_quote, spanned::Spanned,
+};
 
 use crate::{
     args::Args,
@@ -85,7 +87,8 @@ fn guarded(args: &Args, item: &Item, handler: Handler) -> syn::Result<TokenStrea
             let both = our_name(0, span);
             let users = mem::replace(&mut *with.pat, parse_quote!(#both));
             let binding = bind(&users, &quote_spanned!(span=> #both.1), &both, span);
-            body = quote_spanned!(span=> { #binding #body });
+            let label = Lifetime::new("'_body", span);
+            body = quote_spanned!(span=> { #binding #label: #body });
         }
         (signature, body)
     } else {

@@ -45,8 +45,10 @@ mod of_requests {
 
     #[guard_metrics(guard = if request.uri().path().is_empty() { &OPEN } else { &GUARD })]
     pub(crate) async fn diverging(request: &Request<()>) -> Response<String> {
-        tokio::task::yield_now().await;
-        std::panic::panic_any(request.uri().to_string())
+        loop {
+            std::hint::black_box(request.uri());
+            tokio::task::yield_now().await;
+        }
     }
 
     #[guard_metrics(guard = GUARD)]
@@ -263,6 +265,36 @@ pub mod exported {
         pub fn boxed(_path: String) -> Pin<Box<dyn Future<Output = Result<String, StatusCode>> + Send>> {
             Box::pin(async { Ok("/metrics".to_owned()) })
         }
+    }
+
+    /// With bodies of one line, whose braces are not too many.
+    #[rustfmt::skip]
+    pub mod one_line {
+        use std::future::{Ready, ready};
+
+        use http::{Request, Response};
+
+        use super::super::GUARD;
+
+        /// Of axum.
+        #[metrics_guard_tower::guard_metrics]
+        pub async fn later(uri: axum::http::Uri) -> String { uri.to_string() }
+
+        /// Of axum, with a future that is there.
+        #[metrics_guard_tower::guard_metrics]
+        pub fn ready_answer(uri: axum::http::Uri) -> Ready<String> { ready(uri.to_string()) }
+
+        /// Of Warp.
+        #[metrics_guard_warp::guard_metrics]
+        pub fn now(word: String) -> Ready<String> { ready(word) }
+
+        /// Of custom servers.
+        #[metrics_guard_core::guard_metrics(guard = GUARD)]
+        pub fn of_requests(request: &Request<()>) -> Response<String> { Response::new(request.uri().to_string()) }
+
+        /// Of custom servers, later.
+        #[metrics_guard_core::guard_metrics(guard = GUARD)]
+        pub fn hidden(_request: &Request<()>) -> Ready<Response<String>> { ready(Response::new(String::new())) }
     }
 
     /// Of custom servers.
