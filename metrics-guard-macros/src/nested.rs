@@ -70,7 +70,8 @@ impl Nested {
             let to = inferred(to, &mut traits)?;
             let call = in_place(krate, Runs { is_async, is_unnamed }, &to, &bindings, &braced(&body)?, span);
             // Where the traits are named that the handler's signature no longer does: their imports are not unused.
-            let names = (!traits.is_empty()).then(|| quote_spanned!(span=> fn _answer(#(_: impl #traits),*) {}));
+            let names =
+                (!traits.is_empty()).then(|| quote_spanned!(span=> fn __metrics_guard_traits(#(_: impl #traits),*) {}));
             Some((names.unwrap_or_default(), call))
         });
         let (definition, call) = in_place.unwrap_or_else(|| {
