@@ -235,9 +235,10 @@ fn output_of_future(of: &Type) -> Option<Type> {
         Type::Path(path) => {
             let is_future = || find_ident(path.to_token_stream(), "Future").is_some();
             let alias = |name| last_is(&path.path, name);
-            let is_named = ["BoxFuture", "LocalBoxFuture", "Ready"].into_iter().any(alias);
-            (is_named || (alias("Pin") && is_future()))
-                .then(|| parse_quote_spanned!(of.span()=> <#of as ::core::future::Future>::Output))
+            let is_boxed = alias("BoxFuture") || alias("LocalBoxFuture") || (alias("Pin") && is_future());
+            // Not a type of the user's that is called so.
+            let is_ready = || alias("Ready") && path.path.segments.last().is_some_and(|last| !last.arguments.is_none());
+            (is_boxed || is_ready()).then(|| parse_quote_spanned!(of.span()=> <#of as ::core::future::Future>::Output))
         }
         _ => None,
     }
