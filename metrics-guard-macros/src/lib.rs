@@ -69,9 +69,9 @@ use proc_macro::TokenStream;
 ///
 /// # Limits
 ///
-/// - An attribute macro below that exports the function or registers it, as `#[ctor]` or another framework's route attribute does,
-///   hands out the body without the check. This attribute rejects such macros by a list of names, and cannot recognise others.
-///   Put them above.
+/// - An attribute macro below that exports the function or registers it, as `#[ctor]` or another framework's route attribute
+///   does, hands out the body without the check. This attribute rejects such macros by a list of names, and cannot recognise
+///   others. Put them above.
 /// - An associated function without `self` gets Rocket's own errors: a route cannot stand in an `impl`.
 /// - Behind a condition (`#[cfg_attr(feature = "x", guard_metrics)]`) it guards when the condition holds, and only
 ///   then. Write it unconditionally.
@@ -149,9 +149,9 @@ pub fn guard_metrics_rocket(args: TokenStream, item: TokenStream) -> TokenStream
 ///
 /// # Limits
 ///
-/// - An attribute macro below that exports the function or registers it, as `#[ctor]` or another framework's route attribute does,
-///   hands out the body without the check. This attribute rejects such macros by a list of names, and cannot recognise others.
-///   Put them above.
+/// - An attribute macro below that exports the function or registers it, as `#[ctor]` or another framework's route attribute
+///   does, hands out the body without the check. This attribute rejects such macros by a list of names, and cannot recognise
+///   others. Put them above.
 /// - It guards this function. A server that reaches the same metrics by another one has another way in.
 /// - Parameters are made before the check: a body that was read to make one has been read.
 /// - The return type must have a name: of an `impl Trait` no refusal can be made.
@@ -205,11 +205,11 @@ pub fn guard_metrics_request(args: TokenStream, item: TokenStream) -> TokenStrea
 /// - Behind a condition (`#[cfg_attr(feature = "x", guard_metrics)]`) the handler is locked when the condition holds,
 ///   and only then. Write it unconditionally.
 /// - The handler's future must be `Send`, as Warp asks of all.
-/// - An attribute macro below that exports the function or registers it, as `#[ctor]` or another framework's route attribute does,
-///   hands out the body without the check. This attribute rejects such macros by a list of names, and cannot recognise others.
-///   Put them above.
-/// - With another attribute macro below, or a return type such as `impl Stream<Item = ..>`, the body stands in a function of its
-///   own: in an associated function, it cannot name `Self`.
+/// - An attribute macro below that exports the function or registers it, as `#[ctor]` or another framework's route attribute
+///   does, hands out the body without the check. This attribute rejects such macros by a list of names, and cannot recognise
+///   others. Put them above.
+/// - With another attribute macro below, or a return type such as `impl Stream<Item = ..>`, the body stands in a function of
+///   its own: in an associated function, it cannot name `Self`.
 /// - It goes into a route by `map`, `async` or not: there is nothing in it for `then` and `and_then`.
 #[proc_macro_attribute]
 pub fn guard_metrics_warp(args: TokenStream, item: TokenStream) -> TokenStream {
@@ -283,11 +283,11 @@ pub fn guard_metrics_warp(args: TokenStream, item: TokenStream) -> TokenStream {
 ///   `.route(MetricsPath::PATH, get(metrics))`.
 /// - An answer that borrows from the parameters by a named lifetime does not compile: write `'static` in its place, which is
 ///   what axum takes.
-/// - An attribute macro below that exports the function or registers it, as `#[ctor]` or another framework's route attribute does,
-///   hands out the body without the check. This attribute rejects such macros by a list of names, and cannot recognise others.
-///   Put them above.
-/// - With another attribute macro below, or a return type such as `impl Stream<Item = ..>`, the body stands in a function of its
-///   own: in an associated function, it cannot name `Self`.
+/// - An attribute macro below that exports the function or registers it, as `#[ctor]` or another framework's route attribute
+///   does, hands out the body without the check. This attribute rejects such macros by a list of names, and cannot recognise
+///   others. Put them above.
+/// - With another attribute macro below, or a return type such as `impl Stream<Item = ..>`, the body stands in a function of
+///   its own: in an associated function, it cannot name `Self`.
 #[proc_macro_attribute]
 pub fn guard_metrics_axum(args: TokenStream, item: TokenStream) -> TokenStream {
     axum::expand(args.into(), item.into()).into()

@@ -142,7 +142,8 @@ pub(crate) fn in_place(
 }
 
 /// Binds `value` as the parameter `pattern` would: to the end of the body, also where the pattern names nothing of it. Under
-/// `ours` first, if it is no plain name. By a call, since clippy says something of a binding such as `_request` that does nothing.
+/// `ours` first, if it is no plain name. By a call, since clippy says something of a binding such as `_request` that does
+/// nothing.
 pub(crate) fn bind(pattern: &Pat, value: &TokenStream, ours: &Ident, span: Span) -> TokenStream {
     let value = quote_spanned!(span=> ::core::convert::identity(#value));
     match pattern {
