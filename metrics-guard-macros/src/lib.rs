@@ -89,8 +89,8 @@ pub fn guard_metrics_rocket(args: TokenStream, item: TokenStream) -> TokenStream
 /// Guards a function that takes a request: one that the guard refuses is answered, and the body does not run.
 ///
 /// The function may be a method, and may be `async`. It returns a `Response<B>` whose body has a default, a `Result` of
-/// one, a `Pin<Box<dyn Future>>` or a `Ready` of either, or another type that `Answer` is implemented for. An answer to an accepted key gets
-/// `Cache-Control: no-store`, unless it has a `Cache-Control`.
+/// one, a `Pin<Box<dyn Future>>` or a `Ready` of either, or another type that `Answer` is implemented for. An answer to an
+/// accepted key gets `Cache-Control: no-store`, unless it has a `Cache-Control`.
 ///
 /// ```
 /// use http::{Request, Response, StatusCode};
@@ -120,7 +120,8 @@ pub fn guard_metrics_rocket(args: TokenStream, item: TokenStream) -> TokenStream
 ///
 /// # Arguments
 ///
-/// - `guard = expression`, always: a `Guard`, a reference to one, or what dereferences to one. It may name `self` and the parameters.
+/// - `guard = expression`, always: a `Guard`, a reference to one, or what dereferences to one. It may name `self` and the
+///   parameters.
 /// - `request = name`: the parameter that is the request, if its type is called neither `Request` nor `Parts`, or if
 ///   there are two such parameters.
 /// - `denied = path`: a function from `Denied` to the return type, if a refusal cannot be made of that otherwise. The

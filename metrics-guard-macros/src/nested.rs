@@ -31,7 +31,8 @@ pub(crate) struct Nested {
 impl Nested {
     /// The inner function carries `inside`; without these and with `krate`, which has the items that it needs, the body runs in
     /// place where it can. `kept` says under which name the outer function knows the parameter of that index and name, if under
-    /// any; the others are called as we like, so that the inner function hides none of them. `span` is that of all that is ours.
+    /// any; the others are called as we like, so that the inner function hides none of them. `span` is that of all that is
+    /// ours.
     pub(crate) fn of(
         inside: &[Attribute],
         handler: Handler,
@@ -163,8 +164,8 @@ fn braced(body: &TokenStream) -> Option<Group> {
     }
 }
 
-/// `of`, in which the compiler infers each `impl Trait`, and these in `traits`. None if it could not: a body may need what a bound
-/// such as `impl Stream<Item = Result<A, E>>` says.
+/// `of`, in which the compiler infers each `impl Trait`, and these in `traits`. None if it could not: a body may need what a
+/// bound such as `impl Stream<Item = Result<A, E>>` says.
 fn inferred(of: &Type, traits: &mut Vec<Path>) -> Option<Type> {
     let mut of = ungrouped(of).clone();
     match &mut of {
@@ -225,8 +226,8 @@ pub(crate) fn respanned(tokens: TokenStream, span: Span) -> TokenStream {
     first.into_iter().chain(tokens).collect()
 }
 
-/// What a future answers that is an `impl Future<Output = ..>`, a `Pin<Box<dyn Future<..>>>`, an alias of that or a `Ready`. None
-/// if it is nothing of these.
+/// What a future answers that is an `impl Future<Output = ..>`, a `Pin<Box<dyn Future<..>>>`, an alias of that or a `Ready`.
+/// None if it is nothing of these.
 fn output_of_future(of: &Type) -> Option<Type> {
     match ungrouped(of) {
         Type::ImplTrait(of) => of.bounds.iter().find_map(|bound| match bound {
