@@ -23,7 +23,10 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 
-use std::{future::Future, pin::Pin};
+use std::{
+    future::{Future, Ready, ready},
+    pin::Pin,
+};
 
 use http::Response;
 
@@ -31,13 +34,12 @@ use crate::{authorized::Authorized, denied::Denied};
 
 /// A type that a refusal can be made of, and that an allowed answer can be kept from caches in.
 ///
-/// Implemented for `Response<B>` with a body that has a default, for a `Result` of such a thing, and for a boxed future of
-/// either, as `#[async_trait]` and hyper's services return. Implement it for a
-/// response type of your own, or name a function: `#[guard_metrics(guard = .., denied = function)]`.
+/// Implemented for `Response<B>` with a body that has a default, for a `Result` of such a thing, and for a boxed future or a
+/// `Ready` of either, as `#[async_trait]` and hyper's services return. Implement it for a response type of your own, or name a function: `#[guard_metrics(guard = .., denied = function)]`.
 #[diagnostic::on_unimplemented(
     message = "`#[guard_metrics]` cannot make a refusal of `{Self}`",
     label = "not a response that can be made here",
-    note = "return `Response<B>` where `B: Default`, a `Result` of it, or a `Pin<Box<dyn Future>>` of either",
+    note = "return `Response<B>` where `B: Default`, a `Result` of it, or a `Pin<Box<dyn Future>>` or `Ready` of either",
     note = "or say how: `#[guard_metrics(guard = .., denied = function)]`, with a function from `Denied` to this type"
 )]
 pub trait Answer {
@@ -52,6 +54,11 @@ pub trait Answer {
 /// Runs `body`. Called by what `#[guard_metrics]` writes: a closure that is called where it stands may not hand out what
 /// it took in.
 pub fn run<R>(body: impl FnOnce() -> R) -> R {
+    body()
+}
+
+/// Runs `body`, which answers a future of an `A`.
+pub fn run_future<A, F: Future<Output = A>>(body: impl FnOnce() -> F) -> F {
     body()
 }
 
@@ -101,5 +108,15 @@ impl<'f, A: Answer + 'f> Answer for Pin<Box<dyn Future<Output = A> + 'f>> {
     fn unstored(self, authorized: &Authorized) -> Self {
         let authorized = authorized.copy();
         Box::pin(async move { self.await.unstored(&authorized) })
+    }
+}
+
+impl<A: Answer> Answer for Ready<A> {
+    fn refusal(denied: Denied) -> Ready<A> {
+        ready(A::refusal(denied))
+    }
+
+    fn unstored(self, authorized: &Authorized) -> Ready<A> {
+        ready(self.into_inner().unstored(authorized))
     }
 }

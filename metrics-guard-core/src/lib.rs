@@ -76,9 +76,8 @@ pub mod adapter {
     };
 }
 
-/// What the attribute's expansion names and nobody else should.
-#[cfg(feature = "macros")]
+/// What the attributes' expansions name and nobody else should.
 #[doc(hidden)]
 pub mod expansion {
-    pub use crate::answer::{none, run};
+    pub use crate::answer::{none, run, run_future};
 }

@@ -67,17 +67,58 @@ const TOOLS: [&str; 5] = ["clippy", "diagnostic", "miri", "rust_analyzer", "rust
 
 /// Attributes that hand the function to others, or describe it beside its item: below ours, they would find the unguarded body.
 /// By the last segment of their paths; `path` alone is a built-in attribute.
-const ABOVE_ALONE: [&str; 11] = [
-    "distributed_slice",
+///
+/// A list of names, since nothing tells such a macro from one that wraps the body, as a cache does.
+const ABOVE_ALONE: [&str; 47] = [
+    // Routes and handlers.
+    "api_operation",
+    "api_v2_operation",
+    "connect",
+    "delete",
     "endpoint",
     "event",
     "fetch",
+    "get",
     "handler",
+    "head",
     "http",
     "http_component",
+    "http_delete",
+    "http_get",
+    "http_post",
+    "http_put",
     "http_service",
+    "options",
+    "patch",
+    "post",
+    "put",
+    "query",
+    "request_handler",
+    "route",
+    "routes",
+    "server",
+    "update",
+    // Descriptions.
     "openapi",
     "path",
+    // Exports, registers and entry points.
+    "command",
+    "ctor",
+    "distributed_slice",
+    "dtor",
+    "export",
+    "extendr",
+    "ffi_export",
+    "ffi_function",
+    "jni_fn",
+    "main",
+    "napi",
+    "nif",
+    "pg_extern",
+    "php_function",
+    "pyfunction",
+    "register",
+    "test",
     "wasm_bindgen",
 ];
 

@@ -54,7 +54,7 @@ fn guarded(args: &Args, item: &Item) -> syn::Result<TokenStream> {
     // Mixed-site: no name of ours meets one of the user's.
     let span = Span::mixed_site().located_at(Span::call_site());
     let Nested { mut outer, definition, call, is_awaited, output, .. } =
-        Nested::of(&inside, handler, |_, _| None, span)?;
+        Nested::of(&inside, handler, Some(&krate), |_, _| None, span)?;
     // With something to await in any case: clippy asks of an `async` function that there is.
     let answer = if is_awaited { call } else { quote_spanned!(span=> async move { #call }) };
     let proof = Ident::new(PROOF, span);

@@ -69,6 +69,9 @@ use proc_macro::TokenStream;
 ///
 /// # Limits
 ///
+/// - An attribute macro below that exports the function or registers it, as `#[ctor]` or another framework's route attribute
+///   does, hands out the body without the check. This attribute rejects such macros by a list of names, and cannot recognise
+///   others. Put them above.
 /// - An associated function without `self` gets Rocket's own errors: a route cannot stand in an `impl`.
 /// - Behind a condition (`#[cfg_attr(feature = "x", guard_metrics)]`) it guards when the condition holds, and only
 ///   then. Write it unconditionally.
@@ -86,8 +89,8 @@ pub fn guard_metrics_rocket(args: TokenStream, item: TokenStream) -> TokenStream
 /// Guards a function that takes a request: one that the guard refuses is answered, and the body does not run.
 ///
 /// The function may be a method, and may be `async`. It returns a `Response<B>` whose body has a default, a `Result` of
-/// one, a `Pin<Box<dyn Future>>` of either, or another type that `Answer` is implemented for. An answer to an accepted key gets
-/// `Cache-Control: no-store`, unless it has a `Cache-Control`.
+/// one, a `Pin<Box<dyn Future>>` or a `Ready` of either, or another type that `Answer` is implemented for. An answer to an
+/// accepted key gets `Cache-Control: no-store`, unless it has a `Cache-Control`.
 ///
 /// ```
 /// use http::{Request, Response, StatusCode};
@@ -117,7 +120,8 @@ pub fn guard_metrics_rocket(args: TokenStream, item: TokenStream) -> TokenStream
 ///
 /// # Arguments
 ///
-/// - `guard = expression`, always: a `Guard`, a reference to one, or what dereferences to one. It may name `self` and the parameters.
+/// - `guard = expression`, always: a `Guard`, a reference to one, or what dereferences to one. It may name `self` and the
+///   parameters.
 /// - `request = name`: the parameter that is the request, if its type is called neither `Request` nor `Parts`, or if
 ///   there are two such parameters.
 /// - `denied = path`: a function from `Denied` to the return type, if a refusal cannot be made of that otherwise. The
@@ -146,6 +150,9 @@ pub fn guard_metrics_rocket(args: TokenStream, item: TokenStream) -> TokenStream
 ///
 /// # Limits
 ///
+/// - An attribute macro below that exports the function or registers it, as `#[ctor]` or another framework's route attribute
+///   does, hands out the body without the check. This attribute rejects such macros by a list of names, and cannot recognise
+///   others. Put them above.
 /// - It guards this function. A server that reaches the same metrics by another one has another way in.
 /// - Parameters are made before the check: a body that was read to make one has been read.
 /// - The return type must have a name: of an `impl Trait` no refusal can be made.
@@ -199,7 +206,11 @@ pub fn guard_metrics_request(args: TokenStream, item: TokenStream) -> TokenStrea
 /// - Behind a condition (`#[cfg_attr(feature = "x", guard_metrics)]`) the handler is locked when the condition holds,
 ///   and only then. Write it unconditionally.
 /// - The handler's future must be `Send`, as Warp asks of all.
-/// - The body stands in a function of its own: in an associated function, it cannot name `Self`.
+/// - An attribute macro below that exports the function or registers it, as `#[ctor]` or another framework's route attribute
+///   does, hands out the body without the check. This attribute rejects such macros by a list of names, and cannot recognise
+///   others. Put them above.
+/// - With another attribute macro below, or a return type such as `impl Stream<Item = ..>`, the body stands in a function of
+///   its own: in an associated function, it cannot name `Self`.
 /// - It goes into a route by `map`, `async` or not: there is nothing in it for `then` and `and_then`.
 #[proc_macro_attribute]
 pub fn guard_metrics_warp(args: TokenStream, item: TokenStream) -> TokenStream {
@@ -273,7 +284,11 @@ pub fn guard_metrics_warp(args: TokenStream, item: TokenStream) -> TokenStream {
 ///   `.route(MetricsPath::PATH, get(metrics))`.
 /// - An answer that borrows from the parameters by a named lifetime does not compile: write `'static` in its place, which is
 ///   what axum takes.
-/// - The body stands in a function of its own: in an associated function, it cannot name `Self`.
+/// - An attribute macro below that exports the function or registers it, as `#[ctor]` or another framework's route attribute
+///   does, hands out the body without the check. This attribute rejects such macros by a list of names, and cannot recognise
+///   others. Put them above.
+/// - With another attribute macro below, or a return type such as `impl Stream<Item = ..>`, the body stands in a function of
+///   its own: in an associated function, it cannot name `Self`.
 #[proc_macro_attribute]
 pub fn guard_metrics_axum(args: TokenStream, item: TokenStream) -> TokenStream {
     axum::expand(args.into(), item.into()).into()

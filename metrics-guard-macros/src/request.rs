@@ -5,7 +5,7 @@ use std::mem;
 use proc_macro2::{Delimiter, Group, Ident, Span, TokenStream, TokenTree};
 use quote::{ToTokens, quote_spanned};
 use syn::{
-    AttrStyle, Attribute, Error, FnArg, Pat, PatType, Path, ReturnType, Signature, Token, Type, braced,
+    AttrStyle, Attribute, Error, FnArg, Pat, PatType, ReturnType, Signature, Token, Type, braced,
     parse::{ParseStream, Parser},
     parse_quote,
     spanned::Spanned,
@@ -16,7 +16,7 @@ use crate::{
     attributes::{REQUEST, Sorted, is_foreign, shown},
     expand::guarded_or_error,
     handler::{Handler, Item, find_ident, last_is},
-    nested::Nested,
+    nested::{Nested, Runs, bind, in_place},
 };
 
 pub(crate) fn expand(args: TokenStream, item: TokenStream) -> TokenStream {
@@ -54,14 +54,14 @@ fn guarded(args: &Args, item: &Item) -> syn::Result<TokenStream> {
     let is_hidden = request.to_string().starts_with('_') && !is_in_guard(&request);
     let checked = if is_hidden { Ident::new("__metrics_guard_request", span) } else { request.clone() };
     let run = match sorted.foreign() {
-        None if is_hidden => {
-            let binding = rename(&mut outer, &request, &checked, span);
-            let stream = body.stream();
-            let mut whole = Group::new(Delimiter::Brace, quote_spanned!(span=> #binding #stream));
-            whole.set_span(body.span());
-            in_place(&krate, &signature, &output, &whole, span)
+        None => {
+            let binding = if is_hidden { rename(&mut outer, &request, &checked, span) } else { None };
+            let is_async = signature.asyncness.is_some();
+            let runs = Runs { is_async, is_unnamed: false };
+            let body = in_place(&krate, runs, &output, &binding.unwrap_or_default(), &body, span);
+            let run_to_end = is_async.then(|| quote_spanned!(span=> .await));
+            quote_spanned!(span=> #body #run_to_end)
         }
-        None => in_place(&krate, &signature, &output, &body, span),
         Some(foreign) => {
             if uses_self(&signature, &body) {
                 return Err(in_a_method(foreign));
@@ -78,7 +78,7 @@ fn guarded(args: &Args, item: &Item) -> syn::Result<TokenStream> {
             with_uses.set_span(body.span());
             let handler =
                 Handler { vis: vis.clone(), signature: signature.clone(), body: with_uses.into_token_stream() };
-            let nested = Nested::of(&sorted.inside, handler, kept, span)?;
+            let nested = Nested::of(&sorted.inside, handler, None, kept, span)?;
             outer.inputs.clone_from(&nested.outer.inputs);
             nested.block()
         }
@@ -114,38 +114,15 @@ fn guarded(args: &Args, item: &Item) -> syn::Result<TokenStream> {
     })
 }
 
-/// Calls the parameter `from` by the name `to`, and returns what binds it as the user did: by a call, since clippy also says
-/// something of a binding such as `_request` that does nothing.
+/// Calls the parameter `from` by the name `to`, and returns what binds it as the user did.
 fn rename(signature: &mut Signature, from: &Ident, to: &Ident, span: Span) -> Option<TokenStream> {
     signature.inputs.iter_mut().find_map(|input| match input {
         FnArg::Typed(PatType { pat, .. }) if matches!(&**pat, Pat::Ident(name) if name.ident == *from) => {
             let users = mem::replace(&mut **pat, parse_quote!(#to));
-            Some(quote_spanned!(span=> let #users = ::core::convert::identity(#to);))
+            Some(bind(&users, &to.to_token_stream(), to, span))
         }
         _ => None,
     })
-}
-
-/// What runs `body` where it is, and gives its answer.
-///
-/// A `return` or a `?` in the body leaves the body and not the function, whose answer is not ready until it is kept from
-/// caches. A closure, and a block that seems to return such an answer first, so that the body is checked against the return
-/// type as it would be in a function.
-fn in_place(krate: &Path, signature: &Signature, output: &Type, body: &Group, span: Span) -> TokenStream {
-    if signature.asyncness.is_some() {
-        let body = body.stream();
-        quote_spanned! {span=>
-            async move {
-                if let ::core::option::Option::Some(answer) = #krate::expansion::none::<#output>() {
-                    return answer;
-                }
-                #body
-            }
-            .await
-        }
-    } else {
-        quote_spanned!(span=> #krate::expansion::run(move || -> #output #body))
-    }
 }
 
 /// The parameters that are plain names.

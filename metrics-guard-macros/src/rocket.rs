@@ -1,15 +1,19 @@
 //! Rocket: the handler below a route attribute, with the proof as its first parameter.
 
+use std::mem;
+
 use proc_macro2::{Delimiter, Group, Ident, Span, TokenStream, TokenTree};
 use quote::{ToTokens, quote, quote_spanned};
-use syn::{Attribute, Error, FnArg, GenericParam, Pat, PatType, ext::IdentExt, parse_quote, spanned::Spanned};
+use syn::{
+    Attribute, Error, FnArg, GenericParam, Lifetime, Pat, PatType, ext::IdentExt, parse_quote, spanned::Spanned,
+};
 
 use crate::{
     args::Args,
     attributes::{ROCKET, Sorted},
     expand::{CLIPPY_MAX_PARAMETERS, PROOF, guarded_or_error},
     handler::{Handler, Item, find_ident},
-    nested::{Nested, our_name},
+    nested::{Nested, bind, our_name, respanned},
 };
 
 pub(crate) fn expand(args: TokenStream, item: TokenStream) -> TokenStream {
@@ -77,8 +81,16 @@ fn guarded(args: &Args, item: &Item, handler: Handler) -> syn::Result<TokenStrea
     // The proof is one parameter more than the user wrote, of whom clippy would now ask for fewer.
     let is_one_more = handler.signature.inputs.len() == CLIPPY_MAX_PARAMETERS;
     let joined = if is_one_more { first_request_guard(&handler, &in_route) } else { None };
-    let (mut signature, body) = if inside.is_empty() && joined.is_none() {
-        (handler.signature, handler.body)
+    let (mut signature, body) = if inside.is_empty() {
+        let (mut signature, mut body) = (handler.signature, handler.body);
+        if let Some(FnArg::Typed(with)) = joined.and_then(|index| signature.inputs.get_mut(index)) {
+            let both = our_name(0, span);
+            let users = mem::replace(&mut *with.pat, parse_quote!(#both));
+            let binding = bind(&users, &quote_spanned!(span=> #both.1), &both, span);
+            let label = Lifetime::new("'_body", span);
+            body = quote_spanned!(span=> { #binding #label: #body });
+        }
+        (signature, body)
     } else {
         let parts = joined.map(|index| {
             let both = our_name(index, span);
@@ -89,7 +101,7 @@ fn guarded(args: &Args, item: &Item, handler: Handler) -> syn::Result<TokenStrea
             let is_kept = Some(index) != joined && in_route.contains(&name.unraw().to_string());
             is_kept.then(|| name.clone())
         };
-        let nested = Nested::of(&inside, handler, kept, span)?;
+        let nested = Nested::of(&inside, handler, None, kept, span)?;
         let block = nested.block();
         let asyncness = nested.is_async.then(|| quote_spanned!(span=> async));
         let outer = nested.outer;
@@ -155,14 +167,4 @@ fn without_invisible_groups(tokens: TokenStream) -> TokenStream {
         token => TokenStream::from(token),
     };
     tokens.into_iter().flat_map(dissolve).collect()
-}
-
-/// `tokens`, the first of which is where it was, and resolved as `span` is.
-fn respanned(tokens: TokenStream, span: Span) -> TokenStream {
-    let mut tokens = tokens.into_iter();
-    let first = tokens.next().map(|mut first| {
-        first.set_span(span.located_at(first.span()));
-        first
-    });
-    first.into_iter().chain(tokens).collect()
 }

@@ -32,7 +32,7 @@ fn guarded(args: &Args, item: &Item) -> syn::Result<TokenStream> {
     // Mixed-site: no name of ours meets one of the user's.
     let span = Span::mixed_site().located_at(Span::call_site());
     let Nested { mut outer, definition, call, is_async, is_awaited, output, .. } =
-        Nested::of(&inside, handler, |_, _| None, span)?;
+        Nested::of(&inside, handler, Some(&krate), |_, _| None, span)?;
     let future = quote_spanned!(span=> ::core::future::Future);
     outer.output = parse_quote!(-> #krate::Locked<impl #future<Output = #output> + ::core::marker::Send>);
     let run = match (is_async, is_awaited) {

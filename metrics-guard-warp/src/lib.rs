@@ -19,3 +19,9 @@ pub use metrics_guard_core::{
 };
 pub use metrics_guard_macros::guard_metrics_warp as guard_metrics;
 pub use protect::{MetricsGuard, Outcome, Rest};
+
+/// What the attribute's expansion names, so that its user need not depend on it by that name.
+#[doc(hidden)]
+pub mod expansion {
+    pub use metrics_guard_core::expansion::{none, run, run_future};
+}

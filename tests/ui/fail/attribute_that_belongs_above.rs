@@ -20,6 +20,25 @@ mod of_requests {
     }
 }
 
+/// A route of another framework, and an export.
+mod of_requests_elsewhere {
+    use cached::proc_macro::{once as export, once as get};
+    use http::{Request, Response};
+    use metrics_guard_core::guard_metrics;
+
+    #[guard_metrics(guard = GUARD)]
+    #[get]
+    fn metrics(_request: &Request<()>) -> Response<()> {
+        Response::new(())
+    }
+
+    #[guard_metrics(guard = GUARD)]
+    #[cfg_attr(all(), export)]
+    fn exported(_request: &Request<()>) -> Response<()> {
+        Response::new(())
+    }
+}
+
 mod of_rocket {
     use cached::proc_macro::once as openapi;
     use metrics_guard_rocket::guard_metrics;

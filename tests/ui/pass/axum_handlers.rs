@@ -201,9 +201,11 @@ mod elsewhere {
     pub(super) struct Handlers;
 
     impl Handlers {
+        const RAN: &'static str = "ran";
+
         #[guard_metrics]
         pub(super) async fn associated() -> &'static str {
-            "ran"
+            Self::RAN
         }
     }
 }

@@ -45,8 +45,10 @@ mod of_requests {
 
     #[guard_metrics(guard = if request.uri().path().is_empty() { &OPEN } else { &GUARD })]
     pub(crate) async fn diverging(request: &Request<()>) -> Response<String> {
-        tokio::task::yield_now().await;
-        panic!("{}", request.uri())
+        loop {
+            std::hint::black_box(request.uri());
+            tokio::task::yield_now().await;
+        }
     }
 
     #[guard_metrics(guard = GUARD)]
@@ -161,6 +163,172 @@ mod of_warp {
             return Err(warp::http::StatusCode::IM_A_TEAPOT);
         }
         Ok(word)
+    }
+}
+
+/// Handlers as a library has them: clippy exempts what is exported from lints that hold for private functions.
+pub mod exported {
+    #![forbid(
+        missing_docs,
+        unreachable_code,
+        unused,
+        clippy::all,
+        clippy::box_collection,
+        clippy::future_not_send,
+        clippy::items_after_statements,
+        clippy::missing_const_for_fn,
+        clippy::missing_docs_in_private_items,
+        clippy::needless_pass_by_ref_mut,
+        clippy::needless_pass_by_value,
+        clippy::rc_buffer,
+        clippy::redundant_pub_crate,
+        clippy::single_call_fn,
+        clippy::trivially_copy_pass_by_ref,
+        clippy::unnecessary_wraps,
+        clippy::unwrap_used
+    )]
+
+    /// Of axum.
+    pub mod axum {
+        use std::future::Future;
+
+        use axum::{
+            extract::{Extension, Path},
+            http::{StatusCode, Uri},
+            response::IntoResponse,
+        };
+        use metrics_guard_tower::guard_metrics;
+
+        /// Wraps, and takes the path by value.
+        ///
+        /// # Errors
+        ///
+        /// None.
+        #[guard_metrics]
+        pub async fn wrapping(path: Option<Extension<Box<Vec<u8>>>>, _: Uri) -> Result<&'static str, StatusCode> {
+            use std::mem;
+            mem::drop(path);
+            tokio::task::yield_now().await;
+            Ok("/metrics")
+        }
+
+        /// With a type without a name.
+        ///
+        /// # Errors
+        ///
+        /// None.
+        #[guard_metrics]
+        pub fn unnamed(uri: Uri, _at: Option<Path<String>>) -> Result<(StatusCode, impl IntoResponse), StatusCode> {
+            const AGAIN: &str = "/metrics";
+            if uri.path().is_empty() {
+                return Ok((StatusCode::OK, AGAIN));
+            }
+            Ok((StatusCode::OK, "/metrics"))
+        }
+
+        /// A future.
+        #[guard_metrics]
+        pub fn future(uri: Uri) -> impl Future<Output = Result<impl IntoResponse, StatusCode>> + Send {
+            use std::future::ready;
+            ready(if uri.path().is_empty() { Err(StatusCode::NOT_FOUND) } else { Ok("/metrics") })
+        }
+    }
+
+    /// Of Warp.
+    pub mod warp {
+        use std::{future::Future, pin::Pin, sync::Arc};
+
+        use metrics_guard_warp::guard_metrics;
+        use warp::{Rejection, Reply, http::StatusCode};
+
+        /// Wraps, and takes the path by value.
+        ///
+        /// # Errors
+        ///
+        /// None.
+        #[guard_metrics]
+        pub fn wrapping(path: String, _: Arc<String>) -> Result<impl Reply, Rejection> {
+            use std::mem;
+            mem::drop(path);
+            Ok("/metrics")
+        }
+
+        /// In an inner function, since the attribute may be a macro.
+        #[guard_metrics]
+        #[rustfmt::skip]
+        pub fn with_a_tool(path: String) -> String {
+            path.clone()
+        }
+
+        /// Boxed.
+        #[guard_metrics]
+        pub fn boxed(_path: String) -> Pin<Box<dyn Future<Output = Result<String, StatusCode>> + Send>> {
+            Box::pin(async { Ok("/metrics".to_owned()) })
+        }
+    }
+
+    /// With bodies of one line, whose braces are not too many.
+    #[rustfmt::skip]
+    pub mod one_line {
+        use std::future::{Ready, ready};
+
+        use http::{Request, Response};
+
+        use super::super::GUARD;
+
+        /// Of axum.
+        #[metrics_guard_tower::guard_metrics]
+        pub async fn later(uri: axum::http::Uri) -> String { uri.to_string() }
+
+        /// Of axum, with a future that is there.
+        #[metrics_guard_tower::guard_metrics]
+        pub fn ready_answer(uri: axum::http::Uri) -> Ready<String> { ready(uri.to_string()) }
+
+        /// Of Warp.
+        #[metrics_guard_warp::guard_metrics]
+        pub fn now(word: String) -> Ready<String> { ready(word) }
+
+        /// Of custom servers.
+        #[metrics_guard_core::guard_metrics(guard = GUARD)]
+        pub fn of_requests(request: &Request<()>) -> Response<String> { Response::new(request.uri().to_string()) }
+
+        /// Of custom servers, later.
+        #[metrics_guard_core::guard_metrics(guard = GUARD)]
+        pub fn hidden(_request: &Request<()>) -> Ready<Response<String>> { ready(Response::new(String::new())) }
+    }
+
+    /// Of custom servers.
+    pub mod requests {
+        use std::fmt;
+
+        use http::{Request, Response};
+        use metrics_guard_core::guard_metrics;
+
+        use super::super::GUARD;
+
+        /// Wraps.
+        ///
+        /// # Errors
+        ///
+        /// None.
+        #[guard_metrics(guard = GUARD)]
+        pub fn wrapping(_request: Request<()>, _: &u8) -> Result<Response<Box<Vec<u8>>>, fmt::Error> {
+            use std::mem::take;
+            Ok(Response::new(Box::new(take(&mut vec![1]))))
+        }
+
+        /// Later.
+        ///
+        /// # Errors
+        ///
+        /// None.
+        #[guard_metrics(guard = GUARD)]
+        pub async fn later(request: Request<()>, _: &u8) -> Result<Response<Box<Vec<u8>>>, fmt::Error> {
+            const ONE: u8 = 1;
+            drop(request);
+            tokio::task::yield_now().await;
+            Ok(Response::new(Box::new(vec![ONE])))
+        }
     }
 }
 

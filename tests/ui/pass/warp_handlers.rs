@@ -11,6 +11,8 @@
     clippy::unused_async
 )]
 
+use std::sync::atomic::{AtomicBool, Ordering};
+
 use metrics_guard_warp::{Guard, Key, MetricsGuard, guard_metrics};
 use warp::{Filter, Rejection, Reply, http::StatusCode};
 
@@ -88,6 +90,30 @@ fn seven(a: u8, b: u8, c: u8, d: u8, e: u8, f: u8, g: u8) -> String {
     "ran".to_owned()
 }
 
+/// A parameter that limits how many handlers run at once, and is none of the body's business.
+struct Permit;
+
+static IS_HELD: AtomicBool = AtomicBool::new(false);
+
+impl Permit {
+    fn new() -> Self {
+        IS_HELD.store(true, Ordering::Relaxed);
+        Self
+    }
+}
+
+impl Drop for Permit {
+    fn drop(&mut self) {
+        IS_HELD.store(false, Ordering::Relaxed);
+    }
+}
+
+#[guard_metrics]
+async fn holding(_: Permit, (_, word): (Permit, &'static str)) -> &'static str {
+    tokio::task::yield_now().await;
+    if IS_HELD.load(Ordering::Relaxed) { word } else { "dropped" }
+}
+
 macro_rules! guarded {
     ($name:ident($parameter:ident: $of:ty) -> $type:ty, $body:expr) => {
         #[guard_metrics]
@@ -113,6 +139,7 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
         .or(guard.protect(warp::path!("lifetimes"), warp::get().map(|| lifetimes("ran", "static"))))
         .or(guard.protect(warp::path("implied"), word().map(|word: String| implied(word, 1))))
         .or(guard.protect(warp::path!("seven"), warp::get().map(|| seven(1, 2, 3, 4, 5, 6, 7))))
+        .or(guard.protect(warp::path!("holding"), warp::get().map(|| holding(Permit::new(), (Permit::new(), "ran")))))
         .or(guard.protect(warp::path("macro"), word().map(from_macro)));
 
     for path in [
@@ -126,6 +153,7 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
         "/lifetimes",
         "/implied/ran",
         "/seven",
+        "/holding",
         "/macro/ran",
     ] {
         let refused = warp::test::request().path(path).reply(&routes).await;
