@@ -163,7 +163,7 @@ fn is_template(value: &str) -> bool {
     }
     is_of_names
         || is_regular
-        || found + 3 < value.len() / 2
+        || found + 3 < (value.len() / 2).min(32)
         || value.contains("://")
         || value.starts_with("data:")
         || is_call()
