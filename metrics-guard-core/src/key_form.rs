@@ -55,7 +55,10 @@ pub(crate) fn form(value: &[u8]) -> Option<Form> {
         let text = std::str::from_utf8(&text).ok().filter(|text| text.len() < value.len())?;
         judged(text).or_else(|| text.bytes().all(is_key_byte).then_some(Form::Wrapped(AROUND)))
     });
-    found.flatten().or_else(|| judged(value))
+    // What cannot be sent has an error of its own.
+    let is_sendable = value.bytes().all(|byte| byte.is_ascii_graphic());
+    let form = found.flatten().or_else(|| judged(value));
+    form.filter(|form| is_sendable || *form != Form::Wrapped(AROUND))
 }
 
 /// Replaces `%22`, `&quot;` and `\x22` by the characters that they mean.
@@ -98,8 +101,10 @@ fn judged(value: &str) -> Option<Form> {
     let wrapped = || standard(value).or_else(|| wrapping(value)).map(Form::Wrapped);
     let path = || (value.contains(['/', '\\']) && (is_path(value) || is_path_of_names(value))).then_some(Form::Path);
     if is_plain {
-        let found =
-            path().or_else(guessable).or_else(wrapped).or_else(|| is_reference(value).then_some(Form::Template));
+        let found = path()
+            .or_else(guessable)
+            .or_else(wrapped)
+            .or_else(|| (value.len() >= MIN_LEN && is_reference(value)).then_some(Form::Template));
         found.or_else(|| encoded(value))
     } else {
         path().or_else(wrapped).or_else(|| is_template(value).then_some(Form::Template)).or_else(guessable)
@@ -249,8 +254,8 @@ fn wrapping(value: &str) -> Option<&'static str> {
     weight += if is_pair(bare) { 48 } else { 0 } + if signs(" \n\r\t\"'`,;\\“”„«»") { 32 } else { 0 };
     // One sign at each end, which are no pair, are rather a part of the key.
     weight -= if outside.len() == 2 && outside.iter().all(|part| part.len() == 1) && !is_pair(bare) { 16 } else { 0 };
-    let random =
-        if value.contains(char::is_whitespace) { 0 } else { distinct(others.iter().flat_map(|run| run.bytes())) };
+    let random = distinct(others.iter().flat_map(|run| run.bytes()));
+    let random = if value.contains(char::is_whitespace) { random.saturating_sub(3) } else { random };
     if is_quoted && random <= 8 || random <= most && weight >= least {
         Some(kind(outside[0], rest))
     } else {
