@@ -56,7 +56,7 @@ pub(crate) fn form(value: &[u8]) -> Option<Form> {
         judged(text).or_else(|| text.bytes().all(is_key_byte).then_some(Form::Wrapped(AROUND)))
     });
     // What cannot be sent has an error of its own.
-    let is_sendable = value.bytes().all(|byte| byte.is_ascii_graphic());
+    let is_sendable = value.bytes().all(|byte| byte.is_ascii_graphic() || byte == b' ');
     let form = found.flatten().or_else(|| judged(value));
     form.filter(|form| is_sendable || *form != Form::Wrapped(AROUND))
 }
@@ -349,6 +349,9 @@ fn kind(before: &str, after: &str) -> &'static str {
 
 /// Base64 or hexadecimal digits of what is no key: a text, such as Kubernetes has in a Secret, a digest, or bytes in a row.
 fn encoded(value: &str) -> Option<Form> {
+    if value.len() < MIN_LEN {
+        return None;
+    }
     let mut bytes = Zeroizing::new(vec![0; value.len()]);
     let digits = value.as_bytes().chunks(2).map(|pair| u8::from_str_radix(std::str::from_utf8(pair).ok()?, 16).ok());
     let is_hex =
