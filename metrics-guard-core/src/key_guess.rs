@@ -6,6 +6,8 @@ use zeroize::Zeroizing;
 
 /// Whether `value` is a key that an attacker tries first.
 pub(crate) fn is_guessable(value: &str) -> bool {
+    /// Parts of published examples.
+    const PARTS: [&str; 3] = ["changeme", "example", "placeholder"];
     let mut text = Zeroizing::new(value.as_bytes().to_ascii_lowercase());
     text.retain(u8::is_ascii_alphanumeric);
     let has_signs = text.len() < value.len();
@@ -13,7 +15,10 @@ pub(crate) fn is_guessable(value: &str) -> bool {
         || is_sequence(&text)
         || is_periodic(&text)
         || has_signs && is_periodic(value.as_bytes())
-        || is_phrase(value)
+        || is_walk(value.as_bytes())
+        || std::str::from_utf8(&text).is_ok_and(|text| PARTS.iter().any(|part| text.contains(part)))
+        || is_phrase(value.as_bytes())
+        || is_phrase(&with_letters(value))
 }
 
 /// Whether `text`, letters and digits without what was between them, is published.
@@ -21,6 +26,35 @@ fn is_sample(text: &[u8]) -> bool {
     let is_row = text.len() >= MIN_PERIOD && ROWS.iter().any(|row| row.as_bytes().starts_with(text));
     let mut begun = SAMPLES.iter().filter(|sample| sample.as_bytes().first() == text.first());
     is_row || begun.any(|sample| sample.bytes().filter(|byte| *byte != b'-').eq(text.iter().copied()))
+}
+
+/// The keys of a keyboard in rows of twelve, without and with shift.
+const KEYBOARD: [&[u8]; 2] = [b"1234567890-=qwertyuiop[]asdfghjkl;'\0zxcvbnm,./", b"!@#$%^&*()_+"];
+
+/// Whether four of five keys are beside the one before them.
+fn is_walk(keys: &[u8]) -> bool {
+    const WIDTH: usize = 12;
+    let place = |key: u8| KEYBOARD.iter().find_map(|keys| keys.iter().position(|it| *it == key.to_ascii_lowercase()));
+    let is_step = |pair: &[u8]| match (place(pair[0]), place(pair[1])) {
+        (Some(one), Some(two)) => (one / WIDTH).abs_diff(two / WIDTH) <= 1 && (one % WIDTH).abs_diff(two % WIDTH) <= 1,
+        _ => false,
+    };
+    let most = keys.len() / 5;
+    keys.len() >= MIN_PERIOD && keys.windows(2).filter(|pair| !is_step(pair)).take(most + 1).count() <= most
+}
+
+/// `value` with the letters that digits and signs are written for in words: `s3cr3t`. Digits behind a word stay.
+fn with_letters(value: &str) -> Zeroizing<Vec<u8>> {
+    let mut text = Zeroizing::new(value.as_bytes().to_vec());
+    for index in (0..text.len()).rev() {
+        let next = text.get(index + 1);
+        let is_in_word = next.is_some_and(u8::is_ascii_alphabetic)
+            || !next.is_some_and(u8::is_ascii_digit) && index > 0 && text[index - 1].is_ascii_alphabetic();
+        if let Some(letter) = b"0134578@$!".iter().position(|sign| *sign == text[index]).filter(|_| is_in_word) {
+            text[index] = b"oieastbasi"[letter];
+        }
+    }
+    text
 }
 
 /// Ways over a keyboard, and the digits of well-known numbers. A key can be the beginning of one.
@@ -48,17 +82,34 @@ const SAMPLES: &[&str] = &[
     "6ba7b810-9dad-11d1-80b4-00c04fd430c8",
     "f81d4fae-7dec-11d0-a765-00a0c91e6bf6",
     "f47ac10b-58cc-4372-a567-0e02b2c3d479",
-    // MD5, SHA-1 and SHA-256 of nothing and of a line break: what a pipe prints whose first command failed.
-    "d41d8cd98f00b204e9800998ecf8427e",
-    "68b329da9893e34099c7d8ad5cb9c940",
-    "da39a3ee5e6b4b0d3255bfef95601890afd80709",
-    "adc83b19e793491b1c6ea0fd8b46cd9f32e592fc",
-    "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855",
-    "01ba4719c80b6fe911b091a7c05124b64eeece964e09c058ef8f9805daca546b",
     // Secrets in the documents of AWS, and a comic strip.
     "wjalrxutnfemik7mdengbpxrficyexamplekey",
     "correct-horse-battery-staple",
 ];
+
+/// How the MD5, SHA-1, SHA-256 and SHA-512 of nothing and of words begin, also with a line break: what a pipe prints whose first
+/// command failed, and `echo password | sha256sum`.
+const DIGESTS: &str = "\
+    019768a0e586 01ba4719c80b 057ba03d6c44 098f6bcd4621 09c20244c04b 0a50261ebd1a 0e3e75234abc 146c07ef2479 14758f1afd44 \
+    177a7ea3611f 1809f7cd0c75 1caced6fca22 21232f297a57 286755fad048 297647beea8d 2bb80d537b1d 2c70e12b7a06 2cf24dba5fb0 \
+    3858f62230ac 3c6e0b8a9c15 4015bc9ee91e 41edf6e61ed4 456b7016a916 4cb9c8a8048f 4e1243bd22c6 501acc257eba 5891b5b522d5 \
+    5baa61e4c9b9 5d41402abc4b 5e884898da28 5ebe2294ecd0 5f4dcc3b5aa7 65fa3fd47704 68b329da9893 6ac371cc3dc9 6b3a55e0261b \
+    71cacc06bb91 7c4a8d09ca37 825c38c66db4 8335fa56d487 8843d7f92416 8c6976e5b541 8d969eef6eca 9151440965cf 950ceafc91fd \
+    966b9734015a 988881adc9fc 9b71d224bd62 9f86d081884c a3c8575f1239 a62f2225bf70 a7998f247bd9 a94a8fe5ccb1 aa59d67c2123 \
+    aad8f23c2fa0 aaf4c61ddcc5 adc83b19e793 aec070645fe5 b109f3bbbc24 b1946ac92492 b37e50cedcd3 ba3253876aed bd2b1aaf7ef4 \
+    be688838ca86 c0afe552afb9 c3ab8ff13720 c4f9375f9834 c7ad44cbad76 c8fed00eb2e8 cf83e1357eef d033e22ae348 d41d8cd98f00 \
+    d83f900baedb d8e8fca2dc0f da39a3ee5e6b dd02c7c22327 e10adc3949ba e150a1ec81e8 e1efc99729be e3b0c44298fc e4af19ee8b2c \
+    e4f00638b8a1 e5e9fa1ba31e e78bd74e8af5 e79b8ad22b34 e7c22b994c59 eaa16b9ced0b ee26b0dd4af7 f1891cea80fc f2ca1bb6c7e9 \
+    f447b20a7fcb f572d396fae9 fa9beb99e402 fc683cd9ed19 fc8252c8dc55 fd6970c36196";
+
+/// Whether `bytes` begin as one of [`DIGESTS`].
+pub(crate) fn is_digest(bytes: &[u8]) -> bool {
+    const LEN: usize = 6;
+    static BEGINNINGS: LazyLock<Vec<u64>> =
+        LazyLock::new(|| DIGESTS.split(' ').filter_map(|digits| u64::from_str_radix(digits, 16).ok()).collect());
+    let number = |begin: &[u8]| begin.iter().fold(0, |number, byte| number << 8 | u64::from(*byte));
+    bytes.get(..LEN).is_some_and(|begin| BEGINNINGS.binary_search(&number(begin)).is_ok())
+}
 
 /// Fewer bytes than this are too few for a key, also if a key repeats them.
 const MIN_PERIOD: usize = 16;
@@ -102,18 +153,18 @@ fn follows(one: u8, next: u8) -> bool {
 /// Whether `value` is words of [`LIST_OF_WORDS`], or at least as many of them as of other words, with anything between them.
 ///
 /// A passphrase of dice has few of these words, and a key that a program made has letters and digits at random.
-fn is_phrase(value: &str) -> bool {
+fn is_phrase(value: &[u8]) -> bool {
     const MAX_DIGITS: usize = 8;
     const MAX_LEN: usize = 15;
     const MAX_CHANGES: usize = 6;
     const NOUNS: [&[u8]; 4] = [b"key", b"password", b"secret", b"token"];
     // Between letters and digits. This ends most looks at a key soon.
-    let changes = value.as_bytes().windows(2).filter(|pair| pair[0].is_ascii_digit() != pair[1].is_ascii_digit());
+    let changes = value.windows(2).filter(|pair| pair[0].is_ascii_digit() != pair[1].is_ascii_digit());
     if changes.take(MAX_CHANGES + 1).count() > MAX_CHANGES {
         return false;
     }
     let (mut known, mut unknown, mut digits) = (0, 0, 0);
-    let mut rest = value.as_bytes();
+    let mut rest = value;
     let mut was_digit = false;
     while let [first, ..] = rest {
         let same = |byte: &&u8| (byte.is_ascii_alphabetic(), byte.is_ascii_digit());

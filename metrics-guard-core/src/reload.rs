@@ -355,7 +355,7 @@ mod tests {
 
     /// The content of a key file with the permanent key and others of one generation.
     fn content(generation: u64, numbers: &mut Numbers) -> String {
-        let others = (0..=numbers.below(3)).map(|n| format!("{generation:016x}-{n}-of-one-generation\n"));
+        let others = (0..=numbers.below(3)).map(|n| format!("k{generation:016x}x{n}-of-one-generation\n"));
         let mut lines: Vec<_> = others.collect();
         let place = usize::try_from(numbers.below(lines.len() as u64 + 1)).unwrap();
         lines.insert(place, format!("{PERMANENT}\n"));

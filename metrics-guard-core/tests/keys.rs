@@ -8,6 +8,7 @@ use metrics_guard_core::{Key, Problem};
 
 const HEX: &str = "5f0c1d9e7b3a4268a1c8e6d2074fb935";
 const BASE64: &str = "q9Zk/7yH2mVx0Lr4TtBw8sEc+Nd1JfUavK3oPiGh5bM=";
+const ALPHANUMERIC_KEY: &str = "x7Kp2VqJ9LmZr4TtBw8sEcNd1Jf3avK6";
 const UUID: &str = "0e8a6c4f-2d1b-4957-9c0f-8a7d6b5c4e3f";
 
 fn problem(value: &str) -> Option<Problem> {
@@ -22,9 +23,111 @@ fn assert_all(expected: &Problem, values: &[&str]) {
     assert!(others.is_empty(), "not {expected:?}: {others:#?}");
 }
 
+/// For values that have more than one of these forms.
+fn assert_rejected(values: impl IntoIterator<Item = impl AsRef<str>>) {
+    let is_form = |problem: &Problem| {
+        matches!(problem, Problem::Sample | Problem::Placeholder | Problem::PathAsKey | Problem::Wrapped(_))
+    };
+    let found = values.into_iter().map(|value| (value.as_ref().to_owned(), problem(value.as_ref())));
+    let others: Vec<_> = found.filter(|(_, found)| !found.as_ref().is_some_and(is_form)).collect();
+    assert!(others.is_empty(), "{others:#?}");
+}
+
 #[test]
 fn rejects_templates_and_references_by_their_form() {
-    assert_all(&Problem::Placeholder, TEMPLATES);
+    assert_all(&Problem::Placeholder, &["${METRICS_KEY}", "%METRICS_VERIFICATION_KEY%", "{{.Values.metricsKey}}"]);
+    assert_rejected(TEMPLATES);
+}
+
+/// Each syntax, around `NAME`, with each of these names.
+#[test]
+fn rejects_templates_among_other_text() {
+    let syntaxes = [
+        "${NAME}",
+        "$NAME",
+        "%NAME%",
+        "@NAME@",
+        "__NAME__",
+        "{NAME}",
+        "{{NAME}}",
+        "{{ .Values.NAME }}",
+        "<NAME>",
+        "<%= NAME %>",
+        "#{NAME}",
+        "%{NAME}",
+        "%(NAME)s",
+        "$(NAME)",
+        "((NAME))",
+        "[[NAME]]",
+        "##NAME##",
+        "~NAME~",
+        "!NAME!",
+        "$[NAME]",
+        "@{NAME}",
+        "{$NAME}",
+        ":NAME",
+        "${{ NAME }}",
+        "%%NAME%%",
+        "|NAME|",
+        "${NAME:-default}",
+        "{{NAME|lower}}",
+        "*|NAME|*",
+        "{%NAME%}",
+        "$!{NAME}",
+    ];
+    for syntax in syntaxes {
+        for [one, two] in [["stage", "region"], ["STAGE", "REGION_NAME"], ["stageName", "zone2"]] {
+            let [one, two] = [one, two].map(|name| syntax.replace("NAME", name));
+            assert_rejected(["-", ".", ":", "/"].map(|sign| format!("orders-{one}{sign}{two}")));
+        }
+    }
+    assert_rejected([
+        "$orders.$stage.$region",
+        "orders-gateway-__env__",
+        "{0}-{1}-{2}-{3}-{4}",
+        "%1$s-%2$s-%3$s",
+        "%24%7BMETRICS_KEY%7D",
+        "%2524%257BMETRICS_KEY%257D",
+        "&lt;metrics key&gt;",
+    ]);
+}
+
+/// Names, addresses, dates and lists.
+#[test]
+fn rejects_values_that_are_not_secret() {
+    assert_rejected([
+        "10.0.0.0/8,192.168.0.0/16",
+        "192.168.100.100:9090",
+        "2001:db8:85a3:8d3:1319:8a2e:370:7334",
+        "fe80::1ff:fe23:4567:890a",
+        "[2001:db8::1]:9090",
+        "00:1a:2b:3c:4d:5e",
+        "2026-11-30T13:17:01Z",
+        "20261130T131701Z",
+        "1764508621000000000",
+        "4929-1734-5678-9012",
+        "cn=metrics,dc=example,dc=org",
+        "v1.24.0-alpha.1+20261130",
+        "true,true,true,true",
+        "orders-gateway-prod",
+        "AKIAIOSFODNN7EXAMPLE",
+        "P@ssw0rd12345678",
+        "s3cr3t-m3tr1cs-k3y",
+        "ch4ng3m3-ch4ng3m3",
+        "M3tr1csS3cr3tK3y",
+        "1qaz@WSX3edc$RFV",
+        "!QAZ2wsx#EDC4rfv",
+        "zaq1xsw2cde3vfr4",
+        "qwertyuiop[]asdf",
+        // MD5, SHA-1 and SHA-256 of "password", SHA-256 of nothing in base64, bytes in a row, and a key with a line break.
+        "5f4dcc3b5aa765d61d8327deb882cf99",
+        "5BAA61E4C9B93F3F0682250B6CF8331B7EE68FD8",
+        "5e884898da28047151d0e56f8dc6292773603d0d6aabbdd62a11ef721d1542d8",
+        "47DEQpj8HBSa+/TImW+5JCeuQeRkm5NMpJWZG3hSuFU=",
+        "AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=",
+        "NWYwYzFkOWU3YjNhNDI2OGExYzhlNmQyMDc0ZmI5MzUK",
+        "6d792d7365637265742d6d6574726963732d6b6579",
+    ]);
 }
 
 const TEMPLATES: &[&str] = &[
@@ -146,7 +249,7 @@ const TEMPLATES: &[&str] = &[
 
 #[test]
 fn rejects_words_of_placeholders_in_any_case_and_with_any_separators() {
-    assert_all(&Problem::Sample, PHRASES);
+    assert_rejected(PHRASES);
 }
 
 const PHRASES: &[&str] = &[
@@ -208,7 +311,7 @@ const PHRASES: &[&str] = &[
 
 #[test]
 fn rejects_simple_patterns() {
-    assert_all(&Problem::Sample, PATTERNS);
+    assert_rejected(PATTERNS);
 }
 
 const PATTERNS: &[&str] = &[
@@ -246,7 +349,11 @@ const PATTERNS: &[&str] = &[
 
 #[test]
 fn rejects_paths_whether_or_not_a_file_is_there() {
-    assert_all(&Problem::PathAsKey, PATHS);
+    assert_all(
+        &Problem::PathAsKey,
+        &["/run/k", "../keys/accepted_keys", "/etc/MyService/keys/metrics_verification_key"],
+    );
+    assert_rejected(PATHS);
 }
 
 const PATHS: &[&str] = &[
@@ -272,29 +379,23 @@ const PATHS: &[&str] = &[
 
 #[test]
 fn rejects_keys_with_their_wrapping_and_names_it() {
-    for key in [HEX, BASE64, UUID] {
+    for key in [HEX, BASE64, UUID, ALPHANUMERIC_KEY, &BASE64[..32]] {
         for (what, values) in WRAPPINGS {
-            let values: Vec<_> = values.iter().map(|value| value.replace("KEY", key)).collect();
-            assert_all(&Problem::Wrapped(what), &values.iter().map(String::as_str).collect::<Vec<_>>());
+            assert_all(&Problem::Wrapped(what), &[&values[0].replace("KEY", key)]);
+            assert_rejected(values.iter().map(|value| value.replace("KEY", key)));
         }
     }
-    // A key in base64 can begin with two such signs.
-    assert_all(&Problem::Wrapped("a key behind a comment sign"), &[&format!("//{HEX}"), &format!("--{HEX}")]);
-    assert_all(&Problem::Wrapped("a password hash"), HASHES);
-    assert_all(&Problem::Wrapped("a public key"), PUBLIC_KEYS);
-    assert_all(&Problem::Wrapped("a text in base64 that is no key"), TEXTS_IN_BASE64);
-    // Other keys can have such signs at their ends.
+    // A key in base64 can begin with two such signs, and other keys can have such signs at their ends.
     for key in [HEX, UUID, &HEX.to_uppercase()] {
         let values = [
-            "0xKEY", "0XKEY", "KEY.", "KEY...", "KEY!", "KEY%", "%KEY%", "@KEY", "KEY@host", "user@KEY", "$KEY",
-            "&KEY", "*KEY", "KEY%0A", "/KEY", "KEY/", "KEY/KEY", "+KEY", "_KEY", "KEY_", "KEY=", "KEY//x",
+            "//KEY", "--KEY", "0xKEY", "0XKEY", "KEY.", "KEY...", "*KEY", "+KEY", "_KEY", "KEY_", "KEY=", "KEY//x",
+            "/KEY", "KEY/", "KEY/KEY",
         ];
-        let values: Vec<_> = values.iter().map(|value| value.replace("KEY", key)).collect();
-        assert_all(
-            &Problem::Wrapped("a key with other characters around it"),
-            &values.iter().map(String::as_str).collect::<Vec<_>>(),
-        );
+        assert_rejected(values.map(|value| value.replace("KEY", key)));
     }
+    assert_rejected([HASHES, PUBLIC_KEYS, TEXTS_IN_BASE64].concat());
+    assert_all(&Problem::Wrapped("a password hash"), &HASHES[..4]);
+    assert_all(&Problem::Wrapped("a public key"), PUBLIC_KEYS);
     // With signs of every kind in the key.
     assert_all(&Problem::Wrapped("a key in quotes"), &["\"s+y%6Db&o=l;s:i/n?a#k\""]);
     assert_all(
@@ -307,7 +408,27 @@ fn rejects_keys_with_their_wrapping_and_names_it() {
 const WRAPPINGS: &[(&str, &[&str])] = &[
     (
         "a key in quotes",
-        &["\"KEY\"", "'KEY'", "`KEY`", "“KEY”", "„KEY“", "«KEY»", "\"KEY", "KEY'", "b'KEY'", "\\\"KEY\\\"", "\"KEY\","],
+        &[
+            "\"KEY\"",
+            "\"KEY\"%0A",
+            "\"KEY\"#old",
+            "=\"KEY\"",
+            "r#\"KEY\"#",
+            "x'KEY'",
+            "Ok(\"KEY\")",
+            "&quot;KEY&quot;",
+            "\\u0022KEY\\u0022",
+            "'KEY'",
+            "`KEY`",
+            "“KEY”",
+            "„KEY“",
+            "«KEY»",
+            "\"KEY",
+            "KEY'",
+            "b'KEY'",
+            "\\\"KEY\\\"",
+            "\"KEY\",",
+        ],
     ),
     (
         "a key in JSON",
@@ -320,12 +441,13 @@ const WRAPPINGS: &[(&str, &[&str])] = &[
             "{\n  \"key\": \"KEY\"\n}",
         ],
     ),
-    ("a key in XML", &["<key>KEY</key>", "<add name=\"key\" value=\"KEY\"/>"]),
+    ("a key in XML", &["<key>KEY</key>", "<![CDATA[KEY]]>", "&lt;KEY&gt;", "<add name=\"key\" value=\"KEY\"/>"]),
     ("a key in brackets", &["[KEY]", "(KEY)", "<KEY>", "{KEY}"]),
     (
         "a key behind `NAME=`",
         &[
             "metrics=KEY",
+            "NAME%3DKEY",
             "METRICS_VERIFICATION_VALUE=KEY",
             "export NAME=KEY",
             "NAME = KEY",
@@ -343,6 +465,7 @@ const WRAPPINGS: &[(&str, &[&str])] = &[
         "a key behind `NAME:`",
         &[
             "prometheus:KEY",
+            "prometheus%3AKEY",
             "metricsKey: KEY",
             "\"name\": \"KEY\",",
             "X-Metrics-Name: KEY",
@@ -352,10 +475,19 @@ const WRAPPINGS: &[(&str, &[&str])] = &[
             "key: 'KEY'",
         ],
     ),
-    ("a key behind an authentication scheme", &["Bearer KEY", "bearer KEY", "Basic KEY", "Token KEY"]),
+    ("a key behind an authentication scheme", &["Bearer KEY", "Bearer%20KEY", "bearer KEY", "Basic KEY", "Token KEY"]),
     (
-        "a key with punctuation, or several keys",
+        "a key with other characters around it",
         &[
+            "KEY@host",
+            "KEY%0A",
+            "KEY%20",
+            "KEY&format=text",
+            "KEY#old",
+            "**KEY**",
+            "%KEY%",
+            "user@KEY",
+            "prometheus/KEY",
             "KEY,KEY",
             "KEY; KEY",
             "KEY,",
@@ -528,19 +660,30 @@ fn accepts_a_million_random_keys() {
     thread::scope(|scope| (0..THREADS).for_each(|seed| drop(scope.spawn(move || accept_a_part(seed)))));
 }
 
-/// Of keys with signs of every kind, some look like another thing by chance: fewer than one of a thousand.
+/// Of passwords with signs, some look like another thing by chance: fewer than one of 1,000.
 #[test]
-fn accepts_random_keys_with_signs() {
-    let signs: Vec<u8> = (b'!'..=b'~').collect();
-    let (mut numbers, mut key) = (Numbers(4), Vec::new());
-    let mut rejected = Vec::new();
-    for number in 0..20_000 {
-        numbers.of(&signs, 20 + number % 45, &mut key);
-        if let Err(error) = Key::new(&key) {
-            rejected.push((error, key.escape_ascii().to_string()));
+fn accepts_random_passwords_with_signs() {
+    let visible: Vec<u8> = (b'!'..=b'~').collect(); // KeePass, and `pwgen -sy`
+    let terraform = [ALPHANUMERIC, b"!@#$%&*()-_=+[]{}<>:?"].concat(); // `random_password`
+    let rejected_of = |alphabet: &[u8], len| {
+        let (mut numbers, mut key) = (Numbers(4), Vec::new());
+        let is_rejected = |_: &u32| {
+            numbers.of(alphabet, len, &mut key);
+            Key::new(&key).is_err()
+        };
+        (0..20_000).filter(is_rejected).count()
+    };
+    let rejected_of = &rejected_of;
+    thread::scope(|scope| {
+        for (alphabet, len) in
+            [&*terraform, &visible].iter().flat_map(|alphabet| [24, 32, 64].map(|len| (*alphabet, len)))
+        {
+            scope.spawn(move || {
+                let rejected = rejected_of(alphabet, len);
+                assert!(rejected <= 20, "{rejected} of {len} characters");
+            });
         }
-    }
-    assert!(rejected.len() < 20, "{rejected:#?}");
+    });
 }
 
 #[test]
@@ -552,6 +695,11 @@ fn accepts_passphrases_and_keys_that_look_odd() {
         "3f:a2:c4:7e:90:1b:d8:55:6e:2f:aa:03:c9:47:e1:7b",
         "sk_live_4eC39HqLyjWDarjtT1zdp7dc",
         "another-key-of-32-characters-too",
+        "OCEAN_VIOLIN_LAMP_MARBLE",
+        "ocean-violin-lamp-marble-tundra",
+        "oceanViolinLampMarble",
+        "glpat-x7Kp2VqJ9LmZr4TtBw8s",
+        "ghp_x7Kp2VqJ9LmZr4TtBw8sEcNd1Jf3avK6abcd",
         "#8fK2pQ9xLm4Vt7ZrB1nW6yHc3JdG5sE!",
         "$4kT9wXz2QmL7vRb8NcJ5hYp6FsD3gUe?",
         "%3Za8LkQ5wN1xVt7Rb9McJ4hYp6FsD2gU-",
