@@ -27,6 +27,8 @@ mod config;
 mod credentials;
 mod denied;
 mod error;
+#[doc(hidden)]
+pub mod expansion;
 mod guard;
 #[cfg(any(doc, doctest, test))]
 pub mod guide;
@@ -76,8 +78,3 @@ pub mod adapter {
     };
 }
 
-/// What the attributes' expansions name and nobody else should.
-#[doc(hidden)]
-pub mod expansion {
-    pub use crate::answer::{none, run, run_future};
-}
