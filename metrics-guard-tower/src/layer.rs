@@ -51,6 +51,46 @@ use crate::head::Head;
 /// The other end of the connection is a [`Peer`](crate::Peer) among the request's extensions, or, with the feature `axum`,
 /// a `ConnectInfo<SocketAddr>`, else a `MockConnectInfo<SocketAddr>`, and no other `ConnectInfo`. Without one of these, a
 /// guard with networks or client names rejects every request.
+///
+/// # Bodies without a default
+///
+/// The answer to a rejected request has the response body type of the service, so that `axum::serve` and tower's
+/// `option_layer` accept a guarded app as they accept the app. Its body is the [`Default`] of that type. Some bodies have
+/// none: those of tower-http's `TraceLayer` and `ResponseBodyTimeoutLayer`, and hyper's `Incoming`, which a proxy passes on.
+/// The guard compiles around them if the body is boxed. axum boxes the body in each call of `.layer`, so give the guard a
+/// call of its own:
+///
+/// ```
+/// use axum::{Router, routing::get};
+/// use metrics_guard_tower::{Guard, MetricsGuardLayer};
+/// use tower_http::trace::TraceLayer;
+///
+/// fn app(guard: Guard) -> Router {
+///     let app = Router::new().route("/metrics", get(|| async { "up 1\n" }));
+///     app.layer(TraceLayer::new_for_http()).layer(MetricsGuardLayer::new(guard)) // the guard is the outer one
+/// }
+/// ```
+///
+/// On one route, the first call is `.layer::<_, Infallible>(TraceLayer::new_for_http())`, because the compiler does not find
+/// the error type of a route between two layers.
+///
+/// Around another service, or in a `ServiceBuilder`, put a layer that boxes the body right behind the guard:
+///
+/// ```
+/// use http::{Request, Response};
+/// use http_body_util::BodyExt;
+/// use hyper::body::Incoming; // without a default
+/// use metrics_guard_tower::{Guard, MetricsGuardLayer};
+/// use tower::{Layer, Service};
+/// use tower_http::map_response_body::MapResponseBodyLayer;
+///
+/// fn guarded<S>(guard: Guard, proxy: S) -> impl Service<Request<Incoming>>
+/// where
+///     S: Service<Request<Incoming>, Response = Response<Incoming>>,
+/// {
+///     (MetricsGuardLayer::new(guard), MapResponseBodyLayer::new(BodyExt::boxed_unsync)).layer(proxy)
+/// }
+/// ```
 #[derive(Debug, Clone)]
 pub struct MetricsGuardLayer {
     guard: Guard,
@@ -144,6 +184,21 @@ impl<S> MetricsGuardService<S> {
     }
 }
 
+/// A body of responses that has a default, which is the body of a refusal.
+///
+/// Each type with a [`Default`] has it. Those of tower-http's `TraceLayer` and `ResponseBodyTimeoutLayer`, and of a proxy that
+/// passes on what hyper receives, have none. The [layer](MetricsGuardLayer#bodies-without-a-default) says what to do.
+#[diagnostic::on_unimplemented(
+    message = "`MetricsGuardLayer` cannot make an empty `{Self}`",
+    label = "this service's responses have a body without `Default`",
+    note = "in an axum router, call `.layer` once for each layer: `.layer(TraceLayer::new_for_http()).layer(MetricsGuardLayer::new(guard))`",
+    note = "around another service, put a layer that boxes the body right behind the guard's: `MapResponseBodyLayer::new(BodyExt::boxed_unsync)`"
+)]
+pub trait EmptyBody: Default {}
+
+#[diagnostic::do_not_recommend] // or the compiler would ask for the `Default` of a type that its reader cannot change
+impl<B: Default> EmptyBody for B {}
+
 /// The URI before axum's `nest` removed its prefix.
 #[cfg(feature = "axum")]
 fn original_uri(extensions: &Extensions) -> Option<&Uri> {
@@ -158,7 +213,7 @@ const fn original_uri(_: &Extensions) -> Option<&Uri> {
 impl<S, Q, B> Service<Request<Q>> for MetricsGuardService<S>
 where
     S: Service<Request<Q>, Response = Response<B>>,
-    B: Default,
+    B: EmptyBody,
 {
     type Response = Response<B>;
     type Error = S::Error;
@@ -213,7 +268,7 @@ pin_project! {
 impl<F, B, E> Future for ResponseFuture<F>
 where
     F: Future<Output = Result<Response<B>, E>>,
-    B: Default,
+    B: EmptyBody,
 {
     type Output = Result<Response<B>, E>;
 

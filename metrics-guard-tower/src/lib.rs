@@ -2,6 +2,7 @@
 #![cfg_attr(feature = "axum", doc = "[`Authorized`]: Authorized")]
 #![cfg_attr(feature = "axum", doc = "[`Guard`]: Guard")]
 #![cfg_attr(feature = "axum", doc = "[`GuardedPath`]: GuardedPath")]
+#![cfg_attr(feature = "axum", doc = "[`MetricsGuardLayer`]: MetricsGuardLayer#bodies-without-a-default")]
 #![cfg_attr(feature = "axum", doc = "[`Peer`]: Peer")]
 #![cfg_attr(feature = "axum", doc = "")]
 // Its examples are axum's.
@@ -21,7 +22,7 @@ mod layer;
 
 #[cfg(feature = "axum")]
 pub use extract::{Authorized, Refusal};
-pub use layer::{MetricsGuardLayer, MetricsGuardService, ResponseFuture};
+pub use layer::{EmptyBody, MetricsGuardLayer, MetricsGuardService, ResponseFuture};
 pub use metrics_guard_core::{
     Check, ClientName, ConfigError, Denied, Guard, GuardBuilder, GuardedPath, Key, KeyFile, KeyRing, Peer, Place,
     Problem, Reason, RequestHead, Setting, Settings, ShownPath, Warning,

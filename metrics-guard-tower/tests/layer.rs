@@ -536,6 +536,128 @@ async fn bodies_of_all_kinds() {
     assert_eq!(both(|text| Full::new(Bytes::from(text)).boxed_unsync()).await, expected);
 }
 
+/// In the orders that the layer's documentation gives, since a refusal's body is a default.
+mod bodies_without_a_default {
+    use super::*;
+
+    use axum::{Router, body::Body, response::IntoResponse, routing::get};
+    use http_body_util::combinators::UnsyncBoxBody;
+    use hyper::body::{Frame, SizeHint};
+    use tower::util::{BoxCloneService, option_layer};
+    use tower_http::{
+        map_response_body::MapResponseBodyLayer, services::ServeDir, timeout::ResponseBodyTimeoutLayer,
+        trace::TraceLayer,
+    };
+
+    type App = BoxCloneService<Request<Body>, Response<Body>, Infallible>;
+
+    fn app<S, R>(service: S) -> App
+    where
+        S: Service<Request<Body>, Response = R, Error = Infallible, Future: Send> + Clone + Send + 'static,
+        R: IntoResponse + 'static,
+    {
+        BoxCloneService::new(service.map_response(IntoResponse::into_response))
+    }
+
+    fn boxed<B>() -> MapResponseBodyLayer<fn(B) -> UnsyncBoxBody<B::Data, B::Error>>
+    where
+        B: HttpBody + Send + 'static,
+    {
+        MapResponseBodyLayer::new(BodyExt::boxed_unsync)
+    }
+
+    #[tokio::test]
+    async fn the_guard_works_around_layers_that_change_the_body() {
+        let guard = || MetricsGuardLayer::new(Guard::new(key()));
+        let (trace, timeout) = (TraceLayer::new_for_http, || ResponseBodyTimeoutLayer::new(Duration::from_secs(60)));
+        let text = include_str!("../LICENSE-MIT");
+        let route = || get(move || async move { text });
+        let router = || Router::new().route("/LICENSE-MIT", route());
+        let files = || ServeDir::new(env!("CARGO_MANIFEST_DIR"));
+        let only_path = |router: Router| -> Router {
+            Router::new().fallback_service(guard().only_path("/LICENSE-MIT").unwrap().layer(router))
+        };
+        for (name, app) in [
+            ("two calls", app::<Router, _>(router().layer(trace()).layer(guard()))),
+            ("two calls, timeout", app::<Router, _>(router().layer(timeout()).layer(guard()))),
+            (
+                "two calls, on a route",
+                app::<Router, _>(
+                    Router::new().route("/LICENSE-MIT", route().layer::<_, Infallible>(trace()).layer(guard())),
+                ),
+            ),
+            ("the guard inside", app::<Router, _>(router().layer((trace(), timeout(), guard())))),
+            ("one call", app::<Router, _>(router().layer((guard(), boxed(), trace(), timeout())))),
+            (
+                "one call, on a route",
+                app::<Router, _>(Router::new().route("/LICENSE-MIT", route().layer((guard(), boxed(), trace())))),
+            ),
+            ("around an app", app(only_path(router().layer(trace())))),
+            ("around a service", app((guard(), boxed(), trace()).layer(router()))),
+            ("around files", app(guard().layer(files()))),
+            ("around files with a trace", app((guard(), boxed(), trace(), timeout()).layer(files()))),
+            // These want the body of the service, and so no body of the guard's own.
+            ("an option", app(option_layer(Some(guard())).layer(router()))),
+        ] {
+            for (key, expected) in [("wrong", (401, "")), (KEY, (200, text))] {
+                let request = Request::get("/LICENSE-MIT").header("X-Metrics-Key", key).body(Body::empty()).unwrap();
+                let (head, body) = app.clone().oneshot(request).await.unwrap().into_parts();
+                let body = body.collect().await.unwrap().to_bytes();
+                assert_eq!((head.status.as_u16(), &*body), (expected.0, expected.1.as_bytes()), "{name}");
+            }
+        }
+    }
+
+    /// A body as hyper receives one.
+    struct Received(VecDeque<Frame<Bytes>>);
+
+    impl HttpBody for Received {
+        type Data = Bytes;
+        type Error = Infallible;
+
+        fn poll_frame(mut self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
+            Poll::Ready(self.0.pop_front().map(Ok))
+        }
+
+        fn is_end_stream(&self) -> bool {
+            self.0.is_empty()
+        }
+
+        fn size_hint(&self) -> SizeHint {
+            let mut hint = SizeHint::new();
+            hint.set_lower(3);
+            hint.set_upper(9);
+            hint
+        }
+    }
+
+    #[tokio::test]
+    async fn frames_and_size_of_a_received_body_pass() {
+        let proxy = service_fn(|_: Request<()>| {
+            let trailers = HeaderMap::from_iter([(CACHE_CONTROL, HeaderValue::from_static("no-cache"))]);
+            let frames = [Frame::data(Bytes::from("up ")), Frame::data(Bytes::from("1\n")), Frame::trailers(trailers)];
+            ready(Ok::<_, Infallible>(Response::new(Received(frames.into()))))
+        });
+        let service = (MetricsGuardLayer::new(Guard::new(key())), boxed());
+        let service = service.layer(proxy);
+
+        let mut body = service.clone().oneshot(with_key()).await.unwrap().into_body();
+        assert_eq!((body.size_hint().lower(), body.size_hint().upper()), (3, Some(9)));
+        for data in ["up ", "1\n"] {
+            assert!(!body.is_end_stream());
+            assert_eq!(body.frame().await.unwrap().unwrap().into_data().unwrap(), data);
+        }
+        assert_eq!(body.frame().await.unwrap().unwrap().into_trailers().unwrap()[CACHE_CONTROL], "no-cache");
+        assert!(body.is_end_stream() && body.frame().await.is_none());
+
+        let (head, body) = service.oneshot(scrape(&[])).await.unwrap().into_parts();
+        assert_eq!(
+            (head.status, body.size_hint().exact(), body.is_end_stream()),
+            (StatusCode::UNAUTHORIZED, Some(0), true)
+        );
+    }
+}
+
 /// hyper by way of tower, over a socket: its connections, its bodies, and an address from whoever accepts.
 mod plain_hyper {
     use super::*;
