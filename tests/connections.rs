@@ -9,14 +9,10 @@ use std::{
     error::Error,
     fmt::Display,
     future::{Ready, ready},
-    io::{self, Write as _},
+    io,
     net::SocketAddr,
     pin::pin,
-    sync::{
-        Arc, LazyLock,
-        mpsc::{Receiver, SyncSender, sync_channel},
-    },
-    thread,
+    sync::{Arc, LazyLock},
     time::Duration,
 };
 
@@ -36,6 +32,8 @@ use tokio::{
     sync::Semaphore,
     time::{Instant, sleep, timeout, timeout_at},
 };
+
+use crate::output::{Limit, Lines};
 
 /// How long a client may send requests on one connection. An idle connection is then closed, and a response that is on
 /// its way is the last one: the client opens a new connection for its next request.
@@ -124,26 +122,9 @@ fn connections() -> usize {
     descriptors.map_or(512, |descriptors| (descriptors / 2).clamp(1, 512) as usize)
 }
 
-/// Prints an error of a connection, ten a minute at most, because a client can cause any number of them. A thread of its own
-/// prints it, because a standard error that nobody reads blocks the writer, and must not stop the server.
+/// Prints an error of a connection, ten a minute at most, because a client can cause any number of them.
 fn report(error: &dyn Display) {
-    static REPORTS: LazyLock<SyncSender<String>> = LazyLock::new(|| {
-        let (sender, reports) = sync_channel(10);
-        let _ = thread::Builder::new().spawn(move || print(reports));
-        sender
-    });
-    let _ = REPORTS.try_send(error.to_string()); // an error too many is dropped
-}
-
-fn print(reports: Receiver<String>) {
-    let (mut begin, mut printed) = (Instant::now(), 0);
-    for report in reports {
-        if begin.elapsed() >= Duration::from_secs(60) {
-            (begin, printed) = (Instant::now(), 0);
-        }
-        printed += 1;
-        if printed <= 10 {
-            let _ = writeln!(io::stderr(), "{report}"); // `eprintln!` panics if nobody reads
-        }
-    }
+    static REPORTS: LazyLock<Lines> = LazyLock::new(|| Lines::to(io::stderr()));
+    static LIMIT: Limit = Limit::a_minute(10);
+    REPORTS.push(Some(&LIMIT), &error.to_string());
 }

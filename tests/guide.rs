@@ -227,7 +227,8 @@ fn documents() -> Vec<(String, String)> {
     let is_read = |path: &str| {
         let kinds = ["md", "rs", "yml", "yaml", "toml", "conf", "alloy", "json", "sh"];
         let is_text = path.rsplit_once('.').is_some_and(|(_, kind)| kinds.contains(&kind));
-        let is_linked = ["tests/service.rs", "tests/acceptor.rs", "tests/connections.rs"].contains(&path);
+        let linked = ["tests/service.rs", "tests/acceptor.rs", "tests/connections.rs", "tests/output.rs"];
+        let is_linked = linked.contains(&path);
         is_text && (is_linked || !path.split('/').any(|part| part == "tests"))
     };
     let read = |path: &str| fs::read_to_string(format!("../{path}")).ok().map(|text| (path.to_owned(), text));

@@ -41,7 +41,11 @@ pub(crate) struct Instruments {
 impl Instruments {
     pub(crate) fn new() -> prometheus::Result<Instruments> {
         #[cfg(feature = "tracing")]
-        tracing_subscriber::fmt().init();
+        {
+            // A subscriber writes on the thread of the request, and must not wait there for somebody to read.
+            let lines = Arc::new(crate::output::Lines::to(std::io::stdout()));
+            tracing_subscriber::fmt().with_writer(lines).init();
+        }
         let instruments = Instruments {
             registry: Registry::new(),
             requests: IntCounterVec::new(

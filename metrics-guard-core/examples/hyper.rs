@@ -22,6 +22,8 @@ use tokio::net::TcpListener;
 
 #[path = "shared/connections.rs"]
 mod connections;
+#[path = "shared/output.rs"]
+mod output;
 #[path = "shared/service.rs"]
 mod service;
 

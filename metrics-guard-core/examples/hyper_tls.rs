@@ -22,6 +22,8 @@ mod acceptor;
 #[path = "shared/connections.rs"]
 #[allow(dead_code)] // it has more for the examples without TLS
 mod connections;
+#[path = "shared/output.rs"]
+mod output;
 #[path = "shared/service.rs"]
 #[allow(dead_code)] // it has more for the examples without TLS
 mod service;

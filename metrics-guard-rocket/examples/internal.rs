@@ -15,6 +15,8 @@ use rocket::{Config, get, routes, tokio::try_join};
 
 #[path = "shared/log.rs"]
 mod bounded_log;
+#[path = "shared/output.rs"]
+mod output;
 
 #[get("/")]
 fn index() -> &'static str {

@@ -29,6 +29,8 @@ use service::Instruments;
 
 #[path = "shared/log.rs"]
 mod bounded_log;
+#[path = "shared/output.rs"]
+mod output;
 #[path = "shared/service.rs"]
 mod service;
 

@@ -1,7 +1,8 @@
 //! Keeps a key in the query out of Rocket's log.
 //!
 //! Rocket logs the URI of every request, in release at least for each HEAD and each 404. Before it does, this fairing
-//! takes the key's parameter out of the URI and lays the query aside for the guard.
+//! takes the key's parameter out of the URI and lays the query aside for the guard. No fairing sees the URIs that Rocket logs
+//! while it reads the head of a request: those of unknown methods, and those that it cannot parse.
 //!
 //! ```
 //! use metrics_guard_rocket::{Guard, Key, MetricsGuard, guard_metrics};

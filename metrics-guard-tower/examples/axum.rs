@@ -28,6 +28,8 @@ use tower_service::Service as _;
 
 #[path = "shared/connections.rs"]
 mod connections;
+#[path = "shared/output.rs"]
+mod output;
 #[path = "shared/service.rs"]
 mod service;
 

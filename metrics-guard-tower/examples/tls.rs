@@ -30,6 +30,8 @@ mod acceptor;
 #[path = "shared/connections.rs"]
 #[allow(dead_code)] // it has more for the example without TLS
 mod connections;
+#[path = "shared/output.rs"]
+mod output;
 #[path = "shared/service.rs"]
 #[allow(dead_code)] // it has more for the example without TLS
 mod service;

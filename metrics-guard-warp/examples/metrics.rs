@@ -18,6 +18,8 @@ use warp::{Filter, Rejection, Reply, http::StatusCode};
 
 #[path = "shared/connections.rs"]
 mod connections;
+#[path = "shared/output.rs"]
+mod output;
 #[path = "shared/service.rs"]
 mod service;
 

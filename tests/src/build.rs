@@ -2,7 +2,7 @@
 
 use std::{
     collections::BTreeMap,
-    env, io,
+    env, fs, io,
     path::PathBuf,
     sync::{Mutex, PoisonError},
 };
@@ -32,7 +32,11 @@ pub fn once(name: String, cargo: CargoBuild) -> io::Result<PathBuf> {
     if let Some(path) = built.get(&name) {
         return Ok(path.clone());
     }
-    let path = cargo.run().map_err(io::Error::other)?.path().to_owned();
+    let program = cargo.run().map_err(io::Error::other)?.path().to_owned();
+    // A build with other features replaces what cargo calls it.
+    let path = program.with_file_name(format!("tested-{}", name.replace(' ', "-")));
+    let _ = fs::remove_file(&path);
+    fs::hard_link(program, &path)?;
     built.insert(name, path.clone());
     Ok(path)
 }

@@ -145,8 +145,10 @@ impl Target<'_> {
 
     fn break_connection(&self, number: usize) -> io::Result<()> {
         let mut stream = TcpStream::connect(self.address)?;
-        let nonsense: &[u8] = match number % 4 {
+        let nonsense: &[u8] = match number % 6 {
             0 => b"",
+            3 => b"OPTIONS * HTTP/1.1\r\n\r\n", // no URI to Rocket
+            4 => b"GET /a|b HTTP/1.1\r\n\r\n",
             1 => b"\x00\x01\xfe\xffneither HTTP nor TLS\r\n\r\n",
             2 => b"GET /metrics HTTP/1.1\r\nHost: local",
             _ => b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03 a handshake that breaks off",

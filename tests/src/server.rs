@@ -55,6 +55,7 @@ impl Server {
         };
         let cargo = match profile {
             Profile::Debug => cargo,
+            Profile::Events => cargo.features("tracing"),
             Profile::Release => cargo.release().features("tracing"),
         };
         once(format!("{} {profile:?}", self.name()), cargo)
@@ -179,6 +180,8 @@ pub fn internal_listener(process: &mut Process, address: &str) -> io::Result<Soc
 pub enum Profile {
     /// As `cargo run` does.
     Debug,
+    /// The same, with the guard's events in the log.
+    Events,
     /// As it is deployed, with the guard's events in the log.
     Release,
 }

@@ -1,20 +1,30 @@
-//! A log for Rocket that no client can fill at the level `critical`. Rocket's own log has two lines for each connection that
-//! a client breaks and for each request that is rejected, at all levels but `off`. At `normal`, which is for development,
-//! both have some lines for each request besides.
+//! A log for Rocket that no client can fill at the level `critical`, that no full pipe stops, and that shows no key of a
+//! URI. Rocket's own log has lines for each connection that a client breaks, for each URI that it cannot read and for each
+//! request that is rejected, at all levels but `off`; it writes them on the thread of the request; and it prints some of
+//! them before a fairing could take a key out of the query. At `normal`, which is for development, there are some lines
+//! for each request besides.
 
 use std::{
     io::{self, Write as _},
-    sync::{Mutex, PoisonError},
-    time::{Duration, Instant},
+    sync::atomic::{AtomicBool, Ordering},
 };
 
 use log::{Level, LevelFilter, Log, Metadata, Record};
 use rocket::{Config, figment::Figment};
 
+use crate::output::{Limit, Lines};
+
 /// Sets the log for the process. Rocket then does not set its own.
 pub(crate) fn init(figment: &Figment) -> Result<(), log::SetLoggerError> {
     let Ok(config) = Config::try_from(figment) else { return Ok(()) }; // Rocket reports the error
-    log::set_boxed_logger(Box::new(Bounded { level: config.log_level.into(), printed: Mutex::default() }))?;
+    log::set_boxed_logger(Box::new(Bounded {
+        level: config.log_level.into(),
+        has_launched: AtomicBool::new(false),
+        lines: Lines::to(io::stdout()),
+        of_connections: Limit::a_minute(20),
+        of_requests: Limit::a_minute(60),
+        of_guard: Limit::a_minute(60),
+    }))?;
     log::set_max_level(LevelFilter::Info);
     Ok(())
 }
@@ -22,31 +32,23 @@ pub(crate) fn init(figment: &Figment) -> Result<(), log::SetLoggerError> {
 /// How warnings about connections begin. The last has the source of the one before.
 const OF_CONNECTIONS: [&str; 4] = ["accept error", "tls handshake", "Connection failed", "Error: "];
 
-/// How many lines a minute there may be about connections, and about requests.
-const LINES: [u32; 2] = [20, 60];
+/// How the lines begin that Rocket writes before any request fairing runs. All of them go on with what the client sent.
+const BEFORE_FAIRINGS: [&str; 4] = [
+    "Hyper/Rocket URI validity discord: ",
+    "Dispatching salvaged request to catcher: ",
+    "Error: invalid origin URI: ",
+    "Error: invalid or unrecognized method: ",
+];
 
 struct Bounded {
     level: LevelFilter,
-    printed: Mutex<Printed>,
-}
-
-/// The lines about connections and about requests in the minute that began then.
-#[derive(Default)]
-struct Printed {
-    begin: Option<Instant>,
-    lines: [u32; 2],
-}
-
-impl Bounded {
-    /// Whether there is room for a line of this kind in this minute.
-    fn has_room(&self, kind: usize) -> bool {
-        let mut printed = self.printed.lock().unwrap_or_else(PoisonError::into_inner);
-        if printed.begin.is_none_or(|begin| begin.elapsed() >= Duration::from_secs(60)) {
-            *printed = Printed { begin: Some(Instant::now()), lines: [0; 2] };
-        }
-        printed.lines[kind] = printed.lines[kind].saturating_add(1);
-        printed.lines[kind] <= LINES[kind]
-    }
+    /// Until then no client can cause a line, and each line is written at once, so that an error at launch is not lost.
+    has_launched: AtomicBool,
+    lines: Lines,
+    // Warnings and errors. Clients cannot cause those of the guard, and so cannot crowd them out.
+    of_connections: Limit,
+    of_requests: Limit,
+    of_guard: Limit,
 }
 
 impl Log for Bounded {
@@ -61,23 +63,54 @@ impl Log for Bounded {
         if !self.enabled(record.metadata()) || is_of(&["hyper", "rustls"]) {
             return;
         }
-        // Warnings and errors that a client can cause: those of Rocket's server, and those below the line of a request.
+        let is_of_launch = is_of(&["rocket::launch"]);
         let is_indented = record.target().ends_with('_');
-        if record.level() <= Level::Warn && (is_indented || is_of(&["rocket::server", "rocket_http"])) {
-            let text = record.args().to_string();
-            let is_of_connections = OF_CONNECTIONS.iter().any(|beginning| text.starts_with(beginning));
-            if !self.has_room(usize::from(!is_of_connections)) {
-                return;
-            }
-        }
         let beginning = match record.level() {
             _ if is_indented => "   >> ",
             Level::Error => "Error: ",
-            Level::Warn if !is_of(&["rocket::launch"]) => "Warning: ",
+            Level::Warn if !is_of_launch => "Warning: ",
             _ => "",
         };
-        let _ = writeln!(io::stdout(), "{beginning}{}", record.args()); // `println!` panics if nobody reads
+        let text = record.args().to_string();
+        if !self.has_launched.load(Ordering::Relaxed) {
+            let _ = writeln!(io::stdout(), "{beginning}{text}"); // `println!` panics if nobody reads
+            if is_of_launch && text.contains("launched from") {
+                self.has_launched.store(true, Ordering::Relaxed);
+            }
+            return;
+        }
+        let before_fairings = BEFORE_FAIRINGS.iter().find(|beginning| text.starts_with(**beginning));
+        let limit = if record.level() > Level::Warn || is_of_launch {
+            None
+        } else if is_of(&["metrics_guard"]) {
+            Some(&self.of_guard)
+        } else if before_fairings.is_none() && OF_CONNECTIONS.iter().any(|beginning| text.starts_with(beginning)) {
+            Some(&self.of_connections)
+        } else {
+            Some(&self.of_requests)
+        };
+        let text = match before_fairings {
+            Some(begun) => format!("{begun}…"),
+            None if is_of(&["rocket::server"]) => without_odd_segments(&text),
+            None => text,
+        };
+        self.lines.push(limit, &format!("{beginning}{text}"));
     }
 
     fn flush(&self) {}
+}
+
+/// Hides each segment of a path that could hold a key, such as `metrics;key=..`. A query is left as a fairing has left it.
+fn without_odd_segments(text: &str) -> String {
+    let is_plain = |segment: &str| {
+        segment.len() <= 15 && segment.chars().all(|c| c.is_ascii_alphanumeric() || "-._~<>".contains(c))
+    };
+    let shown = |word: &str| {
+        let (path, rest) = word.split_at(word.find(['?', ' ', '\x1b']).unwrap_or(word.len()));
+        let Some((before, path)) = path.split_once('/') else { return word.to_owned() };
+        let segments =
+            path.split('/').map(|segment| if is_plain(segment.trim_end_matches(':')) { segment } else { "…" });
+        format!("{before}/{}{rest}", segments.collect::<Vec<_>>().join("/"))
+    };
+    text.split_inclusive([' ', '\x1b']).map(shown).collect()
 }
