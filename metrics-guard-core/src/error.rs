@@ -278,6 +278,10 @@ impl fmt::Display for Problem {
                 "there is no such file; a relative path begins at the working directory, or if it stands in a file, at \
                  the folder of that",
             ),
+            Problem::Unreadable(io::ErrorKind::WouldBlock) => f.write_str(
+                "another process holds a lease or a lock on it; exclude the key file from what that process serves, such as a \
+                 Samba share",
+            ),
             Problem::Unreadable(kind) => {
                 write!(f, "the key file cannot be read ({kind}); check that this process may read it")
             }
@@ -313,7 +317,7 @@ pub enum Warning {
     SplitKey(ShownPath),
     /// The key file can be read by every user of the machine.
     ReadableByAll(ShownPath),
-    /// Other users can write this key file, or replace it in this folder.
+    /// Other users can write or own this key file, or a folder or a symbolic link by which they can replace it.
     WritableByOthers(ShownPath),
     /// The key file has become unusable, and the keys in force stay as they are.
     Stale(ConfigError),
@@ -371,8 +375,8 @@ impl fmt::Display for Warning {
             ),
             Warning::WritableByOthers(path) => write!(
                 f,
-                "{path}: other users can write here, and so add a key of their own; remove that right, for example with \
-                 `chmod go-w`",
+                "{path}: users other than root and that of the service can write or own this, and so add a key; remove that right, \
+                 for example with `chmod go-w`, or if another user is the owner, with `chown -h root`",
             ),
             Warning::Stale(error) => {
                 write!(

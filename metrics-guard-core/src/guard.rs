@@ -462,6 +462,9 @@ impl GuardBuilder {
     /// request and what else that thread serves, so count and return. A panic in it is contained: the outcome of the check
     /// stays, and the next observer is called. All observers are called, in the order in which they were added.
     ///
+    /// An observer may check a request, with this guard or another. Neither observers nor the features `metrics` and
+    /// `tracing` get the outcome of such a check, because reports could otherwise follow each other without end.
+    ///
     /// With `panic = "abort"` in the program's profile nothing can be contained, and any panic ends the process.
     pub fn observe(mut self, observer: impl Fn(&Check<'_>) + Send + Sync + 'static) -> GuardBuilder {
         self.1.add_observer(observer);

@@ -27,7 +27,8 @@ use std::{
     fs::{self, File},
     io::{self, Read},
     path::Path,
-    time::SystemTime,
+    thread,
+    time::{Duration, SystemTime},
 };
 
 use zeroize::Zeroizing;
@@ -84,15 +85,29 @@ pub(crate) fn read(path: &ShownPath, reserve: &mut Reserve) -> Result<Content, C
 type Whole = (Zeroizing<Vec<u8>>, fs::Metadata);
 
 fn read_whole(path: &Path, reserve: &mut Reserve) -> Result<Whole, Problem> {
+    repeat(|| read_once(path, reserve))
+}
+
+/// Reads until nothing comes between. A lease of another process, as a file server takes one, ends soon after the first
+/// attempt to open the file, which tells that process.
+fn repeat<T>(mut read: impl FnMut() -> Result<Option<T>, Problem>) -> Result<T, Problem> {
+    let mut problem = Problem::Changing;
     for _ in 0..MAX_READINGS {
-        if let Some(whole) = read_once(path, reserve)? {
-            return Ok(whole);
+        match read() {
+            Ok(Some(whole)) => return Ok(whole),
+            Ok(None) => problem = Problem::Changing,
+            Err(leased @ Problem::Unreadable(io::ErrorKind::WouldBlock)) => {
+                problem = leased;
+                thread::sleep(LEASED);
+            }
+            Err(other) => return Err(other),
         }
     }
-    Err(Problem::Changing)
+    Err(problem)
 }
 
 const MAX_READINGS: usize = 10;
+const LEASED: Duration = Duration::from_millis(20);
 
 /// None if it has grown meanwhile, or the reading was interrupted.
 fn read_once(path: &Path, reserve: &mut Reserve) -> Result<Option<Whole>, Problem> {
@@ -159,9 +174,10 @@ fn is_digit(byte: u8) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use std::io::Read;
+    use std::io::{ErrorKind, Read};
 
-    use super::{MAX_FILE_LEN, by_one_call, is_one_value};
+    use super::{MAX_FILE_LEN, MAX_READINGS, by_one_call, is_one_value, repeat};
+    use crate::error::Problem;
 
     #[test]
     fn recognizes_one_base64_value_that_was_broken_into_lines() {
@@ -200,5 +216,18 @@ mod tests {
         assert_eq!(read(&mut b"the old".chain(&b" and the end of the new"[..])), None);
         assert_eq!(read(&mut &b""[..]), Some(Vec::new()));
         assert_eq!(read(&mut std::io::repeat(b'k')).map(|text| text.len()), Some(MAX_FILE_LEN + 1));
+    }
+
+    #[test]
+    fn waits_a_moment_for_the_end_of_a_lease() {
+        let leased = Problem::Unreadable(ErrorKind::WouldBlock);
+        let read = |first: usize, problem: &Problem| {
+            let mut before = 0..first;
+            repeat(|| before.next().map_or(Ok(Some("keys")), |_| Err(problem.clone())))
+        };
+        assert_eq!(read(MAX_READINGS - 1, &leased), Ok("keys"));
+        assert_eq!(read(MAX_READINGS, &leased), Err(leased));
+        assert_eq!(read(1, &Problem::NotAFile), Err(Problem::NotAFile));
+        assert_eq!(repeat(|| Ok(None::<()>)), Err(Problem::Changing));
     }
 }

@@ -22,24 +22,28 @@ mod unix {
         file.mode() & 0o004 != 0
     }
 
-    /// The file if other users can write it, or else the nearest folder in which they can put another one in its place.
+    /// The file if other users can write it, or else the nearest folder or link by which they can put another one in its
+    /// place. An owner can, whatever the mode is, because he can change that.
     pub(crate) fn writable_by_others(path: &Path, file: &Metadata, reserve: &mut Reserve) -> Option<PathBuf> {
-        if file.mode() & WRITE != 0 {
+        let (root, user) = (root(), user(reserve));
+        let is_trusted = |owner| owner == 0 || owner == root || user.is_none_or(|user| owner == user);
+        let is_open = |place: &Metadata| {
+            // A link has no mode of its own.
+            let is_kept = place.is_symlink() || place.is_dir() && place.mode() & STICKY != 0;
+            !is_trusted(place.uid()) || place.mode() & WRITE != 0 && !is_kept
+        };
+        if is_open(file) {
             return Some(path.to_owned());
         }
-        let mut is_kept = |folder: &Metadata| {
-            folder.mode() & STICKY != 0 && (folder.uid() == 0 || Some(folder.uid()) == user(reserve))
-        };
-        let mut is_open = |folder: &Metadata| folder.mode() & WRITE != 0 && !is_kept(folder);
-        folders(path).into_iter().rev().find(|folder| fs::metadata(folder).is_ok_and(|folder| is_open(&folder)))
+        places(path).into_iter().rev().find(|place| fs::symlink_metadata(place).is_ok_and(|place| is_open(&place)))
     }
 
-    /// The folders in which the system looks up a part of `path`, in its order. Symbolic links are followed one by one, because
-    /// a user who can replace one of them can replace the file.
-    fn folders(path: &Path) -> Vec<PathBuf> {
+    /// The folders in which the system looks up a part of `path`, and the links that it follows, in its order. Symbolic links
+    /// are followed one by one, because a user who can replace one of them can replace the file.
+    fn places(path: &Path) -> Vec<PathBuf> {
         const MAX_LINKS: usize = 40; // as Linux
         let Ok(path) = std::path::absolute(path) else { return Vec::new() };
-        let (mut folders, mut at, mut links) = (Vec::new(), PathBuf::new(), 0);
+        let (mut places, mut at, mut links) = (Vec::new(), PathBuf::new(), 0);
         let parts =
             |path: &Path| path.components().rev().map(|part| PathBuf::from(part.as_os_str())).collect::<Vec<_>>();
         let mut rest = parts(&path);
@@ -47,10 +51,11 @@ mod unix {
             match part.components().next() {
                 Some(Component::ParentDir) => drop(at.pop()),
                 Some(Component::Normal(_)) => {
-                    folders.push(at.clone());
+                    places.push(at.clone());
                     match fs::read_link(at.join(&part)) {
                         Ok(target) if links < MAX_LINKS => {
                             links += 1;
+                            places.push(at.join(&part));
                             rest.extend(parts(&target));
                         }
                         _ => at.push(part),
@@ -60,24 +65,31 @@ mod unix {
                 _ => {}
             }
         }
-        folders
+        places
     }
 
     /// The user as whom this process acts. A socket belongs to the user that makes it, and asking for the owner of one needs
-    /// neither `unsafe` nor another crate, as `geteuid` would.
+    /// neither `unsafe` nor another crate, as `geteuid` would. A sandbox can forbid sockets.
     fn user(reserve: &mut Reserve) -> Option<u32> {
-        Some(reserve.with(reserve::socket).ok()?.metadata().ok()?.uid())
+        let socket = reserve.with(reserve::socket).and_then(|socket| socket.metadata());
+        socket.or_else(|_| fs::metadata("/proc/self")).ok().map(|owned| owned.uid())
+    }
+
+    /// The system's root, as this process sees it. In a user namespace without that user, as in rootless containers, it looks
+    /// like each other user of the host (65534). A warning about all of the host's files would be a false alarm then.
+    fn root() -> u32 {
+        fs::metadata("/proc/sys").map_or(0, |owned| owned.uid())
     }
 
     #[cfg(test)]
     mod tests {
         use std::{
             fs::{self, File, Permissions},
-            os::unix::fs::{MetadataExt, PermissionsExt, symlink},
+            os::unix::fs::{MetadataExt, PermissionsExt, lchown, symlink},
             path::Path,
         };
 
-        use super::{folders, user, writable_by_others};
+        use super::{places, user, writable_by_others};
         use crate::reserve::Reserve;
 
         fn set_mode(path: &Path, mode: u32) {
@@ -126,6 +138,35 @@ mod unix {
         }
 
         #[test]
+        fn finds_what_another_user_owns() {
+            let folder = tempfile::tempdir().unwrap();
+            let at = |name: &str| folder.path().join(name);
+            for name in ["sticky", "keys"] {
+                fs::create_dir(at(name)).unwrap();
+            }
+            set_mode(&at("sticky"), 0o1777);
+            File::create(at("keys/file")).unwrap();
+            set_mode(&at("keys/file"), 0o600);
+            symlink("../keys/file", at("sticky/link")).unwrap();
+            let path = at("sticky/link");
+            let writable = || writable_by_others(&path, &fs::metadata(&path).unwrap(), &mut Reserve::default());
+            assert_eq!(writable(), None);
+            let user = fs::metadata(&path).unwrap().uid();
+            if lchown(at("keys/file"), Some(65534), None).is_err() {
+                println!("skipped: only root can give a file to another user");
+                return;
+            }
+            assert_eq!(writable(), Some(path.clone()));
+            lchown(at("keys/file"), Some(user), None).unwrap();
+            for name in ["keys", "sticky/link", "sticky"] {
+                lchown(at(name), Some(65534), None).unwrap();
+                assert_eq!(writable(), Some(at(name)));
+                lchown(at(name), Some(user), None).unwrap();
+            }
+            assert_eq!(writable(), None);
+        }
+
+        #[test]
         fn follows_each_symbolic_link() {
             let folder = tempfile::tempdir().unwrap();
             let at = |name: &str| folder.path().join(name);
@@ -147,12 +188,12 @@ mod unix {
             }
             // A link to itself ends.
             symlink("itself", at("itself")).unwrap();
-            assert!(!folders(&at("itself")).is_empty());
+            assert!(!places(&at("itself")).is_empty());
         }
 
         #[test]
         fn looks_into_the_folders_of_a_relative_path() {
-            let all = folders(Path::new("Cargo.toml"));
+            let all = places(Path::new("Cargo.toml"));
             assert_eq!(all.last(), Some(&std::env::current_dir().unwrap()));
             assert_eq!(all.first().map(std::path::PathBuf::as_path), Some(Path::new("/")));
         }

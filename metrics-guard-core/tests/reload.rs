@@ -249,8 +249,8 @@ fn a_file_cut_off_between_keys_is_a_file_with_fewer() {
 #[test]
 fn case_45_a_check_sees_one_ring() {
     let key = |key, label| Key::new(key).unwrap().labelled(label);
-    let first = || KeyRing::new([key(OLD, "old in the first"), key(NEW, "new in the first")]).unwrap();
-    let second = || KeyRing::new([key(NEW, "new in the second"), key(OLD, "old in the second")]).unwrap();
+    let first = || KeyRing::new([key(OLD, "old-in-first"), key(NEW, "new-in-first")]).unwrap();
+    let second = || KeyRing::new([key(NEW, "new-in-second"), key(OLD, "old-in-second")]).unwrap();
     let guard = Guard::new(first());
     let is_over = AtomicBool::new(false);
     thread::scope(|scope| {

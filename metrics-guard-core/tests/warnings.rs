@@ -14,7 +14,7 @@ use std::{
 
 use http::Request;
 use metrics_guard_core::{
-    ClientName, Guard, GuardBuilder, Key, KeyRing, Peer, Place, Reason, RequestHead, Setting, Settings, Warning,
+    Check, ClientName, Guard, GuardBuilder, Key, KeyRing, Peer, Place, Reason, RequestHead, Setting, Settings, Warning,
 };
 
 const KEY: &str = "9c2f1e7ab5d84036f1c0a7e3b6925d48";
@@ -240,6 +240,27 @@ fn a_panicking_observer_changes_no_outcome_and_stops_no_other() {
     assert_eq!(ask(&guard, None), Ok(()));
     assert!(guard.check(&Request::get("/metrics").body(()).unwrap()).is_err());
     assert_eq!(*outcomes.lock().unwrap(), ["allowed", "missing"]);
+}
+
+#[test]
+fn an_observer_may_check_and_is_not_called_for_that() {
+    static GUARDS: OnceLock<[Guard; 2]> = OnceLock::new();
+    static CALLS: Mutex<Vec<&str>> = Mutex::new(Vec::new());
+    // Each checks with itself and with the other.
+    let guard = |name: &'static str| {
+        let observer = move |_: &Check<'_>| {
+            CALLS.lock().unwrap().push(name);
+            for guard in GUARDS.get().unwrap() {
+                assert_eq!(ask(guard, None), Ok(()));
+            }
+            panic!("after the checks");
+        };
+        builder(KEY).observe(observer).build()
+    };
+    for guard in GUARDS.get_or_init(|| ["first", "second"].map(guard)) {
+        assert_eq!(ask(guard, None), Ok(()));
+    }
+    assert_eq!(*CALLS.lock().unwrap(), ["first", "second"]);
 }
 
 #[test]

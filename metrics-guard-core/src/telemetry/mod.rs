@@ -31,6 +31,7 @@
 //! ```
 
 use std::{
+    cell::Cell,
     collections::VecDeque,
     fmt,
     io::{self, Write},
@@ -151,9 +152,14 @@ impl Telemetry {
         !cfg!(feature = "metrics") && !cfg!(feature = "tracing") && self.0.listeners.observers.is_empty()
     }
 
-    /// Reports a check at once. Its listeners delay this request only.
+    /// Reports a check at once. Its listeners delay this request only. A check by one of them is not reported, because each
+    /// report could begin the next one until the stack overflows.
     pub(crate) fn checked(&self, check: Check<'_>) {
-        self.0.listeners.report(&Event::Checked(check));
+        thread_local!(static IS_REPORTING: Cell<bool> = const { Cell::new(false) });
+        if !IS_REPORTING.replace(true) {
+            self.0.listeners.report(&Event::Checked(check));
+            IS_REPORTING.set(false);
+        }
     }
 
     pub(crate) fn warn(&self, warning: Warning) {
