@@ -660,7 +660,7 @@ fn accepts_a_million_random_keys() {
     thread::scope(|scope| (0..THREADS).for_each(|seed| drop(scope.spawn(move || accept_a_part(seed)))));
 }
 
-/// Of passwords with signs, some look like another thing by chance: fewer than one of 1,000.
+/// Of passwords with signs, some look like another thing by chance: fewer than one of 2,000.
 #[test]
 fn accepts_random_passwords_with_signs() {
     let visible: Vec<u8> = (b'!'..=b'~').collect(); // KeePass, and `pwgen -sy`
@@ -671,7 +671,7 @@ fn accepts_random_passwords_with_signs() {
             numbers.of(alphabet, len, &mut key);
             Key::new(&key).is_err()
         };
-        (0..20_000).filter(is_rejected).count()
+        (0..100_000).filter(is_rejected).count()
     };
     let rejected_of = &rejected_of;
     thread::scope(|scope| {
@@ -680,7 +680,7 @@ fn accepts_random_passwords_with_signs() {
         {
             scope.spawn(move || {
                 let rejected = rejected_of(alphabet, len);
-                assert!(rejected <= 20, "{rejected} of {len} characters");
+                assert!(rejected <= 50, "{rejected} of {len} characters");
             });
         }
     });
