@@ -28,7 +28,10 @@ pub(crate) fn is_path(value: &str) -> bool {
 #[must_use]
 pub fn shown(value: &str) -> Option<String> {
     let may_show = is_path(value) || value.starts_with(['/', '.', '~']);
-    let shown = |segment| if segment == "" || may_show && is_plain(segment) { segment } else { "…" };
+    let shown = |segment| -> &str {
+        let is_shown = str::is_empty(segment) || may_show && is_plain(segment);
+        if is_shown { segment } else { "…" }
+    };
     value.contains('/').then(|| value.split('/').map(shown).collect::<Vec<_>>().join("/"))
 }
 
