@@ -17,7 +17,9 @@ use std::{
 
 use http::Request;
 use metrics_exporter_prometheus::PrometheusBuilder;
-use metrics_guard_core::{ConfigError, Guard, GuardBuilder, GuardedPath, Key, KeyRing, Place, Setting, Settings};
+use metrics_guard_core::{
+    ConfigError, Guard, GuardBuilder, GuardedPath, Key, KeyRing, Place, Setting, Settings, adapter::shown,
+};
 use metrics_guard_rocket::MetricsGuard;
 use metrics_guard_tests::{KEY, WRONG};
 use metrics_guard_tower::MetricsGuardLayer;
@@ -56,7 +58,8 @@ fn alphabets() -> Vec<BoxedStrategy<String>> {
     patterns.into_iter().map(Strategy::boxed).chain([base64().boxed()]).collect()
 }
 
-/// In a key with slashes, the rule takes short parts for folders. Such a key can show a part of six characters.
+/// In a key with slashes behind a `/` or `./`, the rule takes short parts for folders. Such a key can show a part of six
+/// characters.
 fn base64() -> impl Strategy<Value = String> {
     let is_plain = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit();
     "[0-9A-Za-z+/]{24,43}={0,2}".prop_filter("a part that looks like a folder", move |key| {
@@ -266,6 +269,13 @@ proptest! {
         for value in spellings(&key) {
             assert_hidden(&key, &overheard(|said| of_the_core(said, &value)), &format!("{value:?}"));
         }
+    }
+
+    #[test]
+    fn shows_no_part_of_a_base64_key_that_does_not_begin_as_a_path(
+        key in "[A-Z][0-9A-Za-z+]{9}/[a-z0-9]{8,12}/[0-9A-Za-z+]{12,20}="
+    ) {
+        assert_hidden(&key, &shown(&key).unwrap_or_default(), "a path");
     }
 
     #[test]

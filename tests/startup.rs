@@ -121,6 +121,10 @@ fn a_bad_configuration_does_not_start() {
             &[("METRICS_VERIFICATION_KEY", KEY), ("METRICS_VERIFICATION_HEADER", "Connection")],
             "METRICS_VERIFICATION_HEADER: this header has another use",
         ),
+        (
+            &[("METRICS_VERIFICATION_KEY", KEY), ("METRICS_VERIFICATION_QUERY", "false")],
+            "METRICS_VERIFICATION_QUERY: a word for yes, no or nothing is no name here; unset it",
+        ),
         (&[("METRICS_VERIFICATION_DISABLED", "yes")], "METRICS_VERIFICATION_DISABLED: must be `true` or `false`"),
     ];
     let of_rocket = [

@@ -24,7 +24,7 @@
 
 use std::fmt;
 
-use crate::{error::Problem, request::Peer};
+use crate::{error::Problem, names::is_word_for_nothing, request::Peer, setting::Setting};
 
 /// A name that a certificate gives to its holder (subject alternative name, RFC 5280, section 4.2.1.6).
 ///
@@ -76,8 +76,10 @@ pub(crate) struct ClientNames(Box<[ClientName]>);
 impl ClientNames {
     pub(crate) fn parse(entries: impl IntoIterator<Item: AsRef<str>>) -> Result<ClientNames, Problem> {
         let names = entries.into_iter().enumerate();
-        let names =
-            names.map(|(index, entry)| required(entry.as_ref().trim()).ok_or(Problem::NotAClientName(index + 1)));
+        let names = names.map(|(index, entry)| match entry.as_ref().trim() {
+            word if is_word_for_nothing(word) => Err(Problem::NotAName(Setting::ClientNames)),
+            entry => required(entry).ok_or(Problem::NotAClientName(index + 1)),
+        });
         let names = names.collect::<Result<Box<[_]>, _>>()?;
         if names.is_empty() { Err(Problem::NoClientName) } else { Ok(ClientNames(names)) }
     }
@@ -108,7 +110,8 @@ fn required(entry: &str) -> Option<ClientName> {
         return is_uri.then(|| ClientName::uri(entry));
     }
     let is_label = |label: &str| {
-        !label.is_empty() && label.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-_".contains(&byte))
+        (1..=63).contains(&label.len())
+            && label.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-_".contains(&byte))
     };
     // The last label of a name is no number; that of an address is, and addresses are in no name.
     let is_address = entry.rsplit('.').next().is_some_and(|last| last.bytes().all(|byte| byte.is_ascii_digit()));
@@ -172,6 +175,8 @@ mod tests {
             "urn:",
             "x:y",
             "a://b,c",
+            &"a1".repeat(32),
+            &format!("{}.example", "a".repeat(64)),
         ] {
             assert_eq!(ClientNames::parse(["a", entry]).unwrap_err(), Problem::NotAClientName(2), "{entry}");
         }

@@ -33,8 +33,9 @@ use crate::{
     error::{ConfigError, Place, Problem},
     guard::{Guard, GuardBuilder},
     key::Key,
-    setting::{Meaning, NearName, Setting},
-    shown::ShownPath,
+    names::bare,
+    setting::{Meaning, NearName, Setting, assigned},
+    shown::{ShownPath, shown_name},
 };
 
 /// Settings on their way to a [`Guard`]: each remembers where it was found, so that an error can say so. `Debug` shows
@@ -208,12 +209,19 @@ fn put<T>(slot: &mut Option<Found<T>>, place: Place, value: T) -> Result<(), Con
 
 /// The error of a variable that is none of the settings', if its name begins like theirs or is close to one.
 fn misspelled(name: &str, value: &str) -> Option<ConfigError> {
+    // Of a unit file or a command line that became a file for the environment: `Environment=NAME=..`.
+    if let Some(setting) = assigned(value).filter(|setting| std::env::var_os(setting.variable()).is_none()) {
+        let place = Place::Variable(shown_name(name).to_owned().into());
+        return Some(ConfigError::new(place, Problem::Misspelled(setting.variable().into())));
+    }
     let NearName { shown, meaning, .. } = NearName::of(name, value, &[])?;
     let problem = match meaning {
         Meaning::Setting(setting) => Problem::Misspelled(setting.variable().into()),
         Meaning::Unknown => Problem::UnknownField,
-        // All settings at once, as Rocket takes them.
-        Meaning::Table if value.trim_start().starts_with('{') => Problem::UnknownField,
+        // All settings at once, as Rocket takes them, or the beginning of our names alone.
+        Meaning::Table if value.trim_start().starts_with('{') || bare(name) == "metricsverification" => {
+            Problem::UnknownField
+        }
         Meaning::Table => return None,
     };
     Some(ConfigError::new(Place::Variable(shown.into()), problem))

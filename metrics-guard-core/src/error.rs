@@ -84,8 +84,10 @@ pub enum Problem {
     GivenTwice(Place),
     /// A setting with nothing in it.
     Empty,
-    /// Not a field name, or one that is read anyway.
+    /// Not a field name, one with a `_`, or one that is read anyway.
     FieldName,
+    /// A word for yes, no or nothing, where this setting takes a name.
+    NotAName(Setting),
     /// A key where the name of a header or of a query parameter is expected.
     KeyAsName,
     /// The name of a header that already has this use.
@@ -218,10 +220,21 @@ impl fmt::Display for Problem {
             Problem::SameLabel(label) => write!(f, "two keys have the label `{label}`; give each its own"),
             Problem::GivenTwice(other) => write!(f, "set here and in {other}; remove one of the two"),
             Problem::FieldName => {
-                f.write_str("not the name of a header field, or `Authorization`, which is read anyway; unset it for `X-Metrics-Key`")
+                f.write_str(
+                    "not the name of a header such as `X-Scrape-Key`, or `Authorization`, which is always read, or a name with \
+                     `_`, which nginx drops; correct it, or unset it for `X-Metrics-Key`",
+                )
             }
             Problem::ParameterName => {
                 f.write_str("not a parameter name of letters, digits and `-._~`; unset it if the query may not hold the key")
+            }
+            Problem::NotAName(setting) => {
+                let example = match setting {
+                    Setting::Query => "key",
+                    Setting::ClientNames => "prometheus.example",
+                    _ => "X-Scrape-Key",
+                };
+                write!(f, "a word for yes, no or nothing is no name here; unset it, or write a name such as `{example}`")
             }
             Problem::KeyAsName => f.write_str(
                 "the name looks like a key; write a name such as `X-Scrape-Key` or `metrics_key`, which everyone may see",

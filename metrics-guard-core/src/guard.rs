@@ -49,11 +49,13 @@ use crate::{
     key::KeyRing,
     key_file,
     key_form::has_random_part,
+    names::is_word_for_nothing,
     network::Networks,
     query,
     reload::{KeyFile, Keys},
     request::RequestHead,
     reserve::Reserve,
+    setting::Setting,
     shown::ShownPath,
     telemetry::{Check, Listeners, Telemetry},
 };
@@ -76,6 +78,8 @@ struct Policy {
     access: Access,
     networks: Option<(Place, Networks)>,
     names_found_at: Option<Place>,
+    header_found_at: Option<Place>,
+    query_found_at: Option<Place>,
     sources: Sources,
     // That of the builder, until it builds.
     telemetry: Telemetry,
@@ -381,9 +385,11 @@ impl GuardBuilder {
     ///
     /// # Errors
     ///
-    /// - [`Problem::FieldName`] if `name` is not a field name (RFC 9110, section 5.1), or is `Authorization` itself
+    /// - [`Problem::FieldName`] if `name` is not a field name (RFC 9110, section 5.1), is `Authorization` itself, or has a `_`
+    /// - [`Problem::NotAName`] if it is a word such as `false` or `none`
     /// - [`Problem::KeyAsName`] if it looks like a key
     /// - [`Problem::HeaderInUse`] if it is a header of the protocol or of proxies, such as `Host`, `Cookie` or `Forwarded`
+    /// - [`Problem::GivenTwice`] if there is a name already, from the environment for instance
     pub fn header(self, name: &str) -> Result<GuardBuilder, ConfigError> {
         self.header_found_at(Place::Argument("GuardBuilder::header"), name)
     }
@@ -397,7 +403,9 @@ impl GuardBuilder {
     /// # Errors
     ///
     /// - [`Problem::ParameterName`] if `name` is empty or has other characters than `A-Z a-z 0-9 - . _ ~`
+    /// - [`Problem::NotAName`] if it is a word such as `false` or `none`
     /// - [`Problem::KeyAsName`] if it looks like a key
+    /// - [`Problem::GivenTwice`] if there is a name already, from the environment for instance
     pub fn query(self, name: &str) -> Result<GuardBuilder, ConfigError> {
         self.query_found_at(Place::Argument("GuardBuilder::query"), name)
     }
@@ -429,6 +437,7 @@ impl GuardBuilder {
     ///
     /// - [`Problem::NoClientName`] if there are none
     /// - [`Problem::NotAClientName`] for what is neither a DNS name nor a URI, or has a `*`
+    /// - [`Problem::NotAName`] for a word such as `false` or `none`
     /// - [`Problem::GivenTwice`] if there is a list already, from the environment for instance: it is not clear which counts
     pub fn require_client_name(self, names: impl IntoIterator<Item: AsRef<str>>) -> Result<GuardBuilder, ConfigError> {
         self.client_names_found_at(Place::Argument("GuardBuilder::require_client_name"), names)
@@ -530,6 +539,8 @@ impl GuardBuilder {
             access,
             networks: None,
             names_found_at: None,
+            header_found_at: None,
+            query_found_at: None,
             sources: Sources::default(),
             telemetry: Telemetry::new(Listeners::default()),
             warnings,
@@ -573,8 +584,11 @@ impl GuardBuilder {
     }
 
     pub(crate) fn header_found_at(mut self, place: Place, name: &str) -> Result<GuardBuilder, ConfigError> {
+        if is_word_for_nothing(name) {
+            return Err(ConfigError::new(place, Problem::NotAName(Setting::Header)));
+        }
         let field = match HeaderName::from_bytes(name.as_bytes()) {
-            Ok(field) if field != AUTHORIZATION => field,
+            Ok(field) if field != AUTHORIZATION && !name.contains('_') => field,
             _ => return Err(ConfigError::new(place, Problem::FieldName)),
         };
         if has_random_part(name) {
@@ -583,17 +597,26 @@ impl GuardBuilder {
         if let Some(reason) = header_names::use_of(field.as_str()) {
             return Err(ConfigError::new(place, Problem::HeaderInUse(reason)));
         }
+        if let Some(former) = self.0.header_found_at.replace(place.clone()) {
+            return Err(ConfigError::new(place, Problem::GivenTwice(former)));
+        }
         self.0.sources.field = field;
         Ok(self)
     }
 
     pub(crate) fn query_found_at(mut self, place: Place, name: &str) -> Result<GuardBuilder, ConfigError> {
+        if is_word_for_nothing(name) {
+            return Err(ConfigError::new(place, Problem::NotAName(Setting::Query)));
+        }
         let is_unreserved = |byte: u8| byte.is_ascii_alphanumeric() || b"-._~".contains(&byte);
         if name.is_empty() || !name.bytes().all(is_unreserved) {
             return Err(ConfigError::new(place, Problem::ParameterName));
         }
         if has_random_part(name) {
             return Err(ConfigError::new(place, Problem::KeyAsName));
+        }
+        if let Some(former) = self.0.query_found_at.replace(place.clone()) {
+            return Err(ConfigError::new(place, Problem::GivenTwice(former)));
         }
         self.0.sources.parameter = Some(name.into());
         Ok(self)

@@ -2,6 +2,14 @@
 
 use std::net::{IpAddr, SocketAddr};
 
+/// Returns whether `value` is a word for yes, no or nothing. Where a name is expected, it is meant to switch that off or on.
+pub(crate) fn is_word_for_nothing(value: &str) -> bool {
+    const WORDS: &str = "true false yes no on off 0 1 enabled disabled enable disable none null nil undefined nothing empty \
+         unset default all any required optional";
+    let value = bare(value);
+    WORDS.split_whitespace().any(|word| word == value)
+}
+
 /// Returns `name` in lower case and without separators.
 pub(crate) fn bare(name: &str) -> String {
     name.chars().filter(|letter| !is_separator(*letter)).map(|letter| letter.to_ascii_lowercase()).collect()

@@ -53,7 +53,8 @@ impl GuardedPath {
     /// # Errors
     ///
     /// [`Problem::NotAPath`] if the path does not begin with `/`, or contains a query, a fragment, a wildcard or parameter of a
-    /// router (`*`, `{..}`, `<..>`, `/:`), `..`, a NUL or invalid UTF-8. Most of these would guard nothing.
+    /// router (`*`, `{..}`, `<..>`, `/:`), `..`, a NUL or invalid UTF-8, or if none of its segments counts, as in `/;metrics`.
+    /// Most of these would guard nothing, or every path.
     pub fn new(path: &str) -> Result<GuardedPath, ConfigError> {
         let names =
             names(path).ok_or_else(|| ConfigError::new(Place::Argument("GuardedPath::new"), Problem::NotAPath))?;
@@ -109,7 +110,9 @@ fn names(path: &str) -> Option<Vec<Box<str>>> {
         Segment::Name(text) => Some(text.trim_end_matches(is_padding).chars().map(folded).collect()),
         Segment::Up => None,
     };
-    texts(path).filter_map(segment).map(name).collect()
+    let names: Vec<_> = texts(path).filter_map(segment).map(name).collect::<Option<_>>()?;
+    // Of `/;metrics` nothing counts, and it would guard every path.
+    (!names.is_empty() || texts(path).all(|text| text.is_empty() || text == ".")).then_some(names)
 }
 
 /// `path` without an escape that is left to decode. Escapes that another escape is a part of, as in `%256d`, are decoded too.
@@ -314,6 +317,7 @@ mod tests {
         for path in [
             "metrics * http://localhost/metrics localhost:9090/metrics /metrics?x /metrics#x /metrics%3fx",
             r"\metrics /metrics/* /metrics/{*rest} /metrics/<rest..> /:name/metrics",
+            "/;metrics /; /.;x /;/ //;x/. /%3bmetrics /%20 /%20/ /%09",
             "/x/../metrics /.. /%2e%2e /... /metrics%00 /%ff",
         ]
         .iter()

@@ -102,6 +102,12 @@ const OTHER_WORDS: [&str; 2] = [VERIFICATION, "guard"];
 const METRICS: &str = "metrics";
 const VERIFICATION: &str = "verification";
 
+/// Returns the setting that `value` assigns, if it begins with such an assignment: `METRICS_VERIFICATION_KEY=..`.
+pub(crate) fn assigned(value: &str) -> Option<Setting> {
+    let (name, _) = value.split_once('=')?;
+    Setting::by_variable(name.trim_start_matches(is_separator))
+}
+
 /// Returns whether `name` is `word`, in whatever case and with a typing error or two.
 #[must_use]
 pub fn is_close(name: &str, word: &str) -> bool {
@@ -157,12 +163,14 @@ impl NearName {
             let (shown, meaning) = near(rest, false)?;
             Some(NearName { shown: format!("{before}_{}{shown}", shown_name(word)), meaning, has_prefix: true })
         };
-        // Of a script that became a file for the environment: `export NAME`, `declare -x NAME`.
+        // Of a script that became a file for the environment: `export NAME`, `declare -x NAME`, `$env:NAME`.
         let exported = || {
-            let (before, rest) = name.trim_end().rsplit_once(char::is_whitespace)?;
+            let name = name.trim_end();
+            let at = name.rfind(|letter: char| letter.is_whitespace() || letter == ':')?;
+            let (before, rest) = name.split_at(at + name[at..].chars().next()?.len_utf8());
             let near = NearName::of(rest, value, prefixes)?;
-            let before = if before.len() < 16 { before.escape_debug().to_string() } else { "…".to_owned() };
-            Some(NearName { shown: format!("{before} {}", near.shown), ..near })
+            let before = if before.len() < 17 { before.escape_debug().to_string() } else { "… ".to_owned() };
+            Some(NearName { shown: format!("{before}{}", near.shown), ..near })
         };
         own().or_else(with_prefix).or_else(exported)
     }
@@ -273,6 +281,8 @@ mod tests {
             ("export METRICS_VERIFICATION_NETWORKS", setting(Setting::Networks)),
             ("export\tMETRICS_VERIFICATION_NETWORKS", setting(Setting::Networks)),
             ("declare -x METRICS_VERIFICATION_NETWORKS", setting(Setting::Networks)),
+            ("set METRICS_VERIFICATION_NETWORKS", setting(Setting::Networks)),
+            ("$env:METRICS_VERIFICATION_NETWORKS", setting(Setting::Networks)),
             ("METRICS_VERIFICATION_NETWORKS\t", setting(Setting::Networks)),
             ("METRICS_VERIFICATION\u{a0}NETWORKS", setting(Setting::Networks)),
         ] {
@@ -283,11 +293,12 @@ mod tests {
                 let has_prefix = near.is_some_and(|near| near.has_prefix);
                 // Behind another word, only what is certain counts.
                 let is_certain = prefix != "rocket_RELEASE_" || expected != Meaning::Unknown;
-                assert!(has_prefix || !is_certain || name.contains([' ', '\t', '\u{feff}']), "{prefix}{name}");
+                assert!(has_prefix || !is_certain || name.contains([' ', '\t', '\u{feff}', ':']), "{prefix}{name}");
             }
         }
         for (name, shown) in [
             ("declare -x METRICS_GUARD_KEY", "declare -x METRICS_GUARD_KEY"),
+            ("$env:METRICS_GUARD_KEY", "$env:METRICS_GUARD_KEY"),
             ("0e8a6c4f2d1b3957ec0f8a7d METRICS_GUARD_KEY", "… METRICS_GUARD_KEY"),
             ("METRICS_GUARD_KEY0e8a6c4f2d1b3", "METRICS_GUARD_…"),
             ("METRIC_VERIFICATION_ALLOWED_NETWORKS", "METRIC_VERIFICATION_…"),

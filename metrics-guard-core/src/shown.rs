@@ -23,11 +23,15 @@ pub(crate) fn is_path(value: &str) -> bool {
 /// Returns what a message may show of `value`, such as a path, or `None` if it must show nothing.
 ///
 /// A value without `/` is hidden, also if a file of that name exists. In other values, `…` replaces each segment that
-/// could be a key or a part of one.
+/// could be a key or a part of one. If there is one, and the value does not begin as a path does (`/`, `.`, `~`), `…`
+/// replaces all segments, because a base64 key has short parts between slashes.
 #[must_use]
 pub fn shown(value: &str) -> Option<String> {
-    let shown =
-        |segment: &str| if segment.is_empty() || is_plain(segment) { segment.to_owned() } else { "…".to_owned() };
+    let may_show = is_path(value) || value.starts_with(['/', '.', '~']);
+    let shown = |segment| -> &str {
+        let is_shown = str::is_empty(segment) || may_show && is_plain(segment);
+        if is_shown { segment } else { "…" }
+    };
     value.contains('/').then(|| value.split('/').map(shown).collect::<Vec<_>>().join("/"))
 }
 
@@ -127,7 +131,9 @@ mod tests {
             ("", None),
             (key, None),
             (&*format!("./{key}"), Some("./…")),
-            (&*format!("keys/{key}"), Some("keys/…")),
+            (&*format!("keys/{key}"), Some("…/…")),
+            ("Zk/7yh2mvx0lr4/TtBw8+", Some("…/…/…")),
+            ("/Zk/7yh2mvx0lr4/TtBw8+", Some("/…/7yh2mvx0lr4/…")),
             (&*format!("/{key}\n"), Some("/…")),
             (&*format!("\"/{key}\""), Some("…/…")),
             ("/etc/MyService/key", Some("/etc/…/key")),

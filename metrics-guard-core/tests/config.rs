@@ -285,7 +285,14 @@ fn the_other_settings() {
             in_use("it describes the connection, and proxies remove it"),
         ),
         ("METRICS_VERIFICATION_HEADER", "Host", in_use("servers and proxies act on it")),
-        ("METRICS_VERIFICATION_HEADER", "X_Forwarded_For", in_use("proxies and tracing write it")),
+        ("METRICS_VERIFICATION_HEADER", "X_Metrics_Key", Problem::FieldName),
+        ("METRICS_VERIFICATION_HEADER", "false", Problem::NotAName(Setting::Header)),
+        ("METRICS_VERIFICATION_HEADER", " None ", Problem::NotAName(Setting::Header)),
+        ("METRICS_VERIFICATION_QUERY", "off", Problem::NotAName(Setting::Query)),
+        ("METRICS_VERIFICATION_QUERY", "TRUE", Problem::NotAName(Setting::Query)),
+        ("METRICS_VERIFICATION_QUERY", "0", Problem::NotAName(Setting::Query)),
+        ("METRICS_VERIFICATION_CLIENT_NAMES", "required", Problem::NotAName(Setting::ClientNames)),
+        ("METRICS_VERIFICATION_CLIENT_NAMES", "a.example, none", Problem::NotAName(Setting::ClientNames)),
         ("METRICS_VERIFICATION_NETWORKS", " ", Problem::Empty),
         ("METRICS_VERIFICATION_NETWORKS", "10.0.0.0/8, 0.0.0.0", Problem::NotAClientAddress(2)),
         ("METRICS_VERIFICATION_CLIENT_NAMES", "", Problem::Empty),
@@ -403,8 +410,23 @@ fn from_env_refuses_a_variable_that_it_does_not_know() {
     ] {
         unknown(OsStr::new(name), name, right);
     }
-    let said = child(&[("METRICS_VERIFICATION_KEY", KEY), ("METRICS_VERIFICATION", "{networks=\"10.0.0.0/8\"}")]);
-    assert!(said.contains("METRICS_VERIFICATION: is not known here"), "{said}");
+    for (name, value, said) in [
+        ("METRICS_VERIFICATION", "{networks=\"10.0.0.0/8\"}", "METRICS_VERIFICATION: is not known here"),
+        ("METRICS_VERIFICATION", "on", "METRICS_VERIFICATION: is not known here"),
+        ("$env:METRICS_VERIFICATION_QUERY", "k", "$env:METRICS_VERIFICATION_QUERY: is not known here"),
+        (
+            "Environment",
+            "\"METRICS_VERIFICATION_NETWORKS=10.0.0.0/8\"",
+            "Environment: is not known here; remove it, or correct its name: METRICS_VERIFICATION_NETWORKS\n",
+        ),
+        // These are others', such as a command line that npm or sudo keeps.
+        ("METRICS_GUARD", "on", r#"key: Some("current")"#),
+        ("ARGUMENTS", "run METRICS_VERIFICATION_NETWORKS=10.0.0.0/8", r#"key: Some("current")"#),
+        ("npm_lifecycle_script", "METRICS_VERIFICATION_KEY=k ./service", r#"key: Some("current")"#),
+    ] {
+        let output = child(&[("METRICS_VERIFICATION_KEY", KEY), (name, value)]);
+        assert!(output.contains(said), "{name}={value}: {output}");
+    }
     // What may be a key does not show.
     for name in
         ["METRICS_VERIFICATION_A\nB", "METRICS_VERIFICATION_KEY:c2Vj", "METRICS_VERIFICATION_KEY5f0c1d9e7b3a4268"]
@@ -423,7 +445,6 @@ fn from_env_refuses_a_variable_that_it_does_not_know() {
 fn from_env_ignores_names_of_others_and_service_links() {
     let key = ("METRICS_VERIFICATION_KEY", KEY);
     let others = [
-        ("METRICS_VERIFICATION", "1"),
         ("METRICS_VERIFICATIONS", "1"),
         ("APP_METRICS_VERIFICATION_NETWORK", "1"),
         ("METRICS_PORT", "9090"),

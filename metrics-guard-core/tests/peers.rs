@@ -153,10 +153,12 @@ fn the_environment_says_who_may_ask() {
 }
 
 #[test]
-fn a_second_list_is_not_taken_for_the_first() {
+fn a_second_list_or_name_is_not_taken_for_the_first() {
     let given_twice = |error: ConfigError| matches!(error.problem(), Problem::GivenTwice(_));
     let error = builder().allow_networks(["10.0.0.0/8"]).unwrap().allow_networks(["0.0.0.0/0"]).unwrap_err();
     assert!(given_twice(error));
+    assert!(given_twice(builder().header("X-A").unwrap().header("X-B").unwrap_err()));
+    assert!(given_twice(builder().query("a").unwrap().query("b").unwrap_err()));
     let named = || builder().require_client_name([NAME]).unwrap();
     assert!(given_twice(named().require_client_name(["other.example"]).unwrap_err()));
     assert!(given_twice(named().instead_of_key().unwrap().require_client_name(["other.example"]).unwrap_err()));

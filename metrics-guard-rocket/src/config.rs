@@ -29,7 +29,7 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 
-use std::{collections::HashSet, env, ffi::OsString, io, path::Path};
+use std::{collections::HashSet, env, ffi::OsString, fs, io, net::IpAddr, path::Path};
 
 use metrics_guard_core::{
     ConfigError, Place, Problem, Setting, Settings,
@@ -37,7 +37,7 @@ use metrics_guard_core::{
 };
 use rocket::figment::{
     Figment, Metadata, Profile, Provider,
-    providers::Env,
+    providers::{Env, Format, Toml},
     value::{Dict, Value, magic::RelativePathBuf},
 };
 
@@ -49,7 +49,8 @@ const READ: &str = "rocket_metrics_guard";
 pub(crate) fn settings(figment: &Figment) -> Result<Settings, ConfigError> {
     let mut settings = Settings::from_env();
     check_variables()?;
-    check_config_file()?;
+    check_inline_tables()?;
+    check_config_file(figment)?;
     check_names(figment)?;
     let fields = match figment.find_value(TABLE) {
         Ok(Value::Dict(_, fields)) => fields,
@@ -98,18 +99,91 @@ fn check_variables() -> Result<(), ConfigError> {
     Ok(())
 }
 
-/// Rejects a `ROCKET_CONFIG` that names no file, because Rocket goes on without one, and so without the settings in it.
-fn check_config_file() -> Result<(), ConfigError> {
+/// Rejects a field that the variables for the table set twice, because Rocket takes one of the two in silence. It reads these
+/// variables in whatever case.
+fn check_inline_tables() -> Result<(), ConfigError> {
+    let mut places: Vec<(Setting, String)> = Vec::new();
+    for (name, value) in env::vars_os() {
+        let (name, value) = (name.to_string_lossy().trim().to_owned(), value.to_string_lossy());
+        let lower_case = name.to_ascii_lowercase();
+        let fields = match lower_case.strip_prefix(READ) {
+            Some("") => fields(&value),
+            Some(field) => vec![field.trim_start_matches('.').to_owned()],
+            None => continue,
+        };
+        for setting in fields.iter().filter_map(|field| Setting::by_field(field)) {
+            if let Some((_, former)) = places.iter().find(|(former, _)| *former == setting) {
+                let place = Place::Variable(format!("`{}` in {name}", setting.field()).into());
+                return Err(ConfigError::new(place, Problem::GivenTwice(Place::Variable(former.clone().into()))));
+            }
+            places.push((setting, name.clone()));
+        }
+    }
+    Ok(())
+}
+
+/// The names of the fields in an inline table, also those that are there twice.
+fn fields(table: &str) -> Vec<String> {
+    let (mut fields, mut name) = (Vec::new(), String::new());
+    let (mut depth, mut in_value, mut in_quotes, mut is_escaped) = (0_u32, false, false, false);
+    for letter in table.chars() {
+        match letter {
+            _ if is_escaped => is_escaped = false,
+            '\\' if in_quotes => is_escaped = true,
+            '"' => in_quotes = !in_quotes,
+            '{' | '[' if !in_quotes => depth += 1,
+            '}' | ']' if !in_quotes => depth = depth.saturating_sub(1),
+            _ if depth > 1 => {}
+            ',' if !in_quotes => (in_value, name) = (false, String::new()),
+            '=' if !in_quotes && !in_value => {
+                in_value = true;
+                fields.push(name.trim().to_owned());
+            }
+            _ => name.push(letter),
+        }
+    }
+    fields
+}
+
+const FILE: &str = "Rocket.toml";
+
+/// Rejects a `ROCKET_CONFIG` that names no file, and a `Rocket.toml` under another name, because Rocket goes on without one,
+/// and so without the settings in it.
+fn check_config_file(figment: &Figment) -> Result<(), ConfigError> {
     const NAME: &str = "ROCKET_CONFIG";
-    let Some(path) = Env::var(NAME) else { return Ok(()) };
     // Rocket searches for a relative path in the folders above too.
     let folder = env::current_dir().unwrap_or_default();
-    if folder.ancestors().any(|folder| !path.is_empty() && folder.join(&path).is_file()) {
+    let is_there = |path: &str| folder.ancestors().any(|folder| !path.is_empty() && folder.join(path).is_file());
+    let Some(path) = Env::var(NAME) else {
+        return if is_there(FILE) { Ok(()) } else { check_near_files(figment, &folder) };
+    };
+    if is_there(&path) {
         return Ok(());
     }
     let place = shown_file(&path).map_or(NAME.into(), |path| format!("{NAME}, {path}").into());
     let problem = if path.is_empty() { Problem::Empty } else { Problem::Unreadable(io::ErrorKind::NotFound) };
     Err(ConfigError::new(Place::Variable(place), problem))
+}
+
+/// Rejects a file with our table whose name is close to `Rocket.toml`, unless the program reads it by itself.
+fn check_near_files(figment: &Figment, folder: &Path) -> Result<(), ConfigError> {
+    let read: Vec<_> = figment.metadata().filter_map(|metadata| metadata.source.as_ref()?.file_path()).collect();
+    for entry in folder.ancestors().filter_map(|folder| fs::read_dir(folder).ok()).flatten().flatten() {
+        let name = entry.file_name();
+        let text = name.to_string_lossy();
+        // A `~` ends the copies of editors.
+        let is_near = is_close(text.strip_suffix(".txt").unwrap_or(&text), "rockettoml") && !text.ends_with('~');
+        if !is_near || read.iter().any(|path| path.file_name() == Some(&name)) || !entry.path().is_file() {
+            continue;
+        }
+        let profiles = fs::read_to_string(entry.path()).ok().and_then(|text| Toml::string(&text).nested().data().ok());
+        let is_table = |name: &String| NearName::of(name, "", &[]).is_some_and(|near| near.meaning == Meaning::Table);
+        if profiles.iter().flat_map(|profiles| profiles.values()).flat_map(Dict::keys).any(is_table) {
+            let place = Place::Field(text.escape_debug().to_string().into());
+            return Err(ConfigError::new(place, Problem::Misspelled(FILE.into())));
+        }
+    }
+    Ok(())
 }
 
 fn near_variable(name: &str, value: &str) -> Option<NearName> {
@@ -138,7 +212,8 @@ fn check_names(figment: &Figment) -> Result<(), ConfigError> {
     })?;
     let variables: HashSet<String> = env::vars_os().map(|(name, _)| key(&name.to_string_lossy())).collect();
     let prefixes = [&["rocket"], &known(figment)[..]].concat();
-    let near = |name: &str| NearName::of(name, "", &[]);
+    let networks = format!("{TABLE}.{}", Setting::Networks.field());
+    let has_networks = env::var_os(Setting::Networks.variable()).is_some() || figment.find_value(&networks).is_ok();
     for (profile, values) in &profiles {
         check_profile(figment, profile, values)?;
         for (name, value) in values {
@@ -153,35 +228,60 @@ fn check_names(figment: &Figment) -> Result<(), ConfigError> {
             if let Some(near) = NearName::of(name, &service_link(value), &prefixes) {
                 return Err(misspelled(figment, profile, &near, value));
             }
-            let within = || value.as_dict().into_iter().flatten();
-            // Of others, a table by these names has none of our fields.
-            let has_fields = |table: &Value| {
-                table.as_dict().into_iter().flatten().any(|(name, _)| Setting::by_near_field(name).is_some())
-            };
-            // The table in another one, as below the head of that.
-            for (field, inner) in within() {
-                let is_ours = |near: &NearName| near.meaning == Meaning::Table && has_fields(inner);
-                if let Some(near) = near(field).filter(is_ours) {
-                    let shown = format!("{}.{}", shown_name(name), near.shown);
-                    return Err(misspelled(figment, profile, &NearName { shown, ..near }, inner));
-                }
-            }
-            // A table for another, as in [default.metrics.guard].
-            let nested = within().map(|(field, value)| (format!("{name}.{field}"), value));
-            let as_profile = (format!("{profile}.{name}"), value);
-            for (name, value) in nested.chain([as_profile]) {
-                let is_ours = |near: &NearName| match near.meaning {
-                    Meaning::Table => has_fields(value),
-                    Meaning::Setting(_) => true,
-                    _ => false,
-                };
-                if let Some(near) = near(&name).filter(is_ours) {
-                    return Err(misspelled(figment, profile, &near, value));
-                }
+            let listed = || is_list_of_networks(name, value).then(|| (outside(name.clone()), value));
+            let of_profile = || Some((across(&format!("{profile}.{name}"), value)?, value));
+            let found = within(name, value, has_networks).or_else(of_profile);
+            if let Some((near, value)) = found.or_else(|| if has_networks { None } else { listed() }) {
+                return Err(misspelled(figment, profile, &near, value));
             }
         }
     }
     Ok(())
+}
+
+/// A name of ours in the table `name` of others, or in a table of that.
+fn within<'v>(name: &str, table: &'v Value, has_networks: bool) -> Option<(NearName, &'v Value)> {
+    let has_our_name = ["metrics", "guard", "verification"].iter().any(|word| is_close(name, word));
+    table.as_dict()?.iter().find_map(|(field, value)| {
+        let near = NearName::of(field, "", &[]).filter(|near| near.meaning == Meaning::Table && has_fields(value));
+        let inner = near.map(|near| NearName { shown: format!("{}.{}", shown_name(name), near.shown), ..near });
+        let is_listed = has_our_name && !has_networks && is_list_of_networks(field, value);
+        let listed = || is_listed.then(|| outside(format!("{name}.{field}")));
+        let near = inner.or_else(|| across(&format!("{name}.{field}"), value)).or_else(listed);
+        near.map(|near| (near, value)).or_else(|| within(field, value, has_networks))
+    })
+}
+
+/// A name that became tables, as in [default.metrics.guard].
+fn across(name: &str, value: &Value) -> Option<NearName> {
+    NearName::of(name, "", &[]).filter(|near| match near.meaning {
+        Meaning::Table => has_fields(value),
+        Meaning::Setting(_) => true,
+        _ => false,
+    })
+}
+
+/// Of others, a table by our names has none of our fields.
+fn has_fields(table: &Value) -> bool {
+    table.as_dict().into_iter().flatten().any(|(name, _)| Setting::by_near_field(name).is_some())
+}
+
+/// Whether this field, outside of our table, has a name and a value of [`Setting::Networks`].
+fn is_list_of_networks(name: &str, value: &Value) -> bool {
+    let is_address = |entry: &str| entry.trim().split('/').next().is_some_and(|text| text.parse::<IpAddr>().is_ok());
+    ["networks", "allownetworks", "allowednetworks"].iter().any(|word| is_close(name, word))
+        && match value {
+            Value::String(_, list) => list.split(',').all(is_address),
+            Value::Array(_, list) => {
+                !list.is_empty() && list.iter().all(|entry| entry.as_str().is_some_and(is_address))
+            }
+            _ => false,
+        }
+}
+
+/// A list of networks by this name.
+fn outside(shown: String) -> NearName {
+    NearName { shown, meaning: Meaning::Setting(Setting::Networks), has_prefix: false }
 }
 
 /// The line and the column in a parser's message.
@@ -204,8 +304,9 @@ fn check_profile(figment: &Figment, profile: &Profile, values: &Dict) -> Result<
     if let Some(near) = NearName::of(name, "", &prefixes).filter(|near| near.meaning != Meaning::Unknown) {
         return Err(misspelled(figment, profile, &near, first));
     }
+    let names = [&["all", "any", "every", "common", "shared"], &known(figment)[..]].concat();
     match values.get(TABLE) {
-        Some(table) if !is_known(figment, profile) && known(figment).iter().any(|known| is_close(name, known)) => {
+        Some(table) if !is_known(figment, profile) && names.iter().any(|known| is_close(name, known)) => {
             let shown = format!("{}.{TABLE}", shown_name(name));
             let near = NearName { shown, meaning: Meaning::Table, has_prefix: false };
             Err(misspelled(figment, profile, &near, table))
@@ -283,7 +384,6 @@ fn source(metadata: &Metadata) -> String {
 
 /// What a message may show of the path of a configuration file.
 fn shown_file(path: &str) -> Option<String> {
-    const FILE: &str = "Rocket.toml";
     match path.strip_suffix(FILE) {
         Some(folder) => Some(format!("{}{FILE}", shown(folder).unwrap_or_default())),
         None => shown(path),
@@ -298,6 +398,7 @@ fn text(setting: Setting, value: Value) -> Result<OsString, Problem> {
             joined(entries, Problem::NoClientName, Problem::NotAClientName)
         }
         (_, Value::String(_, text)) => Ok(text.into()),
+        (Setting::Header | Setting::Query, Value::Bool(..)) => Err(Problem::NotAName(setting)),
         (Setting::Disabled, _) => Err(Problem::NotTrueOrFalse),
         (Setting::Networks | Setting::ClientNames, _) => Err(Problem::NotAList(setting)),
         (Setting::Key, Value::Array(..)) => Err(Problem::SeveralKeys),

@@ -4,7 +4,7 @@
 
 #![allow(clippy::unwrap_used)] // in tests; clippy.toml does not reach their helper functions
 
-use std::{env, fs, process::Command};
+use std::{env, fs, path::Path, process::Command};
 
 use metrics_guard_rocket::{Authorized, Guard, Key, MetricsGuard, Problem, Settings, guard_metrics};
 use rocket::{
@@ -163,7 +163,8 @@ fn a_type_error_says_what_fits_the_field() {
         ("key = 1979-05-27", "must be a string in quotes, and not a list or a table"),
         ("key_file = ['a']", "must be a string in quotes, and not a list or a table"),
         ("header = 1.5", "must be a string in quotes, and not a list or a table"),
-        ("query = true", "must be a string in quotes, and not a list or a table"),
+        ("query = true", "a word for yes, no or nothing is no name here; unset it, or write a name such as `key`"),
+        ("query = 'false'", "a word for yes, no or nothing is no name here; unset it, or write a name such as `key`"),
         ("networks = 10", r#"must be a list of strings, such as ["10.0.0.0/8"]"#),
         ("client_names = {}", r#"must be a list of strings, such as ["prometheus.example"]"#),
         ("networks = ['10.0.0.0/8', 10]", "entry 2 must be a string; put it in quotes"),
@@ -215,6 +216,13 @@ fn a_name_that_is_close_to_ours_stops_the_launch() {
         ("[default.limits]\nmetrics_guard = { networks = 'N' }", "limits.metrics_guard", table),
         ("[default.tls.metrics_guard]\nclient_names = 'N'", "tls.metrics_guard", table),
         ("[default.limits.metrics-guard]\nnetwork = 'N'", "limits.metrics-guard", table),
+        ("[default.security.http.metrics_guard]\nnetworks = 'N'", "http.metrics_guard", table),
+        ("[all.metrics_guard]\nnetworks = 'N'", "all.metrics_guard", table),
+        ("[default]\nnetworks = ['10.0.0.0/8']", "networks", networks),
+        ("[default]\nallow_networks = '10.0.0.0/8, ::1'", "allow_networks", networks),
+        ("[default.metrics]\nnetworks = ['10.0.0.0/8']", "metrics.networks", networks),
+        ("[default.guard]\nallowed_networks = ['fd00::/8']", "guard.allowed_networks", networks),
+        ("[default.http.metrics]\nnetworks = '10.0.0.0/8'", "metrics.networks", networks),
         ("[release.metrics_guard]\nkey-file = 'N'", "metrics_guard.key-file", "`key_file`"),
         ("[default.metrics_guard]\nKeyFile = 'N'", "metrics_guard.KeyFile", "`key_file`"),
         ("[default.metrics_guard]\nallowed_networks = 'N'", "metrics_guard.…", "`networks`"),
@@ -239,6 +247,9 @@ fn names_of_others_do_not_stop_the_launch() {
         "[default]\nmetrics_port = 9090\nmetrics_key = 'a'\nmetrics_enabled = true",
         "[default.metrics]\nport = 9090\nguard = true\nkey = 'a'\nnetworks = []",
         "[default]\nguard_metrics_enabled = true\nenable_metrics_guard = true",
+        "[default.vpn]\nnetworks = ['10.0.0.0/8']\n[default.metrics]\nnetworks = ['internal']",
+        "[default]\nnetworks = ['production', '10.0.0.0/8']\npod_networks = ['10.0.0.0/8']",
+        "[default]\nnetworks = ['10.0.0.0/8']\n[default.metrics_guard]\nnetworks = ['10.0.0.0/8']",
         "[production.metrics_guard]\nnetworks = '10.0.0.0/8'",
         "[default.guard.metrics]\nport = 9090",
         "[metrics]\nport = 9090",
@@ -268,7 +279,12 @@ fn a_syntax_error_shows_no_line_of_the_file() {
 
 /// The environment can be set of a process alone, so the test starts itself.
 fn child(child: &str, variables: &[(&str, &str)]) -> String {
+    child_in(Path::new("."), child, variables)
+}
+
+fn child_in(folder: &Path, child: &str, variables: &[(&str, &str)]) -> String {
     let mut command = Command::new(env::current_exe().unwrap());
+    command.current_dir(folder);
     command.args(["--exact", child, "--ignored", "--nocapture"]).env_clear().envs(variables.iter().copied());
     let output = command.output().unwrap();
     assert!(output.status.success(), "{child}: {output:?}");
@@ -322,6 +338,25 @@ fn a_variable_that_is_close_to_ours_stops_the_launch() {
         assert!(said.contains(line) && !said.contains(KEY), "{line}{said}");
     }
 
+    // Rocket takes one of two in silence.
+    let (one, two) = (r#"{networks="10.0.0.0/8"}"#, r#"{header="a=\",{",networks=[a],header=b}"#);
+    for (variables, said_of) in [
+        (&[("ROCKET_METRICS_GUARD", one), ("rocket_metrics_guard", two)][..], ["networks", "rocket_metrics_guard"]),
+        (
+            &[("ROCKET_METRICS_GUARD", one), ("ROCKET_METRICS_GUARD.NETWORKS", "::/0")],
+            ["networks", "ROCKET_METRICS_GUARD.NETWORKS"],
+        ),
+        (&[("ROCKET_METRICS_GUARD", two)], ["header", "ROCKET_METRICS_GUARD"]),
+    ] {
+        let said = child("child_of_the_environment", &[&[("METRICS_VERIFICATION_KEY", KEY)], variables].concat());
+        let [field, name] = said_of;
+        let line = format!("error: `{field}` in {name}: set here and in ROCKET_METRICS_GUARD; remove one of the two");
+        assert!(said.contains(&line), "{line}{said}");
+    }
+    let said =
+        child("child_of_the_environment", &[("METRICS_VERIFICATION_KEY", KEY), ("ROCKET_NETWORKS", "[10.0.0.0/8]")]);
+    assert!(said.contains("error: `networks` in `ROCKET_` environment variable(s): is not known here"), "{said}");
+
     let key = format!(r#"{{key="{KEY}"}}"#);
     let file = tempfile::NamedTempFile::new().unwrap();
     for (name, value) in [
@@ -343,6 +378,34 @@ fn a_variable_that_is_close_to_ours_stops_the_launch() {
         let variables = [(name, value), ("METRICS_VERIFICATION_KEY", KEY)];
         let said = child("child_of_the_environment", if has_key { &variables[..1] } else { &variables });
         assert!(said.contains("a guard\n"), "{name}: {said}");
+    }
+}
+
+#[test]
+fn a_rocket_toml_under_another_name_stops_the_launch() {
+    let table = "[release.metrics_guard]\nnetworks = ['10.0.0.0/8']";
+    for (name, text, is_rejected) in [
+        ("rocket.toml", table, true),
+        ("ROCKET.toml", table, true),
+        ("Rocket.tml", table, true),
+        ("Rocket.toml.txt", table, true),
+        ("rocket.toml", "[default.metrics-guard]\nnetworks = ['10.0.0.0/8']", true),
+        ("rocket.toml", "[default]\nport = 8000", false),
+        ("Rocket.toml~", table, false),
+        ("Rocket.toml.example", table, false),
+        ("Cargo.toml", table, false),
+        ("Rocket.toml", table, false),
+    ] {
+        let folder = tempfile::tempdir().unwrap();
+        fs::write(folder.path().join(name), text).unwrap();
+        let below = folder.path().join("below");
+        fs::create_dir(&below).unwrap();
+        for folder in [folder.path(), &below] {
+            let said = child_in(folder, "child_of_the_environment", &[("METRICS_VERIFICATION_KEY", KEY)]);
+            let line = format!("error: {name}: is not known here; remove it, or correct its name: Rocket.toml\n");
+            let expected = if is_rejected { &line } else { "a guard\n" };
+            assert!(said.contains(expected), "{expected}{said}");
+        }
     }
 }
 
