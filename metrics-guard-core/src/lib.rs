@@ -77,4 +77,3 @@ pub mod adapter {
         shown::{shown, shown_name},
     };
 }
-
