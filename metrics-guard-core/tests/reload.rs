@@ -134,7 +134,7 @@ fn case_44_a_file_that_breaks_leaves_the_last_good_keys_in_force_and_says_so_onc
         ("deleted", |path| fs::remove_file(path).unwrap(), |problem| matches!(problem, Problem::Unreadable(_))),
         (
             "invalid",
-            |path| fs::write(path, format!("{NEW}\n{OLD} x\n")).unwrap(),
+            |path| fs::write(path, format!("{NEW}\n{OLD}\u{1}\n")).unwrap(),
             |problem| *problem == Problem::Unsendable,
         ),
         ("a sample", |path| fs::write(path, "changeme").unwrap(), |problem| *problem == Problem::Sample),
