@@ -66,10 +66,10 @@ const BUILT_IN: [&str; 18] = [
 const TOOLS: [&str; 5] = ["clippy", "diagnostic", "miri", "rust_analyzer", "rustfmt"];
 
 /// Attributes that hand the function to others, or describe it beside its item: below ours, they would find the unguarded body.
-/// By the last segment of their paths; `path` alone is a built-in attribute.
+/// By the last segment of their paths, as are all names such as `http_server`; `path` alone is a built-in attribute.
 ///
 /// A list of names, since nothing tells such a macro from one that wraps the body, as a cache does.
-const ABOVE_ALONE: [&str; 47] = [
+const ABOVE_ALONE: [&str; 38] = [
     // Routes and handlers.
     "api_operation",
     "api_v2_operation",
@@ -77,26 +77,17 @@ const ABOVE_ALONE: [&str; 47] = [
     "delete",
     "endpoint",
     "event",
+    "fallback",
     "fetch",
     "get",
-    "handler",
     "head",
-    "http",
-    "http_component",
-    "http_delete",
-    "http_get",
-    "http_post",
-    "http_put",
-    "http_service",
     "options",
     "patch",
     "post",
     "put",
     "query",
-    "request_handler",
     "route",
     "routes",
-    "server",
     "update",
     // Descriptions.
     "openapi",
@@ -204,7 +195,11 @@ pub(crate) fn is_foreign(attr: &Attribute) -> bool {
 
 fn belongs_above(path: &Path) -> bool {
     let last = path.segments.last().map(|segment| &segment.ident);
-    last.is_some_and(|last| ABOVE_ALONE.iter().any(|name| last == name)) && !path.is_ident("path")
+    last.map(ToString::to_string).is_some_and(|last| {
+        let is_server =
+            last.starts_with("http") || ["handler", "server", "service"].iter().any(|end| last.ends_with(end));
+        is_server || ABOVE_ALONE.contains(&&*last)
+    }) && !path.is_ident("path")
 }
 
 fn above(path: &Path) -> Error {

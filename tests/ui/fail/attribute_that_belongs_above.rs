@@ -22,13 +22,19 @@ mod of_requests {
 
 /// A route of another framework, and an export.
 mod of_requests_elsewhere {
-    use cached::proc_macro::{once as export, once as get};
+    use cached::proc_macro::{once as export, once as get, once as http_server};
     use http::{Request, Response};
     use metrics_guard_core::guard_metrics;
 
     #[guard_metrics(guard = GUARD)]
     #[get]
     fn metrics(_request: &Request<()>) -> Response<()> {
+        Response::new(())
+    }
+
+    #[guard_metrics(guard = GUARD)]
+    #[http_server]
+    fn served(_request: &Request<()>) -> Response<()> {
         Response::new(())
     }
 
