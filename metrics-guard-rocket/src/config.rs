@@ -256,7 +256,7 @@ fn across(table: &str, field: &str, value: &Value) -> Option<NearName> {
         Meaning::Setting(_) => true,
         _ => false,
     };
-    (is_ours && is_close(table, "metrics")).then_some(near)
+    (is_ours && ["metrics", "metricsverify"].iter().any(|word| is_close(table, word))).then_some(near)
 }
 
 /// Of others, a table by our names has none of our fields.
