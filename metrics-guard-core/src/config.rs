@@ -209,8 +209,7 @@ fn put<T>(slot: &mut Option<Found<T>>, place: Place, value: T) -> Result<(), Con
 
 /// The error of a variable that is none of the settings', if its name begins like theirs or is close to one.
 fn misspelled(name: &str, value: &str) -> Option<ConfigError> {
-    // Of a unit file or a command line that became a file for the environment: `Environment=NAME=..`.
-    if let Some(setting) = assigned(value).filter(|setting| std::env::var_os(setting.variable()).is_none()) {
+    if let Some(setting) = assigned(name, value).filter(|setting| std::env::var_os(setting.variable()).is_none()) {
         let place = Place::Variable(shown_name(name).to_owned().into());
         return Some(ConfigError::new(place, Problem::Misspelled(setting.variable().into())));
     }

@@ -10,8 +10,20 @@ pub(crate) fn use_of(name: &str) -> Option<&'static str> {
         Some(beginning) => bare.starts_with(beginning),
         None => !is_secret && bare.strip_prefix(known).is_some_and(|rest| rest.is_empty() || rest.starts_with('-')),
     };
+    if has_address_or_certificate(name) {
+        return Some(BY_PROXIES);
+    }
     USES.iter().find(|(_, names)| names.split_whitespace().any(is_known)).map(|(use_of, _)| *use_of)
 }
+
+/// Whether the words of `name` mean the address or the certificate of a client, which a proxy writes.
+fn has_address_or_certificate(name: &str) -> bool {
+    let glued = name.replace('-', "");
+    name.split('-').any(|word| word == "ip")
+        || ["forward", "clientip", "clientcert", "realip", "sourceip"].iter().any(|words| glued.contains(words))
+}
+
+const BY_PROXIES: &str = "proxies and tracing write it";
 
 /// Names without `x-`. Each stands for all names that add words to it, and with a `*` for all that begin with it, also for
 /// keys. Sources: the registry of HTTP fields (IANA), and what common proxies, clouds, content networks and tracers write.
@@ -23,9 +35,9 @@ const USES: &[(&str, &str)] = &[
     (
         "servers and proxies act on it",
         "a-im accel alpn alt-used apply-to-redirect-ref available-dictionary c-ext c-man c-opt c-pep cache cal-managed-id
-         caldav-timezones capsule-protocol configuration-context content cookie cookie2 cta-common-access* dasl date dav
+         caldav-timezones capsule-protocol configuration-context content cookie* cta-common-access* dasl date dav
          default-style delta-base depth derived-from destination detached-jws dictionary-id differential-id digest dpop*
-         early-data ediint-features expect ext getprofile grpc hobareg host http if im include-referred-token incremental
+         early-data ediint-features expect ext getprofile grpc hobareg host http idempotency-key* if im include-referred-token incremental
          isolation label link-template lock-token* man max-forwards memento-datetime message-id meter method mime-version
          negotiate odata opt ordering-type oscore oslc-core-version overwrite pep pics-label ping-from ping-to position
          pragma prefer preference-applied priority profileobject protocol public range redirect-ref repeatability
@@ -34,14 +46,14 @@ const USES: &[(&str, &str)] = &[
          urgency uri use-as-dictionary variant-vary version want-content-digest want-digest want-repr-digest",
     ),
     (
-        "proxies and tracing write it",
-        "akamai* amz* appengine* appgw* arr-* auth-request* authentik* azure* b3* baggage cdn cf-* client-cert client-dn
-         client-fingerprint client-ip client-issuer client-port client-san client-scheme client-serial client-subject
-         client-verify cloud-trace-context cloudfront* cluster-client-ip correlation-id datadog* do-connecting-ip edge envoy*
-         fastly* fd-* fly-* forwarded* front-end-https geoip goog* haproxy* heroku* iap-* istio* jwt-assertion kong* l5d-*
-         linkerd* ms-* newrelic nf-* nginx* original originating-ip pomerium* railway*
-         ot-span-context real-ip real-port remote request-id request-start rewrite scheme sentry served-by ssl* tailscale*
-         tls-* trace traceparent tracestate traefik* true-client-ip uber-trace-id url-scheme varnish* vercel* via waf webauth*
+        BY_PROXIES,
+        "akamai* ali-cdn* amz* appengine* appgw* arr-* auth-request* authentik* azure* b3* baggage cdn cf-* client-dn
+         client-fingerprint client-issuer client-port client-san client-scheme client-serial client-subject
+         client-verify cloud-trace-context cloudfront* consumer correlation-id credential-identifier datadog* do-connecting-ip edge envoy*
+         fastly* fd-* fly-* front-end-https geoip goog* haproxy* heroku* iap-* istio* jwt-assertion kong* l5d-*
+         linkerd* ms-* newrelic nf-* nginx* original pomerium* railway*
+         ot-span-context real-port remote request-id request-start rewrite scheme scope-orgid sentry served-by ssl* tailscale*
+         tls-* trace traceparent tracestate traefik* uber-trace-id url-scheme varnish* vercel* via waf webauth*
          wl-proxy*",
     ),
     (
@@ -98,6 +110,10 @@ mod tests {
             "x-http-method-override", "x-kong-request-id", "x-ms-client-principal-id", "x-ms-token-aad-access-token",
             "x-original-url", "x-real-ip", "x-request-id", "x-ssl-client-cert", "x-tls-client-cert",
             "x-vercel-forwarded-for", "x-webauth-user", "proxy",
+            "x-forward-for", "x-forwardedfor", "x-source-ip", "x-clientip", "incap-client-ip", "x-originating-ip",
+            "ali-cdn-real-ip", "ali-cdn-key", "x-consumer-id", "x-consumer-username", "x-credential-identifier",
+            "x-scope-orgid", "x-client-certificate", "ssl-clientcert", "idempotency-key", "x-idempotency-key",
+            "cookie-key",
         ];
         for name in known {
             assert!(use_of(name).is_some(), "{name}");
@@ -108,6 +124,7 @@ mod tests {
             "x-client-key", "x-request-token", "x-host-secret", "x-prom-token", "x-scraper",
             "x-access-token", "x-vault-token", "x-auth-token", "x-monitoring", "token", "apikey", "x-datecheck",
             "authorization", "x-authorization", "x-prometheus-key", "x-edge-key",
+            "x-zip-key", "x-consumer-key", "x-client-token", "x-source-key", "x-real-key", "x-skip",
         ];
         for name in free {
             assert_eq!(use_of(name), None, "{name}");

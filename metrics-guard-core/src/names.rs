@@ -2,6 +2,8 @@
 
 use std::net::{IpAddr, SocketAddr};
 
+use ipnet::IpNet;
+
 /// Returns whether `value` is a word for yes, no or nothing. Where a name is expected, it is meant to switch that off or on.
 pub(crate) fn is_word_for_nothing(value: &str) -> bool {
     const WORDS: &str = "true false yes no on off 0 1 enabled disabled enable disable none null nil undefined nothing empty \
@@ -82,7 +84,12 @@ pub(crate) fn is_service_link(name: &str, value: &str) -> bool {
         let port = address.parse::<SocketAddr>().ok()?.port().to_string();
         Some((PROTOCOLS.into_iter().find(|protocol| scheme == protocol.to_ascii_lowercase())?, port))
     };
+    // Docker has all variables of a linked container there.
+    if words.iter().skip(2).rev().skip(1).any(|word| *word == "ENV") {
+        return true;
+    }
     match words[..] {
+        [.., "NAME"] => value.starts_with('/') && !value.contains('='),
         [.., "SERVICE", "HOST"] => is_address(value),
         [.., "PORT", number, protocol, "ADDR"] if PROTOCOLS.contains(&protocol) => {
             is_number(number) && is_address(value)
@@ -99,11 +106,22 @@ pub(crate) fn is_service_link(name: &str, value: &str) -> bool {
     }
 }
 
+/// Returns whether `value` is a list of networks for the setting that is called `name`. One address without a prefix length can
+/// be that of a host, so the name must mean several clients.
+pub(crate) fn is_list_of_networks(name: &str, value: &str) -> bool {
+    let entries = value.split([',', ';', ' ']).map(|entry| entry.trim_matches(['[', ']', '"', '\'', '\t', '\n']));
+    let entries: Vec<_> = entries.filter(|entry| !entry.is_empty()).collect();
+    let is_network = |entry: &&str| entry.parse::<IpNet>().is_ok() || entry.parse::<IpAddr>().is_ok();
+    let is_list = entries.len() > 1 || entries.iter().any(|entry| entry.contains('/'));
+    let means_clients = || ["allow", "ips", "subnet", "range"].iter().any(|word| bare(name).contains(word));
+    entries.iter().all(is_network) && !entries.is_empty() && (is_list || means_clients())
+}
+
 const PROTOCOLS: [&str; 3] = ["TCP", "UDP", "SCTP"];
 
 #[cfg(test)]
 mod tests {
-    use super::{behind, is_near, is_service_link};
+    use super::{behind, is_list_of_networks, is_near, is_service_link};
 
     #[test]
     fn counts_typing_errors() {
@@ -162,6 +180,7 @@ mod tests {
             ("PORT_8080_SCTP_PROTO", "sctp"),
             ("PORT_8080_TCP_PORT", "8080"),
             ("PORT_8080_UDP_ADDR", "10.96.0.12"),
+            ("METRICS_GUARD_NAME", "/app/metrics_guard"),
         ] {
             assert!(is_service_link(name, value), "{name}={value}");
             assert!(!is_service_link(name, "10.0.0.0/8"), "{name}");
@@ -177,8 +196,27 @@ mod tests {
             ("PORT_8080_TCP_PROTO", "udp"),
             ("PORT_8080_HTTP_ADDR", "10.96.0.12"),
             ("HOST", "10.96.0.12"),
+            ("CLIENT_NAME", "/CN=prometheus"),
+            ("ROCKET_ENV_METRICS_GUARD", "1"),
         ] {
             assert!(!is_service_link(name, value), "{name}={value}");
+        }
+    }
+
+    #[test]
+    fn tells_a_list_of_networks_from_an_address() {
+        for list in ["10.0.0.0/8", "10.0.0.1,10.0.0.2", "[\"10.0.0.0/8\", \"::1\"]", "fd00::/8; 10.0.0.1", "10.0.0.1/8"]
+        {
+            assert!(is_list_of_networks("SOURCES", list), "{list}");
+        }
+        for other in ["", " ", "10.0.0.1", "::", "10.0.0.1:80", "10.0.0.0/8,internal", "/8", "1"] {
+            assert!(!is_list_of_networks("SOURCES", other), "{other}");
+        }
+        for (name, is_list) in
+            [("ALLOWED_IPS", true), ("ALLOW_FROM", true), ("SUBNET", true), ("IP", false), ("HOST", false)]
+        {
+            assert_eq!(is_list_of_networks(name, "10.0.0.1"), is_list, "{name}");
+            assert!(!is_list_of_networks(name, "") && !is_list_of_networks(name, "true"), "{name}");
         }
     }
 }

@@ -28,8 +28,10 @@ use ipnet::{IpNet, Ipv4Net, Ipv6Net};
 
 use crate::{error::Problem, request::Peer, shown::shown};
 
-/// All multicast addresses. None of them is a client's.
-const MULTICAST: [IpNet; 2] = [v4([224, 0, 0, 0], 4), v6(0xff00, 8)];
+/// The networks without a client: this network, multicast, broadcast, and the unspecified address. `240.0.0.0/4` is not among
+/// them, because some clouds use it.
+const NO_CLIENT: [IpNet; 5] =
+    [v4([0, 0, 0, 0], 8), v4([224, 0, 0, 0], 4), v4([255, 255, 255, 255], 32), v6(0xff00, 8), v6(0, 128)];
 
 /// The networks beside those of public addresses: the special ones of IPv4 (RFC 6890), and all of IPv6 but `2000::/3`.
 const NOT_PUBLIC: [IpNet; 11] = [
@@ -111,15 +113,11 @@ fn network(entry: &str, number: usize) -> Result<IpNet, Problem> {
         };
         return Err(Problem::HostBits(number, shown));
     }
-    if has_no_client(&network) { Err(Problem::NotAClientAddress(number)) } else { Ok(network) }
-}
-
-/// Whether the network has only addresses that are for listeners or for many receivers.
-fn has_no_client(network: &IpNet) -> bool {
-    let is_broadcast = network.addr() == IpAddr::from(Ipv4Addr::BROADCAST);
-    let is_single = network.prefix_len() == network.max_prefix_len();
-    is_single && (network.addr().is_unspecified() || is_broadcast)
-        || MULTICAST.iter().any(|multicast| multicast.contains(network))
+    if NO_CLIENT.iter().any(|all| all.contains(&network)) {
+        Err(Problem::NotAClientAddress(number))
+    } else {
+        Ok(network)
+    }
 }
 
 /// An IPv4-mapped network as the IPv4 network that it stands for. A shorter prefix than that of all mapped addresses would
@@ -233,11 +231,12 @@ mod tests {
         for address in ["255.255.255.255", "::ffff:255.255.255.255", "224.0.0.1", "239.0.0.0/8", "224.0.0.0/4"] {
             assert_eq!(problem(address), Problem::NotAClientAddress(2), "{address}");
         }
-        for address in ["ff02::1", "ff00::/8", "ff0e::/16"] {
+        for address in ["ff02::1", "ff00::/8", "ff0e::/16", "0.0.0.0/8", "0.1.0.0/16", "::ffff:0.0.0.0/104"] {
             assert_eq!(problem(address), Problem::NotAClientAddress(2), "{address}");
         }
         assert!(contain(&["224.0.0.0/3"], "240.0.0.1") && contain(&["255.255.255.254"], "255.255.255.254"));
-        assert!(contain(&["0.0.0.0/8"], "0.0.0.1") && contain(&["::/127"], "[::1]") && contain(&["::1"], "[::1]"));
+        assert!(contain(&["0.0.0.0/7"], "1.0.0.1") && contain(&["240.0.0.0/4"], "240.0.0.1"));
+        assert!(contain(&["::/127"], "[::1]") && contain(&["::1"], "[::1]"));
     }
 
     #[test]

@@ -2,7 +2,7 @@
 //! close to those.
 
 use crate::{
-    names::{Unlikeness, bare, behind, is_near, is_separator, is_service_link},
+    names::{Unlikeness, bare, behind, is_list_of_networks, is_near, is_separator, is_service_link},
     shown::shown_name,
 };
 
@@ -83,29 +83,38 @@ impl Setting {
     #[must_use]
     pub fn by_near_field(name: &str) -> Option<Setting> {
         let name = bare(name);
-        let find = |is_close: &dyn Fn(&str) -> bool| {
-            Setting::ALL.iter().copied().find(|setting| is_close(&bare(setting.field())))
-        };
-        find(&|field| name == field)
-            .or_else(|| find(&|field| is_near(name.as_bytes(), field.as_bytes(), 1)))
-            .or_else(|| find(&|field| field.len() > 5 && is_near(name.as_bytes(), field.as_bytes(), 2)))
-            // In another number or form, with words around it, such as `allowed_networks`.
-            .or_else(|| find(&|field| field.len() > 5 && name.contains(field.trim_end_matches(['s', 'd']))))
-            .or_else(|| {
-                ["cidr", "allowlist", "whitelist"].iter().any(|word| name.contains(word)).then_some(Setting::Networks)
-            })
+        // In another number or form, with words around it, such as `allowed_networks`.
+        let is_in_words = |field: &str| field.len() > 5 && name.contains(field.trim_end_matches(['s', 'd']));
+        Setting::by_typing_error(&name).or_else(|| Setting::find(is_in_words)).or_else(|| {
+            ["cidr", "allowlist", "whitelist"].iter().any(|word| name.contains(word)).then_some(Setting::Networks)
+        })
+    }
+
+    /// The setting whose [`bare`] name is this one, with a typing error or two.
+    fn by_typing_error(name: &str) -> Option<Setting> {
+        let is_near = |field: &str, edits| is_near(name.as_bytes(), field.as_bytes(), edits);
+        Setting::find(|field| name == field)
+            .or_else(|| Setting::find(|field| is_near(field, 1)))
+            .or_else(|| Setting::find(|field| field.len() > 5 && is_near(field, 2)))
+    }
+
+    fn find(is_it: impl Fn(&str) -> bool) -> Option<Setting> {
+        Setting::ALL.iter().copied().find(|setting| is_it(&bare(setting.field())))
     }
 }
 
 /// The words of our names, of which one is `metrics`.
 const OTHER_WORDS: [&str; 2] = [VERIFICATION, "guard"];
+/// Words of others, that are ours before the name of a setting.
+const VERBS: [&str; 2] = ["verify", "verified"];
 const METRICS: &str = "metrics";
 const VERIFICATION: &str = "verification";
 
-/// Returns the setting that `value` assigns, if it begins with such an assignment: `METRICS_VERIFICATION_KEY=..`.
-pub(crate) fn assigned(value: &str) -> Option<Setting> {
-    let (name, _) = value.split_once('=')?;
-    Setting::by_variable(name.trim_start_matches(is_separator))
+/// Returns the setting of a line that became a variable: `Environment=METRICS_VERIFICATION_KEY=..` of a unit file.
+pub(crate) fn assigned(name: &str, value: &str) -> Option<Setting> {
+    const WORDS: [&str; 5] = ["environment", "env", "export", "set", "declare"];
+    let (variable, _) = value.split_once('=').filter(|_| WORDS.iter().any(|word| name.eq_ignore_ascii_case(word)))?;
+    Setting::by_variable(variable.trim_start_matches(is_separator))
 }
 
 /// Returns whether `name` is `word`, in whatever case and with a typing error or two.
@@ -139,7 +148,8 @@ pub enum Meaning {
 
 impl NearName {
     /// Judges a name with this value. Our names have the words `metrics` and `verification` or `guard`, in either order, and
-    /// then the name of a setting. Case and separators do not count, and a typing error or two still make a close word.
+    /// then the name of a setting, or another name if the value is a list of networks. Case and separators do not count, and a
+    /// typing error or two still make a close word.
     ///
     /// One of the words in `prefixes` may come first, such as `rocket`, and then any other one, such as that of a profile.
     ///
@@ -150,17 +160,18 @@ impl NearName {
             return None;
         }
         let has_table = !prefixes.is_empty();
-        let own = || near(name, has_table).map(|(shown, meaning)| NearName { shown, meaning, has_prefix: false });
+        let own =
+            || near(name, value, has_table).map(|(shown, meaning)| NearName { shown, meaning, has_prefix: false });
         let with_prefix = || {
             let ways = prefixes.iter().filter_map(|prefix| behind(name, prefix));
             let (rest, _) = ways.min_by_key(|(_, unlikeness)| *unlikeness)?;
             let before = name[..name.len() - rest.len()].escape_debug();
-            if let Some((shown, meaning)) = near(rest, has_table) {
+            if let Some((shown, meaning)) = near(rest, value, has_table) {
                 return Some(NearName { shown: format!("{before}{shown}"), meaning, has_prefix: true });
             }
             let rest = rest.trim_start_matches(is_separator);
             let (word, rest) = rest.split_at(rest.find(is_separator)?);
-            let (shown, meaning) = near(rest, false)?;
+            let (shown, meaning) = near(rest, value, false)?;
             Some(NearName { shown: format!("{before}_{}{shown}", shown_name(word)), meaning, has_prefix: true })
         };
         // Of a script that became a file for the environment: `export NAME`, `declare -x NAME`, `$env:NAME`.
@@ -177,15 +188,33 @@ impl NearName {
 }
 
 /// What may be shown of `name`, and what it means, if it is close to ours.
-fn near(name: &str, has_table: bool) -> Option<(String, Meaning)> {
-    let orders = OTHER_WORDS.map(|other| [(METRICS, other), (other, METRICS)]);
-    let ways = orders.into_iter().flatten().filter_map(|(first, second)| {
+fn near(name: &str, value: &str, has_table: bool) -> Option<(String, Meaning)> {
+    let orders = OTHER_WORDS.into_iter().flat_map(|other| [(METRICS, other), (other, METRICS)]);
+    let ways = orders.chain(VERBS.map(|verb| (METRICS, verb))).filter_map(|(first, second)| {
         let (rest, (first_is_glued, first_edits)) = behind(name, first)?;
         let (rest, (is_glued, edits)) = behind(rest, second)?;
+        let (is_verb, edits) = (VERBS.contains(&second), first_edits + edits);
+        if is_verb && (edits > 0 || rest.is_empty()) {
+            return None;
+        }
         // The names of others can begin with the words in another order, and with those of the table.
-        let is_ours = first == METRICS && !is_glued && (has_table || second == VERIFICATION);
-        let unlikeness: Unlikeness = (first_is_glued || is_glued, first_edits + edits);
-        Some((unlikeness, rest, meaning(rest, is_ours)?))
+        let is_ours = first == METRICS && !is_glued && !is_verb && (has_table || second == VERIFICATION);
+        let setting = || {
+            let field = bare(rest);
+            let setting = Setting::by_typing_error(&field);
+            if is_glued {
+                // Otherwise the rest of another word, as in METRICS_GUARDED_NETWORKS, would be the typing error.
+                return setting.filter(|setting| setting.field().as_bytes().first() == field.as_bytes().first());
+            }
+            let setting = if is_verb { setting } else { Setting::by_near_field(rest) };
+            setting.or(is_list_of_networks(rest, value).then_some(Setting::Networks))
+        };
+        let meaning = match () {
+            () if rest.is_empty() => Meaning::Table,
+            () => setting().map(Meaning::Setting).or(is_ours.then_some(Meaning::Unknown))?,
+        };
+        let unlikeness: Unlikeness = (first_is_glued || is_glued, edits);
+        Some((unlikeness, rest, meaning))
     });
     let Some((_, rest, meaning)) = ways.min_by_key(|(unlikeness, ..)| *unlikeness) else {
         return Some((name.escape_debug().to_string(), Meaning::Setting(reordered(name)?)));
@@ -195,7 +224,7 @@ fn near(name: &str, has_table: bool) -> Option<(String, Meaning)> {
     Some((format!("{before}{}", if field.is_empty() { "" } else { shown_name(field) }), meaning))
 }
 
-/// The setting in front of our words or between them. Short names of settings are words of others there.
+/// The setting in front of our words. Short names of settings are words of others there.
 fn reordered(name: &str) -> Option<Setting> {
     const MIN_LEN: usize = 7;
     let is_in = |words: [&str; 3]| {
@@ -204,20 +233,8 @@ fn reordered(name: &str) -> Option<Setting> {
     let mut settings = Setting::ALL.iter().copied().filter(|setting| bare(setting.field()).len() >= MIN_LEN);
     settings.find(|setting| {
         let field = &*bare(setting.field());
-        OTHER_WORDS.into_iter().any(|other| {
-            let orders =
-                [[field, METRICS, other], [field, other, METRICS], [METRICS, field, other], [other, field, METRICS]];
-            orders.into_iter().any(is_in)
-        })
+        OTHER_WORDS.into_iter().any(|other| is_in([field, METRICS, other]) || is_in([field, other, METRICS]))
     })
-}
-
-/// What `rest` makes of a name that begins with our words.
-fn meaning(rest: &str, is_ours: bool) -> Option<Meaning> {
-    if rest.is_empty() {
-        return Some(Meaning::Table);
-    }
-    Setting::by_near_field(rest).map(Meaning::Setting).or(is_ours.then_some(Meaning::Unknown))
 }
 
 #[cfg(test)]
@@ -266,7 +283,9 @@ mod tests {
             ("METRICS_GUARD_NETWORK_ALLOWLIST", setting(Setting::Networks)),
             ("GUARD_METRICS_NETWORKS", setting(Setting::Networks)),
             ("VERIFICATION-METRICS-KEY-FILE", setting(Setting::KeyFile)),
-            ("METRICS_NETWORKS_VERIFICATION", setting(Setting::Networks)),
+            ("NETWORKS_METRICS_VERIFICATION", setting(Setting::Networks)),
+            ("METRICS_VERIFY_NETWORKS", setting(Setting::Networks)),
+            ("METRICS_VERIFIED_CLIENT_NAME", setting(Setting::ClientNames)),
             ("client_names_metrics_guard", setting(Setting::ClientNames)),
             ("METRICSVERIFICATIONKEYFILE", setting(Setting::KeyFile)),
             ("MetricsGuardNetworks", setting(Setting::Networks)),
@@ -296,6 +315,12 @@ mod tests {
                 assert!(has_prefix || !is_certain || name.contains([' ', '\t', '\u{feff}', ':']), "{prefix}{name}");
             }
         }
+        for words in ["METRICS_VERIFICATION", "METRICS_GUARD", "GUARD_METRICS", "METRIC_GAURD", "METRICS_VERIFY"] {
+            for rest in ["ALLOWED_IPS", "ALLOW_FROM", "SUBNETS", "IP_RANGES", "SOURCES"] {
+                let near = NearName::of(&format!("{words}_{rest}"), "10.0.0.0/8", &[]).map(|near| near.meaning);
+                assert_eq!(near, Some(setting(Setting::Networks)), "{words}_{rest}");
+            }
+        }
         for (name, shown) in [
             ("declare -x METRICS_GUARD_KEY", "declare -x METRICS_GUARD_KEY"),
             ("$env:METRICS_GUARD_KEY", "$env:METRICS_GUARD_KEY"),
@@ -319,6 +344,22 @@ mod tests {
             "METRICS_BOARD_KEY",
             "METRICS_GUID_KEY",
             "METRICS_GUARDIAN_URL",
+            "METRICS_GUARDIAN_DISABLED",
+            "METRICS_GUARDIAN_NETWORKS",
+            "METRICS_GUARDIAN_KEY",
+            "METRICS_GUARDRAILS_DISABLED",
+            "METRICS_GUARDED_NETWORKS",
+            "METRICS_GUARDED",
+            "METRICS_VERIFY",
+            "METRICS_VERIFY_SSL",
+            "METRICS_VERIFYING_NETWORKS",
+            "METRICS_VERIFIER_KEY",
+            "VERIFY_METRICS_KEY",
+            "METRICS_NETWORK_VERIFICATION",
+            "METRICS_DISABLED_GUARD",
+            "GUARD_NETWORKS_METRICS",
+            "METRICS_VERIFICATION_ENV_PATH",
+            "METRICS_GUARD_ENV_NETWORKS",
             "METRICS_GUARD_URL",
             "METRICS_GUARD_VERSION",
             "PROMETHEUS_METRICS_ENABLED",
@@ -350,6 +391,18 @@ mod tests {
             assert_eq!(NearName::of(name, "1", &[]), None, "{name}");
             let in_rocket = NearName::of(name, "1", &["rocket"]).filter(|near| near.has_prefix);
             assert_eq!(in_rocket, None, "{name}");
+        }
+        for (name, value) in [
+            ("METRICS_GUARDIAN_NETWORKS", "10.0.0.0/8"),
+            ("METRICS_GUARDIAN_SUBNETS", "10.0.0.0/8,::1"),
+            ("METRICS_GUARD_HOST", "10.0.0.1"),
+            ("METRICS_GUARD_BIND", "0.0.0.0"),
+            ("METRICS_VERIFY_HOST", "127.0.0.1"),
+            ("METRICS_SUBNETS", "10.0.0.0/8"),
+            ("GUARD_SUBNETS", "10.0.0.0/8"),
+            ("METRICS_VERIFICATION_NAME", "/app/metrics_verification"),
+        ] {
+            assert_eq!(NearName::of(name, value, &[]), None, "{name}={value}");
         }
     }
 }

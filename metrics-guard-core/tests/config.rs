@@ -421,6 +421,23 @@ fn from_env_refuses_a_variable_that_it_does_not_know() {
         ),
         // These are others', such as a command line that npm or sudo keeps.
         ("METRICS_GUARD", "on", r#"key: Some("current")"#),
+        ("CI_COMMIT_MESSAGE", "METRICS_VERIFICATION_NETWORKS=10.0.0.0/8 for prod", r#"key: Some("current")"#),
+        ("EXTRA_ARGS", "--METRICS_VERIFICATION_NETWORKS=10.0.0.0/8", r#"key: Some("current")"#),
+        (
+            "export",
+            "METRICS_VERIFICATION_NETWORKS=10.0.0.0/8",
+            "export: is not known here; remove it, or correct its name: METRICS_VERIFICATION_NETWORKS\n",
+        ),
+        (
+            "METRICS_GUARD_ALLOWED_IPS",
+            "10.0.0.0/8, ::1",
+            "is not known here; remove it, or correct its name: METRICS_VERIFICATION_NETWORKS\n",
+        ),
+        (
+            "METRICS_VERIFY_NETWORKS",
+            "1",
+            "METRICS_VERIFY_NETWORKS: is not known here; remove it, or correct its name: METRICS_VERIFICATION_NETWORKS\n",
+        ),
         ("ARGUMENTS", "run METRICS_VERIFICATION_NETWORKS=10.0.0.0/8", r#"key: Some("current")"#),
         ("npm_lifecycle_script", "METRICS_VERIFICATION_KEY=k ./service", r#"key: Some("current")"#),
     ] {
@@ -463,6 +480,13 @@ fn from_env_ignores_names_of_others_and_service_links() {
         ("METRICS_VERIFICATION_PORT_8080_TCP_PORT", "8080"),
         ("METRICS_VERIFICATION_PORT_8080_TCP_ADDR", "10.96.0.12"),
         ("METRICS_VERIFICATION_KEY_PORT", "tcp://10.96.0.12:8080"),
+        ("METRICS_VERIFICATION_NAME", "/app/metrics_verification"),
+        ("METRICS_VERIFICATION_ENV_PATH", "/usr/bin"),
+        ("METRICS_GUARDIAN_DISABLED", "1"),
+        ("METRICS_GUARDIAN_NETWORKS", "10.0.0.0/8"),
+        ("METRICS_GUARDRAILS_DISABLED", "true"),
+        ("METRICS_NETWORK_VERIFICATION", "true"),
+        ("METRICS_VERIFY", "true"),
     ];
     let said = child(&[&[key], &others[..]].concat());
     assert!(said.contains(r#"key: Some("current")"#), "{said}");

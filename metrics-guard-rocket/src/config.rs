@@ -29,7 +29,7 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 
-use std::{collections::HashSet, env, ffi::OsString, fs, io, net::IpAddr, path::Path};
+use std::{collections::HashSet, env, ffi::OsString, fs, io, path::Path};
 
 use metrics_guard_core::{
     ConfigError, Place, Problem, Setting, Settings,
@@ -188,7 +188,10 @@ fn check_near_files(figment: &Figment, folder: &Path) -> Result<(), ConfigError>
 
 fn near_variable(name: &str, value: &str) -> Option<NearName> {
     let lower_case = name.trim().to_ascii_lowercase();
-    if lower_case.strip_prefix(READ).is_some_and(|rest| rest.is_empty() || rest.starts_with('.')) {
+    // Behind a dot without a field, figment takes the value for the whole table.
+    let is_field =
+        |rest: &str| rest.strip_prefix('.').is_some_and(|field| !field.is_empty() && !field.starts_with('.'));
+    if lower_case.strip_prefix(READ).is_some_and(|rest| rest.is_empty() || is_field(rest)) {
         return None;
     }
     // Of the names without `ROCKET_`, the core knows those of settings.
@@ -212,8 +215,6 @@ fn check_names(figment: &Figment) -> Result<(), ConfigError> {
     })?;
     let variables: HashSet<String> = env::vars_os().map(|(name, _)| key(&name.to_string_lossy())).collect();
     let prefixes = [&["rocket"], &known(figment)[..]].concat();
-    let networks = format!("{TABLE}.{}", Setting::Networks.field());
-    let has_networks = env::var_os(Setting::Networks.variable()).is_some() || figment.find_value(&networks).is_ok();
     for (profile, values) in &profiles {
         check_profile(figment, profile, values)?;
         for (name, value) in values {
@@ -225,13 +226,11 @@ fn check_names(figment: &Figment) -> Result<(), ConfigError> {
             if variables.contains(name) {
                 continue;
             }
-            if let Some(near) = NearName::of(name, &service_link(value), &prefixes) {
+            if let Some(near) = NearName::of(name, &as_variable(value), &prefixes) {
                 return Err(misspelled(figment, profile, &near, value));
             }
-            let listed = || is_list_of_networks(name, value).then(|| (outside(name.clone()), value));
-            let of_profile = || Some((across(&format!("{profile}.{name}"), value)?, value));
-            let found = within(name, value, has_networks).or_else(of_profile);
-            if let Some((near, value)) = found.or_else(|| if has_networks { None } else { listed() }) {
+            let of_profile = || Some((across(profile.as_str().as_str(), name, value)?, value));
+            if let Some((near, value)) = within(name, value).or_else(of_profile) {
                 return Err(misspelled(figment, profile, &near, value));
             }
         }
@@ -240,48 +239,41 @@ fn check_names(figment: &Figment) -> Result<(), ConfigError> {
 }
 
 /// A name of ours in the table `name` of others, or in a table of that.
-fn within<'v>(name: &str, table: &'v Value, has_networks: bool) -> Option<(NearName, &'v Value)> {
-    let has_our_name = ["metrics", "guard", "verification"].iter().any(|word| is_close(name, word));
-    table.as_dict()?.iter().find_map(|(field, value)| {
+fn within<'v>(name: &str, table: &'v Value) -> Option<(NearName, &'v Value)> {
+    named(table).into_iter().find_map(|(field, value)| {
         let near = NearName::of(field, "", &[]).filter(|near| near.meaning == Meaning::Table && has_fields(value));
         let inner = near.map(|near| NearName { shown: format!("{}.{}", shown_name(name), near.shown), ..near });
-        let is_listed = has_our_name && !has_networks && is_list_of_networks(field, value);
-        let listed = || is_listed.then(|| outside(format!("{name}.{field}")));
-        let near = inner.or_else(|| across(&format!("{name}.{field}"), value)).or_else(listed);
-        near.map(|near| (near, value)).or_else(|| within(field, value, has_networks))
+        let near = inner.or_else(|| across(name, field, value));
+        near.map(|near| (near, value)).or_else(|| within(field, value))
     })
 }
 
-/// A name that became tables, as in [default.metrics.guard].
-fn across(name: &str, value: &Value) -> Option<NearName> {
-    NearName::of(name, "", &[]).filter(|near| match near.meaning {
+/// A name that became tables, as in [default.metrics.guard]. In another order, the words are those of others.
+fn across(table: &str, field: &str, value: &Value) -> Option<NearName> {
+    let near = NearName::of(&format!("{table}.{field}"), &as_variable(value), &[])?;
+    let is_ours = match near.meaning {
         Meaning::Table => has_fields(value),
         Meaning::Setting(_) => true,
         _ => false,
-    })
+    };
+    (is_ours && ["metrics", "metricsverify"].iter().any(|word| is_close(table, word))).then_some(near)
 }
 
 /// Of others, a table by our names has none of our fields.
 fn has_fields(table: &Value) -> bool {
-    table.as_dict().into_iter().flatten().any(|(name, _)| Setting::by_near_field(name).is_some())
+    named(table).into_iter().any(|(name, value)| {
+        let near = NearName::of(&format!("{TABLE}_{name}"), &as_variable(value), &[]);
+        near.is_some_and(|near| matches!(near.meaning, Meaning::Setting(_)))
+    })
 }
 
-/// Whether this field, outside of our table, has a name and a value of [`Setting::Networks`].
-fn is_list_of_networks(name: &str, value: &Value) -> bool {
-    let is_address = |entry: &str| entry.trim().split('/').next().is_some_and(|text| text.parse::<IpAddr>().is_ok());
-    ["networks", "allownetworks", "allowednetworks"].iter().any(|word| is_close(name, word))
-        && match value {
-            Value::String(_, list) => list.split(',').all(is_address),
-            Value::Array(_, list) => {
-                !list.is_empty() && list.iter().all(|entry| entry.as_str().is_some_and(is_address))
-            }
-            _ => false,
-        }
-}
-
-/// A list of networks by this name.
-fn outside(shown: String) -> NearName {
-    NearName { shown, meaning: Meaning::Setting(Setting::Networks), has_prefix: false }
+/// The fields of a table, or of all tables in an array.
+fn named(value: &Value) -> Vec<(&String, &Value)> {
+    match value {
+        Value::Dict(_, fields) => fields.iter().collect(),
+        Value::Array(_, tables) => tables.iter().filter_map(Value::as_dict).flatten().collect(),
+        _ => Vec::new(),
+    }
 }
 
 /// The line and the column in a parser's message.
@@ -304,7 +296,13 @@ fn check_profile(figment: &Figment, profile: &Profile, values: &Dict) -> Result<
     if let Some(near) = NearName::of(name, "", &prefixes).filter(|near| near.meaning != Meaning::Unknown) {
         return Err(misspelled(figment, profile, &near, first));
     }
-    let names = [&["all", "any", "every", "common", "shared"], &known(figment)[..]].concat();
+    // Rocket 0.4 selected these three by itself. With a selected profile of another name, they can be profiles of the operator's.
+    let former = if ["debug", "release"].iter().any(|default| figment.profile() == default) {
+        &["development", "staging", "production"][..]
+    } else {
+        &[]
+    };
+    let names = [&["all", "any", "every", "common", "shared", "rocket"], former, &known(figment)[..]].concat();
     match values.get(TABLE) {
         Some(table) if !is_known(figment, profile) && names.iter().any(|known| is_close(name, known)) => {
             let shown = format!("{}.{TABLE}", shown_name(name));
@@ -352,10 +350,12 @@ fn is_known(figment: &Figment, profile: &Profile) -> bool {
     known(figment).iter().any(|known| profile == known)
 }
 
-/// A value as a variable has it, for the variables that Kubernetes makes for a Service called `rocket-metrics-guard`.
-fn service_link(value: &Value) -> String {
+/// A value as a variable has it, to recognise a list of networks, and the variables that Kubernetes makes for a Service called
+/// `rocket-metrics-guard`.
+fn as_variable(value: &Value) -> String {
     match value {
         Value::String(_, text) => text.clone(),
+        Value::Array(_, entries) => entries.iter().map(as_variable).collect::<Vec<_>>().join(","),
         Value::Num(_, number) => {
             let positive = number.to_i128().and_then(|number| u128::try_from(number).ok());
             number.to_u128().or(positive).map(|number| number.to_string()).unwrap_or_default()

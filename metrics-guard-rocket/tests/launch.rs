@@ -202,7 +202,16 @@ fn a_name_that_is_close_to_ours_stops_the_launch() {
         ("[default.default.metrics_guard]\nnetworks = 'N'", "default.metrics_guard", table),
         ("[default.release_metrics_guard]\nnetworks = 'N'", "release_metrics_guard", table),
         ("[release_metrics_guard]\nnetworks = 'N'", "release_metrics_guard", table),
-        ("[default.guard.metrics]\nnetworks = 'N'", "guard.metrics", table),
+        ("[[default.metrics.guard]]\nnetworks = 'N'", "metrics.guard", table),
+        ("[[default.limits]]\nmetrics_guard = { networks = 'N' }", "limits.metrics_guard", table),
+        ("[default.metrics.guard]\nallowed_ips = ['10.0.0.0/8']", "metrics.guard", table),
+        ("[default.metrics]\nguard_subnets = ['10.0.0.0/8']", "metrics.guard_subnets", networks),
+        ("[default.metrics]\nverify_networks = 'N'", "metrics.verify_networks", networks),
+        ("[default.metrics_verify]\nnetworks = 'N'", "metrics_verify.networks", networks),
+        ("[rocket.metrics_guard]\nnetworks = 'N'", "rocket.metrics_guard", table),
+        ("[production.metrics_guard]\nnetworks = 'N'", "production.metrics_guard", table),
+        ("[staging.metrics_guard]\nnetworks = 'N'", "staging.metrics_guard", table),
+        ("[development.metrics_guard]\nnetworks = 'N'", "development.metrics_guard", table),
         ("[relaese.metrics-guard]\nnetworks = 'N'", "metrics-guard", table),
         ("[defualt.metrics_guard]\nnetworks = 'N'", "defualt.metrics_guard", table),
         ("[default]\nmetrics_guard_networks = 'N'", "metrics_guard_networks", networks),
@@ -218,11 +227,6 @@ fn a_name_that_is_close_to_ours_stops_the_launch() {
         ("[default.limits.metrics-guard]\nnetwork = 'N'", "limits.metrics-guard", table),
         ("[default.security.http.metrics_guard]\nnetworks = 'N'", "http.metrics_guard", table),
         ("[all.metrics_guard]\nnetworks = 'N'", "all.metrics_guard", table),
-        ("[default]\nnetworks = ['10.0.0.0/8']", "networks", networks),
-        ("[default]\nallow_networks = '10.0.0.0/8, ::1'", "allow_networks", networks),
-        ("[default.metrics]\nnetworks = ['10.0.0.0/8']", "metrics.networks", networks),
-        ("[default.guard]\nallowed_networks = ['fd00::/8']", "guard.allowed_networks", networks),
-        ("[default.http.metrics]\nnetworks = '10.0.0.0/8'", "metrics.networks", networks),
         ("[release.metrics_guard]\nkey-file = 'N'", "metrics_guard.key-file", "`key_file`"),
         ("[default.metrics_guard]\nKeyFile = 'N'", "metrics_guard.KeyFile", "`key_file`"),
         ("[default.metrics_guard]\nallowed_networks = 'N'", "metrics_guard.…", "`networks`"),
@@ -249,12 +253,17 @@ fn names_of_others_do_not_stop_the_launch() {
         "[default]\nguard_metrics_enabled = true\nenable_metrics_guard = true",
         "[default.vpn]\nnetworks = ['10.0.0.0/8']\n[default.metrics]\nnetworks = ['internal']",
         "[default]\nnetworks = ['production', '10.0.0.0/8']\npod_networks = ['10.0.0.0/8']",
-        "[default]\nnetworks = ['10.0.0.0/8']\n[default.metrics_guard]\nnetworks = ['10.0.0.0/8']",
-        "[production.metrics_guard]\nnetworks = '10.0.0.0/8'",
-        "[default.guard.metrics]\nport = 9090",
+        "[default]\nnetworks = ['10.0.0.0/8']\nallow_networks = '10.0.0.0/8, ::1'",
+        "[default.metrics]\nnetworks = ['10.0.0.0/8']\n[default.guard]\nnetworks = ['10.0.0.0/8']",
+        "[default.verification]\nnetworks = ['10.0.0.0/8']\n[default.http.guard]\nallowed_networks = ['10.0.0.0/8']",
+        "[default.metrics_guardian]\ndisabled = true\nnetworks = ['10.0.0.0/8']",
+        "[default.guard.metrics]\nport = 9090\nquery = 'up'\nnetworks = '10.0.0.0/8'",
+        "[default.verification.metrics]\nkey = 'prefix'",
+        "[default.networks]\nmetrics_guard = '10.0.0.0/8'",
+        "[default.metrics.verify]\nssl = true",
+        "[canary.metrics_guard]\nnetworks = '10.0.0.0/8'",
         "[metrics]\nport = 9090",
         "[default.databases.metrics_guard]\nurl = 'a'",
-        "[staging.metrics_guard]\nnetworks = '10.0.0.0/8'",
         "[default]\nmetrics_guard_port = 'tcp://10.96.0.12:8080'\nmetrics_guard_service_port = 8080",
     ] {
         let figment = with_table(&format!("key = '{KEY}'")).merge(Toml::string(toml).nested());
@@ -262,6 +271,9 @@ fn names_of_others_do_not_stop_the_launch() {
             panic!("{toml}: {error}");
         }
     }
+    let toml = format!("[staging.metrics_guard]\nkey = '{KEY}'\n[production.metrics_guard]\nkey = '{KEY}'");
+    let figment = figment().merge(Toml::string(&toml).nested()).select("staging");
+    MetricsGuard::settings(&figment).and_then(Settings::guard).expect("a guard of the selected profile");
 }
 
 #[test]
@@ -316,6 +328,8 @@ fn a_variable_that_is_close_to_ours_stops_the_launch() {
         ("ROCKET_METRICS_GAURD_ALLOWED_CIDRS", WRONG, Some("METRICS_VERIFICATION_NETWORKS")),
         ("METRICS_VERIFICATION", &table, Some("ROCKET_METRICS_GUARD")),
         ("export METRICS_VERIFICATION_NETWORKS", WRONG, Some("METRICS_VERIFICATION_NETWORKS")),
+        ("ROCKET_METRICS_GUARD..networks", WRONG, Some("METRICS_VERIFICATION_NETWORKS")),
+        ("ROCKET_METRICS_GUARD.", WRONG, None),
         ("ROCKET_METRICS_GUARD_TIMEOUT", WRONG, None),
         ("ROCKET_METRICS_GAURD_TIMEOUT", WRONG, None),
     ] {
@@ -353,9 +367,6 @@ fn a_variable_that_is_close_to_ours_stops_the_launch() {
         let line = format!("error: `{field}` in {name}: set here and in ROCKET_METRICS_GUARD; remove one of the two");
         assert!(said.contains(&line), "{line}{said}");
     }
-    let said =
-        child("child_of_the_environment", &[("METRICS_VERIFICATION_KEY", KEY), ("ROCKET_NETWORKS", "[10.0.0.0/8]")]);
-    assert!(said.contains("error: `networks` in `ROCKET_` environment variable(s): is not known here"), "{said}");
 
     let key = format!(r#"{{key="{KEY}"}}"#);
     let file = tempfile::NamedTempFile::new().unwrap();
@@ -371,6 +382,9 @@ fn a_variable_that_is_close_to_ours_stops_the_launch() {
         ("ROCKET_METRICS_PORT", "9090"),
         ("ROCKET_METRICS_BOARD", "{}"),
         ("METRICS_KEY", "1"),
+        ("ROCKET_NETWORKS", "[10.0.0.0/8]"),
+        ("ROCKET_METRICS_GUARDIAN", "{disabled=true}"),
+        ("ROCKET_METRICS_GUARDIAN_NETWORKS", "10.0.0.0/8"),
         ("ROCKET_METRICS_GUARD_SERVICE_HOST", "10.96.0.12"),
         ("ROCKET_METRICS_GUARD_PORT", "tcp://10.96.0.12:8080"),
     ] {
