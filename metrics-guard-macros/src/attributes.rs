@@ -69,7 +69,7 @@ const TOOLS: [&str; 5] = ["clippy", "diagnostic", "miri", "rust_analyzer", "rust
 /// By the last segment of their paths, as are all names such as `http_server`; `path` alone is a built-in attribute.
 ///
 /// A list of names, since nothing tells such a macro from one that wraps the body, as a cache does.
-const ABOVE_ALONE: [&str; 38] = [
+const ABOVE_ALONE: [&str; 40] = [
     // Routes and handlers.
     "api_operation",
     "api_v2_operation",
@@ -80,12 +80,14 @@ const ABOVE_ALONE: [&str; 38] = [
     "fallback",
     "fetch",
     "get",
+    "handler",
     "head",
     "options",
     "patch",
     "post",
     "put",
     "query",
+    "request_handler",
     "route",
     "routes",
     "update",
@@ -196,8 +198,7 @@ pub(crate) fn is_foreign(attr: &Attribute) -> bool {
 fn belongs_above(path: &Path) -> bool {
     let last = path.segments.last().map(|segment| &segment.ident);
     last.map(ToString::to_string).is_some_and(|last| {
-        let is_server =
-            last.starts_with("http") || ["handler", "server", "service"].iter().any(|end| last.ends_with(end));
+        let is_server = last.starts_with("http") || ["server", "service"].iter().any(|end| last.ends_with(end));
         is_server || ABOVE_ALONE.contains(&&*last)
     }) && !path.is_ident("path")
 }

@@ -296,13 +296,7 @@ fn check_profile(figment: &Figment, profile: &Profile, values: &Dict) -> Result<
     if let Some(near) = NearName::of(name, "", &prefixes).filter(|near| near.meaning != Meaning::Unknown) {
         return Err(misspelled(figment, profile, &near, first));
     }
-    // Rocket 0.4 selected these three by itself. With a selected profile of another name, they can be profiles of the operator's.
-    let former = if ["debug", "release"].iter().any(|default| figment.profile() == default) {
-        &["development", "staging", "production"][..]
-    } else {
-        &[]
-    };
-    let names = [&["all", "any", "every", "common", "shared", "rocket"], former, &known(figment)[..]].concat();
+    let names = [&["all", "any", "every", "common", "shared", "rocket"], &known(figment)[..]].concat();
     match values.get(TABLE) {
         Some(table) if !is_known(figment, profile) && names.iter().any(|known| is_close(name, known)) => {
             let shown = format!("{}.{TABLE}", shown_name(name));
