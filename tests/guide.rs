@@ -34,6 +34,7 @@ const README: &str = include_str!("../README.md");
 const FROM_ENV: &str = include_str!("../metrics-guard-core/src/guard.rs");
 const FAIRING: &str = include_str!("../metrics-guard-rocket/src/fairing.rs");
 const SERVICE: &str = include_str!("service.rs");
+const OUTPUT: &str = include_str!("output.rs");
 const ALERTS: &str = include_str!("../deploy/alerts.yml");
 
 /// The first cells in the tables of a section.
@@ -90,7 +91,7 @@ const EXAMPLES: [&str; 2] = ["`key`", "no key was presented"];
 
 #[test]
 fn our_crates_log_what_the_guide_quotes() {
-    let mut source = SERVICE.to_owned();
+    let mut source = [SERVICE, OUTPUT].concat();
     for name in ["core", "rocket", "tower", "warp"] {
         add_sources(Path::new(&format!("../metrics-guard-{name}/src")), &mut source);
     }

@@ -26,8 +26,15 @@ impl Reserve {
     /// Takes the descriptors that are missing, if any are free.
     pub(crate) fn fill(&mut self) {
         let missing = KEPT - self.0.len();
-        self.0.extend((0..missing).map_while(|_| socket().ok()));
+        self.0.extend((0..missing).map_while(|_| spare().ok()));
     }
+}
+
+/// A descriptor to keep: a sandbox can forbid sockets, and a `chroot` can lack the file. Where both fail, nothing is kept,
+/// and a new key waits for a free descriptor.
+#[cfg(unix)]
+fn spare() -> io::Result<std::fs::File> {
+    std::fs::File::open("/dev/null").or_else(|_| socket())
 }
 
 /// A descriptor that needs no file. It belongs to the user as whom the process acts.
@@ -64,3 +71,18 @@ mod others {
 
 #[cfg(not(unix))]
 pub(crate) use others::is_exhausted;
+
+#[cfg(all(test, unix))]
+mod tests {
+    use std::os::unix::fs::FileTypeExt;
+
+    use super::{KEPT, Reserve};
+
+    #[test]
+    fn is_kept_where_sockets_are_forbidden() {
+        let mut reserve = Reserve::default();
+        reserve.fill();
+        let sockets = reserve.0.iter().filter(|kept| kept.metadata().unwrap().file_type().is_socket());
+        assert_eq!((reserve.0.len(), sockets.count()), (KEPT, 0));
+    }
+}

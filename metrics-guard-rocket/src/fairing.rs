@@ -75,6 +75,9 @@ impl MetricsGuard {
     /// disabled = false
     /// ```
     ///
+    /// A Rocket.toml with `key` in it must not be readable or writable by other users. The guard does not look at the rights
+    /// of that file, and Rocket prints the line of a syntax error in it before any fairing runs. So prefer `key_file`.
+    ///
     /// A setting that stands in both is an error. Without a usable key, the launch fails and the log says why. What is
     /// wrong with the key file later is in the log too.
     ///

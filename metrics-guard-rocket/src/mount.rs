@@ -24,11 +24,13 @@
 
 use std::fmt;
 
+use metrics_guard_core::adapter::shown;
 use rocket::{
     Build, Data, Request, Rocket, Route,
     http::{ext::IntoOwned, uri::Origin},
     request::Outcome,
     route::{self, Handler},
+    warn,
 };
 
 use crate::guard::Authorized;
@@ -50,7 +52,15 @@ impl Mount {
     }
 
     pub(crate) fn on(&self, rocket: Rocket<Build>) -> Rocket<Build> {
-        rocket.mount(self.base.clone(), self.routes.clone())
+        let mut base = self.base.clone();
+        if let Ok(origin) = &mut base.origin {
+            // Rocket would say so too, and show the query, which can be a misplaced key.
+            if origin.query().is_some() {
+                warn!("query in route base '{}' is ignored", base.shown);
+                origin.clear_query();
+            }
+        }
+        rocket.mount(base, self.routes.clone())
     }
 }
 
@@ -61,10 +71,11 @@ impl fmt::Debug for Mount {
     }
 }
 
-/// What a caller gave for a base, read once. Rocket logs an invalid one, and panics, as if the caller had mounted there.
+/// What a caller gave for a base, read once. Rocket logs an invalid one, and panics, as if the caller had mounted there. It
+/// logs what could be a key as `…`.
 #[derive(Clone)]
 struct Base {
-    text: String,
+    shown: String,
     origin: Result<Origin<'static>, String>,
 }
 
@@ -74,14 +85,14 @@ impl Base {
         B: TryInto<Origin<'a>> + Clone + fmt::Display,
         B::Error: fmt::Display,
     {
-        let text = base.to_string();
-        Base { text, origin: base.try_into().map(IntoOwned::into_owned).map_err(|error| error.to_string()) }
+        let shown = shown(&base.to_string()).unwrap_or_else(|| "…".to_owned());
+        Base { shown, origin: base.try_into().map(IntoOwned::into_owned).map_err(|error| error.to_string()) }
     }
 }
 
 impl fmt::Display for Base {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.text.fmt(f)
+        f.write_str(&self.shown)
     }
 }
 

@@ -4,7 +4,7 @@
 
 #![allow(clippy::unwrap_used)] // in tests; clippy.toml does not reach their helper functions
 
-use std::{env, fs, path::Path, process::Command};
+use std::{env, fs, panic, path::Path, process::Command};
 
 use metrics_guard_rocket::{Authorized, Guard, Key, MetricsGuard, Problem, Settings, guard_metrics};
 use rocket::{
@@ -273,17 +273,59 @@ fn names_of_others_do_not_stop_the_launch() {
     MetricsGuard::settings(&figment).and_then(Settings::guard).expect("a guard of the selected profile");
 }
 
+/// Rocket's own message has the line. It comes before any fairing, and the body of a `#[launch]` function before that.
 #[test]
-fn a_syntax_error_shows_no_line_of_the_file() {
-    let folder = tempfile::tempdir().unwrap();
-    let rocket_toml = folder.path().join("Rocket.toml");
-    fs::write(&rocket_toml, format!("[default.metrics_guard]\nkey = {KEY}")).unwrap();
-    let error = MetricsGuard::settings(&figment().merge(Toml::file(rocket_toml).nested())).err().unwrap();
-    assert_eq!(error.problem(), &Problem::Unparsable);
-    assert_eq!(
-        error.to_string(),
-        "Rocket's configuration, line 2, column 7: cannot be read; correct its syntax, or let this process read it"
-    );
+fn a_syntax_error_shows_no_line_of_the_file_if_the_settings_are_read_before_the_launch() {
+    for key in [KEY.to_owned(), format!("'{KEY}"), format!("'{KEY}'\nkey = '{KEY}'")] {
+        let folder = tempfile::tempdir().unwrap();
+        fs::write(folder.path().join("Rocket.toml"), format!("[default.metrics_guard]\nkey = {key}")).unwrap();
+        let (line, rest) = ("Rocket's configuration, line ", ": cannot be read; correct its syntax");
+        let said = child_in(folder.path(), "child_that_launches", &[("CHECKED", "1")]);
+        assert!(said.contains(line) && said.contains(rest) && !said.contains(KEY), "{said}");
+        let said = child_in(folder.path(), "child_that_launches", &[]);
+        assert!(said.contains(&format!("key = {}", key.lines().next().unwrap())) && !said.contains(line), "{said}");
+    }
+}
+
+mod service {
+    use metrics_guard_rocket::MetricsGuard;
+    use rocket::Config;
+
+    #[rocket::launch]
+    fn rocket() -> _ {
+        if std::env::var_os("CHECKED").is_some() {
+            MetricsGuard::settings(&Config::figment()).unwrap();
+        }
+        rocket::build().attach(MetricsGuard::fairing())
+    }
+
+    pub(super) fn run() {
+        main();
+    }
+}
+
+#[test]
+#[ignore = "started by a_syntax_error_shows_no_line_of_the_file_if_the_settings_are_read_before_the_launch"]
+fn child_that_launches() {
+    assert!(panic::catch_unwind(service::run).is_err());
+}
+
+#[test]
+fn a_key_as_the_base_of_a_mount_is_not_logged() {
+    for base in [KEY.to_owned(), format!("/metrics?{KEY}"), format!("/metrics?key={KEY}")] {
+        let said = child("child_with_a_base", &[("BASE", &base)]);
+        assert!(said.contains(" base") && !said.contains(KEY), "{said}");
+    }
+}
+
+#[test]
+#[ignore = "started by a_key_as_the_base_of_a_mount_is_not_logged"]
+fn child_with_a_base() {
+    let _ = panic::catch_unwind(|| {
+        let guard = MetricsGuard::with(Guard::new(Key::new(WRONG).unwrap()));
+        let guard = guard.mount(env::var("BASE").unwrap(), routes![optional]);
+        drop(Client::untracked(rocket::custom(loud()).attach(guard)));
+    });
 }
 
 /// The environment can be set of a process alone, so the test starts itself.
