@@ -115,11 +115,12 @@ fn judged(value: &str) -> Option<Form> {
 fn is_reference(value: &str) -> bool {
     const MIN_RANDOM: usize = 8;
     const MIN_DIGITS: usize = 24;
+    const MIN_PAIRED: usize = 32;
     const MIN_WORDS: usize = 4;
     let random: usize = runs(value).filter(|run| !is_name(run)).map(str::len).sum();
     let least = if ["__", "--", "..", "=-"].iter().any(|signs| value.contains(signs)) { 2 } else { 3 };
     if runs(value).all(|run| run.len() < 3) {
-        return true; // such as the address of a network card
+        return runs(value).map(str::len).sum::<usize>() < MIN_PAIRED; // such as the address of a network card
     }
     if random >= MIN_RANDOM || hex(value).is_some_and(|key| key.len() >= MIN_DIGITS) || !has_words(value, least) {
         return false;
@@ -217,8 +218,7 @@ fn wrapping(value: &str) -> Option<&'static str> {
     /// In eighths of a bit, so that chance makes fewer than one of 2,000 passwords look like a wrapped key.
     const LEAST: usize = 92;
     let is_plain = value.bytes().all(is_key_byte);
-    let padding = value.len() - value.trim_end_matches('=').len();
-    let bare = if is_plain && padding < 3 && value.len() % 4 == 0 { &value[..value.len() - padding] } else { value };
+    let bare = digits(value).filter(|_| is_plain).unwrap_or(value);
     if is_plain && is_joined(value) {
         return Some(AROUND);
     }
@@ -282,18 +282,34 @@ fn hex(value: &str) -> Option<&str> {
     value.split(|c: char| !c.is_ascii_hexdigit() && c != '-').map(|part| part.trim_matches('-')).find(is_digits)
 }
 
-/// `prometheus/<key>` and `/<key>`, where the key has the length that a generator prints, and all of it has not.
+/// `prometheus/<key>` and `/<key>`, where the key has the length that a generator prints. What can be base64 as a whole needs
+/// a well-known word beside the key.
 fn is_joined(value: &str) -> bool {
     let is_standard = |key: &str| [22, 24, 28, 32, 43, 44, 64, 86, 88].contains(&key.len());
     let is_name = |name: &str| name.is_empty() || runs(name).all(|run| is_word(run) || run == "k8s");
-    let bare = value.trim_matches(['+', '-', '_', '.', '/']);
-    let is_trimmed = bare.len() < value.len() && (!value.starts_with(bare) || runs(bare).count() == 1);
-    let mut slashes = value.match_indices('/').map(|(at, _)| (&value[..at], &value[at + 1..]));
-    (!is_standard(value) || value.len() == 43 && value.contains('/'))
-        && (is_trimmed && is_standard(bare)
-            || slashes.any(|(one, two)| {
-                is_name(one) && is_standard(two) || is_standard(one) && (is_name(two) || is_standard(two))
-            }))
+    let is_known =
+        |name: &str| name.len() > 3 && name.bytes().all(|byte| byte.is_ascii_lowercase()) && is_guessable(name);
+    let is_whole = digits(value).is_some();
+    value.match_indices('/').map(|(at, _)| (&value[..at], &value[at + 1..])).any(|(one, two)| {
+        if is_whole {
+            is_known(one) && is_standard(two) || is_standard(one) && is_known(two)
+        } else {
+            is_name(one) && is_standard(two) || is_standard(one) && (is_name(two) || is_standard(two))
+        }
+    })
+}
+
+/// `value` without its padding, if it can be base64 or base32 of whole bytes.
+fn digits(value: &str) -> Option<&str> {
+    let digits = value.trim_end_matches('=');
+    let is_base32 = || digits.bytes().all(|byte| byte.is_ascii_alphabetic() || (b'2'..=b'7').contains(&byte));
+    let is_padded = match value.len() - digits.len() {
+        0 => digits.len() % 4 != 1,
+        1 | 2 => value.len() % 4 == 0,
+        3 | 4 | 6 => value.len() % 8 == 0 && is_base32(),
+        _ => false,
+    };
+    (is_padded && !digits.contains(['=', '.'])).then_some(digits)
 }
 
 /// Whether a value begins and ends in the same quotes or in brackets.

@@ -660,6 +660,32 @@ fn accepts_a_million_random_keys() {
     thread::scope(|scope| (0..THREADS).for_each(|seed| drop(scope.spawn(move || accept_a_part(seed)))));
 }
 
+/// With padding and without, and in the form of `BitConverter.ToString`.
+#[test]
+fn accepts_random_bytes_of_any_length_in_any_encoding() {
+    const BASE32: &[u8] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZ234567";
+    let (mut numbers, mut key, mut rejected) = (Numbers(6), Vec::new(), Vec::new());
+    for number in 0..50_000_usize {
+        let len = 16 + number % 51;
+        let mut judge = |key: &[u8]| rejected.extend(Key::new(key).is_err().then(|| key.escape_ascii().to_string()));
+        for alphabet in [STANDARD, URL_SAFE] {
+            numbers.of(alphabet, (len * 4).div_ceil(3), &mut key);
+            judge(&key);
+            key.resize(len.div_ceil(3) * 4, b'=');
+            judge(&key);
+        }
+        if number < 1_000 {
+            numbers.of(BASE32, (len * 8).div_ceil(5), &mut key);
+            key.resize(len.div_ceil(5) * 8, b'=');
+            judge(&key);
+            numbers.of(b"0123456789ABCDEF", len * 2, &mut key);
+            judge(&key.chunks(2).collect::<Vec<_>>().join(&b'-'));
+        }
+    }
+    // By chance, one has the form of a path.
+    assert!(rejected.len() < 2, "{rejected:#?}");
+}
+
 /// Of passwords with signs, some look like another thing by chance: fewer than one of 2,000.
 #[test]
 fn accepts_random_passwords_with_signs() {
