@@ -106,6 +106,8 @@ fn judged(value: &str) -> Option<Form> {
             .or_else(wrapped)
             .or_else(|| (value.len() >= MIN_LEN && is_reference(value)).then_some(Form::Template));
         found.or_else(|| encoded(value))
+    } else if is_passphrase(value) {
+        guessable()
     } else {
         path().or_else(wrapped).or_else(|| is_template(value).then_some(Form::Template)).or_else(guessable)
     }
@@ -116,7 +118,6 @@ fn is_reference(value: &str) -> bool {
     const MIN_RANDOM: usize = 8;
     const MIN_DIGITS: usize = 24;
     const MIN_PAIRED: usize = 32;
-    const MIN_WORDS: usize = 4;
     let random: usize = runs(value).filter(|run| !is_name(run)).map(str::len).sum();
     let least = if ["__", "--", "..", "=-"].iter().any(|signs| value.contains(signs)) { 2 } else { 3 };
     if runs(value).all(|run| run.len() < 3) {
@@ -125,10 +126,34 @@ fn is_reference(value: &str) -> bool {
     if random >= MIN_RANDOM || hex(value).is_some_and(|key| key.len() >= MIN_DIGITS) || !has_words(value, least) {
         return false;
     }
-    let words = runs(value).flat_map(|run| camel_words(run.as_bytes()));
+    !is_passphrase(value) && !is_blocks(value)
+}
+
+/// Four words and more with one sign or number between each two, as password managers make them.
+fn is_passphrase(value: &str) -> bool {
+    const MIN_WORDS: usize = 4;
+    let value = value.strip_suffix(['!', '?']).unwrap_or(value);
     let signs = value.bytes().filter(|byte| !byte.is_ascii_alphanumeric());
-    let is_regular = distinct(signs.clone()) < 2 && runs(value).count() == signs.count() + 1;
-    !is_regular || words.filter(|word| word.len() > 2 && word[0].is_ascii_alphabetic()).count() < MIN_WORDS
+    let words = runs(value).flat_map(|run| run.split(|c: char| c.is_ascii_digit()));
+    let words: Vec<_> = words.flat_map(|run| camel_words(run.as_bytes())).collect();
+    // Names of programs have two signs, but rarely numbers and never other signs.
+    let is_varied = value.bytes().any(|byte| byte.is_ascii_digit() || b",!@*".contains(&byte));
+    signs.clone().all(|sign| b"-_.,!@*/+".contains(&sign))
+        && runs(value).count() == signs.clone().count() + 1
+        && (distinct(signs) < 2 || is_varied)
+        && words.iter().all(|word| word.len() > 1 && is_capitalized(word))
+        && words.iter().filter(|word| word.len() > 2).count() >= MIN_WORDS
+}
+
+/// Letters and digits in blocks of one length, such as `XXXX-XXXX-XXXX-XXXX`, or in a single one.
+fn is_blocks(value: &str) -> bool {
+    const MIN_BLOCK_LEN: usize = 4;
+    let len = runs(value).next().map_or(0, str::len);
+    let count = |is_it: fn(&u8) -> bool| value.bytes().filter(is_it).count();
+    len >= MIN_BLOCK_LEN
+        && runs(value).all(|run| run.len() == len)
+        && count(u8::is_ascii_digit) > 0
+        && count(u8::is_ascii_alphabetic) >= MIN_BLOCK_LEN
 }
 
 /// Whether the letters of `value` are in words of so many letters and more, on average, or are few.
@@ -236,10 +261,11 @@ fn wrapping(value: &str) -> Option<&'static str> {
         return named(value);
     }
     outside.push(rest);
-    let is_part = |part: &str| part.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-_.".contains(&byte));
-    let is_all_key = outside.iter().all(|part| is_part(part))
-        && outside[0].as_bytes().first().is_none_or(u8::is_ascii_alphanumeric)
-        && rest.as_bytes().last().is_none_or(u8::is_ascii_alphanumeric)
+    let is_part = |part: &&str| part.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-_.~".contains(&byte));
+    let is_signs = |part: &str| !part.is_empty() && runs(part).next().is_none();
+    let is_all_key = outside.iter().all(is_part)
+        && !is_signs(outside[0])
+        && !is_signs(rest)
         && !outside[0].eq_ignore_ascii_case("0x");
     if is_all_key {
         return None;
