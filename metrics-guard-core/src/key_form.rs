@@ -190,7 +190,7 @@ fn is_template(value: &str) -> bool {
             && !rest.ends_with(['(', '[', '{'])
     };
     if value.bytes().filter(u8::is_ascii_alphanumeric).all(|byte| byte.is_ascii_hexdigit()) {
-        return hex_len(value) < 32;
+        return hex_len(value) < 32 || value.parse::<std::net::Ipv6Addr>().is_ok();
     }
     is_of_names
         || is_regular
@@ -316,6 +316,14 @@ fn is_joined(value: &str) -> bool {
     let is_known =
         |name: &str| name.len() > 3 && name.bytes().all(|byte| byte.is_ascii_lowercase()) && is_guessable(name);
     let is_whole = digits(value).is_some();
+    let is_alphanumeric = |key: &str| key.bytes().all(|byte| byte.is_ascii_alphanumeric());
+    let is_uuid = |key: &str| key.len() == 36 && hex(key) == Some(key);
+    let is_key = |key: &str| is_standard(key) && is_alphanumeric(key) || is_uuid(key);
+    let (first, rest) = value.split_at(value.len() / 2);
+    let second = rest.strip_prefix(['.', '-', '_']);
+    if !is_whole && is_key(first) && second.is_some_and(|second| second.len() == first.len() && is_key(second)) {
+        return true;
+    }
     value.match_indices('/').map(|(at, _)| (&value[..at], &value[at + 1..])).any(|(one, two)| {
         if is_whole {
             is_known(one) && is_standard(two) || is_standard(one) && is_known(two)

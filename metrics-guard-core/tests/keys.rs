@@ -99,6 +99,13 @@ fn rejects_values_that_are_not_secret() {
         "10.0.0.0/8,192.168.0.0/16",
         "192.168.100.100:9090",
         "2001:db8:85a3:8d3:1319:8a2e:370:7334",
+        "2001:0db8:85a3:0000:0000:8a2e:0370:7334",
+        "prometheus.monitoring.svc.cluster.local",
+        "the-quick-brown-fox-jumps-over-the-lazy-dog",
+        "JBSWY3DPEHPK3PXPJBSWY3DPEHPK3PXP",
+        "Eby8vdM02xNOcqFlqUwJPLlmEtlCDXJ1OUzFT50uSRZ6IFsuFq2UVErCz4I6tq/K1SZFPTOtr/KBHBeksoGMGw==",
+        "C2y6yDjf5/R+ob0N8A7Cgv30VRDJIWEHLM+4QDU5DE2nQ9nDuVTqobD4b8mGGyPMbIZnqyMsEcaGQy67XIw/Jw==",
+        "eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiIxMjM0NTY3ODkwIiwibmFtZSI6IkpvaG4gRG9lIiwiaWF0IjoxNTE2MjM5MDIyfQ.SflKxwRJSMeKKF2Q",
         "fe80::1ff:fe23:4567:890a",
         "[2001:db8::1]:9090",
         "00:1a:2b:3c:4d:5e",
@@ -389,7 +396,7 @@ fn rejects_keys_with_their_wrapping_and_names_it() {
     for key in [HEX, UUID, &HEX.to_uppercase()] {
         let values = [
             "//KEY", "--KEY", "0xKEY", "0XKEY", "KEY.", "KEY...", "*KEY", "+KEY", "_KEY", "KEY_", "KEY=", "KEY//x",
-            "/KEY", "KEY/", "KEY/KEY",
+            "/KEY", "KEY/", "KEY/KEY", "KEY.KEY", "KEY-KEY", "KEY_KEY",
         ];
         assert_rejected(values.map(|value| value.replace("KEY", key)));
     }
