@@ -106,6 +106,8 @@ fn judged(value: &str) -> Option<Form> {
             .or_else(wrapped)
             .or_else(|| (value.len() >= MIN_LEN && is_reference(value)).then_some(Form::Template));
         found.or_else(|| encoded(value))
+    } else if is_passphrase(value) {
+        guessable()
     } else {
         path().or_else(wrapped).or_else(|| is_template(value).then_some(Form::Template)).or_else(guessable)
     }
@@ -115,19 +117,43 @@ fn judged(value: &str) -> Option<Form> {
 fn is_reference(value: &str) -> bool {
     const MIN_RANDOM: usize = 8;
     const MIN_DIGITS: usize = 24;
-    const MIN_WORDS: usize = 4;
+    const MIN_PAIRED: usize = 32;
     let random: usize = runs(value).filter(|run| !is_name(run)).map(str::len).sum();
     let least = if ["__", "--", "..", "=-"].iter().any(|signs| value.contains(signs)) { 2 } else { 3 };
     if runs(value).all(|run| run.len() < 3) {
-        return true; // such as the address of a network card
+        return runs(value).map(str::len).sum::<usize>() < MIN_PAIRED; // such as the address of a network card
     }
     if random >= MIN_RANDOM || hex(value).is_some_and(|key| key.len() >= MIN_DIGITS) || !has_words(value, least) {
         return false;
     }
-    let words = runs(value).flat_map(|run| camel_words(run.as_bytes()));
+    !is_passphrase(value) && !is_blocks(value)
+}
+
+/// Four words and more with one sign or number between each two, as password managers make them.
+fn is_passphrase(value: &str) -> bool {
+    const MIN_WORDS: usize = 4;
+    let value = value.strip_suffix(['!', '?']).unwrap_or(value);
     let signs = value.bytes().filter(|byte| !byte.is_ascii_alphanumeric());
-    let is_regular = distinct(signs.clone()) < 2 && runs(value).count() == signs.count() + 1;
-    !is_regular || words.filter(|word| word.len() > 2 && word[0].is_ascii_alphabetic()).count() < MIN_WORDS
+    let words = runs(value).flat_map(|run| run.split(|c: char| c.is_ascii_digit()));
+    let words: Vec<_> = words.flat_map(|run| camel_words(run.as_bytes())).collect();
+    // Names of programs have two signs, but rarely numbers and never other signs.
+    let is_varied = value.bytes().any(|byte| byte.is_ascii_digit() || b",!@*".contains(&byte));
+    signs.clone().all(|sign| b"-_.,!@*/+".contains(&sign))
+        && runs(value).count() == signs.clone().count() + 1
+        && (distinct(signs) < 2 || is_varied)
+        && words.iter().all(|word| word.len() > 1 && is_capitalized(word))
+        && words.iter().filter(|word| word.len() > 2).count() >= MIN_WORDS
+}
+
+/// Letters and digits in blocks of one length, such as `XXXX-XXXX-XXXX-XXXX`, or in a single one.
+fn is_blocks(value: &str) -> bool {
+    const MIN_BLOCK_LEN: usize = 4;
+    let len = runs(value).next().map_or(0, str::len);
+    let count = |is_it: fn(&u8) -> bool| value.bytes().filter(is_it).count();
+    len >= MIN_BLOCK_LEN
+        && runs(value).all(|run| run.len() == len)
+        && count(u8::is_ascii_digit) > 0
+        && count(u8::is_ascii_alphabetic) >= MIN_BLOCK_LEN
 }
 
 /// Whether the letters of `value` are in words of so many letters and more, on average, or are few.
@@ -164,7 +190,7 @@ fn is_template(value: &str) -> bool {
             && !rest.ends_with(['(', '[', '{'])
     };
     if value.bytes().filter(u8::is_ascii_alphanumeric).all(|byte| byte.is_ascii_hexdigit()) {
-        return hex_len(value) < 32;
+        return hex_len(value) < 32 || value.parse::<std::net::Ipv6Addr>().is_ok();
     }
     is_of_names
         || is_regular
@@ -217,8 +243,7 @@ fn wrapping(value: &str) -> Option<&'static str> {
     /// In eighths of a bit, so that chance makes fewer than one of 2,000 passwords look like a wrapped key.
     const LEAST: usize = 92;
     let is_plain = value.bytes().all(is_key_byte);
-    let padding = value.len() - value.trim_end_matches('=').len();
-    let bare = if is_plain && padding < 3 && value.len() % 4 == 0 { &value[..value.len() - padding] } else { value };
+    let bare = digits(value).filter(|_| is_plain).unwrap_or(value);
     if is_plain && is_joined(value) {
         return Some(AROUND);
     }
@@ -236,10 +261,11 @@ fn wrapping(value: &str) -> Option<&'static str> {
         return named(value);
     }
     outside.push(rest);
-    let is_part = |part: &str| part.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-_.".contains(&byte));
-    let is_all_key = outside.iter().all(|part| is_part(part))
-        && outside[0].as_bytes().first().is_none_or(u8::is_ascii_alphanumeric)
-        && rest.as_bytes().last().is_none_or(u8::is_ascii_alphanumeric)
+    let is_part = |part: &&str| part.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-_.~".contains(&byte));
+    let is_signs = |part: &str| !part.is_empty() && runs(part).next().is_none();
+    let is_all_key = outside.iter().all(is_part)
+        && !is_signs(outside[0])
+        && !is_signs(rest)
         && !outside[0].eq_ignore_ascii_case("0x");
     if is_all_key {
         return None;
@@ -282,18 +308,42 @@ fn hex(value: &str) -> Option<&str> {
     value.split(|c: char| !c.is_ascii_hexdigit() && c != '-').map(|part| part.trim_matches('-')).find(is_digits)
 }
 
-/// `prometheus/<key>` and `/<key>`, where the key has the length that a generator prints, and all of it has not.
+/// `prometheus/<key>` and `/<key>`, where the key has the length that a generator prints. What can be base64 as a whole needs
+/// a well-known word beside the key.
 fn is_joined(value: &str) -> bool {
     let is_standard = |key: &str| [22, 24, 28, 32, 43, 44, 64, 86, 88].contains(&key.len());
     let is_name = |name: &str| name.is_empty() || runs(name).all(|run| is_word(run) || run == "k8s");
-    let bare = value.trim_matches(['+', '-', '_', '.', '/']);
-    let is_trimmed = bare.len() < value.len() && (!value.starts_with(bare) || runs(bare).count() == 1);
-    let mut slashes = value.match_indices('/').map(|(at, _)| (&value[..at], &value[at + 1..]));
-    (!is_standard(value) || value.len() == 43 && value.contains('/'))
-        && (is_trimmed && is_standard(bare)
-            || slashes.any(|(one, two)| {
-                is_name(one) && is_standard(two) || is_standard(one) && (is_name(two) || is_standard(two))
-            }))
+    let is_known =
+        |name: &str| name.len() > 3 && name.bytes().all(|byte| byte.is_ascii_lowercase()) && is_guessable(name);
+    let is_whole = digits(value).is_some();
+    let is_alphanumeric = |key: &str| key.bytes().all(|byte| byte.is_ascii_alphanumeric());
+    let is_uuid = |key: &str| key.len() == 36 && hex(key) == Some(key);
+    let is_key = |key: &str| is_standard(key) && is_alphanumeric(key) || is_uuid(key);
+    let (first, rest) = value.split_at(value.len() / 2);
+    let second = rest.strip_prefix(['.', '-', '_']);
+    if !is_whole && is_key(first) && second.is_some_and(|second| second.len() == first.len() && is_key(second)) {
+        return true;
+    }
+    value.match_indices('/').map(|(at, _)| (&value[..at], &value[at + 1..])).any(|(one, two)| {
+        if is_whole {
+            is_known(one) && is_standard(two) || is_standard(one) && is_known(two)
+        } else {
+            is_name(one) && is_standard(two) || is_standard(one) && (is_name(two) || is_standard(two))
+        }
+    })
+}
+
+/// `value` without its padding, if it can be base64 or base32 of whole bytes.
+fn digits(value: &str) -> Option<&str> {
+    let digits = value.trim_end_matches('=');
+    let is_base32 = || digits.bytes().all(|byte| byte.is_ascii_alphabetic() || (b'2'..=b'7').contains(&byte));
+    let is_padded = match value.len() - digits.len() {
+        0 => digits.len() % 4 != 1,
+        1 | 2 => value.len() % 4 == 0,
+        3 | 4 | 6 => value.len() % 8 == 0 && is_base32(),
+        _ => false,
+    };
+    (is_padded && !digits.contains(['=', '.'])).then_some(digits)
 }
 
 /// Whether a value begins and ends in the same quotes or in brackets.

@@ -6,8 +6,9 @@ use zeroize::Zeroizing;
 
 /// Whether `value` is a key that an attacker tries first.
 pub(crate) fn is_guessable(value: &str) -> bool {
-    /// Parts of published examples.
-    const PARTS: [&str; 3] = ["changeme", "example", "placeholder"];
+    /// Parts of published examples. The last is in the token of jwt.io, in base64: `{"sub":"1234567890","name":"John Doe"`.
+    const PARTS: [&str; 5] =
+        ["changeme", "example", "placeholder", "quickbrownfox", "eyjzdwiioiixmjm0nty3odkwiiwibmftzsi6ikpvag4grg9lii"];
     let mut text = Zeroizing::new(value.as_bytes().to_ascii_lowercase());
     text.retain(u8::is_ascii_alphanumeric);
     let has_signs = text.len() < value.len();
@@ -85,6 +86,10 @@ const SAMPLES: &[&str] = &[
     // Secrets in the documents of AWS, and a comic strip.
     "wjalrxutnfemik7mdengbpxrficyexamplekey",
     "correct-horse-battery-staple",
+    // The emulators of Azure Storage and Cosmos DB, and one-time passwords.
+    "eby8vdm02xnocqflquwjpllmetlcdxj1ouzft50usrz6ifsufq2uvercz4i6tqk1szfptotrkbhbeksogmgw",
+    "c2y6ydjf5rob0n8a7cgv30vrdjiwehlm4qdu5de2nq9nduvtqobd4b8mggypmbiznqymsecagqy67xiwjw",
+    "jbswy3dpehpk3pxp",
 ];
 
 /// How the MD5, SHA-1, SHA-256 and SHA-512 of nothing and of words begin, also with a line break: what a pipe prints whose first
@@ -233,15 +238,15 @@ fn is_word(word: &[u8]) -> bool {
 const LIST_OF_WORDS: &str = "\
     a abc abcd abcdef access actual add admin agent amet an and any api app as asdf asdfgh asdfghjkl at auth \
     authorization azerty babe bar base baz be bearer beef before bit bits by bytes cafe change changed changeit \
-    changeme changethis char chars ci complex computed config credential credentials data dead default define \
+    changeme changethis char chars ci cluster complex computed config credential credentials data dead default define \
     demo deploy deployment dev development digit digits do dolor dummy empty encoded enter env example face fake \
     feed fill fixme foo foobar for from generate generated goes hello here hex hidden hunter id in injected \
     input insecure insert instead ipsum is it key keyhere keys later length letmein local localhost long lorem \
-    make managed masked me metric metrics missing module must my name never new nil no none not null on only \
+    make managed masked me metric metrics missing module monitoring must my name never new nil no none not null on only \
     openssl or our output overridden own params pass passphrase passwd password placeholder please populated \
     process prod production prom prometheus put qwerty qwertyuiop qwertz rand random real redacted ref replace \
     replaced resolve root runtime sample scrape secret secrets secure security sensitive service set setting sit \
-    some something staging string strong super supersecret tbd temp template terraform test testing text the \
+    some something staging string strong super supersecret svc tbd temp template terraform test testing text the \
     this to todo token undefined unsafe unset update use user value values var variable vars vault verification \
     verify very welcome will with world you your yourkey yours zxcvbnm";
 

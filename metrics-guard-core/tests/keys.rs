@@ -99,6 +99,13 @@ fn rejects_values_that_are_not_secret() {
         "10.0.0.0/8,192.168.0.0/16",
         "192.168.100.100:9090",
         "2001:db8:85a3:8d3:1319:8a2e:370:7334",
+        "2001:0db8:85a3:0000:0000:8a2e:0370:7334",
+        "prometheus.monitoring.svc.cluster.local",
+        "the-quick-brown-fox-jumps-over-the-lazy-dog",
+        "JBSWY3DPEHPK3PXPJBSWY3DPEHPK3PXP",
+        "Eby8vdM02xNOcqFlqUwJPLlmEtlCDXJ1OUzFT50uSRZ6IFsuFq2UVErCz4I6tq/K1SZFPTOtr/KBHBeksoGMGw==",
+        "C2y6yDjf5/R+ob0N8A7Cgv30VRDJIWEHLM+4QDU5DE2nQ9nDuVTqobD4b8mGGyPMbIZnqyMsEcaGQy67XIw/Jw==",
+        "eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiIxMjM0NTY3ODkwIiwibmFtZSI6IkpvaG4gRG9lIiwiaWF0IjoxNTE2MjM5MDIyfQ.SflKxwRJSMeKKF2Q",
         "fe80::1ff:fe23:4567:890a",
         "[2001:db8::1]:9090",
         "00:1a:2b:3c:4d:5e",
@@ -389,7 +396,7 @@ fn rejects_keys_with_their_wrapping_and_names_it() {
     for key in [HEX, UUID, &HEX.to_uppercase()] {
         let values = [
             "//KEY", "--KEY", "0xKEY", "0XKEY", "KEY.", "KEY...", "*KEY", "+KEY", "_KEY", "KEY_", "KEY=", "KEY//x",
-            "/KEY", "KEY/", "KEY/KEY",
+            "/KEY", "KEY/", "KEY/KEY", "KEY.KEY", "KEY-KEY", "KEY_KEY",
         ];
         assert_rejected(values.map(|value| value.replace("KEY", key)));
     }
@@ -660,6 +667,32 @@ fn accepts_a_million_random_keys() {
     thread::scope(|scope| (0..THREADS).for_each(|seed| drop(scope.spawn(move || accept_a_part(seed)))));
 }
 
+/// With padding and without, and in the form of `BitConverter.ToString`.
+#[test]
+fn accepts_random_bytes_of_any_length_in_any_encoding() {
+    const BASE32: &[u8] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZ234567";
+    let (mut numbers, mut key, mut rejected) = (Numbers(6), Vec::new(), Vec::new());
+    for number in 0..50_000_usize {
+        let len = 16 + number % 51;
+        let mut judge = |key: &[u8]| rejected.extend(Key::new(key).is_err().then(|| key.escape_ascii().to_string()));
+        for alphabet in [STANDARD, URL_SAFE] {
+            numbers.of(alphabet, (len * 4).div_ceil(3), &mut key);
+            judge(&key);
+            key.resize(len.div_ceil(3) * 4, b'=');
+            judge(&key);
+        }
+        if number < 1_000 {
+            numbers.of(BASE32, (len * 8).div_ceil(5), &mut key);
+            key.resize(len.div_ceil(5) * 8, b'=');
+            judge(&key);
+            numbers.of(b"0123456789ABCDEF", len * 2, &mut key);
+            judge(&key.chunks(2).collect::<Vec<_>>().join(&b'-'));
+        }
+    }
+    // By chance, one has the form of a path.
+    assert!(rejected.len() < 2, "{rejected:#?}");
+}
+
 /// Of passwords with signs, some look like another thing by chance: fewer than one of 2,000.
 #[test]
 fn accepts_random_passwords_with_signs() {
@@ -698,6 +731,15 @@ fn accepts_passphrases_and_keys_that_look_odd() {
         "OCEAN_VIOLIN_LAMP_MARBLE",
         "ocean-violin-lamp-marble-tundra",
         "oceanViolinLampMarble",
+        "violin3.lamp_ocean5,marble",
+        "falcon6!jungle6,harbor_umpire",
+        "timber3eagle_dragon-jungle",
+        "ocean-violin-lamp-marble-tundra!",
+        "Kaqqoc-cotcox-kotdi9",
+        "2O85-WGDJ-ISIC-NTJ8",
+        "LUTMM-P0MCP-ARLD2",
+        "thoohah4aenaLoopeish",
+        "-tt8Q~XOljEAJNb6_BgAsZHUX8y_R3hw-tD1HDKc",
         "glpat-x7Kp2VqJ9LmZr4TtBw8s",
         "ghp_x7Kp2VqJ9LmZr4TtBw8sEcNd1Jf3avK6abcd",
         "#8fK2pQ9xLm4Vt7ZrB1nW6yHc3JdG5sE!",
