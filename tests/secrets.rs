@@ -284,8 +284,8 @@ proptest! {
             assert_hidden(&key, &overheard(|said| of_the_adapters(said, &value)), &format!("{value:?}"));
         }
         // Half of it, as the network of an IPv6 address.
-        let digits = key.bytes().map(|byte| format!("{byte:02x}")).collect::<String>();
-        let groups: Vec<_> = digits.as_bytes().chunks(4).take(8).map(|group| str::from_utf8(group).unwrap()).collect();
+        let groups: Vec<_> =
+            key.as_bytes().chunks_exact(2).take(8).map(|pair| format!("{:02x}{:02x}", pair[0], pair[1])).collect();
         let address = groups.join(":");
         for network in [address.clone(), format!("{address}/64"), format!("{address}/128"), format!("{address}/112")] {
             let said = overheard(|said| said.builder(good().allow_networks([&network]), &|_| ()));

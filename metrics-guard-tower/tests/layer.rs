@@ -559,7 +559,9 @@ mod bodies_without_a_default {
         BoxCloneService::new(service.map_response(IntoResponse::into_response))
     }
 
-    fn boxed<B>() -> MapResponseBodyLayer<fn(B) -> UnsyncBoxBody<B::Data, B::Error>>
+    type Boxing<B> = fn(B) -> UnsyncBoxBody<<B as HttpBody>::Data, <B as HttpBody>::Error>;
+
+    fn boxed<B>() -> MapResponseBodyLayer<Boxing<B>>
     where
         B: HttpBody + Send + 'static,
     {
