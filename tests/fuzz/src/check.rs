@@ -13,8 +13,12 @@ use metrics_guard_fuzz::{KEY, SYMBOLS, model::Model};
 static GUARDS: LazyLock<Vec<(Guard, Model)>> = LazyLock::new(|| {
     let plain = Model::new(&[KEY]);
     // As short and as long as a key may be, and with what a query decodes.
-    let parts = [1, 2, 3, 4, 5, 6, 7, 8].map(|n| format!("{:028x}k%41", 0x2fb4_91c7_e05d_83a6_1b9e_u128 * n * n));
-    let long = parts.concat();
+    let mut number = 0x2fb4_91c7_e05d_83a6_u64;
+    let mut random = || {
+        number = number.wrapping_mul(0x5851_f42d_4c95_7f2d).wrapping_add(1);
+        char::from(b'!' + ((number >> 32) % 94) as u8)
+    };
+    let long: String = (0..253).map(|_| random()).chain("%41".chars()).collect();
     let several = Model::new(&[SYMBOLS, "n9-x2.kw_7qz~b4!", KEY, &long]);
     let query = Model { parameter: Some("key"), ..several.clone() };
     let named = Model { field: "x-scrape-key", ..query.clone() };
