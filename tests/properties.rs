@@ -296,11 +296,13 @@ proptest! {
 
 /// What [`may_ask`] returns for this network. A network without an address that a client can have is rejected.
 fn expected(address: IpAddr, (network, prefix): (IpAddr, u8)) -> Option<bool> {
-    let is_single = prefix == if network.is_ipv4() { 32 } else { 128 };
-    let is_broadcast = is_single && network == IpAddr::from(Ipv4Addr::BROADCAST);
-    // The first address of a network of multicast addresses is one, and so are all others of a network that is small enough.
-    let is_multicast = network.is_multicast() && prefix >= if network.is_ipv4() { 4 } else { 8 };
-    let has_clients = !(is_single && network.is_unspecified() || is_broadcast || is_multicast);
+    let has_clients = match network {
+        IpAddr::V4(network) => {
+            let is_of_this_network = network.octets()[0] == 0 && prefix >= 8; // RFC 1122, section 3.2.1.3
+            !(is_of_this_network || network.is_multicast() && prefix >= 4 || network.is_broadcast() && prefix == 32)
+        }
+        IpAddr::V6(network) => !(network.is_multicast() && prefix >= 8 || network.is_unspecified() && prefix == 128),
+    };
     has_clients.then(|| is_in(address, (network, prefix)))
 }
 
