@@ -64,7 +64,7 @@ fn a_bad_configuration_does_not_start() {
     let folder = tempfile::tempdir().unwrap();
     let missing = folder.path().join("no_such_key").display().to_string();
     let (table, wrong_key) = (format!("{{key=\"{WRONG}\"}}"), format!("./{KEY}"));
-    let with_space = format!("{} {}", &KEY[..16], &KEY[16..]);
+    let unsendable = format!("{KEY}\u{1}");
     let of_all = [
         (&[("METRICS_VERIFICATION_KEY", "")][..], "METRICS_VERIFICATION_KEY: is empty; unset it"),
         (&[("METRICS_VERIFICATION_KEY", " ")], "METRICS_VERIFICATION_KEY: the key is blank"),
@@ -77,7 +77,7 @@ fn a_bad_configuration_does_not_start() {
             &[("METRICS_VERIFICATION_KEY", "some-super-secret-key")],
             "METRICS_VERIFICATION_KEY: the key is a published example",
         ),
-        (&[("METRICS_VERIFICATION_KEY", &with_space)], "METRICS_VERIFICATION_KEY: the key has a space"),
+        (&[("METRICS_VERIFICATION_KEY", &unsendable)], "METRICS_VERIFICATION_KEY: the key has a space"),
         (&[("METRICS_VERIFICATION_KEY_FILE", &missing)], "no_such_key: there is no such file"),
         (
             &[("METRICS_VERIFICATION_KEY_FILE", "/run/no-such-volume/key")],

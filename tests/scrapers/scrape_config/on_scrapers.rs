@@ -49,7 +49,7 @@ fn with_tool(slot: &str, tool: &str, test: impl Fn(&Path)) -> Result<Completion,
 /// Settings that a guard accepts, and that change what is printed. Each lets the query present a key.
 const SETTINGS: [&[(&str, &str)]; 5] = [
     &[("QUERY", "key")],
-    &[("QUERY", "key"), ("HEADER", "X-Scrape_Key!#$%&'*+.^`|~")],
+    &[("QUERY", "key"), ("HEADER", "X-Scrape-Key!#$%&'*+.^`|~")],
     &[("QUERY", "_9"), ("CLIENT_NAMES", "prometheus.example, spiffe://example.org/prometheus")],
     &[("QUERY", "KEY"), ("NETWORKS", "10.0.0.0/8")],
     &[("QUERY", "key"), ("CLIENT_NAMES", "prometheus.example"), ("DISABLED", "true")],
