@@ -53,6 +53,33 @@ pub struct Settings {
     error: Option<ConfigError>,
 }
 
+impl Guard {
+    /// A guard as the environment describes it.
+    ///
+    /// | variable | meaning |
+    /// |---|---|
+    /// | `METRICS_VERIFICATION_KEY` | the key |
+    /// | `METRICS_VERIFICATION_KEY_FILE` | or the path of a file with one to four keys, one a line, which is followed |
+    /// | `METRICS_VERIFICATION_HEADER` | the field that presents the key, instead of `X-Metrics-Key` |
+    /// | `METRICS_VERIFICATION_QUERY` | the name of a query parameter that may present it; unset: none may |
+    /// | `METRICS_VERIFICATION_NETWORKS` | the networks that may ask, such as `10.0.0.0/8, fd00::/8`; unset: all may |
+    /// | `METRICS_VERIFICATION_CLIENT_NAMES` | names of which a client certificate must have one; unset: none is asked for |
+    /// | `METRICS_VERIFICATION_DISABLED` | `true`: everyone passes |
+    ///
+    /// Prefer the file: a process's environment can be read by its user, and is inherited by its children.
+    ///
+    /// A misspelled variable is an error: each other name with that prefix, and names close to these. See
+    /// [`Settings::from_env`].
+    ///
+    /// # Errors
+    ///
+    /// Without a usable key, and for every setting that cannot be used as it is: see [`Problem`]. A service that gets
+    /// an error here must not start.
+    pub fn from_env() -> Result<Guard, ConfigError> {
+        Settings::from_env().guard()
+    }
+}
+
 struct Found<T> {
     place: Place,
     value: T,

@@ -41,7 +41,6 @@ use http::{HeaderName, header::AUTHORIZATION};
 use crate::{
     authorized::Authorized,
     certificate::ClientNames,
-    config::Settings,
     credentials::Sources,
     denied::Denied,
     error::{ConfigError, Place, Problem, Warning},
@@ -53,7 +52,7 @@ use crate::{
     network::Networks,
     query,
     reload::{KeyFile, Keys},
-    request::RequestHead,
+    request::{Peer, RequestHead},
     reserve::Reserve,
     setting::Setting,
     shown::ShownPath,
@@ -63,12 +62,12 @@ use crate::{
 /// The policy: which keys are accepted, where a request may present one, and who may ask at all.
 ///
 /// Cheap to clone, and one guard serves all threads: a check takes no lock and allocates nothing. (Observers and the features
-/// `metrics` and `tracing` may do both; and the first rejection for want of a [`Peer`](crate::Peer) queues a
+/// `metrics` and `tracing` may do both; and the first rejection for want of a [`Peer`] queues a
 /// [warning](GuardBuilder::on_warning).)
 ///
 /// A guard from a key file follows that file: see [`reload`](Guard::reload).
 ///
-/// It sees a request and what the server says of its [`Peer`](crate::Peer). It does not see whether the connection is
+/// It sees a request and what the server says of its [`Peer`]. It does not see whether the connection is
 /// encrypted: over plain HTTP, whoever reads the traffic reads the key.
 #[derive(Debug, Clone)]
 pub struct Guard(Arc<Policy>);
@@ -122,31 +121,6 @@ impl Guard {
     pub fn builder_from_file(path: impl AsRef<Path>) -> Result<GuardBuilder, ConfigError> {
         let path = path.as_ref();
         GuardBuilder::of_file(&ShownPath::new(path.as_os_str(), path.to_owned(), "Guard::builder_from_file"))
-    }
-
-    /// A guard as the environment describes it.
-    ///
-    /// | variable | meaning |
-    /// |---|---|
-    /// | `METRICS_VERIFICATION_KEY` | the key |
-    /// | `METRICS_VERIFICATION_KEY_FILE` | or the path of a file with one to four keys, one a line, which is followed |
-    /// | `METRICS_VERIFICATION_HEADER` | the field that presents the key, instead of `X-Metrics-Key` |
-    /// | `METRICS_VERIFICATION_QUERY` | the name of a query parameter that may present it; unset: none may |
-    /// | `METRICS_VERIFICATION_NETWORKS` | the networks that may ask, such as `10.0.0.0/8, fd00::/8`; unset: all may |
-    /// | `METRICS_VERIFICATION_CLIENT_NAMES` | names of which a client certificate must have one; unset: none is asked for |
-    /// | `METRICS_VERIFICATION_DISABLED` | `true`: everyone passes |
-    ///
-    /// Prefer the file: a process's environment can be read by its user, and is inherited by its children.
-    ///
-    /// A misspelled variable is an error: each other name with that prefix, and names close to these. See
-    /// [`Settings::from_env`].
-    ///
-    /// # Errors
-    ///
-    /// Without a usable key, and for every setting that cannot be used as it is: see [`Problem`]. A service that gets
-    /// an error here must not start.
-    pub fn from_env() -> Result<Guard, ConfigError> {
-        Settings::from_env().guard()
     }
 
     /// A guard that lets everyone pass, from any address and without a certificate: the open mode of the reference
@@ -331,7 +305,7 @@ impl Policy {
                 return Err(Denied::ADDRESS);
             }
         }
-        if names.is_some_and(|names| !names.include_one_of(head.peer())) {
+        if names.is_some_and(|names| !names.include_one_of(head.peer().map_or(&[], Peer::names))) {
             self.tell_of_no_peer(head, self.names_found_at.as_ref(), true);
             return Err(Denied::CERTIFICATE);
         }
@@ -413,7 +387,7 @@ impl GuardBuilder {
     /// Lets only peers in these networks ask, in addition to a key and never instead of it: `10.0.0.0/8`, `fd00::/8`, or
     /// one address. Others are refused with 403, and so is a peer whose address is not known.
     ///
-    /// The address is the one that the server tells by a [`Peer`](crate::Peer). No field of a request is read for it.
+    /// The address is the one that the server tells by a [`Peer`]. No field of a request is read for it.
     ///
     /// # Errors
     ///
@@ -430,7 +404,7 @@ impl GuardBuilder {
     /// Lets only peers ask whose client certificate has one of these names, DNS names or URIs (SPIFFE), beside a key.
     /// Others are refused with 403.
     ///
-    /// The names of a peer are those that the server tells by a [`Peer`](crate::Peer), and it is the server's TLS that has
+    /// The names of a peer are those that the server tells by a [`Peer`], and it is the server's TLS that has
     /// verified the certificate. No field of a request is read for it.
     ///
     /// # Errors
@@ -482,7 +456,7 @@ impl GuardBuilder {
 
     /// Calls `hook` with each [`Warning`]: at [`build`](GuardBuilder::build) with what is accepted but should be reviewed,
     /// later with each new problem of the key file, with those of new keys, and at the first rejection for want of a
-    /// [`Peer`](crate::Peer).
+    /// [`Peer`].
     ///
     /// The guard calls all hooks, in the order in which they were added, on a telemetry thread of its own. The warnings
     /// wait for this thread in a queue, so no hook delays a request or a new key. A hook may call the guard, and may drop it.
