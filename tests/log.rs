@@ -71,8 +71,8 @@ fn no_key_is_logged_by_a_disabled_guard() {
     assert!(!output.contains(KEY), "{output}");
 }
 
-/// Rocket writes these lines before any fairing runs, so that the example's own log has to hide what the client sent. If
-/// a line is missing, Rocket has mended it, and the documentation can drop it.
+/// Rocket logs these lines before any fairing runs, so the example's own logger must hide what the client sent. If Rocket no
+/// longer logs one of them, remove it from the documentation too.
 #[test]
 fn no_key_is_logged_of_a_request_that_no_fairing_sees() {
     let mut server = start(Profile::Debug, ENABLED);

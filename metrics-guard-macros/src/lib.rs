@@ -209,8 +209,8 @@ pub fn guard_metrics_request(args: TokenStream, item: TokenStream) -> TokenStrea
 /// - An attribute macro below that exports the function or registers it, as `#[ctor]` or another framework's route attribute
 ///   does, hands out the body without the check. This attribute rejects such macros by a list of names, and cannot recognise
 ///   others. Put them above.
-/// - With another attribute macro below, or a return type such as `impl Stream<Item = ..>`, the body stands in a function of
-///   its own: in an associated function, it cannot name `Self`.
+/// - If another attribute macro is below, or the return type is one such as `impl Stream<Item = ..>`, the attribute moves the
+///   body into an inner function. There, the body of an associated function cannot name `Self`.
 /// - It goes into a route by `map`, `async` or not: there is nothing in it for `then` and `and_then`.
 #[proc_macro_attribute]
 pub fn guard_metrics_warp(args: TokenStream, item: TokenStream) -> TokenStream {
@@ -287,8 +287,8 @@ pub fn guard_metrics_warp(args: TokenStream, item: TokenStream) -> TokenStream {
 /// - An attribute macro below that exports the function or registers it, as `#[ctor]` or another framework's route attribute
 ///   does, hands out the body without the check. This attribute rejects such macros by a list of names, and cannot recognise
 ///   others. Put them above.
-/// - With another attribute macro below, or a return type such as `impl Stream<Item = ..>`, the body stands in a function of
-///   its own: in an associated function, it cannot name `Self`.
+/// - If another attribute macro is below, or the return type is one such as `impl Stream<Item = ..>`, the attribute moves the
+///   body into an inner function. There, the body of an associated function cannot name `Self`.
 #[proc_macro_attribute]
 pub fn guard_metrics_axum(args: TokenStream, item: TokenStream) -> TokenStream {
     axum::expand(args.into(), item.into()).into()
