@@ -37,7 +37,7 @@ use crate::output::{Limit, Lines};
 
 /// How long a client may send requests on one connection. An idle connection is then closed, and a response that is on
 /// its way is the last one: the client opens a new connection for its next request.
-const OPEN: Duration = Duration::from_secs(5);
+const OPEN: Duration = Duration::from_secs(2);
 
 /// How long the client then has to read that response. Prometheus, too, waits ten seconds for all of it by default.
 const CLOSING: Duration = Duration::from_secs(10);
@@ -45,7 +45,7 @@ const CLOSING: Duration = Duration::from_secs(10);
 /// How long the server waits after an error of `accept`, which would come again at once as long as no descriptor is free.
 const PAUSE: Duration = Duration::from_millis(100);
 
-/// Serves all connections to `listener` for ever, each of them for fifteen seconds at most. `open` performs the TLS
+/// Serves all connections to `listener` for ever, each of them for twelve seconds at most. `open` performs the TLS
 /// handshake, if there is one; `answer` gets each request with the client's [`Peer`] among its extensions.
 pub(crate) async fn serve<O, I, A, F, B>(
     listener: TcpListener,

@@ -5,8 +5,7 @@
 use std::{
     io::{self, BufRead, BufReader, Write},
     net::{SocketAddr, TcpStream},
-    path::Path,
-    process::{Command, Stdio},
+    process::Stdio,
     thread,
     time::{Duration, Instant},
 };
@@ -36,24 +35,20 @@ fn ended(server: Server) -> Ended {
 #[test]
 fn the_examples_survive_hostile_clients() {
     let programs = Server::ALL.map(|server| server.build(Profile::Debug).unwrap());
-    let internal = internal_command().unwrap();
+    let mut internal = internal_command().unwrap();
     thread::scope(|scope| {
         scope.spawn(|| {
-            let folder = tempfile::tempdir().unwrap();
-            let script = with_few_descriptors(folder.path(), Path::new(internal.get_program())).unwrap();
-            let mut command = Command::new(script);
-            command.env_clear().envs(ENVIRONMENT).envs([("ROCKET_PORT", "0"), ("METRICS_PORT", "0")]);
-            command.envs([("METRICS_ADDRESS", "127.0.0.2"), ("ROCKET_CLI_COLORS", "false")]);
-            let mut process = Process::start(&mut command).unwrap();
+            internal.envs(ENVIRONMENT).envs([("ROCKET_PORT", "0"), ("METRICS_PORT", "0")]);
+            internal.env("METRICS_ADDRESS", "127.0.0.2");
+            let mut process = Process::start(&mut with_few_descriptors(&internal)).unwrap();
             let address = internal_listener(&mut process, "127.0.0.2").unwrap();
             let survived = Target { address, client: None, key: KEY }.survives(&mut process, Ended::ByTheAttacker);
             assert!(survived.is_ok(), "internal: {survived:?}");
         });
         for (server, program) in Server::ALL.into_iter().zip(&programs) {
             scope.spawn(move || {
-                let folder = tempfile::tempdir().unwrap();
-                let script = with_few_descriptors(folder.path(), program).unwrap();
-                let mut running = server.start(&script, &ENVIRONMENT).unwrap();
+                let command = server.command(program, &ENVIRONMENT);
+                let mut running = server.run(&mut with_few_descriptors(&command)).unwrap();
                 let target = Target { address: running.address, client: None, key: KEY };
                 let survived = target.survives(&mut running.process, ended(server));
                 assert!(survived.is_ok(), "{server:?}: {survived:?}");
@@ -72,13 +67,13 @@ fn the_examples_behind_tls_survive_hostile_clients() {
             let (authority, client) = (&authority, &client);
             scope.spawn(move || {
                 let folder = tempfile::tempdir().unwrap();
-                let script = with_few_descriptors(folder.path(), program).unwrap();
                 let identity =
                     authority.issue(folder.path(), server.name(), &["localhost"], Validity::Current).unwrap();
                 let ca = folder.path().join("ca.pem");
                 authority.write(&ca).unwrap();
                 let files = [&identity.certificate, &identity.key, &ca].map(|path| path.to_str().unwrap());
-                let mut running = server.start_tls(&script, files, &ENVIRONMENT).unwrap();
+                let command = server.command_tls(program, files, &ENVIRONMENT);
+                let mut running = server.run(&mut with_few_descriptors(&command)).unwrap();
                 let target = Target { address: running.address, client: Some(client), key: KEY };
                 let survived = target.survives(&mut running.process, ended(server));
                 assert!(survived.is_ok(), "{server:?}: {survived:?}");

@@ -270,12 +270,12 @@ impl Packages {
         succeed(self.cargo(&project).args(["build", "--quiet"]))?;
         // The next one is built to the same place.
         let built = project.join("program");
-        fs::copy(self.target.join("debug/program"), &built)?;
+        fs::hard_link(self.target.join("debug/program"), &built)?;
 
-        let mut command = Command::new(with_few_descriptors(&project, &built)?);
-        command.env_clear().env("ROCKET_PORT", port.to_string()).env("METRICS_VERIFICATION_KEY_FILE", key_file);
+        let mut command = Command::new(built);
+        command.env("ROCKET_PORT", port.to_string()).env("METRICS_VERIFICATION_KEY_FILE", key_file);
         command.env("ROCKET_LOG_LEVEL", "off"); // at any other, it has a line for each connection that breaks
-        let mut process = Process::start(&mut command)?;
+        let mut process = Process::start(&mut with_few_descriptors(&command))?;
         let address = SocketAddr::from(([127, 0, 0, 1], port));
         let listens = until(Duration::from_secs(30), || io::Result::Ok(TcpStream::connect(address).is_ok()))?;
         if !listens || process.has_ended()? {

@@ -40,7 +40,7 @@ impl Place {
         let identity = self.authority.issue(folder, server.name(), &["localhost"], Validity::Current).unwrap();
         let ca = folder.join("ca.pem");
         let files = [&identity.certificate, &identity.key, &ca].map(|path| path.to_str().unwrap());
-        server.start_tls(&server.build_tls().unwrap(), files, environment).unwrap()
+        server.run(&mut server.command_tls(&server.build_tls().unwrap(), files, environment)).unwrap()
     }
 }
 

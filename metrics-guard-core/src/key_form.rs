@@ -277,10 +277,13 @@ fn wrapping(value: &str) -> Option<&'static str> {
         .partition(|run| is_known(run.trim_end_matches(|c: char| c.is_ascii_digit())));
     let (least, most) = if weight >= LEAST { (LEAST, 3) } else { (LEAST + 12, 0) };
     weight += names.iter().filter(|name| is_word(name)).map(|name| (name.len() - 2) * 13).sum::<usize>();
+    let separators = outside.iter().flat_map(|part| part.bytes()).filter(|byte| b":=@?&{}<>".contains(byte)).count();
+    weight += separators.min(3) * 13;
     weight += if is_pair(bare) { 48 } else { 0 } + if signs(" \n\r\t\"'`,;\\“”„«»") { 32 } else { 0 };
     // One sign at each end, which are no pair, are rather a part of the key.
     weight -= if outside.len() == 2 && outside.iter().all(|part| part.len() == 1) && !is_pair(bare) { 16 } else { 0 };
-    let random = distinct(others.iter().flat_map(|run| run.bytes()));
+    // A parameter can have a name of one letter: `x=<key>&y=1`.
+    let random = distinct(others.iter().filter(|run| run.len() > 1 || separators < 3).flat_map(|run| run.bytes()));
     let random = if value.contains(char::is_whitespace) { random.saturating_sub(3) } else { random };
     if is_quoted && random <= 8 || random <= most && weight >= least {
         Some(kind(outside[0], rest))
@@ -346,10 +349,10 @@ fn digits(value: &str) -> Option<&str> {
     (is_padded && !digits.contains(['=', '.'])).then_some(digits)
 }
 
-/// Whether a value begins and ends in the same quotes or in brackets.
+/// Whether a value begins and ends in the same quotes or in brackets, also in those of what was around it.
 fn is_pair(value: &str) -> bool {
     let (Some(first), Some(last)) = (value.chars().next(), value.chars().next_back()) else { return false };
-    ["{}", "[]", "()", "<>"].iter().any(|pair| pair.chars().eq([first, last]))
+    ["{}", "[]", "()", "<>", "}{", "][", ")(", "><"].iter().any(|pair| pair.chars().eq([first, last]))
         || first == last && first.is_ascii_punctuation()
 }
 

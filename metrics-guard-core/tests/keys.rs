@@ -411,6 +411,31 @@ fn rejects_keys_with_their_wrapping_and_names_it() {
     );
 }
 
+/// Chance makes some passwords with signs contain so many letters and digits in a row.
+#[test]
+fn rejects_a_wrapping_of_few_signs_around_letters_and_digits() {
+    let (mut numbers, mut key) = (Numbers(7), Vec::new());
+    for _ in 0..1_000 {
+        numbers.of(ALPHANUMERIC, 24, &mut key);
+        let key = std::str::from_utf8(&key).unwrap();
+        let values = [
+            "user:KEY",
+            "admin:KEY",
+            "{noop}KEY",
+            "base64:KEY",
+            "x=KEY&y=1",
+            "?key=KEY",
+            "KEY@host",
+            "prometheus:KEY@",
+            "token=KEY",
+            ">KEY<",
+            "}KEY{",
+            "<KEY>",
+        ];
+        assert_rejected(values.map(|value| value.replace("KEY", key)));
+    }
+}
+
 /// With `KEY` for the key.
 const WRAPPINGS: &[(&str, &[&str])] = &[
     (

@@ -345,7 +345,7 @@ fn start(of: Server, has_tls: bool, files: &Files, accepted: &KeyFile) -> io::Re
     let folder = files.folder.path();
     let identity = files.authority.issue(folder, of.name(), &["localhost"], Validity::Current)?;
     let tls = [identity.certificate.display().to_string(), identity.key.display().to_string(), files.path("ca.pem")];
-    let running = of.start_tls(&of.build_tls()?, tls.each_ref().map(String::as_str), &environment)?;
+    let running = of.run(&mut of.command_tls(&of.build_tls()?, tls.each_ref().map(String::as_str), &environment))?;
     let identity = files.authority.issue(folder, "operator", &["prometheus.example"], Validity::Current)?;
     Ok(Guarded::new(of, running, Some(files.authority.client(Some(&identity))?)))
 }

@@ -102,7 +102,8 @@ fn no_scrape_fails_while_keys_are_rotated(programs: &[Program; SCRAPERS.len()]) 
         servers.push(Guarded::new(of, running, None));
         let identity = authority.issue(folder.path(), of.name(), &["localhost"], Validity::Current)?;
         let files = [&identity.certificate, &identity.key].map(|path| path.to_str().unwrap());
-        let running = of.start_tls(&of.build_tls()?, [files[0], files[1], &path("ca.pem")], &environment)?;
+        let running =
+            of.run(&mut of.command_tls(&of.build_tls()?, [files[0], files[1], &path("ca.pem")], &environment))?;
         servers.push(Guarded::new(of, running, Some(client.clone())));
     }
 

@@ -1,11 +1,9 @@
 //! Clients that try to stop a server: connections that break, headers that never end, responses that nobody reads.
 
 use std::{
-    fs,
     io::{self, Write},
     net::{Shutdown, SocketAddr, TcpStream},
-    os::unix::fs::PermissionsExt,
-    path::{Path, PathBuf},
+    process::Command,
     sync::{
         Arc,
         atomic::{AtomicBool, Ordering},
@@ -37,16 +35,13 @@ const PATIENCE: Duration = Duration::from_secs(60);
 /// How long the attacker keeps its connections to a server that does not close them.
 const KEPT_FOR: Duration = Duration::from_secs(3);
 
-/// Writes a script to `folder` that runs `program` with few file descriptors.
-///
-/// # Errors
-///
-/// If it cannot be written.
-pub fn with_few_descriptors(folder: &Path, program: &Path) -> io::Result<PathBuf> {
-    let script = folder.join(program.file_name().unwrap_or_default()).with_extension("sh");
-    fs::write(&script, format!("#!/bin/sh\nulimit -n {DESCRIPTORS} && exec '{}'\n", program.display()))?;
-    fs::set_permissions(&script, fs::Permissions::from_mode(0o755))?;
-    Ok(script)
+/// The same command, but its process may open few files. Of the environment it has what `command` sets.
+#[must_use]
+pub fn with_few_descriptors(command: &Command) -> Command {
+    let mut limited = Command::new("/bin/sh");
+    limited.args(["-c", &format!("ulimit -n {DESCRIPTORS} && exec \"$0\"")]).arg(command.get_program());
+    limited.env_clear().envs(command.get_envs().filter_map(|(name, value)| Some((name, value?))));
+    limited
 }
 
 /// What ends the connections that the attacker keeps.

@@ -76,18 +76,15 @@ impl Server {
         once(format!("{} with TLS", self.name()), cargo)
     }
 
-    /// Starts what [`build_tls`](Server::build_tls) made, with the certificate and the key in these files, and to trust
-    /// the client certificates of the authority in the third.
-    ///
-    /// # Errors
-    ///
-    /// If it does not come up.
-    pub fn start_tls(
+    /// The command of what [`build_tls`](Server::build_tls) made, with the certificate and the key in these files, and to
+    /// trust the client certificates of the authority in the third.
+    #[must_use]
+    pub fn command_tls(
         self,
         program: &Path,
         [certificate, key, authority]: [&str; 3],
         environment: &[(&str, &str)],
-    ) -> io::Result<Running> {
+    ) -> Command {
         let rocket = format!("{{certs={certificate:?},key={key:?},mutual={{ca_certs={authority:?},mandatory=false}}}}");
         let tls = match self {
             Server::Rocket => vec![("ROCKET_TLS", rocket.as_str())],
@@ -95,7 +92,7 @@ impl Server {
                 vec![("TLS_CERT_FILE", certificate), ("TLS_KEY_FILE", key), ("TLS_CLIENT_CA_FILE", authority)]
             }
         };
-        self.start(program, &[&tls, environment].concat())
+        self.command(program, &[&tls, environment].concat())
     }
 
     /// Starts what [`build`](Server::build) made, with `environment` and nothing of ours, on a port that the system
@@ -105,11 +102,20 @@ impl Server {
     ///
     /// If it does not come up.
     pub fn start(self, program: &Path, environment: &[(&str, &str)]) -> io::Result<Running> {
+        self.run(&mut self.command(program, environment))
+    }
+
+    /// Starts this command, and waits until the server listens.
+    ///
+    /// # Errors
+    ///
+    /// If it does not come up.
+    pub fn run(self, command: &mut Command) -> io::Result<Running> {
         let announcement = match self {
             Server::Rocket => "launched from http",
             Server::Warp | Server::Axum | Server::Hyper => "listening on http",
         };
-        let mut process = Process::start(&mut self.command(program, environment))?;
+        let mut process = Process::start(command)?;
         let address = process.wait_for(|line| {
             let url = line.split_once(announcement)?.1.trim();
             url.trim_start_matches('s').strip_prefix("://")?.parse().ok()
@@ -136,7 +142,7 @@ impl Server {
         Ok((Running { address, process }, key))
     }
 
-    /// The command that [`start`](Server::start) runs.
+    /// The command that [`start`](Server::start) runs, on a port that the system gives.
     #[must_use]
     pub fn command(self, program: &Path, environment: &[(&str, &str)]) -> Command {
         let mut command = Command::new(program);

@@ -231,8 +231,9 @@ fn scrapes_with_certificate(program: &Path) {
     let environment = environment.each_ref().map(|(name, value)| (*name, value.as_str()));
     let files = [shown(&server.certificate), shown(&server.key), path("ca.pem")];
     let program_of_server = Server::Hyper.build_tls().unwrap();
-    let running =
-        Server::Hyper.start_tls(&program_of_server, files.each_ref().map(String::as_str), &environment).unwrap();
+    let running = Server::Hyper
+        .run(&mut Server::Hyper.command_tls(&program_of_server, files.each_ref().map(String::as_str), &environment))
+        .unwrap();
 
     let target = format!("localhost:{}", running.address.port());
     let print = |settings: &[(&str, &str)], job: &str| {
