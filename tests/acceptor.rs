@@ -65,8 +65,8 @@ pub(crate) async fn handshake(
     let (_, connection) = stream.get_ref();
     let certificate = connection.peer_certificates().and_then(<[_]>::first);
     let peer = match certificate.map(EndEntityCert::try_from) {
-        Some(Ok(certificate)) => Peer::at(address).with_names(names(&certificate)),
-        _ => Peer::at(address),
+        Some(Ok(certificate)) => Peer::new(address).with_names(names(&certificate)),
+        _ => Peer::new(address),
     };
     Ok((stream, peer))
 }

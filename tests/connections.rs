@@ -83,7 +83,7 @@ where
 
 /// The `open` of a server without TLS.
 pub(crate) fn plain(stream: TcpStream, address: SocketAddr) -> Ready<io::Result<(TcpStream, Peer)>> {
-    ready(Ok((stream, Peer::at(address))))
+    ready(Ok((stream, Peer::new(address))))
 }
 
 async fn converse<I, F, B>(

@@ -31,7 +31,7 @@ use tracing::Level;
 
 const PAGE: &str = include_str!("../metrics-guard-core/docs/guide/troubleshooting.md");
 const README: &str = include_str!("../README.md");
-const FROM_ENV: &str = include_str!("../metrics-guard-core/src/config.rs");
+const FROM_ENV: &str = include_str!("../metrics-guard-core/src/settings.rs");
 const FAIRING: &str = include_str!("../metrics-guard-rocket/src/fairing.rs");
 const SERVICE: &str = include_str!("service.rs");
 const OUTPUT: &str = include_str!("output.rs");

@@ -62,8 +62,8 @@ fn check(head: impl RequestHead) -> impl Fn(Guard) {
     move |guard| assert!(guard.check(&head).is_err())
 }
 
-const EXTENSIONS: &str = "`request.extensions_mut().insert(Peer::at(address))`";
-const WITH_NAMES: &str = "`request.extensions_mut().insert(Peer::at(address).with_names(names))`";
+const EXTENSIONS: &str = "`request.extensions_mut().insert(Peer::new(address))`";
+const WITH_NAMES: &str = "`request.extensions_mut().insert(Peer::new(address).with_names(names))`";
 
 #[test]
 fn a_server_with_requests_of_the_crate_http_puts_a_peer_into_their_extensions() {

@@ -51,7 +51,7 @@ impl Said {
             request.headers_mut().append(*name, HeaderValue::from_bytes(value).unwrap());
         }
         if let Some(address) = self.peer {
-            request.extensions_mut().insert(Peer::at(address.parse().unwrap()));
+            request.extensions_mut().insert(Peer::new(address.parse().unwrap()));
         }
         request.into_parts().0
     }
@@ -310,7 +310,7 @@ fn expected(address: IpAddr, (network, prefix): (IpAddr, u8)) -> Option<bool> {
 fn may_ask(network: &str, address: IpAddr) -> Option<bool> {
     let guard = Guard::builder(Key::new(KEY).unwrap()).allow_networks([network]).ok()?.build();
     let mut head = get("X-Metrics-Key", KEY);
-    head.extensions.insert(Peer::at((address, 40000).into()));
+    head.extensions.insert(Peer::new((address, 40000).into()));
     Some(guard.check(&head).is_ok())
 }
 
@@ -331,7 +331,7 @@ fn texts([accepted, wrong]: &[String; 2]) -> Vec<String> {
     {
         add(&Key::new(&bad).map_err(|error| (error.to_string(), error)));
         fs::write(&path, format!("{accepted}\n{bad}\n")).unwrap();
-        add(&Guard::builder_from_file(&path).map_err(|error| (error.to_string(), error)));
+        add(&Guard::builder_from_key_file(&path).map_err(|error| (error.to_string(), error)));
     }
     for setting in Setting::ALL {
         let mut settings = Settings::default();
@@ -347,7 +347,7 @@ fn texts([accepted, wrong]: &[String; 2]) -> Vec<String> {
 
     fs::write(&path, format!("{}\n{accepted}\n{accepted}\n", &accepted[..20])).unwrap();
     let (sender, warnings) = mpsc::channel();
-    let builder = Guard::builder_from_file(&path).unwrap().query("key").unwrap();
+    let builder = Guard::builder_from_key_file(&path).unwrap().query("key").unwrap();
     let builder = builder.on_warning(move |warning| drop(sender.send((warning.to_string(), warning.clone()))));
     add(&builder);
     let guard = builder.build();

@@ -351,7 +351,7 @@ fn run(name: &str) -> Result<(), Box<dyn Error>> {
         }
         "without_descriptors" => return without_descriptors(&path),
         "without_threads" => {
-            drop(Guard::builder_from_file(&path)?.build());
+            drop(Guard::builder_from_key_file(&path)?.build());
             return Ok(());
         }
         _ => {}
@@ -360,7 +360,7 @@ fn run(name: &str) -> Result<(), Box<dyn Error>> {
     let behaviour = Behaviour::new(case.fault);
     let warnings = Arc::new(AtomicU32::new(0));
     let last_look = Arc::new(Mutex::new(0.0));
-    let mut builder = Guard::builder_from_file(&path)?;
+    let mut builder = Guard::builder_from_key_file(&path)?;
     match case.listener {
         Listener::Hook => {
             let (behaviour, warnings) = (Arc::clone(&behaviour), Arc::clone(&warnings));
@@ -432,7 +432,7 @@ fn run(name: &str) -> Result<(), Box<dyn Error>> {
 
 /// Rotates while a thread takes each descriptor that is free, as a server does that clients hold connections to.
 fn without_descriptors(path: &Path) -> Result<(), Box<dyn Error>> {
-    let guard = Guard::builder_from_file(path)?.build();
+    let guard = Guard::builder_from_key_file(path)?.build();
     let next = |number: u32| path.with_extension(number.to_string());
     for number in 1..=ROTATIONS {
         write(&next(number), number)?; // now, because it takes a descriptor

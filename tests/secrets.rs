@@ -173,7 +173,7 @@ fn disturb(path: &Path, change: u8) {
 /// A value as the label of a good key, of itself as a key, and of two keys.
 fn labels(said: &mut Said, value: &str) {
     let label: &'static str = value.to_owned().leak();
-    let named = |key: &str| Key::new(key).map(|key| key.labelled(label));
+    let named = |key: &str| Key::new(key).map(|key| key.with_label(label));
     for key in [KEY, value] {
         let Some(key) = said.result(named(key)) else { continue };
         let guard = Guard::new(key);
@@ -231,7 +231,7 @@ fn of_the_core(said: &mut Said, value: &str) {
         good().allow_networks([value]),
         good().require_client_name([value]),
         good().require_client_name([value]).and_then(GuardBuilder::instead_of_key),
-        Guard::builder_from_file(value),
+        Guard::builder_from_key_file(value),
     ] {
         said.builder(builder, &|_| ());
     }
@@ -248,7 +248,7 @@ fn of_the_core(said: &mut Said, value: &str) {
     fs::create_dir_all(path.parent().unwrap()).unwrap();
     for change in 0..6 {
         disturb(&path, change);
-        said.builder(Guard::builder_from_file(&path), &|_| ());
+        said.builder(Guard::builder_from_key_file(&path), &|_| ());
         let mut settings = Settings::default();
         let place = Place::Field("`metrics_guard.key_file` in Rocket.toml".into());
         settings.set_key_file(place, value.as_ref(), folder.path()).unwrap();
@@ -257,7 +257,7 @@ fn of_the_core(said: &mut Said, value: &str) {
     }
     for keys in [KEY, &KEY[..20]] {
         fs::write(&path, keys).unwrap();
-        said.builder(Guard::builder_from_file(&path), &|change| disturb(&path, change));
+        said.builder(Guard::builder_from_key_file(&path), &|change| disturb(&path, change));
     }
 }
 

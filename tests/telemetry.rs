@@ -78,7 +78,7 @@ fn the_metrics_facade_exports_the_state_of_the_key_file() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("key_of_gauges");
     fs::write(&path, format!("{KEY}\n")).unwrap();
-    let guard = Guard::builder_from_file(&path).unwrap().build();
+    let guard = Guard::builder_from_key_file(&path).unwrap().build();
     let of_file = |name: &str| {
         let text = exporter.render();
         let start = format!("metrics_guard_key_file_{name}{{file=\"");
@@ -136,7 +136,7 @@ fn the_metrics_facade_counts_checks() {
         for label in
             ["l0", "l1", "l2", "l3", "l4", "l5", "l6", "l7", "l8", "l9", "l10", "l11", "l12", "l13", "l14", "l15"]
         {
-            guard.replace(Key::new(KEY).unwrap().labelled(label)).unwrap();
+            guard.replace(Key::new(KEY).unwrap().with_label(label)).unwrap();
             assert!(ask(&guard, KEY, None) && ask(&guard, KEY, None));
             assert_eq!(Some(checks("allowed", label)), Some(2.0), "{label}");
         }
@@ -156,7 +156,7 @@ fn logged(run: impl FnOnce()) -> String {
 
 #[test]
 fn a_denial_is_an_event_and_a_flood_of_them_is_ten() {
-    let peer = Peer::at(([203, 0, 113, 7], 40000).into());
+    let peer = Peer::new(([203, 0, 113, 7], 40000).into());
     let log = logged(|| {
         let guard = Guard::new(Key::new(KEY).unwrap());
         for _ in 0..100_000 {
@@ -176,7 +176,7 @@ fn a_denial_is_an_event_and_a_flood_of_them_is_ten() {
 fn a_flood_for_one_reason_hides_no_other() {
     let log = logged(|| {
         let guard = Guard::builder(Key::new(KEY).unwrap()).allow_networks(["10.0.0.0/8"]).unwrap().build();
-        let near = || Some(Peer::at(([10, 0, 0, 1], 40000).into()));
+        let near = || Some(Peer::new(([10, 0, 0, 1], 40000).into()));
         for _ in 0..1000 {
             assert!(!ask(&guard, KEY, None));
         }
@@ -190,7 +190,7 @@ fn a_flood_for_one_reason_hides_no_other() {
 fn an_event_has_no_control_characters_of_a_peer() {
     let names =
         [ClientName::dns("other.example"), ClientName::uri("x://\u{1b}[2J\r\n2026 INFO all is well\u{9b}\u{202e}")];
-    let peer = Peer::at(([203, 0, 113, 7], 40000).into()).with_names(names);
+    let peer = Peer::new(([203, 0, 113, 7], 40000).into()).with_names(names);
     let log = logged(|| {
         let guard = Guard::builder(Key::new(KEY).unwrap()).require_client_name(["prometheus.example"]).unwrap().build();
         assert!(!ask(&guard, KEY, Some(peer.clone())));
@@ -254,7 +254,7 @@ fn what_becomes_of_the_key_file_is_an_event() {
     let path = folder.path().join("key_of_events");
     fs::write(&path, KEY).unwrap();
     let log = &*LOG;
-    let guard = Guard::builder_from_file(&path).unwrap().build();
+    let guard = Guard::builder_from_key_file(&path).unwrap().build();
     fs::write(&path, WRONG).unwrap();
     guard.reload().unwrap();
     fs::remove_file(&path).unwrap();

@@ -46,7 +46,7 @@ pub trait Answer {
     /// The refusal.
     fn refusal(denied: Denied) -> Self;
 
-    /// This answer to an authorized request, which caches shall not store. See [`Authorized::forbid_storing`].
+    /// This answer to an authorized request, which caches shall not store. See [`Authorized::set_no_store`].
     #[must_use]
     fn unstored(self, authorized: &Authorized) -> Self;
 }
@@ -57,7 +57,7 @@ impl<B: Default> Answer for Response<B> {
     }
 
     fn unstored(mut self, authorized: &Authorized) -> Response<B> {
-        authorized.forbid_storing(self.headers_mut());
+        authorized.set_no_store(self.headers_mut());
         self
     }
 }

@@ -8,11 +8,11 @@
 //! // Nobody calls it without having asked a guard.
 //! fn metrics(authorized: &Authorized) -> (HeaderMap, String) {
 //!     let mut fields = HeaderMap::new();
-//!     authorized.forbid_storing(&mut fields);
+//!     authorized.set_no_store(&mut fields);
 //!     (fields, format!("up{{key=\"{}\"}} 1\n", authorized.key().unwrap_or_default()))
 //! }
 //!
-//! let guard = Guard::new(Key::new(secret)?.labelled("autumn"));
+//! let guard = Guard::new(Key::new(secret)?.with_label("autumn"));
 //!
 //! let scrape = Request::get("/metrics").header("X-Metrics-Key", secret).body(())?;
 //! let (fields, body) = metrics(&guard.check(&scrape)?);
@@ -29,7 +29,7 @@ use std::fmt;
 
 use http::{HeaderMap, HeaderValue, header::CACHE_CONTROL};
 
-use crate::{labels::Labels, slots::Matches};
+use crate::{keys::labels::Labels, keys::slots::Matches};
 
 /// The proof that a guard let a request pass.
 ///
@@ -66,7 +66,7 @@ impl Authorized {
     ///
     /// A shared cache may store what a field such as `X-Metrics-Key` opened, and hand it to anyone: only
     /// `Authorization` forbids that by itself (RFC 9111, section 3.5).
-    pub fn forbid_storing(&self, fields: &mut HeaderMap) {
+    pub fn set_no_store(&self, fields: &mut HeaderMap) {
         if !fields.contains_key(CACHE_CONTROL) {
             // `insert` panics where there is no room for one more: at 24 576 fields.
             let _ = fields.try_insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));

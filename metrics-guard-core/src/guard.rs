@@ -11,7 +11,7 @@
 //!             let mut response = Response::new("up 1\n".to_owned());
 //!             // Prometheus 3 refuses an answer without a type.
 //!             response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("text/plain; version=0.0.4"));
-//!             authorized.forbid_storing(response.headers_mut());
+//!             authorized.set_no_store(response.headers_mut());
 //!             response
 //!         }
 //!         Err(denied) => denied.into_response(),
@@ -29,66 +29,58 @@
 
 use std::{
     borrow::Cow,
-    path::Path,
     sync::{
         Arc,
         atomic::{AtomicBool, Ordering},
     },
 };
 
-use http::{HeaderName, header::AUTHORIZATION};
+use http::HeaderName;
 
 use crate::{
+    access::client_names::ClientNames,
+    access::networks::Networks,
     authorized::Authorized,
-    certificate::ClientNames,
     credentials::Sources,
+    credentials::query,
     denied::Denied,
     error::{ConfigError, Place, Problem, Warning},
-    header_names,
-    key::KeyRing,
-    key_file,
-    key_form::has_random_part,
-    names::is_word_for_nothing,
-    network::Networks,
-    query,
-    reload::{KeyFile, Keys},
+    keys::key::KeyRing,
+    keys::watch::{KeyFileStatus, Keys},
     request::{Peer, RequestHead},
-    reserve::Reserve,
-    setting::Setting,
-    shown::ShownPath,
-    telemetry::{Check, Listeners, Telemetry},
+    telemetry::{Check, Telemetry},
 };
 
 /// The policy: which keys are accepted, where a request may present one, and who may ask at all.
 ///
 /// Cheap to clone, and one guard serves all threads: a check takes no lock and allocates nothing. (Observers and the features
 /// `metrics` and `tracing` may do both; and the first rejection for want of a [`Peer`] queues a
-/// [warning](GuardBuilder::on_warning).)
+/// [warning](crate::GuardBuilder::on_warning).)
 ///
 /// A guard from a key file follows that file: see [`reload`](Guard::reload).
 ///
 /// It sees a request and what the server says of its [`Peer`]. It does not see whether the connection is
 /// encrypted: over plain HTTP, whoever reads the traffic reads the key.
 #[derive(Debug, Clone)]
-pub struct Guard(Arc<Policy>);
+pub struct Guard(pub(crate) Arc<Policy>);
 
 #[derive(Debug)]
-struct Policy {
-    access: Access,
-    networks: Option<(Place, Networks)>,
-    names_found_at: Option<Place>,
-    header_found_at: Option<Place>,
-    query_found_at: Option<Place>,
-    sources: Sources,
+pub(crate) struct Policy {
+    pub(crate) access: Access,
+    pub(crate) networks: Option<(Place, Networks)>,
+    pub(crate) names_found_at: Option<Place>,
+    pub(crate) header_found_at: Option<Place>,
+    pub(crate) query_found_at: Option<Place>,
+    pub(crate) sources: Sources,
     // That of the builder, until it builds.
-    telemetry: Telemetry,
-    warnings: Vec<Warning>,
-    has_told_of_no_peer: AtomicBool,
+    pub(crate) telemetry: Telemetry,
+    pub(crate) warnings: Vec<Warning>,
+    pub(crate) has_told_of_no_peer: AtomicBool,
 }
 
 /// What a request must show.
 #[derive(Debug)]
-enum Access {
+pub(crate) enum Access {
     /// Nothing: the guard is disabled.
     Open,
     /// A key, and where there are names a certificate beside it.
@@ -98,38 +90,6 @@ enum Access {
 }
 
 impl Guard {
-    /// A guard that takes `keys` from `X-Metrics-Key` and from `Authorization`, and not from the query.
-    #[must_use]
-    pub fn new(keys: impl Into<KeyRing>) -> Guard {
-        Guard::builder(keys).build()
-    }
-
-    /// A guard to be adjusted.
-    pub fn builder(keys: impl Into<KeyRing>) -> GuardBuilder {
-        let mut ring = keys.into();
-        let warnings = ring.take_warnings();
-        GuardBuilder::with(Keys::fixed(&ring), warnings)
-    }
-
-    /// A guard to be adjusted, with the keys in the file at `path`, one to four of them, one a line. It follows that file.
-    ///
-    /// Messages show `path` as you pass it, but hide each part that could be a key: see [`KeyFile::label`].
-    ///
-    /// # Errors
-    ///
-    /// If the file cannot be read, or is no key file: see [`Problem`]. There is no guard then.
-    pub fn builder_from_file(path: impl AsRef<Path>) -> Result<GuardBuilder, ConfigError> {
-        let path = path.as_ref();
-        GuardBuilder::of_file(&ShownPath::new(path.as_os_str(), path.to_owned(), "Guard::builder_from_file"))
-    }
-
-    /// A guard that lets everyone pass, from any address and without a certificate: the open mode of the reference
-    /// middleware, under a name that says so. To be adjusted, it begins as [`GuardBuilder::disabled`].
-    #[must_use]
-    pub fn disabled() -> Guard {
-        GuardBuilder::disabled().build()
-    }
-
     /// Decides on a request: whether its peer may ask, and the key that it presents against the keys that are accepted.
     ///
     /// The peer comes first: who may not ask gets the same answer whatever key is presented.
@@ -142,7 +102,7 @@ impl Guard {
     ///     let authorized = guard.check(parts)?;
     ///     let mut response = Response::new("up 1\n".to_owned());
     ///     response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("text/plain; version=0.0.4"));
-    ///     authorized.forbid_storing(response.headers_mut());
+    ///     authorized.set_no_store(response.headers_mut());
     ///     Ok(response)
     /// }
     ///
@@ -161,7 +121,7 @@ impl Guard {
     /// [`Denied`], whose [`reason`](Denied::reason) is for the operator. Answer with
     /// [`into_response`](Denied::into_response), and let no other route answer instead.
     ///
-    /// A check never panics: the guard contains a panic of an [observer](GuardBuilder::observe), a recorder or a subscriber,
+    /// A check never panics: the guard contains a panic of an [observer](crate::GuardBuilder::observe), a recorder or a subscriber,
     /// and the outcome stays. An observer that blocks delays the thread of its own request only.
     pub fn check(&self, head: &impl RequestHead) -> Result<Authorized, Denied> {
         if self.0.telemetry.ignores_checks() {
@@ -184,8 +144,8 @@ impl Guard {
     ///
     /// # Errors
     ///
-    /// What would be an error at start, if something is wrong with the file ([`KeyFile::problem`] says so too, and
-    /// [`on_warning`](GuardBuilder::on_warning) soon afterwards), and
+    /// What would be an error at start, if something is wrong with the file ([`KeyFileStatus::problem`] says so too, and
+    /// [`on_warning`](crate::GuardBuilder::on_warning) soon afterwards), and
     /// [`Problem::CutOff`]. The keys in force stay in force, then and when the file is deleted: to revoke a key, write a
     /// file without it. [`Problem::NoKeyFile`] and [`Problem::NoUseForKeys`] if there is no file to read.
     pub fn reload(&self) -> Result<(), ConfigError> {
@@ -207,12 +167,12 @@ impl Guard {
 
     /// The key file that the guard follows, as it was when it was last looked at.
     #[must_use]
-    pub fn key_file(&self) -> Option<KeyFile> {
+    pub fn key_file(&self) -> Option<KeyFileStatus> {
         self.0.keys()?.file()
     }
 
     /// What was accepted, but should be seen to, as it was told when the guard was built: see
-    /// [`on_warning`](GuardBuilder::on_warning).
+    /// [`on_warning`](crate::GuardBuilder::on_warning).
     #[must_use]
     pub fn warnings(&self) -> &[Warning] {
         &self.0.warnings
@@ -270,7 +230,7 @@ impl Guard {
 }
 
 impl Policy {
-    fn keys(&self) -> Option<&Keys> {
+    pub(crate) fn keys(&self) -> Option<&Keys> {
         match &self.access {
             Access::Key { keys, .. } => Some(keys),
             Access::Open | Access::Certificate { .. } => None,
@@ -320,279 +280,5 @@ impl Policy {
         {
             self.telemetry.warn(Warning::NoPeer(place.clone(), head.peer_advice(with_names)));
         }
-    }
-}
-
-/// Adjusts where a [`Guard`] looks for a key, who may ask, and who is told. From [`Guard::builder`], or
-/// [`GuardBuilder::disabled`].
-#[derive(Debug)]
-#[must_use = "a builder does nothing until `build` is called"]
-pub struct GuardBuilder(Policy, Listeners);
-
-impl GuardBuilder {
-    /// A guard that lets everyone pass, as [`Guard::disabled`] does, to be adjusted: so that checks are observed all the
-    /// same, and the parameter that scrapers go on sending is kept out of logs.
-    ///
-    /// ```
-    /// use http::Request;
-    /// use metrics_guard_core::{ConfigError, Guard, GuardBuilder, Key};
-    ///
-    /// # let secret = &*format!("{:016x}{:016x}", getrandom::u64()?, getrandom::u64()?).leak();
-    /// let guard = |is_open| -> Result<Guard, ConfigError> {
-    ///     let builder = if is_open { GuardBuilder::disabled() } else { Guard::builder(Key::new(secret)?) };
-    ///     Ok(builder.query("metrics_key")?.observe(|check| println!("{}", check.outcome())).build())
-    /// };
-    ///
-    /// let stranger = Request::get("/metrics").body(())?;
-    /// assert!(guard(false)?.check(&stranger).is_err());
-    ///
-    /// let disabled = guard(true)?;
-    /// assert!(disabled.check(&stranger).is_ok());
-    /// assert_eq!(disabled.redacted_query("metrics_key=abc&a=1"), "a=1");
-    /// # Ok::<(), Box<dyn std::error::Error>>(())
-    /// ```
-    pub fn disabled() -> GuardBuilder {
-        GuardBuilder::of(Access::Open, vec![Warning::Disabled])
-    }
-
-    /// Reads the key from the field `name` instead of `X-Metrics-Key`. `Authorization` is read besides.
-    ///
-    /// # Errors
-    ///
-    /// - [`Problem::FieldName`] if `name` is not a field name (RFC 9110, section 5.1), is `Authorization` itself, or has a `_`
-    /// - [`Problem::NotAName`] if it is a word such as `false` or `none`
-    /// - [`Problem::KeyAsName`] if it looks like a key
-    /// - [`Problem::HeaderInUse`] if it is a header of the protocol or of proxies, such as `Host`, `Cookie` or `Forwarded`
-    /// - [`Problem::GivenTwice`] if there is a name already, from the environment for instance
-    pub fn header(self, name: &str) -> Result<GuardBuilder, ConfigError> {
-        self.header_found_at(Place::Argument("GuardBuilder::header"), name)
-    }
-
-    /// Reads the key from the query parameter `name` as well, where no field presents one.
-    ///
-    /// A key in a query shows in scrapers' status pages, in access logs and in proxies. Prefer a field.
-    ///
-    /// The query ends at a `#`, which [`http::Uri`] cuts off with what follows: `?key=K#x` presents `K`.
-    ///
-    /// # Errors
-    ///
-    /// - [`Problem::ParameterName`] if `name` is empty or has other characters than `A-Z a-z 0-9 - . _ ~`
-    /// - [`Problem::NotAName`] if it is a word such as `false` or `none`
-    /// - [`Problem::KeyAsName`] if it looks like a key
-    /// - [`Problem::GivenTwice`] if there is a name already, from the environment for instance
-    pub fn query(self, name: &str) -> Result<GuardBuilder, ConfigError> {
-        self.query_found_at(Place::Argument("GuardBuilder::query"), name)
-    }
-
-    /// Lets only peers in these networks ask, in addition to a key and never instead of it: `10.0.0.0/8`, `fd00::/8`, or
-    /// one address. Others are refused with 403, and so is a peer whose address is not known.
-    ///
-    /// The address is the one that the server tells by a [`Peer`]. No field of a request is read for it.
-    ///
-    /// # Errors
-    ///
-    /// - [`Problem::NoNetwork`] if there are none: an empty list does not stand for all
-    /// - [`Problem::NotANetwork`] for other notations, leading zeros and zones (`fe80::1%eth0`) among them
-    /// - [`Problem::HostBits`] for an address within a network, such as `10.0.0.1/8`
-    /// - [`Problem::MappedNetwork`] for `::ffff:10.0.0.0/8`, which is `::/8`
-    /// - [`Problem::NotAClientAddress`] for addresses that no client has: `0.0.0.0`, `::`, broadcast and multicast
-    /// - [`Problem::GivenTwice`] if there is a list already, from the environment for instance: it is not clear which counts
-    pub fn allow_networks(self, networks: impl IntoIterator<Item: AsRef<str>>) -> Result<GuardBuilder, ConfigError> {
-        self.networks_found_at(Place::Argument("GuardBuilder::allow_networks"), networks)
-    }
-
-    /// Lets only peers ask whose client certificate has one of these names, DNS names or URIs (SPIFFE), beside a key.
-    /// Others are refused with 403.
-    ///
-    /// The names of a peer are those that the server tells by a [`Peer`], and it is the server's TLS that has
-    /// verified the certificate. No field of a request is read for it.
-    ///
-    /// # Errors
-    ///
-    /// - [`Problem::NoClientName`] if there are none
-    /// - [`Problem::NotAClientName`] for what is neither a DNS name nor a URI, or has a `*`
-    /// - [`Problem::NotAName`] for a word such as `false` or `none`
-    /// - [`Problem::GivenTwice`] if there is a list already, from the environment for instance: it is not clear which counts
-    pub fn require_client_name(self, names: impl IntoIterator<Item: AsRef<str>>) -> Result<GuardBuilder, ConfigError> {
-        self.client_names_found_at(Place::Argument("GuardBuilder::require_client_name"), names)
-    }
-
-    /// Asks for the client certificate instead of a key: who has one with a required name presents nothing else. The
-    /// guard forgets its keys.
-    ///
-    /// The certificate is then all there is. Rather have both: a key costs little, and a CA can sign more than it should. A
-    /// builder begins with a key, so a service that has none makes one by chance. One that is disabled stays so.
-    ///
-    /// # Errors
-    ///
-    /// [`Problem::NoClientName`] if no name is [required](GuardBuilder::require_client_name) yet.
-    pub fn instead_of_key(mut self) -> Result<GuardBuilder, ConfigError> {
-        self.0.access = match self.0.access {
-            Access::Key { names: Some(names), .. } => Access::Certificate { names },
-            other @ (Access::Open | Access::Certificate { .. }) => other,
-            Access::Key { names: None, .. } => {
-                let place = Place::Argument("GuardBuilder::instead_of_key");
-                return Err(ConfigError::new(place, Problem::NoClientName));
-            }
-        };
-        self.0.warnings.retain(|warning| !warning.is_about_keys());
-        Ok(self)
-    }
-
-    /// Calls `observer` with the outcome of each check.
-    ///
-    /// The observer runs on the thread of the request, and many threads call it at once. If it blocks, it delays this
-    /// request and what else that thread serves, so count and return. A panic in it is contained: the outcome of the check
-    /// stays, and the next observer is called. All observers are called, in the order in which they were added.
-    ///
-    /// An observer may check a request, with this guard or another. Neither observers nor the features `metrics` and
-    /// `tracing` get the outcome of such a check, because reports could otherwise follow each other without end.
-    ///
-    /// With `panic = "abort"` in the program's profile nothing can be contained, and any panic ends the process.
-    pub fn observe(mut self, observer: impl Fn(&Check<'_>) + Send + Sync + 'static) -> GuardBuilder {
-        self.1.add_observer(observer);
-        self
-    }
-
-    /// Calls `hook` with each [`Warning`]: at [`build`](GuardBuilder::build) with what is accepted but should be reviewed,
-    /// later with each new problem of the key file, with those of new keys, and at the first rejection for want of a
-    /// [`Peer`].
-    ///
-    /// The guard calls all hooks, in the order in which they were added, on a telemetry thread of its own. The warnings
-    /// wait for this thread in a queue, so no hook delays a request or a new key. A hook may call the guard, and may drop it.
-    ///
-    /// - If a hook blocks, 64 warnings and key file events wait. Later ones are dropped, and [`Warning::Dropped`] counts
-    ///   them once the hook returns.
-    /// - A panic in a hook is contained, and the next hook is called. With `panic = "abort"` in the program's profile it
-    ///   ends the process.
-    /// - The thread starts with the first warning or event. It ends when the guard is dropped and the queue is empty. A
-    ///   thread whose hook never returns never ends.
-    /// - A process that forks has no such thread afterwards: build the guard after that.
-    ///
-    /// The feature `tracing` logs from the same thread, to the global subscriber, and `metrics` sets the gauges of the key
-    /// file there, in the global recorder. Without a hook, and without a subscriber for the feature `tracing`, warnings go
-    /// to the standard error.
-    pub fn on_warning(mut self, hook: impl Fn(&Warning) + Send + Sync + 'static) -> GuardBuilder {
-        self.1.add_hook(hook);
-        self
-    }
-
-    /// Builds the guard, and reports its [warnings](GuardBuilder::on_warning). A guard with a key file follows it from now
-    /// on.
-    ///
-    /// This waits until the warnings are reported, so a service that ends right afterwards has logged them. It waits for a
-    /// second at most, so a log that blocks does not keep the service from starting. If the system starts no more threads,
-    /// `build` reports the warnings itself, and waits as long as that takes.
-    #[must_use]
-    pub fn build(self) -> Guard {
-        let GuardBuilder(mut policy, listeners) = self;
-        policy.telemetry = Telemetry::new(listeners);
-        if let Access::Key { keys, .. } = &policy.access {
-            keys.report_to(policy.telemetry.for_news());
-            if let Err(warning) = keys.follow() {
-                policy.warnings.push(warning);
-            }
-        }
-        policy.telemetry.start(policy.keys().and_then(Keys::file), &policy.warnings);
-        Guard(Arc::new(policy))
-    }
-
-    pub(crate) fn of_file(path: &ShownPath) -> Result<GuardBuilder, ConfigError> {
-        let content = key_file::read(path, &mut Reserve::default())?;
-        let warnings = content.ring.warnings().to_vec();
-        // The program may change its working directory.
-        Ok(GuardBuilder::with(Keys::of_file(path.absolute(), content), warnings))
-    }
-
-    fn with(keys: Keys, warnings: Vec<Warning>) -> GuardBuilder {
-        GuardBuilder::of(Access::Key { keys: Arc::new(keys), names: None }, warnings)
-    }
-
-    fn of(access: Access, warnings: Vec<Warning>) -> GuardBuilder {
-        let policy = Policy {
-            access,
-            networks: None,
-            names_found_at: None,
-            header_found_at: None,
-            query_found_at: None,
-            sources: Sources::default(),
-            telemetry: Telemetry::new(Listeners::default()),
-            warnings,
-            has_told_of_no_peer: AtomicBool::new(false),
-        };
-        GuardBuilder(policy, Listeners::default())
-    }
-
-    pub(crate) fn networks_found_at(
-        mut self,
-        place: Place,
-        entries: impl IntoIterator<Item: AsRef<str>>,
-    ) -> Result<GuardBuilder, ConfigError> {
-        let (networks, has_all) =
-            Networks::parse(entries).map_err(|problem| ConfigError::new(place.clone(), problem))?;
-        if let Some((former, _)) = self.0.networks {
-            return Err(ConfigError::new(place, Problem::GivenTwice(former)));
-        }
-        if has_all {
-            self.0.warnings.push(Warning::AllAddresses(place.clone()));
-        }
-        self.0.networks = Some((place, networks));
-        Ok(self)
-    }
-
-    pub(crate) fn client_names_found_at(
-        mut self,
-        place: Place,
-        entries: impl IntoIterator<Item: AsRef<str>>,
-    ) -> Result<GuardBuilder, ConfigError> {
-        let names = ClientNames::parse(entries).map_err(|problem| ConfigError::new(place.clone(), problem))?;
-        if let Some(former) = self.0.names_found_at.replace(place.clone()) {
-            return Err(ConfigError::new(place, Problem::GivenTwice(former)));
-        }
-        self.0.access = match self.0.access {
-            Access::Key { keys, .. } => Access::Key { keys, names: Some(names) },
-            // A disabled guard asks for nothing, and one that asks for a certificate has its names already.
-            other @ (Access::Open | Access::Certificate { .. }) => other,
-        };
-        Ok(self)
-    }
-
-    pub(crate) fn header_found_at(mut self, place: Place, name: &str) -> Result<GuardBuilder, ConfigError> {
-        if is_word_for_nothing(name) {
-            return Err(ConfigError::new(place, Problem::NotAName(Setting::Header)));
-        }
-        let field = match HeaderName::from_bytes(name.as_bytes()) {
-            Ok(field) if field != AUTHORIZATION && !name.contains('_') => field,
-            _ => return Err(ConfigError::new(place, Problem::FieldName)),
-        };
-        if has_random_part(name) {
-            return Err(ConfigError::new(place, Problem::KeyAsName));
-        }
-        if let Some(reason) = header_names::use_of(field.as_str()) {
-            return Err(ConfigError::new(place, Problem::HeaderInUse(reason)));
-        }
-        if let Some(former) = self.0.header_found_at.replace(place.clone()) {
-            return Err(ConfigError::new(place, Problem::GivenTwice(former)));
-        }
-        self.0.sources.field = field;
-        Ok(self)
-    }
-
-    pub(crate) fn query_found_at(mut self, place: Place, name: &str) -> Result<GuardBuilder, ConfigError> {
-        if is_word_for_nothing(name) {
-            return Err(ConfigError::new(place, Problem::NotAName(Setting::Query)));
-        }
-        let is_unreserved = |byte: u8| byte.is_ascii_alphanumeric() || b"-._~".contains(&byte);
-        if name.is_empty() || !name.bytes().all(is_unreserved) {
-            return Err(ConfigError::new(place, Problem::ParameterName));
-        }
-        if has_random_part(name) {
-            return Err(ConfigError::new(place, Problem::KeyAsName));
-        }
-        if let Some(former) = self.0.query_found_at.replace(place.clone()) {
-            return Err(ConfigError::new(place, Problem::GivenTwice(former)));
-        }
-        self.0.sources.parameter = Some(name.into());
-        Ok(self)
     }
 }

@@ -27,7 +27,7 @@ macro_rules! page {
         #[doc = "[`Guard::key_file`]: crate::Guard::key_file"]
         #[doc = "[`Guard::reload`]: crate::Guard::reload"]
         #[doc = "[`Guard::replace`]: crate::Guard::replace"]
-        #[doc = "[`Key::labelled`]: crate::Key::labelled"]
+        #[doc = "[`Key::with_label`]: crate::Key::with_label"]
         #[doc = "[`Peer`]: crate::Peer"]
         #[doc = "[`RequestHead`]: crate::RequestHead"]
         #[doc = "[`allow_networks`]: crate::GuardBuilder::allow_networks"]

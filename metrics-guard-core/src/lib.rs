@@ -7,7 +7,7 @@
 //! [`Guard`]: Guard
 //! [`GuardBuilder`]: GuardBuilder
 //! [`GuardedPath`]: GuardedPath
-//! [`KeyFile`]: KeyFile
+//! [`KeyFileStatus`]: KeyFileStatus
 //! [`KeyRing`]: KeyRing
 //! [`Peer`]: Peer
 //! [`RequestHead`]: RequestHead
@@ -19,11 +19,11 @@
 #![forbid(unsafe_code)]
 #![warn(missing_debug_implementations)] // here and not in the workspace: of the tests, nobody prints a server
 
+mod access;
 #[cfg(feature = "macros")]
 mod answer;
 mod authorized;
-mod certificate;
-mod config;
+mod builder;
 mod credentials;
 mod denied;
 mod error;
@@ -33,40 +33,31 @@ mod guard;
 #[cfg(any(doc, doctest, test))]
 pub mod guide;
 mod header_names;
-mod in_force;
-mod key;
-mod key_file;
-mod key_form;
-mod key_guess;
-mod labels;
+mod keys;
 mod names;
-mod network;
 mod path;
-mod permissions;
-mod query;
-mod reload;
 mod request;
-mod reserve;
 mod setting;
+mod settings;
 mod shown;
-mod slots;
 mod telemetry;
 
+pub use access::client_names::ClientName;
 #[cfg(feature = "macros")]
 pub use answer::Answer;
 pub use authorized::Authorized;
-pub use certificate::ClientName;
-pub use config::Settings;
+pub use builder::GuardBuilder;
 pub use denied::{Denied, Reason};
 pub use error::{ConfigError, Place, Problem, Warning};
-pub use guard::{Guard, GuardBuilder};
-pub use key::{Key, KeyRing};
+pub use guard::Guard;
+pub use keys::key::{Key, KeyRing};
+pub use keys::watch::KeyFileStatus;
 #[cfg(feature = "macros")]
 pub use metrics_guard_macros::guard_metrics_request as guard_metrics;
 pub use path::GuardedPath;
-pub use reload::KeyFile;
 pub use request::{Peer, RequestHead};
 pub use setting::Setting;
+pub use settings::Settings;
 pub use shown::ShownPath;
 pub use telemetry::Check;
 

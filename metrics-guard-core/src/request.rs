@@ -19,7 +19,7 @@ use std::{net::SocketAddr, sync::Arc};
 
 use http::{Extensions, HeaderMap, HeaderName, Request, Uri, request::Parts};
 
-use crate::certificate::ClientName;
+use crate::access::client_names::ClientName;
 
 /// The head of a request, as far as a check may look: field values, the query, and the other end.
 ///
@@ -53,9 +53,9 @@ pub trait RequestHead {
     fn peer_advice(&self, with_names: bool) -> &'static str {
         if with_names {
             "return a `Peer` with the names in the client's verified certificate from `RequestHead::peer`: \
-             `Some(&self.peer)`, where `peer` is `Peer::at(address).with_names(names)`"
+             `Some(&self.peer)`, where `peer` is `Peer::new(address).with_names(names)`"
         } else {
-            "return a `Peer` from `RequestHead::peer`: `Some(&self.peer)`, where `peer` is `Peer::at(address)`"
+            "return a `Peer` from `RequestHead::peer`: `Some(&self.peer)`, where `peer` is `Peer::new(address)`"
         }
     }
 }
@@ -70,7 +70,7 @@ pub trait RequestHead {
 /// # let address = std::net::SocketAddr::from(([127, 0, 0, 1], 9090));
 ///
 /// // With TLS, and a client certificate that the handshake has verified: its names too.
-/// let peer = Peer::at(address).with_names([ClientName::dns("prometheus.example")]);
+/// let peer = Peer::new(address).with_names([ClientName::dns("prometheus.example")]);
 ///
 /// let mut request = http::Request::get("/metrics").body(())?;
 /// request.extensions_mut().insert(peer);
@@ -88,7 +88,7 @@ pub struct Peer {
 impl Peer {
     /// The peer at `address`, as `accept` gave it.
     #[must_use]
-    pub const fn at(address: SocketAddr) -> Peer {
+    pub const fn new(address: SocketAddr) -> Peer {
         Peer { address, names: None }
     }
 
@@ -231,8 +231,8 @@ fn peer_in(extensions: &Extensions) -> Option<&Peer> {
 const fn in_extensions(with_names: bool) -> &'static str {
     if with_names {
         "put a `Peer` with the names in the client's verified certificate into the request's extensions: \
-         `request.extensions_mut().insert(Peer::at(address).with_names(names))`"
+         `request.extensions_mut().insert(Peer::new(address).with_names(names))`"
     } else {
-        "put a `Peer` into the request's extensions: `request.extensions_mut().insert(Peer::at(address))`"
+        "put a `Peer` into the request's extensions: `request.extensions_mut().insert(Peer::new(address))`"
     }
 }

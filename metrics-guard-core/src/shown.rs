@@ -145,7 +145,7 @@ mod tests {
 
     #[test]
     fn shows_names_that_are_too_short_for_a_key() {
-        for name in ["kye", "CLIENT_NAMES", "key-file", "KeyFile", "fifteen_letters"] {
+        for name in ["kye", "CLIENT_NAMES", "key-file", "KeyFileStatus", "fifteen_letters"] {
             assert_eq!(shown_name(name), name);
         }
         for name in ["", "sixteen__letters", "a.b", "a/b", "k\u{1b}ye", "schlüssel", "KEY:c2Vj"] {

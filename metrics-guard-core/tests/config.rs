@@ -236,7 +236,7 @@ fn the_advice_about_rights_gives_nobody_a_new_one() {
     let mode = || fs::metadata(&path).unwrap().permissions().mode() & 0o7777;
     for before in (0..0o100).map(|others| 0o600 | others) {
         fs::set_permissions(&path, fs::Permissions::from_mode(before)).unwrap();
-        let warnings = || Guard::builder_from_file(&path).unwrap().on_warning(|_| ()).build().warnings().to_vec();
+        let warnings = || Guard::builder_from_key_file(&path).unwrap().on_warning(|_| ()).build().warnings().to_vec();
         for warning in warnings() {
             let text = warning.to_string();
             let (_, advice) = text.split_once("`chmod ").unwrap();

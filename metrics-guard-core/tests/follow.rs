@@ -63,7 +63,7 @@ fn a_key_file_is_followed_until_its_guard_is_gone() {
     fs::write(&path, OLD).unwrap();
     let warnings = Arc::new(AtomicU32::new(0));
     let seen = Arc::clone(&warnings);
-    let builder = Guard::builder_from_file(&path).unwrap();
+    let builder = Guard::builder_from_key_file(&path).unwrap();
     let guard = builder.on_warning(|_| panic!("a hook that panics is not the end of new keys"));
     let guard = guard
         .on_warning(move |_| {

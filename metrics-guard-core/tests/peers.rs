@@ -22,7 +22,7 @@ fn builder() -> GuardBuilder {
 }
 
 fn peer(address: &str) -> Peer {
-    Peer::at(format!("{address}:40000").parse().unwrap())
+    Peer::new(format!("{address}:40000").parse().unwrap())
 }
 
 fn named(address: &str) -> Peer {

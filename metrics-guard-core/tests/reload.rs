@@ -47,7 +47,7 @@ impl Subject {
         let path = folder.path().join("metrics_key");
         write_for_this_user(&path, content);
         let (sender, warnings) = mpsc::channel();
-        let builder = Guard::builder_from_file(&path).unwrap();
+        let builder = Guard::builder_from_key_file(&path).unwrap();
         let guard = builder.on_warning(move |warning| drop(sender.send(warning.clone()))).build();
         Subject { folder, guard, warnings }
     }
@@ -109,7 +109,7 @@ fn case_43_the_path_is_followed_and_not_the_file() {
     };
     swap("..2026_01", OLD);
     symlink("..data/metrics_key", folder.path().join("metrics_key")).unwrap();
-    let guard = Guard::builder_from_file(folder.path().join("metrics_key")).unwrap().build();
+    let guard = Guard::builder_from_key_file(folder.path().join("metrics_key")).unwrap().build();
     swap("..2026_02", NEW);
     guard.reload().unwrap();
     assert_eq!((label(&guard, OLD), label(&guard, NEW)), (None, Some("current")));
@@ -231,12 +231,12 @@ fn a_relative_path_is_that_of_the_working_directory_at_start() {
     let folder = tempfile::tempdir_in(".").unwrap();
     let relative = Path::new(".").join(folder.path().file_name().unwrap()).join("metrics_key");
     fs::write(&relative, OLD).unwrap();
-    let guard = Guard::builder_from_file(&relative).unwrap().build();
+    let guard = Guard::builder_from_key_file(&relative).unwrap().build();
     assert!(guard.key_file().unwrap().path().is_absolute());
     guard.reload().unwrap();
-    let error = Guard::builder_from_file("no-such-key-file").unwrap_err();
+    let error = Guard::builder_from_key_file("no-such-key-file").unwrap_err();
     assert!(matches!(error.place(), Place::File(path) if path.path() == Path::new("no-such-key-file")), "{error}");
-    assert!(error.to_string().starts_with("Guard::builder_from_file: there is no such file"), "{error}");
+    assert!(error.to_string().starts_with("Guard::builder_from_key_file: there is no such file"), "{error}");
 }
 
 #[test]
@@ -248,7 +248,7 @@ fn a_file_cut_off_between_keys_is_a_file_with_fewer() {
 
 #[test]
 fn case_45_a_check_sees_one_ring() {
-    let key = |key, label| Key::new(key).unwrap().labelled(label);
+    let key = |key, label| Key::new(key).unwrap().with_label(label);
     let first = || KeyRing::new([key(OLD, "old-in-first"), key(NEW, "new-in-first")]).unwrap();
     let second = || KeyRing::new([key(NEW, "new-in-second"), key(OLD, "old-in-second")]).unwrap();
     let guard = Guard::new(first());
@@ -283,7 +283,7 @@ fn keys_are_replaced_by_hand() {
     let builder = Guard::builder(Key::new(OLD).unwrap());
     let guard = builder.on_warning(move |warning| drop(sender.send(warning.to_string()))).build();
     let clone = guard.clone();
-    guard.replace(Key::new(&NEW[..20]).unwrap().labelled("short")).unwrap();
+    guard.replace(Key::new(&NEW[..20]).unwrap().with_label("short")).unwrap();
     assert_eq!((label(&clone, OLD), label(&clone, &NEW[..20])), (None, Some("short")));
     assert!(warnings.recv_timeout(PATIENCE).unwrap().contains("fewer than 32 characters"));
     assert!(guard.key_file().is_none());
@@ -319,7 +319,7 @@ fn a_blocked_hook_delays_neither_reload_nor_replace_nor_check() {
     let (told, is_told) = mpsc::channel();
     let (go_on, may_go_on) = mpsc::channel::<()>();
     let may_go_on = Mutex::new(may_go_on);
-    let builder = Guard::builder_from_file(&path).unwrap();
+    let builder = Guard::builder_from_key_file(&path).unwrap();
     let guard = builder.on_warning(move |warning| {
         told.send(warning.clone()).unwrap();
         let _ = may_go_on.lock().unwrap().recv_timeout(PATIENCE);
@@ -398,7 +398,7 @@ fn a_relative_path_brings_no_warning_again() {
     let relative = Path::new(".").join(folder.path().file_name().unwrap()).join("metrics_key");
     write_for_this_user(&relative, &format!("{OLD}\n{OLD}\n"));
     let (sender, warnings) = mpsc::channel();
-    let builder = Guard::builder_from_file(&relative).unwrap();
+    let builder = Guard::builder_from_key_file(&relative).unwrap();
     let guard = builder.on_warning(move |warning| drop(sender.send(warning.clone()))).build();
     assert!(matches!(warnings.recv_timeout(PATIENCE).unwrap(), Warning::SameKey(_)));
     guard.reload().unwrap();

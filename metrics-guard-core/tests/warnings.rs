@@ -89,7 +89,7 @@ fn restricted() -> GuardBuilder {
 }
 
 fn peer(address: &str) -> Peer {
-    Peer::at(format!("{address}:40000").parse().unwrap())
+    Peer::new(format!("{address}:40000").parse().unwrap())
 }
 
 fn ask(guard: &Guard, peer: Option<Peer>) -> Result<(), Reason> {

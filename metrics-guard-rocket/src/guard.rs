@@ -12,7 +12,7 @@
 //!
 //! # let secret = &*format!("{:016x}{:016x}", getrandom::u64()?, getrandom::u64()?).leak();
 //! # let config = rocket::Config { log_level: rocket::config::LogLevel::Off, ..rocket::Config::debug_default() };
-//! let guard = Guard::new(Key::new(secret)?.labelled("autumn"));
+//! let guard = Guard::new(Key::new(secret)?.with_label("autumn"));
 //! let app = rocket::custom(config).mount("/", routes![metrics]).attach(MetricsGuard::with(guard));
 //! let client = Client::untracked(app)?;
 //!
@@ -157,7 +157,7 @@ impl<'r, G: FromRequest<'r>> FromRequest<'r> for Both<Authorized, G> {
 /// The other end as the socket knows it, by `remote`: `client_ip` believes a header that anyone can send.
 #[cfg_attr(not(feature = "mtls"), allow(unused_variables, clippy::unused_async))]
 async fn peer(guard: &Guard, request: &Request<'_>) -> Option<Peer> {
-    let peer = request.remote().map(Peer::at)?;
+    let peer = request.remote().map(Peer::new)?;
     #[cfg(feature = "mtls")]
     if guard.requires_client_name()
         && let Outcome::Success(certificate) = request.guard::<rocket::mtls::Certificate<'_>>().await

@@ -63,8 +63,8 @@ impl Authorized {
     }
 
     /// Adds `Cache-Control: no-store` to an answer that has no `Cache-Control`, where it cannot be a part of it.
-    pub fn forbid_storing(&self, fields: &mut HeaderMap) {
-        self.0.forbid_storing(fields);
+    pub fn set_no_store(&self, fields: &mut HeaderMap) {
+        self.0.set_no_store(fields);
     }
 }
 
@@ -72,7 +72,7 @@ impl IntoResponseParts for Authorized {
     type Error = Infallible;
 
     fn into_response_parts(self, mut parts: ResponseParts) -> Result<ResponseParts, Infallible> {
-        self.forbid_storing(parts.headers_mut());
+        self.set_no_store(parts.headers_mut());
         Ok(parts)
     }
 }
@@ -129,6 +129,6 @@ impl IntoResponse for Refusal {
 /// What a handler under `#[guard_metrics]` answers.
 pub fn unstored(authorized: &Authorized, answer: impl IntoResponse) -> Response {
     let mut response = answer.into_response();
-    authorized.forbid_storing(response.headers_mut());
+    authorized.set_no_store(response.headers_mut());
     response
 }

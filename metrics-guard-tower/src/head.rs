@@ -13,7 +13,7 @@
 //!
 //! // Peer, which whoever accepts connections puts there; with axum, `ConnectInfo<SocketAddr>` will do, or in a test `MockConnectInfo`.
 //! let from = |address: [u8; 4]| {
-//!     Request::get("/metrics").header("X-Metrics-Key", secret).extension(Peer::at((address, 9090).into())).body(())
+//!     Request::get("/metrics").header("X-Metrics-Key", secret).extension(Peer::new((address, 9090).into())).body(())
 //! };
 //! assert_eq!(service.clone().oneshot(from([10, 1, 2, 3])?).await?.status(), 200);
 //! assert_eq!(service.oneshot(from([192, 0, 2, 1])?).await?.status(), 403);
@@ -29,14 +29,14 @@ use metrics_guard_core::{Peer, RequestHead};
 
 const AXUM: &str = if cfg!(feature = "axum") {
     "on axum 0.8, serve with `app.into_make_service_with_connect_info::<SocketAddr>()`; elsewhere, put a `Peer` into the \
-     request's extensions: `request.extensions_mut().insert(Peer::at(address))`"
+     request's extensions: `request.extensions_mut().insert(Peer::new(address))`"
 } else {
     "on axum 0.8, use the feature `axum` of metrics-guard-tower, and serve with \
      `app.into_make_service_with_connect_info::<SocketAddr>()`; elsewhere, put a `Peer` into the request's extensions: \
-     `request.extensions_mut().insert(Peer::at(address))`"
+     `request.extensions_mut().insert(Peer::new(address))`"
 };
 const TONIC: &str = "on tonic, put a `Peer` with the address of `TcpConnectInfo` into the request's extensions: \
-                     `request.extensions_mut().insert(Peer::at(address))`";
+                     `request.extensions_mut().insert(Peer::new(address))`";
 
 /// A head, and the other end of its connection if that is found elsewhere than the core looks for it.
 pub(crate) struct Head<'r, R> {
@@ -60,7 +60,7 @@ impl<'r, R> Head<'r, R> {
         let connected = self.extensions.get().map(|ConnectInfo::<SocketAddr>(address)| *address);
         let mocked = || self.extensions.get().map(|MockConnectInfo::<SocketAddr>(address)| *address);
         let address = connected.or_else(mocked)?;
-        Some(self.connected.get_or_init(|| Peer::at(address)))
+        Some(self.connected.get_or_init(|| Peer::new(address)))
     }
 
     #[cfg(not(feature = "axum"))]

@@ -275,7 +275,7 @@ where
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         Poll::Ready(match self.project().state.project() {
             Projected::Allowed { future, authorized } => ready!(future.poll(cx)).map(|mut response| {
-                authorized.forbid_storing(response.headers_mut()); // unless the service has a word on that
+                authorized.set_no_store(response.headers_mut()); // unless the service has a word on that
                 response
             }),
             Projected::Unguarded { future } => ready!(future.poll(cx)),

@@ -24,7 +24,7 @@ mod layer;
 pub use extract::{Authorized, Refusal};
 pub use layer::{EmptyBody, MetricsGuardLayer, MetricsGuardService, ResponseFuture};
 pub use metrics_guard_core::{
-    Check, ClientName, ConfigError, Denied, Guard, GuardBuilder, GuardedPath, Key, KeyFile, KeyRing, Peer, Place,
+    Check, ClientName, ConfigError, Denied, Guard, GuardBuilder, GuardedPath, Key, KeyFileStatus, KeyRing, Peer, Place,
     Problem, Reason, RequestHead, Setting, Settings, ShownPath, Warning,
 };
 #[cfg(feature = "axum")]

@@ -452,11 +452,11 @@ async fn a_peer_counts_more_than_what_axum_knows() {
     let named = Guard::builder(key()).require_client_name(["prometheus.example"]).unwrap().build();
     let [inside, outside] = [[127, 0, 0, 1], [192, 0, 2, 1]].map(|address| SocketAddr::from((address, 9090)));
     for (guard, peer, connected, expected) in [
-        (by_network(), Peer::at(inside), outside, 200),
-        (by_network(), Peer::at(outside), inside, 403),
-        (named.clone(), Peer::at(inside).with_names([ClientName::dns("prometheus.example")]), outside, 200),
-        (named.clone(), Peer::at(inside).with_names([ClientName::dns("other.example")]), inside, 403),
-        (named, Peer::at(inside), inside, 403),
+        (by_network(), Peer::new(inside), outside, 200),
+        (by_network(), Peer::new(outside), inside, 403),
+        (named.clone(), Peer::new(inside).with_names([ClientName::dns("prometheus.example")]), outside, 200),
+        (named.clone(), Peer::new(inside).with_names([ClientName::dns("other.example")]), inside, 403),
+        (named, Peer::new(inside), inside, 403),
     ] {
         for app in both_ways(&guard) {
             let mut request = request(&Method::GET, "/metrics", Some(KEY));
@@ -479,7 +479,7 @@ async fn a_mocked_address_counts_where_there_is_no_other() {
                 request.extensions_mut().insert(ConnectInfo(from));
             }
             if let Some(peer) = peer {
-                request.extensions_mut().insert(Peer::at(peer));
+                request.extensions_mut().insert(Peer::new(peer));
             }
             request
         };
@@ -708,7 +708,7 @@ async fn the_guard_is_the_state_or_a_part_of_it() {
     async fn by_extractor(authorized: Authorized, State(app): State<App>) -> String {
         format!("{} {}", app.name, authorized.key().unwrap())
     }
-    let labelled = KeyRing::new([key().labelled("main"), Key::new(OTHER).unwrap().labelled("next")]).unwrap();
+    let labelled = KeyRing::new([key().with_label("main"), Key::new(OTHER).unwrap().with_label("next")]).unwrap();
     let guard = Guard::new(labelled);
     let part: Router = Router::new()
         .route("/attribute", get(with_state))
@@ -742,7 +742,7 @@ async fn answers_are_not_stored_unless_the_handler_says_so() {
     }
     async fn extractor_that_forbids(authorized: Authorized) -> impl IntoResponse {
         let mut response = "up 1\n".into_response();
-        authorized.forbid_storing(response.headers_mut());
+        authorized.set_no_store(response.headers_mut());
         response
     }
     let by_layer: fn(MethodRouter<Guard>) -> MethodRouter<Guard> = |route| route.layer(layer());

@@ -207,7 +207,7 @@ fn a_request_allocates_nothing() {
         answer.headers_mut().reserve(4);
         let mut answer = Some(answer);
         let mut service = layer.layer(service_fn(move |_: Request<()>| ready(answer.take().ok_or("asked twice"))));
-        let ask = Request::get(uri).header(name, value).extension(Peer::at(SocketAddr::from(([10, 0, 0, 1], 9090))));
+        let ask = Request::get(uri).header(name, value).extension(Peer::new(SocketAddr::from(([10, 0, 0, 1], 9090))));
         let (mut ask, mut future) = (Some(ask.body(()).unwrap()), None);
         // Counting, with the feature `metrics`, makes each series once.
         let _ = ask.as_ref().map(|request| guard.check(request).is_ok());
@@ -319,7 +319,7 @@ async fn the_other_end_is_a_peer_among_the_extensions() {
         let address = SocketAddr::new(address.parse().unwrap(), 9090);
         let mut request =
             scrape(&[("X-Metrics-Key", key), ("X-Forwarded-For", "10.0.0.1"), ("Forwarded", "for=10.0.0.1")]);
-        request.extensions_mut().insert(Peer::at(address).with_names(names.iter().map(|name| ClientName::dns(name))));
+        request.extensions_mut().insert(Peer::new(address).with_names(names.iter().map(|name| ClientName::dns(name))));
         request
     };
     for (address, expected) in [
@@ -370,7 +370,7 @@ async fn an_address_that_only_axum_knows() {
     // A `Peer` counts with and without.
     for (peer, connected_from, expected) in [(inside, outside, 200), (outside, inside, 403)] {
         let mut request = connected(connected_from, KEY);
-        request.extensions_mut().insert(Peer::at(peer));
+        request.extensions_mut().insert(Peer::new(peer));
         assert_eq!(status(&service, request).await, expected, "{peer}");
     }
     // Neither is there, or an address in another form than that of a connection.
@@ -686,7 +686,7 @@ mod plain_hyper {
             loop {
                 let (stream, from) = listener.accept().await.unwrap();
                 let service = guarded.clone().map_request(move |mut request: Request<Incoming>| {
-                    request.extensions_mut().insert(Peer::at(from));
+                    request.extensions_mut().insert(Peer::new(from));
                     request
                 });
                 tokio::spawn(async move {
@@ -907,7 +907,7 @@ mod grpc {
         let guard = || Guard::builder(key()).allow_networks(["127.0.0.0/8"]).unwrap().build();
         let with_peer = MapRequestLayer::new(|mut request: Request<Body>| {
             if let Some(address) = request.extensions().get().and_then(TcpConnectInfo::remote_addr) {
-                request.extensions_mut().insert(Peer::at(address));
+                request.extensions_mut().insert(Peer::new(address));
             }
             request
         });

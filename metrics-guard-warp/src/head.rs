@@ -67,10 +67,10 @@ impl RequestHead for Head {
     fn peer_advice(&self, with_names: bool) -> &'static str {
         if with_names {
             "in a hyper server of your own, put a `Peer` with the names in the client's verified certificate into the \
-             request's extensions: `request.extensions_mut().insert(Peer::at(address).with_names(names))`"
+             request's extensions: `request.extensions_mut().insert(Peer::new(address).with_names(names))`"
         } else {
             "serve a TCP address by `warp::serve(routes)`; in a hyper server of your own, put a `Peer` into the \
-             request's extensions: `request.extensions_mut().insert(Peer::at(address))`"
+             request's extensions: `request.extensions_mut().insert(Peer::new(address))`"
         }
     }
 }
@@ -97,7 +97,7 @@ pub(crate) fn head(
             method,
             fields,
             query,
-            peer: peer.or(address.map(Peer::at)),
+            peer: peer.or(address.map(Peer::new)),
         })
 }
 
@@ -121,11 +121,11 @@ mod tests {
         let nobody = request().filter(&filter).await.unwrap();
         assert_eq!(nobody.peer(), None);
         let by_socket = request().remote_addr(socket).filter(&filter).await.unwrap();
-        assert_eq!(by_socket.peer(), Some(&Peer::at(socket)));
-        let by_extension = request().extension(Peer::at(told)).filter(&filter).await.unwrap();
-        assert_eq!(by_extension.peer(), Some(&Peer::at(told)));
-        let by_both = request().remote_addr(socket).extension(Peer::at(told)).filter(&filter).await.unwrap();
-        assert_eq!(by_both.peer(), Some(&Peer::at(told)));
+        assert_eq!(by_socket.peer(), Some(&Peer::new(socket)));
+        let by_extension = request().extension(Peer::new(told)).filter(&filter).await.unwrap();
+        assert_eq!(by_extension.peer(), Some(&Peer::new(told)));
+        let by_both = request().remote_addr(socket).extension(Peer::new(told)).filter(&filter).await.unwrap();
+        assert_eq!(by_both.peer(), Some(&Peer::new(told)));
     }
 
     #[tokio::test]

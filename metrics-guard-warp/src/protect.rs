@@ -117,7 +117,7 @@ impl MetricsGuard {
             .and(rest.into_rest(sealed::Seal))
             .and_then(|authorized: Authorized, method: Method, handler: Locked<F>| async move {
                 let mut response = handler.unlock(&authorized).await.into_result(sealed::Seal)?;
-                authorized.forbid_storing(response.headers_mut());
+                authorized.set_no_store(response.headers_mut());
                 Ok::<_, Rejection>(answer(response, &method))
             })
             .recover(|rejection: Rejection| {

@@ -272,7 +272,7 @@ async fn behind_a_server_of_ones_own() {
     ] {
         let mut request =
             Request::get("/metrics").header(name, first).header(name, second).body(String::new()).unwrap();
-        request.extensions_mut().insert(Peer::at(SocketAddr::from(([127, 0, 0, 1], 9090))));
+        request.extensions_mut().insert(Peer::new(SocketAddr::from(([127, 0, 0, 1], 9090))));
         assert_eq!(service.call(request).await.unwrap().status(), status);
     }
 }
@@ -281,7 +281,7 @@ async fn behind_a_server_of_ones_own() {
 #[tokio::test]
 async fn a_certificate_beside_the_key_or_instead_of_it() {
     let named = |names: &[&str]| {
-        Peer::at(SocketAddr::from(([127, 0, 0, 1], 9090))).with_names(names.iter().map(|name| ClientName::dns(name)))
+        Peer::new(SocketAddr::from(([127, 0, 0, 1], 9090))).with_names(names.iter().map(|name| ClientName::dns(name)))
     };
     let builder = || Guard::builder(Key::new(KEY).unwrap()).require_client_name(["prometheus.example"]).unwrap();
     let beside = builder().build();

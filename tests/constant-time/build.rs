@@ -4,7 +4,7 @@
 
 use std::{env, fs, path::Path};
 
-const SOURCE: &str = "../../metrics-guard-core/src/slots.rs";
+const SOURCE: &str = "../../metrics-guard-core/src/keys/slots.rs";
 
 fn main() {
     println!("cargo:rerun-if-changed={SOURCE}");

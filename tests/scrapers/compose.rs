@@ -154,7 +154,7 @@ fn the_commands_do_what_they_say() -> Result<(), Failed> {
     let old = accepted[0].clone();
     let followed = programs.path().join("followed");
     fs::copy(here.join("service-keys/accepted_keys"), &followed)?; // and its mode
-    let guard = Guard::builder_from_file(&followed)?.build();
+    let guard = Guard::builder_from_key_file(&followed)?.build();
     assert_eq!(guard.warnings(), []);
 
     // The rotation in one go. What is there at each of its pauses is kept.

@@ -18,7 +18,7 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 
-use crate::{authorized::Authorized, denied::Denied, error::Warning, reload::KeyFile, request::Peer};
+use crate::{authorized::Authorized, denied::Denied, error::Warning, keys::watch::KeyFileStatus, request::Peer};
 
 /// One check, as an observer sees it.
 #[derive(Debug, Clone, Copy)]
@@ -74,11 +74,11 @@ pub(crate) enum Event<'c> {
     /// The operator should review something.
     Warning(Warning),
     /// The guard looked at its key file.
-    KeyFileSeen(KeyFile),
+    KeyFileSeen(KeyFileStatus),
     /// The key file has become usable again.
-    KeyFileUsable(KeyFile),
+    KeyFileUsable(KeyFileStatus),
     /// The keys of the key file have changed, and are active.
-    NewKeys(KeyFile),
+    NewKeys(KeyFileStatus),
 }
 
 impl Event<'_> {

@@ -37,7 +37,7 @@ use std::{
 use metrics::{Counter, Key, Label, Level, Metadata, SharedString, Unit, with_recorder};
 
 use super::event::{Check, Event};
-use crate::{denied::Reason, reload::KeyFile};
+use crate::{denied::Reason, keys::watch::KeyFileStatus};
 
 const CHECKS: &str = "metrics_guard_checks_total";
 const STALE: &str = "metrics_guard_key_file_stale";
@@ -108,7 +108,7 @@ fn counter(key: &Key) -> Counter {
     with_recorder(|recorder| recorder.register_counter(key, &METADATA))
 }
 
-fn key_file(file: &KeyFile) {
+fn key_file(file: &KeyFileStatus) {
     let path = SharedString::from(file.label().to_owned());
     let set = |name: &'static str, value: f64| {
         let key = Key::from_parts(name, vec![Label::new("file", path.clone())]);

@@ -23,7 +23,7 @@
 //! assert!(matches!(warnings.recv_timeout(Duration::from_secs(10))?, Warning::NoPeer(..)));
 //!
 //! let (mut parts, ()) = scrape.into_parts();
-//! parts.extensions.insert(metrics_guard_core::Peer::at(([10, 0, 0, 1], 40000).into()));
+//! parts.extensions.insert(metrics_guard_core::Peer::new(([10, 0, 0, 1], 40000).into()));
 //! assert!(guard.check(&parts).is_ok());
 //! drop(guard);
 //! assert!(warnings.recv_timeout(Duration::from_secs(10)).is_err());
@@ -44,7 +44,7 @@ use std::{
 
 use crate::{
     error::Warning,
-    reload::{KeyFile, News},
+    keys::watch::{KeyFileStatus, News},
 };
 
 mod event;
@@ -174,7 +174,7 @@ impl Telemetry {
 
     /// Reports a guard that was just built, and waits a moment for it: a service that ends right afterwards has logged its
     /// warnings, and one whose log is blocked starts all the same.
-    pub(crate) fn start(&self, file: Option<KeyFile>, warnings: &[Warning]) {
+    pub(crate) fn start(&self, file: Option<KeyFileStatus>, warnings: &[Warning]) {
         self.0.push(Event::Built);
         for warning in warnings {
             self.warn(warning.clone());
@@ -204,7 +204,7 @@ struct Dispatcher {
 struct Queue {
     events: VecDeque<Event<'static>>,
     // The last look at the key file, in place of all before it: a blocked recorder must not fill the queue with them.
-    key_file: Option<KeyFile>,
+    key_file: Option<KeyFileStatus>,
     dropped: u64,
     has_thread: bool,
     is_reporting: bool,
@@ -329,7 +329,7 @@ mod tests {
     fn a_full_queue_counts_what_it_drops_and_keeps_the_last_look_at_the_key_file() {
         let file = tempfile::NamedTempFile::new().unwrap();
         std::fs::write(&file, "9c2f1e7ab5d84036f1c0a7e3b6925d48").unwrap();
-        let guard = Guard::builder_from_file(&file).unwrap().build();
+        let guard = Guard::builder_from_key_file(&file).unwrap().build();
         let mut queue = Queue::default();
         let mut looks = Vec::new();
         for _ in 0..MAX_WAITING + 3 {

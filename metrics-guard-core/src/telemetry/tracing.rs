@@ -31,7 +31,7 @@ use std::{
 
 use super::event::Event;
 use crate::{
-    certificate::ClientName,
+    access::client_names::ClientName,
     denied::{Denied, Reason},
     request::Peer,
 };

@@ -1,4 +1,4 @@
-// What Go's url.ParseQuery keeps as the first "key" of many a query, for the tests of src/query.rs.
+// What Go's url.ParseQuery keeps as the first "key" of many a query, for the tests of src/credentials/query.rs.
 //
 //	go run query.go > query.tsv
 package main

@@ -6,7 +6,7 @@ use crate::valgrind::mark;
 
 /// The product's, from its own file.
 #[allow(dead_code, unreachable_pub)]
-#[path = "../../../metrics-guard-core/src/slots.rs"]
+#[path = "../../../metrics-guard-core/src/keys/slots.rs"]
 mod slots;
 
 /// The same without its barriers: see `build.rs`.

@@ -39,7 +39,7 @@ fuzz_target!(|bytes: &[u8]| -> Corpus {
     for peer in PEERS {
         head.extensions.clear();
         if let Some(address) = peer {
-            head.extensions.insert(Peer::at(address.parse().unwrap()));
+            head.extensions.insert(Peer::new(address.parse().unwrap()));
         }
         for (guard, model) in &*GUARDS {
             let verdict = judge(guard, &head);

@@ -34,7 +34,7 @@ fuzz_target!(|content: &[u8]| {
     fs::write(&file, content).unwrap();
     let keys = keys(content);
     let is_key_file = (1..=4).contains(&keys.len()) && keys.iter().all(|key| Key::new(key).is_ok());
-    match Guard::builder_from_file(&file) {
+    match Guard::builder_from_key_file(&file) {
         Ok(builder) => {
             assert!(is_key_file);
             opens(&builder.build(), &keys);

@@ -2,7 +2,7 @@
 
 #![no_main]
 
-#[path = "../../../metrics-guard-core/src/query.rs"]
+#[path = "../../../metrics-guard-core/src/credentials/query.rs"]
 mod query;
 
 use std::borrow::Cow;

@@ -10,7 +10,7 @@
 //! # let (old, new) = (random()?, random()?);
 //!
 //! fs::write(&path, format!("{new}\n{old}\n"))?;
-//! let guard = Guard::builder_from_file(&path)?.build();
+//! let guard = Guard::builder_from_key_file(&path)?.build();
 //!
 //! let scrape = Request::get("/metrics").header("X-Metrics-Key", old).body(())?;
 //! assert_eq!(guard.check(&scrape)?.key(), Some("previous"));
@@ -19,7 +19,7 @@
 //! assert!(guard.check(&stranger).is_err());
 //!
 //! fs::write(&path, "\n")?;
-//! assert_eq!(*Guard::builder_from_file(&path).unwrap_err().problem(), Problem::Blank);
+//! assert_eq!(*Guard::builder_from_key_file(&path).unwrap_err().problem(), Problem::Blank);
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 
@@ -35,11 +35,11 @@ use zeroize::Zeroizing;
 
 use crate::{
     error::{ConfigError, Place, Problem, Warning},
-    key::{Key, KeyRing},
-    permissions,
-    reserve::{self, Reserve},
+    keys::key::{Key, KeyRing},
+    keys::permissions,
+    keys::reserve::{self, Reserve},
+    keys::slots::{MAX_KEYS, MAX_LEN},
     shown::ShownPath,
-    slots::{MAX_KEYS, MAX_LEN},
 };
 
 /// What was in a key file.

@@ -125,7 +125,7 @@ mod tests {
 
     #[test]
     fn follows_go_on_every_vector() {
-        let vectors = include_str!("../tests/vectors/query.tsv").lines().filter(|line| !line.starts_with("# "));
+        let vectors = include_str!("../../tests/vectors/query.tsv").lines().filter(|line| !line.starts_with("# "));
         let mut values = 0;
         for vector in vectors {
             let (query, value) = vector.split_once('\t').unwrap();

@@ -11,7 +11,7 @@ mod unix {
         path::{Component, Path, PathBuf},
     };
 
-    use crate::reserve::{self, Reserve};
+    use crate::keys::reserve::{self, Reserve};
 
     /// For the group and for everyone.
     const WRITE: u32 = 0o022;
@@ -90,7 +90,7 @@ mod unix {
         };
 
         use super::{places, user, writable_by_others};
-        use crate::reserve::Reserve;
+        use crate::keys::reserve::Reserve;
 
         fn set_mode(path: &Path, mode: u32) {
             fs::set_permissions(path, Permissions::from_mode(mode)).unwrap();
@@ -208,7 +208,7 @@ mod others {
         path::{Path, PathBuf},
     };
 
-    use crate::reserve::Reserve;
+    use crate::keys::reserve::Reserve;
 
     pub(crate) fn is_readable_by_all(_: &Metadata) -> bool {
         false

@@ -17,7 +17,7 @@ pub(crate) const MAX_LEN: usize = 256;
 
 /// The keys side by side: row `i` holds the bytes `8 * i..8 * i + 8` of each, zero-padded.
 ///
-/// Atomics, since those in force are overwritten while others compare: see [`in_force`](crate::in_force).
+/// Atomics, since those in force are overwritten while others compare: see [`in_force`](crate::keys::active).
 pub(crate) struct Slots {
     rows: [[AtomicU64; MAX_KEYS]; MAX_LEN / 8],
     // 0 for an unused slot, which no presented key can match: the shortest that is compared has `MIN_LEN` bytes.

@@ -6,7 +6,7 @@
 //! # let random = || Ok::<_, getrandom::Error>(&*format!("{:016x}{:016x}", getrandom::u64()?, getrandom::u64()?).leak());
 //! # let (old, new) = (random()?, random()?);
 //!
-//! let guard = Guard::new(KeyRing::new([Key::new(new)?.labelled("autumn"), Key::new(old)?.labelled("summer")])?);
+//! let guard = Guard::new(KeyRing::new([Key::new(new)?.with_label("autumn"), Key::new(old)?.with_label("summer")])?);
 //!
 //! let scrape = Request::get("/metrics").header("X-Metrics-Key", old).body(())?;
 //! assert_eq!(guard.check(&scrape)?.key(), Some("summer"));
@@ -22,10 +22,10 @@ use zeroize::Zeroizing;
 
 use crate::{
     error::{ConfigError, Place, Problem, Warning},
-    key_form::{Form, form},
-    labels::Labels,
+    keys::form::{Form, form},
+    keys::labels::Labels,
+    keys::slots::{MAX_KEYS, MAX_LEN, MIN_LEN, Slots},
     shown::shown_name,
-    slots::{MAX_KEYS, MAX_LEN, MIN_LEN, Slots},
 };
 
 /// Below this length a key is accepted with a warning.
@@ -76,7 +76,7 @@ impl Key {
     ///
     /// [`Authorized::key`]: crate::Authorized::key
     #[must_use]
-    pub fn labelled(self, label: &'static str) -> Key {
+    pub fn with_label(self, label: &'static str) -> Key {
         Key { label: Some(shown_name(label)), ..self }
     }
 }
@@ -241,19 +241,19 @@ mod tests {
     use super::{Key, KeyRing};
     use crate::{
         error::Problem,
-        slots::{MIN_LEN, tests::sample},
+        keys::slots::{MIN_LEN, tests::sample},
     };
 
     #[test]
     fn labels_tell_keys_apart() {
         let key = |n| Key::new(sample(n)).unwrap();
-        let ring = KeyRing::new([key(16), key(17), key(18).labelled("c"), key(19)]).unwrap();
+        let ring = KeyRing::new([key(16), key(17), key(18).with_label("c"), key(19)]).unwrap();
         assert_eq!(ring.labels().get(), ["current", "previous", "c", "fourth"]);
-        let error = KeyRing::new([key(16).labelled("a"), key(17).labelled("a")]).unwrap_err();
+        let error = KeyRing::new([key(16).with_label("a"), key(17).with_label("a")]).unwrap_err();
         assert_eq!(error.problem(), &Problem::SameLabel("a"));
         assert_eq!(KeyRing::new([]).unwrap_err().problem(), &Problem::NoKey);
         // What could be a key is no label.
-        let misplaced = || key(16).labelled("0e8a6c4f2d1b3957ec0f8a7d6b5c4e3f");
+        let misplaced = || key(16).with_label("0e8a6c4f2d1b3957ec0f8a7d6b5c4e3f");
         assert_eq!(KeyRing::from(misplaced()).labels().get()[0], "…");
         assert_eq!(format!("{:?}", misplaced()), r#"Key { label: Some("…"), .. }"#);
     }
@@ -266,7 +266,7 @@ mod tests {
             assert!(!ring(&[16, 256]).is_same(&ring(other)), "{other:?}");
         }
         let key = || Key::new(sample(16)).unwrap();
-        assert!(!KeyRing::from(key()).is_same(&KeyRing::from(key().labelled("a"))));
+        assert!(!KeyRing::from(key()).is_same(&KeyRing::from(key().with_label("a"))));
     }
 
     #[test]

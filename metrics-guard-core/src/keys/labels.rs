@@ -7,7 +7,7 @@
 //! use metrics_guard_core::{Guard, Key};
 //! # let secret = &*format!("{:016x}{:016x}", getrandom::u64()?, getrandom::u64()?).leak();
 //!
-//! let guard = Guard::new(Key::new(secret)?.labelled("autumn"));
+//! let guard = Guard::new(Key::new(secret)?.with_label("autumn"));
 //!
 //! let scrape = Request::get("/metrics").header("X-Metrics-Key", secret).body(())?;
 //! assert_eq!(guard.check(&scrape)?.key(), Some("autumn"));
@@ -19,7 +19,7 @@
 
 use std::{iter, sync::OnceLock};
 
-use crate::slots::MAX_KEYS;
+use crate::keys::slots::MAX_KEYS;
 
 /// The labels of one ring.
 ///

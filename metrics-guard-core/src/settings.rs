@@ -30,9 +30,10 @@ use std::{
 use zeroize::Zeroizing;
 
 use crate::{
+    builder::GuardBuilder,
     error::{ConfigError, Place, Problem},
-    guard::{Guard, GuardBuilder},
-    key::Key,
+    guard::Guard,
+    keys::key::Key,
     names::bare,
     setting::{Meaning, NearName, Setting, assigned},
     shown::{ShownPath, shown_name},

@@ -14,10 +14,10 @@
 //! let mut request = Request::get("/metrics").header("X-Metrics-Key", secret).body(())?;
 //!
 //! // What the server does when a handshake is through.
-//! request.extensions_mut().insert(Peer::at(address).with_names([ClientName::dns("prometheus.example")]));
+//! request.extensions_mut().insert(Peer::new(address).with_names([ClientName::dns("prometheus.example")]));
 //! assert!(guard.check(&request).is_ok());
 //!
-//! request.extensions_mut().insert(Peer::at(address));
+//! request.extensions_mut().insert(Peer::new(address));
 //! assert_eq!(guard.check(&request).unwrap_err().status(), StatusCode::FORBIDDEN);
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```

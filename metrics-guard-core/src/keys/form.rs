@@ -13,9 +13,9 @@ use base64::{
 use zeroize::Zeroizing;
 
 use crate::{
-    key_guess::{camel_words, is_capitalized, is_digest, is_guessable},
+    keys::guess::{camel_words, is_capitalized, is_digest, is_guessable},
+    keys::slots::MIN_LEN,
     shown::is_path,
-    slots::MIN_LEN,
 };
 
 /// What a value is that should be a key.

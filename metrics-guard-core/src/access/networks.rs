@@ -11,10 +11,10 @@
 //! let guard = Guard::builder(Key::new(secret)?).allow_networks(["10.0.0.0/8", "fd00::/8"])?.build();
 //! let mut request = Request::get("/metrics").header("X-Metrics-Key", secret).body(())?;
 //!
-//! request.extensions_mut().insert(Peer::at("10.1.2.3:40000".parse()?));
+//! request.extensions_mut().insert(Peer::new("10.1.2.3:40000".parse()?));
 //! assert!(guard.check(&request).is_ok());
 //!
-//! request.extensions_mut().insert(Peer::at("203.0.113.7:40000".parse()?));
+//! request.extensions_mut().insert(Peer::new("203.0.113.7:40000".parse()?));
 //! assert_eq!(guard.check(&request).unwrap_err().status(), StatusCode::FORBIDDEN);
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
@@ -142,7 +142,7 @@ mod tests {
 
     fn contain(networks: &[&str], address: &str) -> bool {
         let (networks, _) = Networks::parse(networks).unwrap();
-        networks.contain(Some(&Peer::at(format!("{address}:40000").parse().unwrap())))
+        networks.contain(Some(&Peer::new(format!("{address}:40000").parse().unwrap())))
     }
 
     fn problem(network: &str) -> Problem {

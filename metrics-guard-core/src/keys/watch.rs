@@ -18,7 +18,7 @@
 //! # let (old, new) = (random()?, random()?);
 //!
 //! fs::write(&path, old)?;
-//! let guard = Guard::builder_from_file(&path)?.build();
+//! let guard = Guard::builder_from_key_file(&path)?.build();
 //! let scrape = Request::get("/metrics").header("X-Metrics-Key", new).body(())?;
 //! assert!(guard.check(&scrape).is_err());
 //!
@@ -48,10 +48,10 @@ use std::{
 
 use crate::{
     error::{ConfigError, Place, Problem, Warning},
-    in_force::InForce,
-    key::KeyRing,
-    key_file::{self, Content},
-    reserve::Reserve,
+    keys::active::InForce,
+    keys::file::{self, Content},
+    keys::key::KeyRing,
+    keys::reserve::Reserve,
     shown::ShownPath,
 };
 
@@ -63,16 +63,16 @@ const SETTLED: Duration = Duration::from_millis(100);
 
 /// The key file of a guard, as it was when it was last looked at.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
-pub struct KeyFile {
+pub struct KeyFileStatus {
     path: ShownPath,
     checked: SystemTime,
     modified: Option<SystemTime>,
     problem: Option<ConfigError>,
 }
 
-impl KeyFile {
+impl KeyFileStatus {
     /// Where it is. If an operator put a key in the place of the path, this is that key: show the
-    /// [`label`](KeyFile::label).
+    /// [`label`](KeyFileStatus::label).
     #[must_use]
     pub fn path(&self) -> &Path {
         self.path.path()
@@ -119,7 +119,7 @@ type Report = Box<dyn Fn(News) + Send + Sync>;
 struct Followed {
     path: ShownPath,
     // Locked for a moment only: a handler may ask.
-    seen: Mutex<KeyFile>,
+    seen: Mutex<KeyFileStatus>,
     // Locked for as long as it takes to look at the file.
     last_read: Mutex<LastRead>,
     // Never used: that it is dropped tells the thread to end.
@@ -136,7 +136,7 @@ struct LastRead {
 /// What happened to the keys: in a look at the key file, or without a `file` in a replacement by code.
 #[derive(Debug, Default)]
 pub(crate) struct News {
-    pub(crate) file: Option<KeyFile>,
+    pub(crate) file: Option<KeyFileStatus>,
     pub(crate) has_new_keys: bool,
     pub(crate) is_usable_again: bool,
     pub(crate) warnings: Vec<Warning>,
@@ -151,7 +151,7 @@ impl Keys {
     pub(crate) fn of_file(path: ShownPath, content: Content) -> Keys {
         let in_force = InForce::new(&content.ring);
         let checked = SystemTime::now();
-        let seen = KeyFile { path: path.clone(), checked, modified: content.modified, problem: None };
+        let seen = KeyFileStatus { path: path.clone(), checked, modified: content.modified, problem: None };
         let mut last_read = LastRead { ring: content.ring, reserve: Reserve::default() };
         last_read.reserve.fill();
         let file = Followed { path, seen: seen.into(), last_read: last_read.into(), alive: OnceLock::new() };
@@ -162,7 +162,7 @@ impl Keys {
         &self.in_force
     }
 
-    pub(crate) fn file(&self) -> Option<KeyFile> {
+    pub(crate) fn file(&self) -> Option<KeyFileStatus> {
         self.file.as_ref().map(|file| lock(&file.seen).clone())
     }
 
@@ -240,7 +240,7 @@ impl Keys {
 impl Followed {
     /// What the file holds, if that can follow what it held before.
     fn look(&self, last_read: &mut LastRead) -> Result<Content, ConfigError> {
-        let content = key_file::read(&self.path, &mut last_read.reserve);
+        let content = file::read(&self.path, &mut last_read.reserve);
         last_read.reserve.fill();
         let content = content?;
         let is_cut = content.ring.is_cut_from(&last_read.ring);
@@ -330,11 +330,11 @@ mod tests {
     };
 
     use super::{Keys, SETTLED, lock};
-    use crate::{key::Key, key::KeyRing, key_file, reserve::Reserve, shown::ShownPath};
+    use crate::{keys::file, keys::key::Key, keys::key::KeyRing, keys::reserve::Reserve, shown::ShownPath};
 
     fn keys_of(path: &Path) -> Keys {
         let path = ShownPath::new(path.as_os_str(), path.to_owned(), "the test");
-        let content = key_file::read(&path, &mut Reserve::default()).unwrap();
+        let content = file::read(&path, &mut Reserve::default()).unwrap();
         Keys::of_file(path, content)
     }
 

@@ -34,9 +34,9 @@ use std::sync::{
 };
 
 use crate::{
-    key::KeyRing,
-    labels::Labels,
-    slots::{Matches, Slots},
+    keys::key::KeyRing,
+    keys::labels::Labels,
+    keys::slots::{Matches, Slots},
 };
 
 pub(crate) struct InForce {
@@ -111,8 +111,8 @@ mod tests {
 
     use super::InForce;
     use crate::{
-        key::{Key, KeyRing},
-        slots::Slots,
+        keys::key::{Key, KeyRing},
+        keys::slots::Slots,
     };
 
     const PERMANENT: &str = "9c2f1e7ab5d84036f1c0a7e3b6925d48";

@@ -27,18 +27,16 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 
+pub(crate) mod query;
+
 use std::fmt;
 
 use base64::{Engine, engine::general_purpose::STANDARD};
 use http::{HeaderName, header::AUTHORIZATION};
 use zeroize::Zeroize;
 
-use crate::{
-    denied::Denied,
-    query::{self, Value},
-    request::RequestHead,
-    slots::MAX_LEN,
-};
+use self::query::Value;
+use crate::{denied::Denied, keys::slots::MAX_LEN, request::RequestHead};
 
 /// The sources of one guard.
 pub(crate) struct Sources {
