@@ -15,19 +15,17 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 
-use std::{
-    path::Path,
-    sync::{Arc, atomic::AtomicBool},
-};
+use std::{path::Path, sync::Arc};
 
 use http::{HeaderName, header::AUTHORIZATION};
 
 use crate::{
     access::client_names::ClientNames,
     access::networks::Networks,
+    access::{Access, Required},
     credentials::Sources,
     error::{ConfigError, Place, Problem, Warning},
-    guard::{Access, Guard, Policy},
+    guard::{Guard, Policy},
     header_names,
     keys::file,
     keys::form::has_random_part,
@@ -103,7 +101,7 @@ impl GuardBuilder {
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub fn disabled() -> GuardBuilder {
-        GuardBuilder::of(Access::Open, vec![Warning::Disabled])
+        GuardBuilder::of(Required::Nothing, vec![Warning::Disabled])
     }
 
     /// Reads the key from the field `name` instead of `X-Metrics-Key`. `Authorization` is read besides.
@@ -178,14 +176,13 @@ impl GuardBuilder {
     ///
     /// [`Problem::NoClientName`] if no name is [required](GuardBuilder::require_client_name) yet.
     pub fn instead_of_key(mut self) -> Result<GuardBuilder, ConfigError> {
-        self.0.access = match self.0.access {
-            Access::Key { names: Some(names), .. } => Access::Certificate { names },
-            other @ (Access::Open | Access::Certificate { .. }) => other,
-            Access::Key { names: None, .. } => {
+        if self.0.access.keys().is_some() {
+            if self.0.access.names.is_none() {
                 let place = Place::Argument("GuardBuilder::instead_of_key");
                 return Err(ConfigError::new(place, Problem::NoClientName));
             }
-        };
+            self.0.access.required = Required::Certificate;
+        }
         self.0.warnings.retain(|warning| !warning.is_about_keys());
         Ok(self)
     }
@@ -238,13 +235,13 @@ impl GuardBuilder {
     pub fn build(self) -> Guard {
         let GuardBuilder(mut policy, listeners) = self;
         policy.telemetry = Telemetry::new(listeners);
-        if let Access::Key { keys, .. } = &policy.access {
+        if let Some(keys) = policy.access.keys() {
             keys.report_to(policy.telemetry.for_news());
             if let Err(warning) = keys.follow() {
                 policy.warnings.push(warning);
             }
         }
-        policy.telemetry.start(policy.keys().and_then(Keys::file), &policy.warnings);
+        policy.telemetry.start(policy.access.keys().and_then(|keys| keys.file()), &policy.warnings);
         Guard(Arc::new(policy))
     }
 
@@ -256,20 +253,17 @@ impl GuardBuilder {
     }
 
     fn with(keys: Keys, warnings: Vec<Warning>) -> GuardBuilder {
-        GuardBuilder::of(Access::Key { keys: Arc::new(keys), names: None }, warnings)
+        GuardBuilder::of(Required::Key(Arc::new(keys)), warnings)
     }
 
-    fn of(access: Access, warnings: Vec<Warning>) -> GuardBuilder {
+    fn of(required: Required<Arc<Keys>>, warnings: Vec<Warning>) -> GuardBuilder {
         let policy = Policy {
-            access,
-            networks: None,
-            names_found_at: None,
+            access: Access::new(required),
+            sources: Sources::default(),
             header_found_at: None,
             query_found_at: None,
-            sources: Sources::default(),
             telemetry: Telemetry::new(Listeners::default()),
             warnings,
-            has_told_of_no_peer: AtomicBool::new(false),
         };
         GuardBuilder(policy, Listeners::default())
     }
@@ -281,13 +275,13 @@ impl GuardBuilder {
     ) -> Result<GuardBuilder, ConfigError> {
         let (networks, has_all) =
             Networks::parse(entries).map_err(|problem| ConfigError::new(place.clone(), problem))?;
-        if let Some((former, _)) = self.0.networks {
+        if let Some((former, _)) = self.0.access.networks {
             return Err(ConfigError::new(place, Problem::GivenTwice(former)));
         }
         if has_all {
             self.0.warnings.push(Warning::AllAddresses(place.clone()));
         }
-        self.0.networks = Some((place, networks));
+        self.0.access.networks = Some((place, networks));
         Ok(self)
     }
 
@@ -297,14 +291,10 @@ impl GuardBuilder {
         entries: impl IntoIterator<Item: AsRef<str>>,
     ) -> Result<GuardBuilder, ConfigError> {
         let names = ClientNames::parse(entries).map_err(|problem| ConfigError::new(place.clone(), problem))?;
-        if let Some(former) = self.0.names_found_at.replace(place.clone()) {
+        if let Some((former, _)) = self.0.access.names {
             return Err(ConfigError::new(place, Problem::GivenTwice(former)));
         }
-        self.0.access = match self.0.access {
-            Access::Key { keys, .. } => Access::Key { keys, names: Some(names) },
-            // A disabled guard asks for nothing, and one that asks for a certificate has its names already.
-            other @ (Access::Open | Access::Certificate { .. }) => other,
-        };
+        self.0.access.names = Some((place, names));
         Ok(self)
     }
 

@@ -57,12 +57,10 @@ page!(
 mod tests {
     use std::{io::ErrorKind, iter, path::PathBuf};
 
-    use http::Request;
-
     use crate::{
         denied::{Denied, Reason},
         error::{ConfigError, Place, Problem, Warning},
-        request::RequestHead,
+        peer::Peer,
         setting::Setting,
         shown::ShownPath,
     };
@@ -136,7 +134,7 @@ mod tests {
             Warning::Stale(_) => Warning::NotFollowed(file(), ErrorKind::WouldBlock),
             Warning::NotFollowed(..) => Warning::AllAddresses(variable(Setting::Networks)),
             Warning::AllAddresses(_) => {
-                Warning::NoPeer(variable(Setting::Networks), Request::new(()).peer_advice(false))
+                Warning::NoPeer(variable(Setting::Networks), Peer::advice(None, false).unwrap())
             }
             Warning::NoPeer(..) => Warning::Dropped(3),
             Warning::Dropped(_) => return None,

@@ -9,6 +9,7 @@
 //! [`GuardedPath`]: GuardedPath
 //! [`KeyFileStatus`]: KeyFileStatus
 //! [`KeyRing`]: KeyRing
+//! [`Head`]: Head
 //! [`Peer`]: Peer
 //! [`RequestHead`]: RequestHead
 //! [`Setting`]: Setting
@@ -36,13 +37,13 @@ mod header_names;
 mod keys;
 mod names;
 mod path;
+mod peer;
 mod request;
 mod setting;
 mod settings;
 mod shown;
 mod telemetry;
 
-pub use access::client_names::ClientName;
 #[cfg(feature = "macros")]
 pub use answer::Answer;
 pub use authorized::Authorized;
@@ -55,7 +56,8 @@ pub use keys::watch::KeyFileStatus;
 #[cfg(feature = "macros")]
 pub use metrics_guard_macros::guard_metrics_request as guard_metrics;
 pub use path::GuardedPath;
-pub use request::{Peer, RequestHead};
+pub use peer::{ClientName, Peer};
+pub use request::{Head, RequestHead};
 pub use setting::Setting;
 pub use settings::Settings;
 pub use shown::ShownPath;

@@ -14,7 +14,7 @@ use std::{
 
 use http::Request;
 use metrics_guard_core::{
-    Check, ClientName, Guard, GuardBuilder, Key, KeyRing, Peer, Place, Reason, RequestHead, Setting, Settings, Warning,
+    Check, ClientName, Guard, GuardBuilder, Key, KeyRing, Peer, Place, Reason, Setting, Settings, Warning,
 };
 
 const KEY: &str = "9c2f1e7ab5d84036f1c0a7e3b6925d48";
@@ -24,11 +24,20 @@ const NETWORKS: Place = Place::Argument("GuardBuilder::allow_networks");
 const NAMES: Place = Place::Argument("GuardBuilder::require_client_name");
 
 fn no_address(place: Place) -> Warning {
-    Warning::NoPeer(place, Request::new(()).peer_advice(false))
+    Warning::NoPeer(
+        place,
+        "put a `Peer` into the request's extensions: `request.extensions_mut().insert(Peer::new(address))`; or return it \
+         from your `RequestHead::peer`",
+    )
 }
 
 fn no_names(place: Place) -> Warning {
-    Warning::NoPeer(place, Request::new(()).peer_advice(true))
+    Warning::NoPeer(
+        place,
+        "put a `Peer` with the names in the client's verified certificate into the request's extensions: \
+         `request.extensions_mut().insert(Peer::new(address).with_names(names))`; or return it from your \
+         `RequestHead::peer`",
+    )
 }
 
 /// No correct run takes as long.

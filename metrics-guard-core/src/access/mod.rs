@@ -1,4 +1,81 @@
-//! Rules about the client: its address, and the names in its certificate.
+//! The rules about a client: allowed networks, required names in its certificate, and whether it must present a key.
+//!
+//! The client is checked before the key, so a client that is not allowed learns nothing about its key.
 
 pub(crate) mod client_names;
 pub(crate) mod networks;
+
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use self::{client_names::ClientNames, networks::Networks};
+use crate::{
+    denied::Denied,
+    error::{Place, Warning},
+    peer::Peer,
+    request::RequestHead,
+};
+
+/// What a guard requires of a request, with the accepted keys `K`.
+#[derive(Debug)]
+pub(crate) struct Access<K> {
+    pub(crate) required: Required<K>,
+    pub(crate) networks: Option<(Place, Networks)>,
+    pub(crate) names: Option<(Place, ClientNames)>,
+    has_warned: AtomicBool,
+}
+
+#[derive(Debug)]
+pub(crate) enum Required<K> {
+    /// Nothing, because the guard is disabled. Networks and names do not count.
+    Nothing,
+    /// A key.
+    Key(K),
+    /// A certificate instead of a key. There are names.
+    Certificate,
+}
+
+impl<K> Access<K> {
+    pub(crate) const fn new(required: Required<K>) -> Access<K> {
+        Access { required, networks: None, names: None, has_warned: AtomicBool::new(false) }
+    }
+
+    pub(crate) const fn is_open(&self) -> bool {
+        matches!(self.required, Required::Nothing)
+    }
+
+    pub(crate) const fn keys(&self) -> Option<&K> {
+        match &self.required {
+            Required::Key(keys) => Some(keys),
+            Required::Nothing | Required::Certificate => None,
+        }
+    }
+
+    /// Decides whether the client is allowed, and returns the keys of which it must present one as well.
+    ///
+    /// Calls `warn` once, at the first rejection because the server does not provide the client.
+    #[inline]
+    pub(crate) fn admit(&self, head: &impl RequestHead, warn: impl FnOnce(Warning)) -> Result<Option<&K>, Denied> {
+        if !self.is_open() && (self.networks.is_some() || self.names.is_some()) {
+            self.check(head.peer(), warn)?;
+        }
+        Ok(self.keys())
+    }
+
+    #[inline(never)]
+    fn check(&self, peer: Option<&Peer>, warn: impl FnOnce(Warning)) -> Result<(), Denied> {
+        let (place, denied) = match (&self.networks, &self.names) {
+            (Some((place, networks)), _) if !networks.contain(peer) => (place, Denied::ADDRESS),
+            (_, Some((place, names))) if !names.include_one_of(peer.map_or(&[], Peer::names)) => {
+                (place, Denied::CERTIFICATE)
+            }
+            _ => return Ok(()),
+        };
+        if let Some(advice) = Peer::advice(peer, self.names.is_some()) {
+            // Read first, so that a flood of rejected requests does not write to memory that all threads share.
+            if !self.has_warned.load(Ordering::Relaxed) && !self.has_warned.swap(true, Ordering::Relaxed) {
+                warn(Warning::NoPeer(place.clone(), advice));
+            }
+        }
+        Err(denied)
+    }
+}

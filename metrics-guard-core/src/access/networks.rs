@@ -26,7 +26,7 @@ use std::{
 
 use ipnet::{IpNet, Ipv4Net, Ipv6Net};
 
-use crate::{error::Problem, request::Peer, shown::shown};
+use crate::{error::Problem, peer::Peer, shown::shown};
 
 /// The networks without a client: this network, multicast, broadcast, and the unspecified address. `240.0.0.0/4` is not among
 /// them, because some clouds use it.
@@ -79,11 +79,11 @@ impl Networks {
         Ok((Networks(networks), has_all))
     }
 
-    /// Whether `peer` is in one of them. A peer that nobody knows is not.
+    /// Returns whether one of them contains the client's address. None contains an unknown address.
     pub(crate) fn contain(&self, peer: Option<&Peer>) -> bool {
-        peer.is_some_and(|peer| {
-            // Where a socket takes both, an IPv4 peer comes as ::ffff:10.0.0.1.
-            let address = peer.address().ip().to_canonical();
+        peer.and_then(Peer::address).is_some_and(|address| {
+            // A socket for both families reports an IPv4 client as ::ffff:10.0.0.1.
+            let address = address.ip().to_canonical();
             self.0.iter().any(|network| network.contains(&address))
         })
     }
@@ -138,7 +138,7 @@ fn prefix_len(text: &str) -> Option<u8> {
 #[cfg(test)]
 mod tests {
     use super::Networks;
-    use crate::{error::Problem, request::Peer};
+    use crate::{error::Problem, peer::Peer};
 
     fn contain(networks: &[&str], address: &str) -> bool {
         let (networks, _) = Networks::parse(networks).unwrap();
@@ -250,6 +250,7 @@ mod tests {
     fn case_54_no_address_is_no_allowed_one() {
         let (networks, _) = Networks::parse(["0.0.0.0/0", "::/0"]).unwrap();
         assert!(!networks.contain(None));
+        assert!(!networks.contain(Some(&Peer::unknown("", ""))));
     }
 
     #[test]

@@ -74,7 +74,7 @@ impl Sources {
     /// Has the presented key judged, decoded if it was encoded.
     #[inline]
     pub(crate) fn judged<T>(&self, head: &impl RequestHead, judge: impl Fn(&[u8]) -> T) -> Result<T, Denied> {
-        match head.first_field_value(&self.field).map(trim_white_space) {
+        match head.field_values(&self.field).next().map(trim_white_space) {
             None | Some([]) => self.judged_elsewhere(head, judge),
             Some(key) => Ok(judge(key)),
         }
