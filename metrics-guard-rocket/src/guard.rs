@@ -161,10 +161,10 @@ async fn peer(guard: &Guard, request: &Request<'_>) -> Peer {
                           an address: `client.get(\"/metrics\").remote(address)`";
     let peer = request.remote().map_or(const { Peer::unknown(ADVICE, ADVICE) }, Peer::new);
     #[cfg(feature = "mtls")]
-    if guard.requires_client_name()
-        && let Outcome::Success(certificate) = request.guard::<rocket::mtls::Certificate<'_>>().await
-    {
-        return peer.with_names(crate::mtls::names(&certificate));
+    if guard.requires_client_name() {
+        if let Outcome::Success(certificate) = request.guard::<rocket::mtls::Certificate<'_>>().await {
+            return peer.with_names(crate::mtls::names(&certificate));
+        }
     }
     peer
 }
