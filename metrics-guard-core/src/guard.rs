@@ -44,16 +44,15 @@ use crate::{
     telemetry::{Check, Telemetry},
 };
 
-/// The policy: which keys are accepted, where a request may present one, and who may ask at all.
+/// The policy: the accepted keys, where a request may present one, and which clients are allowed.
 ///
-/// Cheap to clone, and one guard serves all threads: a check takes no lock and allocates nothing. (Observers and the features
-/// `metrics` and `tracing` may do both; and the first rejection for want of a [`Peer`](crate::Peer) queues a
+/// Cheap to clone, and shared by all threads: a check takes no lock and allocates nothing. (Observers and the features
+/// `metrics` and `tracing` can do both. The first rejection because the server provides no [`Peer`](crate::Peer) queues a
 /// [warning](crate::GuardBuilder::on_warning).)
 ///
 /// A guard from a key file follows that file: see [`reload`](Guard::reload).
 ///
-/// It sees a request and what the server says of its [`Peer`](crate::Peer). It does not see whether the connection is
-/// encrypted: over plain HTTP, whoever reads the traffic reads the key.
+/// A guard does not see whether the connection is encrypted. Over plain HTTP, an attacker who reads the traffic gets the key.
 #[derive(Debug, Clone)]
 pub struct Guard(pub(crate) Arc<Policy>);
 
@@ -69,9 +68,9 @@ pub(crate) struct Policy {
 }
 
 impl Guard {
-    /// Decides on a request: whether its peer may ask, and the key that it presents against the keys that are accepted.
+    /// Checks a request: whether its client is allowed, and whether the key that it presents is accepted.
     ///
-    /// The peer comes first: who may not ask gets the same answer whatever key is presented.
+    /// The client is checked before the key, so a client that is not allowed learns nothing about its key.
     ///
     /// ```
     /// use http::{HeaderValue, Request, Response, header::CONTENT_TYPE};
@@ -97,21 +96,33 @@ impl Guard {
     ///
     /// # Errors
     ///
-    /// [`Denied`], whose [`reason`](Denied::reason) is for the operator. Answer with
-    /// [`into_response`](Denied::into_response), and let no other route answer instead.
+    /// [`Denied`], whose [`reason`](Denied::reason) is for the operator. Respond with
+    /// [`into_response`](Denied::into_response), and let no other route respond instead.
     ///
-    /// A check never panics: the guard contains a panic of an [observer](crate::GuardBuilder::observe), a recorder or a subscriber,
-    /// and the outcome stays. An observer that blocks delays the thread of its own request only.
+    /// A check never panics: the guard contains a panic of an [observer](crate::GuardBuilder::observe), a recorder or a
+    /// subscriber, and the outcome stays. An observer that blocks delays only the thread of its own request.
     pub fn check(&self, head: &impl RequestHead) -> Result<Authorized, Denied> {
-        if self.0.telemetry.ignores_checks() {
-            return self.0.decide(head);
+        let outcome = self.decide(head);
+        if !self.0.telemetry.ignores_checks() {
+            let result = outcome.as_ref().map_err(|denied| *denied);
+            self.0.telemetry.checked(Check::new(result, head.peer()));
         }
-        let outcome = self.0.decide(head);
-        let result = outcome.as_ref().map_err(|denied| *denied);
-        self.0.telemetry.checked(Check::new(result, head.peer()));
         outcome
     }
 
+    #[inline(never)]
+    fn decide(&self, head: &impl RequestHead) -> Result<Authorized, Denied> {
+        let Policy { access, sources, telemetry, .. } = &*self.0;
+        let Some(keys) = access.admit(head, |warning| telemetry.warn(warning))? else {
+            return Ok(Authorized::WITHOUT_A_KEY);
+        };
+        let (matches, labels) = sources.judged(head, |key| keys.in_force().compare(key))?;
+        // The verdict is public from here on.
+        if bool::from(matches.any()) { Ok(Authorized { matches, labels }) } else { Err(Denied::WRONG) }
+    }
+}
+
+impl Guard {
     /// Reads the key file anew and puts its keys in force, without waiting for the guard to do so itself.
     ///
     /// A guard from a file looks at its path every two seconds, in a thread of its own, and takes the keys there once they
@@ -201,17 +212,5 @@ impl Guard {
     fn keys_for(&self, argument: &'static str) -> Result<&Keys, ConfigError> {
         let keys = self.0.access.keys().map(Arc::as_ref);
         keys.ok_or_else(|| ConfigError::new(Place::Argument(argument), Problem::NoUseForKeys))
-    }
-}
-
-impl Policy {
-    #[inline(never)]
-    fn decide(&self, head: &impl RequestHead) -> Result<Authorized, Denied> {
-        let Some(keys) = self.access.admit(head, |warning| self.telemetry.warn(warning))? else {
-            return Ok(Authorized::WITHOUT_A_KEY);
-        };
-        let (matches, labels) = self.sources.judged(head, |key| keys.in_force().compare(key))?;
-        // The verdict is public from here on.
-        if bool::from(matches.any()) { Ok(Authorized { matches, labels }) } else { Err(Denied::WRONG) }
     }
 }

@@ -112,32 +112,23 @@ impl<B> RequestHead for Request<B> {
     }
 }
 
-impl<T: RequestHead + ?Sized> RequestHead for &T {
-    #[inline]
-    fn field_values<'h>(&'h self, name: &'h HeaderName) -> impl Iterator<Item = &'h [u8]> {
-        (**self).field_values(name)
-    }
+macro_rules! implement_for_references {
+    ($($reference:ty),*) => {$(
+        impl<T: RequestHead + ?Sized> RequestHead for $reference {
+            #[inline]
+            fn field_values<'h>(&'h self, name: &'h HeaderName) -> impl Iterator<Item = &'h [u8]> {
+                (**self).field_values(name)
+            }
 
-    fn query(&self) -> Option<&[u8]> {
-        (**self).query()
-    }
+            fn query(&self) -> Option<&[u8]> {
+                (**self).query()
+            }
 
-    fn peer(&self) -> Option<&Peer> {
-        (**self).peer()
-    }
+            fn peer(&self) -> Option<&Peer> {
+                (**self).peer()
+            }
+        }
+    )*};
 }
 
-impl<T: RequestHead + ?Sized> RequestHead for &mut T {
-    #[inline]
-    fn field_values<'h>(&'h self, name: &'h HeaderName) -> impl Iterator<Item = &'h [u8]> {
-        (**self).field_values(name)
-    }
-
-    fn query(&self) -> Option<&[u8]> {
-        (**self).query()
-    }
-
-    fn peer(&self) -> Option<&Peer> {
-        (**self).peer()
-    }
-}
+implement_for_references!(&T, &mut T);
