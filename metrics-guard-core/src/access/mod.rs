@@ -30,7 +30,7 @@ pub(crate) enum Required<K> {
     Nothing,
     /// A key.
     Key(K),
-    /// A certificate instead of a key. There are names.
+    /// A certificate with one of the names, instead of a key.
     Certificate,
 }
 
@@ -58,7 +58,13 @@ impl<K> Access<K> {
         if !self.is_open() && (self.networks.is_some() || self.names.is_some()) {
             self.check(head.peer(), warn)?;
         }
-        Ok(self.keys())
+        match &self.required {
+            Required::Nothing => Ok(None),
+            Required::Key(keys) => Ok(Some(keys)),
+            // Without names, nothing would be required.
+            Required::Certificate if self.names.is_none() => Err(Denied::CERTIFICATE),
+            Required::Certificate => Ok(None),
+        }
     }
 
     #[inline(never)]
@@ -77,5 +83,37 @@ impl<K> Access<K> {
             }
         }
         Err(denied)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use http::Request;
+
+    use super::{Access, Networks, Place, Required, Warning};
+    use crate::{denied::Denied, peer::Peer};
+
+    #[test]
+    fn a_required_certificate_without_names_rejects_everyone() {
+        let access = Access::<()>::new(Required::Certificate);
+        assert_eq!(access.admit(&Request::new(()), |_| ()), Err(Denied::CERTIFICATE));
+    }
+
+    #[test]
+    fn warns_once_with_the_instruction_of_the_peer() {
+        let mut access = Access::new(Required::Key(()));
+        access.networks = Some((Place::Argument("here"), Networks::parse(["10.0.0.0/8"]).unwrap().0));
+        let mut request = Request::new(());
+        let mut advice = Vec::new();
+        for peer in [Peer::new(([192, 0, 2, 1], 40000).into()), Peer::unknown("without", "with"), Peer::unknown("", "")]
+        {
+            request.extensions_mut().insert(peer);
+            let warn = |warning| match warning {
+                Warning::NoPeer(_, text) => advice.push(text),
+                other => panic!("{other}"),
+            };
+            assert_eq!(access.admit(&request, warn), Err(Denied::ADDRESS));
+        }
+        assert_eq!(advice, ["without"]);
     }
 }
