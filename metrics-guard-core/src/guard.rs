@@ -45,7 +45,7 @@ use crate::{
     credentials::query,
     denied::Denied,
     error::{ConfigError, Place, Problem, Warning},
-    keys::key::KeyRing,
+    keys::ring::KeyRing,
     keys::watch::{KeyFileStatus, Keys},
     request::{Peer, RequestHead},
     telemetry::{Check, Telemetry},

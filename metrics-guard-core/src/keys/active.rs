@@ -34,8 +34,8 @@ use std::sync::{
 };
 
 use crate::{
-    keys::key::KeyRing,
     keys::labels::Labels,
+    keys::ring::KeyRing,
     keys::slots::{Matches, Slots},
 };
 
@@ -110,10 +110,7 @@ mod tests {
     };
 
     use super::InForce;
-    use crate::{
-        keys::key::{Key, KeyRing},
-        keys::slots::Slots,
-    };
+    use crate::{keys::key::Key, keys::ring::KeyRing, keys::slots::Slots};
 
     const PERMANENT: &str = "9c2f1e7ab5d84036f1c0a7e3b6925d48";
     const OTHERS: [&str; 2] = ["5f0c1d9e7b3a4268a1c8e6d2074fb935", "3b6d90e2f7a1485c8e4d2b07c9a6f153"];

@@ -35,10 +35,11 @@ use zeroize::Zeroizing;
 
 use crate::{
     error::{ConfigError, Place, Problem, Warning},
-    keys::key::{Key, KeyRing},
+    keys::key::Key,
     keys::permissions,
     keys::reserve::{self, Reserve},
-    keys::slots::{MAX_KEYS, MAX_LEN},
+    keys::ring::KeyRing,
+    limits::{MAX_KEYS, MAX_LEN},
     shown::ShownPath,
 };
 

@@ -14,7 +14,7 @@ use zeroize::Zeroizing;
 
 use crate::{
     keys::guess::{camel_words, is_capitalized, is_digest, is_guessable},
-    keys::slots::MIN_LEN,
+    limits::MIN_LEN,
     shown::is_path,
 };
 

@@ -19,7 +19,7 @@
 
 use std::{iter, sync::OnceLock};
 
-use crate::keys::slots::MAX_KEYS;
+use crate::limits::MAX_KEYS;
 
 /// The labels of one ring.
 ///

@@ -8,5 +8,6 @@ pub(crate) mod key;
 pub(crate) mod labels;
 pub(crate) mod permissions;
 pub(crate) mod reserve;
+pub(crate) mod ring;
 pub(crate) mod slots;
 pub(crate) mod watch;

@@ -8,12 +8,7 @@ use std::{
 use subtle::{Choice, ConstantTimeEq};
 use zeroize::Zeroize;
 
-/// The keys that are accepted at a time.
-pub(crate) const MAX_KEYS: usize = 4;
-/// The length of the shortest key.
-pub(crate) const MIN_LEN: usize = 16;
-/// The length of the longest key.
-pub(crate) const MAX_LEN: usize = 256;
+use crate::limits::{MAX_KEYS, MAX_LEN, MIN_LEN};
 
 /// The keys side by side: row `i` holds the bytes `8 * i..8 * i + 8` of each, zero-padded.
 ///
@@ -154,7 +149,8 @@ impl Drop for Slots {
 
 #[cfg(test)]
 pub(crate) mod tests {
-    use super::{MAX_LEN, MIN_LEN, Slots};
+    use super::Slots;
+    use crate::limits::{MAX_LEN, MIN_LEN};
 
     /// A key of visible characters, in which no eight bytes occur twice.
     pub(crate) fn sample(len: usize) -> Vec<u8> {

@@ -50,8 +50,8 @@ use crate::{
     error::{ConfigError, Place, Problem, Warning},
     keys::active::InForce,
     keys::file::{self, Content},
-    keys::key::KeyRing,
     keys::reserve::Reserve,
+    keys::ring::KeyRing,
     shown::ShownPath,
 };
 
@@ -330,7 +330,7 @@ mod tests {
     };
 
     use super::{Keys, SETTLED, lock};
-    use crate::{keys::file, keys::key::Key, keys::key::KeyRing, keys::reserve::Reserve, shown::ShownPath};
+    use crate::{keys::file, keys::key::Key, keys::reserve::Reserve, keys::ring::KeyRing, shown::ShownPath};
 
     fn keys_of(path: &Path) -> Keys {
         let path = ShownPath::new(path.as_os_str(), path.to_owned(), "the test");
