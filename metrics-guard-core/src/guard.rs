@@ -246,7 +246,7 @@ impl Policy {
                 None => return Ok(Authorized::WITHOUT_A_KEY),
             },
         };
-        let (matches, labels) = self.sources.judged(head, |key| keys.in_force().compare(key))?;
+        let (matches, labels) = self.sources.judged(head, |key| keys.compare(key))?;
         // From here on the verdict is public.
         if bool::from(matches.any()) { Ok(Authorized { matches, labels }) } else { Err(Denied::WRONG) }
     }

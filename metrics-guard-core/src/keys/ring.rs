@@ -1,12 +1,14 @@
 //! A ring of accepted keys.
 
-use std::fmt;
+use std::{
+    fmt,
+    sync::{Mutex, PoisonError},
+};
 
 use crate::{
     error::{ConfigError, Place, Problem, Warning},
     keys::key::Key,
-    keys::labels::Labels,
-    keys::slots::Slots,
+    keys::slots::{Matches, Slots},
     limits::MAX_KEYS,
 };
 
@@ -22,13 +24,24 @@ const ADVISED_LEN: usize = 32;
 ///
 /// That is a property of the compiled code, and the compiler promises none. The two barriers
 /// ([`black_box`](std::hint::black_box) and [`subtle`]) are best effort by their own documentation. Not covered are the
-/// memory that a stolen core dump shows (keys are in it until they are dropped), power, and speculation.
+/// memory that a stolen core dump shows, power, and speculation.
+///
+/// # How long keys stay in memory
+///
+/// The bytes of a ring are overwritten when it is dropped. A guard drops a replaced ring when the last check that compares
+/// with it ends, which is not at once but microseconds later.
 pub struct KeyRing {
     // Boxed, so that moving a ring leaves no copy of the keys on the stack.
     slots: Box<Slots>,
-    labels: [&'static str; MAX_KEYS],
+    labels: Labels,
     warnings: Vec<Warning>,
 }
+
+/// The labels of a ring's slots.
+pub(crate) type Labels = &'static [&'static str; MAX_KEYS];
+
+/// The labels of keys that were given none.
+const POSITIONS: Labels = &["current", "previous", "third", "fourth"];
 
 impl KeyRing {
     /// Puts `keys` in a ring. Keys with the same bytes count as one, the first, with a warning.
@@ -43,54 +56,44 @@ impl KeyRing {
     }
 
     pub(crate) fn found_at(place: &Place, keys: impl IntoIterator<Item = Key>) -> Result<KeyRing, ConfigError> {
-        let mut ring = KeyRing::empty();
-        let mut kept: Vec<Key> = Vec::with_capacity(MAX_KEYS);
+        let (mut kept, mut repeated) = (Vec::<Key>::with_capacity(MAX_KEYS), Vec::new());
         for key in keys {
             if kept.iter().any(|other| other.bytes == key.bytes) {
-                ring.warnings.push(Warning::SameKey(key.place));
+                repeated.push(Warning::SameKey(key.place));
             } else if kept.len() == MAX_KEYS {
                 return Err(ConfigError::new(place.clone(), Problem::TooManyKeys));
             } else {
-                ring.put(kept.len(), &key);
                 kept.push(key);
             }
         }
-        let labels = &ring.labels[..kept.len()];
-        if labels.is_empty() {
+        if kept.is_empty() {
             return Err(ConfigError::new(place.clone(), Problem::NoKey));
         }
+        let mut ring = KeyRing::of(&kept);
+        ring.warnings.extend(repeated);
+        let labels = &ring.labels[..kept.len()];
         match labels.iter().enumerate().find(|(index, label)| labels[..*index].contains(label)) {
             Some((_, label)) => Err(ConfigError::new(place.clone(), Problem::SameLabel(label))),
             None => Ok(ring),
         }
     }
 
-    fn empty() -> KeyRing {
-        KeyRing { slots: Box::new(Slots::empty()), labels: Labels::POSITIONS, warnings: Vec::new() }
-    }
-
-    fn put(&mut self, index: usize, key: &Key) {
-        self.slots.fill(index, &key.bytes);
-        self.labels[index] = key.label.unwrap_or(Labels::POSITIONS[index]);
-        if key.bytes.len() < ADVISED_LEN {
-            self.warnings.push(Warning::ShortKey(key.place.clone()));
+    /// A ring of one to four keys.
+    fn of(keys: &[Key]) -> KeyRing {
+        let (mut slots, mut labels) = (Box::new(Slots::empty()), *POSITIONS);
+        for (slot, key) in keys.iter().enumerate() {
+            slots.fill(slot, &key.bytes);
+            labels[slot] = key.label.unwrap_or(labels[slot]);
         }
+        let short = keys.iter().filter(|key| key.bytes.len() < ADVISED_LEN);
+        let warnings = short.map(|key| Warning::ShortKey(key.place.clone())).collect();
+        KeyRing { slots, labels: kept(labels), warnings }
     }
 
-    pub(crate) fn slots(&self) -> &Slots {
-        &self.slots
-    }
-
-    pub(crate) fn labels(&self) -> Labels {
-        Labels::of(self.labels)
-    }
-
-    /// A ring with the keys in `slots`, for tests.
-    #[cfg(test)]
-    pub(crate) fn copied(slots: &Slots, labels: Labels) -> KeyRing {
-        let ring = KeyRing { labels: labels.get(), ..KeyRing::empty() };
-        ring.slots.copy_from(slots);
-        ring
+    /// Compares `presented` with the keys: see [`Slots::compare`].
+    #[inline]
+    pub(crate) fn compare(&self, presented: &[u8]) -> (Matches, Labels) {
+        (self.slots.compare(presented), self.labels)
     }
 
     pub(crate) fn warn(&mut self, warning: Warning) {
@@ -101,36 +104,40 @@ impl KeyRing {
         &self.warnings
     }
 
-    pub(crate) fn take_warnings(&mut self) -> Vec<Warning> {
-        std::mem::take(&mut self.warnings)
-    }
-
-    /// Whether `other` has the same keys in the same places, with the same labels.
+    /// Returns whether `other` has the same keys in the same places, with the same labels.
     pub(crate) fn is_same(&self, other: &KeyRing) -> bool {
-        bool::from(self.slots.is_same(&other.slots)) && self.labels == other.labels
+        self.slots.is_same(&other.slots) && self.labels == other.labels
     }
 
-    /// Whether a key that is not in `whole` is the beginning of a longer one that is: what is left of it in a file that was
-    /// cut off.
+    /// Returns whether a key that is not in `whole` is a prefix of a longer key there, as the last key of a truncated file is.
     ///
-    /// Not in constant time: both rings are ours, and nobody presents anything here.
+    /// Not in constant time, because no key of a request is compared here.
     pub(crate) fn is_cut_from(&self, whole: &KeyRing) -> bool {
-        let shared = |slot, other| self.slots.shared(slot, &whole.slots, other);
-        (0..MAX_KEYS).filter(|slot| self.slots.len_of(*slot) > 0).any(|slot| {
-            let len = self.slots.len_of(slot);
-            let mut begun =
-                (0..MAX_KEYS).filter(|other| shared(slot, *other) >= len).map(|other| whole.slots.len_of(other));
-            let is_known = begun.clone().any(|whole_len| whole_len == len);
-            !is_known && begun.any(|whole_len| whole_len > len)
+        self.slots.keys().any(|key| {
+            let is_known = whole.slots.keys().any(|other| other.eq(key.clone()));
+            !is_known && whole.slots.keys().any(|mut other| key.clone().all(|byte| other.next() == Some(byte)))
         })
     }
 }
 
+/// Keeps `labels` for the rest of the process, once for all rings that have the same ones, so that a check can return them
+/// without copying or counting. Labels are `'static` too: a program that leaks none has a limited number of them.
+fn kept(labels: [&'static str; MAX_KEYS]) -> Labels {
+    static KEPT: Mutex<Vec<Labels>> = Mutex::new(Vec::new());
+    if labels == *POSITIONS {
+        return POSITIONS;
+    }
+    let mut kept = KEPT.lock().unwrap_or_else(PoisonError::into_inner);
+    let known = kept.iter().copied().find(|known| **known == labels);
+    known.unwrap_or_else(|| {
+        kept.push(Box::leak(Box::new(labels)));
+        kept[kept.len() - 1]
+    })
+}
+
 impl From<Key> for KeyRing {
     fn from(key: Key) -> KeyRing {
-        let mut ring = KeyRing::empty();
-        ring.put(0, &key);
-        ring
+        KeyRing::of(&[key])
     }
 }
 
@@ -153,14 +160,21 @@ mod tests {
     fn labels_tell_keys_apart() {
         let key = |n| Key::new(sample(n)).unwrap();
         let ring = KeyRing::new([key(16), key(17), key(18).with_label("c"), key(19)]).unwrap();
-        assert_eq!(ring.labels().get(), ["current", "previous", "c", "fourth"]);
+        assert_eq!(ring.labels, &["current", "previous", "c", "fourth"]);
         let error = KeyRing::new([key(16).with_label("a"), key(17).with_label("a")]).unwrap_err();
         assert_eq!(error.problem(), &Problem::SameLabel("a"));
         assert_eq!(KeyRing::new([]).unwrap_err().problem(), &Problem::NoKey);
         // What could be a key is no label.
         let misplaced = || key(16).with_label("0e8a6c4f2d1b3957ec0f8a7d6b5c4e3f");
-        assert_eq!(KeyRing::from(misplaced()).labels().get()[0], "…");
+        assert_eq!(KeyRing::from(misplaced()).labels[0], "…");
         assert_eq!(format!("{:?}", misplaced()), r#"Key { label: Some("…"), .. }"#);
+    }
+
+    #[test]
+    fn rings_with_the_same_labels_share_them() {
+        let labels = |label| KeyRing::from(Key::new(sample(16)).unwrap().with_label(label)).labels;
+        assert!(std::ptr::eq(labels("a"), labels("a")));
+        assert_ne!(labels("a"), labels("b"));
     }
 
     #[test]
