@@ -4,6 +4,7 @@ pub(crate) mod file;
 pub(crate) mod form;
 pub(crate) mod guess;
 pub(crate) mod key;
+#[cfg(unix)]
 pub(crate) mod permissions;
 pub(crate) mod reserve;
 pub(crate) mod ring;

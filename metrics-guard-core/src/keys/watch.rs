@@ -1,12 +1,11 @@
 //! Keys that change while the server runs.
 //!
-//! One key ring is in force at a time, and a check compares with one of them. It is replaced whole: by
-//! [`Guard::replace`](crate::Guard::replace), or when the key file has changed.
+//! One key ring is active at a time, and a check compares with one ring. [`Guard::replace`](crate::Guard::replace) and a
+//! changed key file replace it as a whole.
 //!
-//! To rotate a key without a failed scrape: put the new key above the old one in the key file, switch the scraper to the
-//! new one, and take the old one out when nobody uses it any more, which
-//! [`Authorized::key`](crate::Authorized::key) tells. Put the new file under another name and rename it: what is written
-//! in place is for a moment half a file.
+//! To rotate a key without a failed scrape, put the new key above the old one in the key file. Switch the scraper to the new
+//! key, and remove the old one when [`Authorized::key`](crate::Authorized::key) no longer shows it. Write the new file under
+//! another name and rename it, because a file that is written in place is incomplete for a moment.
 //!
 //! ```
 //! use std::fs;
@@ -26,7 +25,7 @@
 //! guard.reload()?; // or wait for three seconds
 //! assert_eq!(guard.check(&scrape)?.key(), Some("current"));
 //!
-//! // What is wrong with the file changes nothing but what the guard says of it.
+//! // A problem of the file leaves the active keys as they are.
 //! fs::remove_file(&path)?;
 //! assert!(guard.reload().is_err());
 //! assert!(guard.key_file().unwrap().problem().is_some());
@@ -63,7 +62,7 @@ const PERIOD: Duration = Duration::from_secs(2);
 /// For how long what has changed about a key file must stay as it is before it counts.
 const SETTLED: Duration = Duration::from_millis(100);
 
-/// The key file of a guard, as it was when it was last looked at.
+/// The key file of a guard, as it was when the guard last looked at it.
 #[derive(Debug, Clone)]
 pub struct KeyFileStatus {
     path: ShownPath,
@@ -73,8 +72,8 @@ pub struct KeyFileStatus {
 }
 
 impl KeyFileStatus {
-    /// Where it is. If an operator put a key in the place of the path, this is that key: show the
-    /// [`label`](KeyFileStatus::label).
+    /// Returns where the file is. If an operator set the path to a key by mistake, this is that key: show the
+    /// [`label`](KeyFileStatus::label) instead.
     #[must_use]
     pub fn path(&self) -> &Path {
         self.path.path()
@@ -86,20 +85,20 @@ impl KeyFileStatus {
         self.path.label()
     }
 
-    /// When it was last looked at. More than a few seconds ago means that nobody looks any more: the file system hangs, the
-    /// process is a fork of the one that built the guard, or no thread could be started.
+    /// Returns when the guard last looked at the file. More than a few seconds ago means that the guard no longer follows it:
+    /// the file system hangs, the process is a fork of the one that built the guard, or no thread could be started.
     #[must_use]
     pub fn checked(&self) -> SystemTime {
         self.checked
     }
 
-    /// When the file was written that the keys were last read from, if the file system says. They are as old at least.
+    /// Returns the modification time of the file that the keys were last read from, if the file system has one.
     #[must_use]
     pub fn modified(&self) -> Option<SystemTime> {
         self.modified
     }
 
-    /// What is wrong with the file now. The keys in force stay in force: they are stale.
+    /// Returns what is wrong with the file now. If there is a problem, the active keys are stale, because they stay as they are.
     #[must_use]
     pub fn problem(&self) -> Option<&ConfigError> {
         self.problem.as_ref()
