@@ -80,11 +80,18 @@ impl Slots {
     fn differences(&self, presented: &[u8]) -> Row {
         let [lengths, rows @ ..] = &*self.0;
         let mut differences = lengths.map(|len| len ^ presented.len() as u64);
-        for (row, bytes) in rows.iter().zip(presented.chunks(8)) {
-            let word = padded_word(bytes);
+        let mut add = |row: &Row, word: u64| {
             for (difference, accepted) in differences.iter_mut().zip(row) {
                 *difference |= accepted ^ word;
             }
+        };
+        let words = presented.chunks_exact(8);
+        let (count, tail) = (words.len(), words.remainder());
+        for (row, word) in rows.iter().zip(words) {
+            add(row, padded_word(word));
+        }
+        if let (1.., Some(row)) = (tail.len(), rows.get(count)) {
+            add(row, padded_word(tail));
         }
         differences
     }
