@@ -74,14 +74,14 @@ fn the_first_check_of_a_thread_allocates_its_slot_and_the_next_one_nothing() {
     let request = Request::get("/metrics").header("x-metrics-key", KEY).body(()).unwrap();
     let check = || allocations(|| assert!(guard.check(&request).is_ok()));
     check();
+    // Both threads hold their slots until both have checked, because a new thread takes over the slot of one that has ended.
+    let both = Barrier::new(2);
     thread::scope(|scope| {
-        // Both threads hold their slots, so neither takes that of a thread that has ended.
-        let is_done = Barrier::new(2);
         for _ in 0..2 {
             scope.spawn(|| {
-                let (first, next) = (check(), check());
-                is_done.wait();
-                assert_eq!((first, next), (1, 0));
+                let counts = [check(), check()];
+                both.wait();
+                assert_eq!(counts, [1, 0]);
             });
         }
     });
