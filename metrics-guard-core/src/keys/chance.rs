@@ -42,7 +42,9 @@ pub(crate) fn parts(value: &str) -> Option<Parts<'_>> {
     cost += outside.iter().flat_map(|part| runs(part)).map(|run| cost_of_run(run, literal)).sum::<usize>();
     cost += cost_of_signs(&outside);
     let cost = if has_key { cost } else { cost - 12 };
-    let is_found = cost <= literal * value.len() + if is_in_brackets(value) { 48 } else { 0 }
+    let is_found = cost
+        <= literal * value.len()
+            + if is_in_brackets(value) { 48 } else { 0 }
             + if outside.iter().any(|part| part.contains(['"', '\'', '`', ',', ';', '\\'])) { 32 } else { 0 };
     is_found.then(|| if has_key { Parts::Key(outside[0], rest) } else { Parts::Names })
 }
@@ -67,8 +69,11 @@ fn cost_of_run(run: &str, literal: usize) -> usize {
     }
     match common_words(letters) {
         Some(words @ 1..) => 24 + 64 * words + digits,
-        _ if !is_name(run) => spelled + 16 * run.len().min(4),
-        _ if run.len() < 3 || !letters.bytes().all(|byte| byte.is_ascii_alphabetic()) => spelled + 5 * run.len(),
+        _ if !is_name(run) || !letters.bytes().all(|byte| byte.is_ascii_alphabetic()) => {
+            spelled + 16 * run.len().min(4)
+        }
+        _ if run.len() < 3 => spelled + 5,
+        _ if run.len() < 4 => spelled,
         _ => spelled.min(38 * letters.len() + 40 * camel_words(letters).count() - 14 + digits + digits.min(25)),
     }
 }
@@ -138,7 +143,9 @@ pub(crate) fn is_random(run: &&str) -> bool {
 
 /// Returns `run` without a common word before its first `/` and behind its last.
 fn without_path(run: &str) -> &str {
-    let is_word = |word: &str| word.len() > 3 && common_words(word).is_some();
+    let is_word = |word: &str| {
+        word.len() > 3 && word.bytes().all(|byte| byte.is_ascii_lowercase()) && common_words(word).is_some()
+    };
     match (run.split_once('/'), run.rsplit_once('/')) {
         (Some((word, key)), _) | (_, Some((key, word))) if is_word(word) => key,
         _ => run,

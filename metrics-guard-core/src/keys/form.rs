@@ -121,7 +121,10 @@ fn composed(value: &str) -> Option<Form> {
         return Some(Form::Wrapped(what));
     }
     let named = value.split_once(['=', ':']).filter(|(name, key)| {
-        key.len() >= MIN_LEN && name.len() > 2 && is_plain(name) && runs(name).all(|run| common_words(run).is_some_and(|words| words > 0))
+        key.len() >= MIN_LEN
+            && name.len() > 2
+            && is_plain(name)
+            && runs(name).all(|run| common_words(run).is_some_and(|words| words > 0))
     });
     match parts(value) {
         Some(Parts::Key(before, after)) => Some(Form::Wrapped(kind(before, after))),
@@ -143,7 +146,8 @@ fn is_two_keys(value: &str) -> bool {
 
 /// Such as the address of a network card, or hexadecimal digits with a colon between each two.
 fn is_hex_with_signs(value: &str) -> bool {
-    hex(value).is_none() && runs(value).all(|run| run.len() < MIN_LEN && run.bytes().all(|byte| byte.is_ascii_hexdigit()))
+    hex(value).is_none()
+        && runs(value).all(|run| run.len() < MIN_LEN && run.bytes().all(|byte| byte.is_ascii_hexdigit()))
 }
 
 /// Names or numbers that no passphrase has the form of: fewer than four words, or other than one separator between each two.

@@ -123,6 +123,7 @@ const SAMPLES: &[&str] = &[
     "2718281828459045235360287471352",
     "1123581321345589144233377610987",
     "qazwsxedcrfvtgbyhnujmikolp",
+    "1qaz2wsx3edc4rfv5tgb6yhn7ujm8ik9ol0p",
     // Keys that earlier documents of this project showed.
     "7d1f0c5b9a3e48f2b6a0d4c8e1f75392",
     "e5b8a17c64d0f2395e8c1b7a0d63f498",
