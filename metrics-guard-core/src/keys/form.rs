@@ -76,23 +76,16 @@ fn unescape(text: &mut Vec<u8>) {
 fn escape(text: &[u8]) -> Option<(u8, usize)> {
     const ENTITIES: [(&str, u8); 5] =
         [("&lt;", b'<'), ("&gt;", b'>'), ("&quot;", b'"'), ("&apos;", b'\''), ("&amp;", b'&')];
-    let number = |start: usize, len: usize, radix| {
-        let digits =
-            std::str::from_utf8(text.get(start..start + len)?).ok().filter(|digits| !digits.starts_with('+'))?;
-        u8::from_str_radix(digits, radix).ok().filter(u8::is_ascii)
+    const NUMBERS: [(&str, &str, u32); 6] =
+        [("%", "", 16), ("\\x", "", 16), ("\\u00", "", 16), ("&#x", ";", 16), ("&#X", ";", 16), ("&#", ";", 10)];
+    let number = |(before, after, radix): &(&str, &str, u32)| {
+        let (digits, rest) = text.strip_prefix(before.as_bytes())?.split_at_checked(2)?;
+        let byte = u8::from_str_radix(std::str::from_utf8(digits).ok()?, *radix).ok()?;
+        let is_needed = digits[0] != b'+' && byte.is_ascii() && !(*before == "%" && byte.is_ascii_alphanumeric());
+        (is_needed && rest.starts_with(after.as_bytes())).then_some((byte, before.len() + 2 + after.len()))
     };
-    match text {
-        [b'%', ..] => Some((number(1, 2, 16).filter(|byte| !byte.is_ascii_alphanumeric())?, 3)),
-        [b'\\', b'x', ..] => Some((number(2, 2, 16)?, 4)),
-        [b'\\', b'u', b'0', b'0', ..] => Some((number(4, 2, 16)?, 6)),
-        [b'&', b'#', b'x' | b'X', _, _, b';', ..] => Some((number(3, 2, 16)?, 6)),
-        [b'&', b'#', _, _, b';', ..] => Some((number(2, 2, 10)?, 5)),
-        [b'&', ..] => {
-            let (entity, byte) = ENTITIES.iter().find(|(entity, _)| text.starts_with(entity.as_bytes()))?;
-            Some((*byte, entity.len()))
-        }
-        _ => None,
-    }
+    let entity = ENTITIES.iter().find(|(entity, _)| text.starts_with(entity.as_bytes()));
+    entity.map(|(entity, byte)| (*byte, entity.len())).or_else(|| NUMBERS.iter().find_map(number))
 }
 
 /// The first rule that fits decides.
@@ -105,7 +98,7 @@ fn judged(value: &str) -> Option<Form> {
     } else if is_plain(value) {
         let template = || is_reference(value).then_some(Form::Template);
         guessable.or_else(|| composed(value)).or_else(template).or_else(|| encoded(value))
-    } else if is_hex_with_signs(value) {
+    } else if hex(value).is_none() && is_hex_with_signs(value) {
         let is_address = value.len() < 32 || value.parse::<std::net::Ipv6Addr>().is_ok();
         guessable.or(is_address.then_some(Form::Template))
     } else {
@@ -146,20 +139,32 @@ fn is_two_keys(value: &str) -> bool {
 
 /// Such as the address of a network card, or hexadecimal digits with a colon between each two.
 fn is_hex_with_signs(value: &str) -> bool {
-    hex(value).is_none()
-        && runs(value).all(|run| run.len() < MIN_LEN && run.bytes().all(|byte| byte.is_ascii_hexdigit()))
+    runs(value).all(|run| run.len() < MIN_LEN && run.bytes().all(|byte| byte.is_ascii_hexdigit()))
 }
 
-/// Names or numbers that no passphrase has the form of: fewer than four words, or other than one separator between each two.
+/// Names or numbers, which are words that are longer on average than chance makes them, and few other characters.
 fn is_reference(value: &str) -> bool {
     const MAX_RANDOM: usize = 7;
     const MAX_HEX_LEN: usize = 23;
+    const MAX_LETTERS: usize = 3;
+    let has = |is_it: fn(&u8) -> bool| value.as_bytes().iter().any(is_it);
+    let min_word_len = match ["__", "--", ".", "=-"].iter().any(|signs| value.contains(signs)) {
+        true => 2,
+        false if has(u8::is_ascii_lowercase) && has(u8::is_ascii_uppercase) => 5,
+        false => 3,
+    };
     let random: usize = runs(value).filter(|run| !is_name(run)).map(str::len).sum();
+    let words = || value.split(|c: char| !c.is_ascii_alphabetic()).flat_map(camel_words);
+    let letters: usize = words().map(str::len).sum();
+    // Such as `XXXX-XXXX-XXXX-XXXX`, which password managers print.
+    let has_blocks = letters > MAX_LETTERS
+        && has(u8::is_ascii_digit)
+        && runs(value).all(|run| run.len() > 3 && Some(run.len()) == runs(value).next().map(str::len));
     value.len() >= MIN_LEN
         && random <= MAX_RANDOM
         && hex(value).is_none_or(|key| key.len() <= MAX_HEX_LEN)
-        && has_words(value)
-        && !is_blocks(value)
+        && (letters <= MAX_LETTERS || letters >= min_word_len * words().count())
+        && !has_blocks
 }
 
 /// Four words and more with one sign or number between each two, as password managers make them.
@@ -178,30 +183,6 @@ fn is_passphrase(value: &str) -> bool {
         && words().filter(|word| word.len() > 2).count() >= MIN_WORDS
 }
 
-/// Letters and digits in blocks of one length, such as `XXXX-XXXX-XXXX-XXXX`, or in a single one.
-fn is_blocks(value: &str) -> bool {
-    const MIN_BLOCK_LEN: usize = 4;
-    let len = runs(value).next().map_or(0, str::len);
-    let count = |is_it: fn(&u8) -> bool| value.bytes().filter(is_it).count();
-    len >= MIN_BLOCK_LEN
-        && runs(value).all(|run| run.len() == len)
-        && count(u8::is_ascii_digit) > 0
-        && count(u8::is_ascii_alphabetic) >= MIN_BLOCK_LEN
-}
-
-/// Whether the letters of `value` are few, or in words that are longer on average than chance makes them.
-fn has_words(value: &str) -> bool {
-    let has = |is_it: fn(&u8) -> bool| value.as_bytes().iter().any(is_it);
-    let least = match ["__", "--", ".", "=-"].iter().any(|signs| value.contains(signs)) {
-        true => 2,
-        false if has(u8::is_ascii_lowercase) && has(u8::is_ascii_uppercase) => 5,
-        false => 3,
-    };
-    let letters = || value.split(|c: char| !c.is_ascii_alphabetic()).filter(|run| !run.is_empty());
-    let count: usize = letters().map(str::len).sum();
-    count < 4 || count >= least * letters().flat_map(camel_words).count()
-}
-
 /// Password hashes and public keys, which begin in few ways.
 fn standard(value: &str) -> Option<&'static str> {
     const ALGORITHMS: [&str; 11] =
@@ -217,7 +198,7 @@ fn standard(value: &str) -> Option<&'static str> {
     let name = value.trim_start_matches(['$', '{']);
     let begins = |known: &&str| name.get(..known.len()).is_some_and(|begin| begin.eq_ignore_ascii_case(known));
     let is_named = ALGORITHMS.iter().any(begins) && value.contains(['$', ':', '}'])
-        || ["sha1-", "sha256-", "sha384-", "sha512-"].iter().any(|known| value.starts_with(known));
+        || ["sha256-", "sha384-", "sha512-"].iter().any(|known| value.starts_with(known));
     let is_md5 = value.strip_prefix("md5").is_some_and(|digits| digits.len() == 32 && hex(digits) == Some(digits));
     let is_hash = (is_crypt || is_named) && value.len() > MIN_LEN && value.bytes().all(is_hash_byte) || is_md5;
     is_hash.then_some(HASH)
@@ -285,13 +266,12 @@ fn is_path_of_names(value: &str) -> bool {
     const MIN_NAMES_LEN: usize = 12;
     let path =
         value.strip_prefix(|c: char| c.is_ascii_alphabetic()).and_then(|path| path.strip_prefix(':')).unwrap_or(value);
-    let (names, others): (Vec<_>, Vec<_>) = path
-        .split(['/', '\\'])
-        .filter(|segment| !segment.is_empty())
-        .partition(|segment| runs(segment).all(is_long_name));
+    let segments = || path.split(['/', '\\']).filter(|segment| !segment.is_empty());
+    let is_names = |segment: &&str| runs(segment).all(is_long_name);
+    let others = segments().filter(|segment| !is_names(segment)).count();
     path.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"/\\._ -".contains(&byte))
-        && names.concat().len() >= MIN_NAMES_LEN
-        && (others.is_empty() || others.len() == 1 && names.len() > 1 && path.starts_with('/'))
+        && segments().filter(is_names).map(str::len).sum::<usize>() >= MIN_NAMES_LEN
+        && (others == 0 || others == 1 && segments().count() > 2 && path.starts_with('/'))
 }
 
 /// Whether a name of a header or of a parameter is a key by mistake, or has one in it.

@@ -4,6 +4,9 @@ use zeroize::Zeroizing;
 
 use crate::keys::words::{camel_words, common_words, is_capitalized};
 
+const SAMPLES: &str = include_str!("samples.txt");
+const DIGESTS: &str = include_str!("digests.txt");
+
 /// Fewer bytes than this are too few for a key, also if a key repeats them.
 const MIN_PERIOD: usize = 16;
 
@@ -31,11 +34,11 @@ fn is_pattern(text: &[u8]) -> bool {
 
 /// Returns whether `text`, letters and digits without the signs between them, is published or begins a published value.
 fn is_sample(text: &[u8]) -> bool {
-    let begins = |sample: &&str| {
+    let begins = |sample: &str| {
         let mut bytes = sample.bytes().filter(|byte| *byte != b'-');
         text.iter().all(|byte| bytes.next() == Some(*byte))
     };
-    text.len() >= MIN_PERIOD && SAMPLES.iter().any(|sample| begins(sample))
+    text.len() >= MIN_PERIOD && lines_of(SAMPLES).any(begins)
 }
 
 /// Returns whether four of five characters follow the one before them in the alphabet or on the keyboard, or the second,
@@ -116,66 +119,26 @@ fn is_phrase(value: &str) -> bool {
     known > 0 && known >= unknown
 }
 
-/// Published keys and numbers, in lower case. Words such as `change-me` and patterns need no list.
-const SAMPLES: &[&str] = &[
-    // The circle number, Euler's number, the numbers of Fibonacci, and the columns of a keyboard.
-    "3141592653589793238462643383279",
-    "2718281828459045235360287471352",
-    "1123581321345589144233377610987",
-    "qazwsxedcrfvtgbyhnujmikolp",
-    "1qaz2wsx3edc4rfv5tgb6yhn7ujm8ik9ol0p",
-    // Keys that earlier documents of this project showed.
-    "7d1f0c5b9a3e48f2b6a0d4c8e1f75392",
-    "e5b8a17c64d0f2395e8c1b7a0d63f498",
-    "0f1e2d3c4b5a69788796a5b4c3d2e1f0",
-    "f0e1d2c3b4a5968778695a4b3c2d1e0f",
-    // The document that describes the reference middleware.
-    "some-super-secret-key",
-    // UUIDs in RFC 4122, RFC 9562 and the documents of many libraries.
-    "123e4567-e89b-12d3-a456-426614174000",
-    "550e8400-e29b-41d4-a716-446655440000",
-    "6ba7b810-9dad-11d1-80b4-00c04fd430c8",
-    "f81d4fae-7dec-11d0-a765-00a0c91e6bf6",
-    "f47ac10b-58cc-4372-a567-0e02b2c3d479",
-    // Secrets in the documents of AWS, and a comic strip.
-    "wjalrxutnfemik7mdengbpxrficyexamplekey",
-    "correct-horse-battery-staple",
-    // The emulators of Azure Storage and Cosmos DB, and one-time passwords.
-    "eby8vdm02xnocqflquwjpllmetlcdxj1ouzft50usrz6ifsufq2uvercz4i6tqk1szfptotrkbhbeksogmgw",
-    "c2y6ydjf5rob0n8a7cgv30vrdjiwehlm4qdu5de2nq9nduvtqobd4b8mggypmbiznqymsecagqy67xiwjw",
-    "jbswy3dpehpk3pxp",
-];
-
-/// How the MD5, SHA-1, SHA-256 and SHA-512 of nothing and of words begin, also with a line break: what a pipe prints whose first
-/// command failed, and `echo password | sha256sum`.
-const DIGESTS: &str = "\
-    019768a0e586 01ba4719c80b 057ba03d6c44 098f6bcd4621 09c20244c04b 0a50261ebd1a 0e3e75234abc 146c07ef2479 14758f1afd44 \
-    177a7ea3611f 1809f7cd0c75 1caced6fca22 21232f297a57 286755fad048 297647beea8d 2bb80d537b1d 2c70e12b7a06 2cf24dba5fb0 \
-    3858f62230ac 3c6e0b8a9c15 4015bc9ee91e 41edf6e61ed4 456b7016a916 4cb9c8a8048f 4e1243bd22c6 501acc257eba 5891b5b522d5 \
-    5baa61e4c9b9 5d41402abc4b 5e884898da28 5ebe2294ecd0 5f4dcc3b5aa7 65fa3fd47704 68b329da9893 6ac371cc3dc9 6b3a55e0261b \
-    71cacc06bb91 7c4a8d09ca37 825c38c66db4 8335fa56d487 8843d7f92416 8c6976e5b541 8d969eef6eca 9151440965cf 950ceafc91fd \
-    966b9734015a 988881adc9fc 9b71d224bd62 9f86d081884c a3c8575f1239 a62f2225bf70 a7998f247bd9 a94a8fe5ccb1 aa59d67c2123 \
-    aad8f23c2fa0 aaf4c61ddcc5 adc83b19e793 aec070645fe5 b109f3bbbc24 b1946ac92492 b37e50cedcd3 ba3253876aed bd2b1aaf7ef4 \
-    be688838ca86 c0afe552afb9 c3ab8ff13720 c4f9375f9834 c7ad44cbad76 c8fed00eb2e8 cf83e1357eef d033e22ae348 d41d8cd98f00 \
-    d83f900baedb d8e8fca2dc0f da39a3ee5e6b dd02c7c22327 e10adc3949ba e150a1ec81e8 e1efc99729be e3b0c44298fc e4af19ee8b2c \
-    e4f00638b8a1 e5e9fa1ba31e e78bd74e8af5 e79b8ad22b34 e7c22b994c59 eaa16b9ced0b ee26b0dd4af7 f1891cea80fc f2ca1bb6c7e9 \
-    f447b20a7fcb f572d396fae9 fa9beb99e402 fc683cd9ed19 fc8252c8dc55 fd6970c36196";
-
-/// Returns whether `bytes` begin as one of [`DIGESTS`].
+/// Returns whether `bytes` begin as a digest of `digests.txt`.
 pub(crate) fn is_digest(bytes: &[u8]) -> bool {
     let begin = bytes.iter().take(6).fold(0, |number, byte| number << 8 | u64::from(*byte));
-    bytes.len() >= 16 && DIGESTS.split(' ').any(|digits| u64::from_str_radix(digits, 16) == Ok(begin))
+    bytes.len() >= 16 && lines_of(DIGESTS).any(|digits| u64::from_str_radix(digits, 16) == Ok(begin))
+}
+
+/// Returns the values in a file with comments.
+fn lines_of(file: &'static str) -> impl Iterator<Item = &'static str> {
+    file.lines().filter(|line| !line.starts_with('#')).flat_map(str::split_ascii_whitespace)
 }
 
 #[cfg(test)]
 mod tests {
-    use super::{SAMPLES, is_guessable};
+    use super::{SAMPLES, is_guessable, lines_of};
 
     #[test]
     fn samples_are_guessable_in_any_case_and_repeated() {
-        for sample in SAMPLES {
+        for sample in lines_of(SAMPLES) {
             for key in
-                [(*sample).to_owned(), sample.to_uppercase(), sample.repeat(2), format!("{sample}-{sample}-{sample}")]
+                [sample.to_owned(), sample.to_uppercase(), sample.repeat(2), format!("{sample}-{sample}-{sample}")]
             {
                 assert!(is_guessable(&key), "{key}");
             }

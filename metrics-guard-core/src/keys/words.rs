@@ -1,6 +1,8 @@
 //! Knows words and names, as people and programs write them, from letters and digits at random.
 
-use std::sync::LazyLock;
+use std::{collections::HashSet, sync::LazyLock};
+
+use zeroize::Zeroizing;
 
 /// The letters and digits between signs.
 pub(crate) fn runs(value: &str) -> impl Iterator<Item = &str> {
@@ -47,19 +49,14 @@ pub(crate) fn is_long_name(run: &str) -> bool {
     run.bytes().all(|byte| byte.is_ascii_digit()) || is_name(run) && camel_words(run).all(is_long)
 }
 
-/// Returns how many words of [`COMMON`] with three letters or more follow each other in `run`, if it consists of nothing but
-/// them and shorter ones. A letter that is repeated is one word.
+/// Returns how many words of `common_words.txt` with three letters or more follow each other in `run`, if it consists of
+/// nothing but them and shorter ones. A letter that is repeated is one word.
 pub(crate) fn common_words(run: &str) -> Option<usize> {
     const LONGEST: usize = 13;
-    static WORDS: LazyLock<Vec<&str>> = LazyLock::new(|| {
-        let mut words: Vec<_> = COMMON.split(' ').collect();
-        words.sort_unstable();
-        words
-    });
-    let is_common = |word: &str| {
-        WORDS.binary_search_by(|known| known.bytes().cmp(word.bytes().map(|byte| byte.to_ascii_lowercase()))).is_ok()
-    };
-    if run.len() > 2 && run.bytes().all(|letter| letter.eq_ignore_ascii_case(&run.as_bytes()[0])) {
+    static COMMON: LazyLock<HashSet<&str>> =
+        LazyLock::new(|| include_str!("common_words.txt").split_ascii_whitespace().collect());
+    let run = Zeroizing::new(run.to_ascii_lowercase());
+    if run.len() > 2 && run.bytes().all(|letter| letter == run.as_bytes()[0]) {
         return Some(1);
     }
     // From the end: how many words each part of the run has that goes to its end.
@@ -67,25 +64,9 @@ pub(crate) fn common_words(run: &str) -> Option<usize> {
     counts.push(Some(0));
     for start in (0..run.len()).rev() {
         counts[start] = (start + 1..=run.len().min(start + LONGEST))
-            .filter(|end| counts[*end].is_some() && is_common(&run[start..*end]))
+            .filter(|end| counts[*end].is_some() && COMMON.contains(&run[start..*end]))
             .filter_map(|end| counts[end].map(|words| words + usize::from(end - start > 2)))
             .max();
     }
     counts[0]
 }
-
-/// Words of placeholders, in lower case, with spaces between them.
-const COMMON: &str = "\
-    a abc abcd abcdef access actual add admin agent amet an and any api app as asdf asdfgh asdfghjkl at auth \
-    authorization azerty babe bar base baz be bearer beef before bit bits by bytes cafe change changed changeit \
-    changeme changethis char chars ci cluster complex computed config credential credentials data dead default define \
-    demo deploy deployment dev development digit digits do dolor dummy empty encoded enter env example face fake \
-    feed fill fixme foo foobar for from generate generated goes hello here hex hidden hunter id in injected \
-    input insecure insert instead ipsum is it key keyhere keys later length letmein local localhost long lorem \
-    make managed masked me metric metrics missing module monitoring must my name never new nil no none not null on only \
-    openssl or our output overridden own params pass passphrase passwd password placeholder please populated \
-    process prod production prom prometheus put qwerty qwertyuiop qwertz rand random real redacted ref replace \
-    replaced resolve root runtime sample scrape secret secrets secure security sensitive service set setting sit \
-    some something staging string strong super supersecret svc tbd temp template terraform test testing text the \
-    this to todo token undefined unsafe unset update use user value values var variable vars vault verification \
-    verify very welcome will with world you your yourkey yours zxcvbnm";
