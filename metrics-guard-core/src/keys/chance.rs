@@ -9,7 +9,7 @@ use zeroize::Zeroizing;
 use crate::{
     keys::{
         slots::MIN_LEN,
-        words::{camel_words, common_words, is_name, runs, without_number},
+        words::{camel_words, common_words, is_name, is_number, runs, without_number},
     },
     shown::is_path,
 };
@@ -66,10 +66,8 @@ fn cost_of_run(run: &str, literal: usize) -> usize {
     let letters = without_number(run);
     let digits = 26 * (run.len() - letters.len());
     let spelled = literal * run.len();
-    if letters.is_empty() {
-        return digits + 25;
-    }
     match common_words(letters) {
+        _ if is_number(run) => 26 * run.len() + 25,
         Some(words @ 1..) => 24 + 64 * words + digits,
         _ if !is_name(run) || !letters.bytes().all(|byte| byte.is_ascii_alphabetic()) => {
             spelled + 16 * run.len().min(4)

@@ -25,6 +25,12 @@ pub(crate) fn is_capitalized(word: &str) -> bool {
     !word.bytes().any(|byte| byte.is_ascii_lowercase()) || !word.bytes().skip(1).any(|byte| byte.is_ascii_uppercase())
 }
 
+/// Returns whether `run` is a number or a date.
+pub(crate) fn is_number(run: &str) -> bool {
+    run.bytes().any(|byte| byte.is_ascii_digit())
+        && run.bytes().all(|byte| byte.is_ascii_digit() || b"TZ".contains(&byte))
+}
+
 /// Returns whether `run` is a number, a date, or `camelCase` with at most one number, at its end.
 pub(crate) fn is_name(run: &str) -> bool {
     const MAX_DIGITS: usize = 19;
@@ -33,7 +39,7 @@ pub(crate) fn is_name(run: &str) -> bool {
     if run.len() <= 3 {
         return is_capitalized(run);
     }
-    if run.bytes().all(|byte| byte.is_ascii_digit() || b"TZ".contains(&byte)) {
+    if is_number(run) {
         return run.len() <= MAX_DIGITS;
     }
     let count = camel_words(letters).count();
