@@ -1,5 +1,8 @@
 //! Judges the form of a configured key: whether it is a key as generators print it, or a template, a path, a wrapped key.
 //!
+//! [`judged`] is the list of rules. The rules name few tools. [`guess`](super::guess) knows what attackers try first, and
+//! [`chance`](super::chance) finds names and wrappings by likelihood. A test tries a million keys of common generators.
+//!
 //! The value is not copied, because it may be a key, and nothing would clear the copy. What is decoded of it is cleared.
 
 use base64::{
