@@ -43,7 +43,9 @@ pub(crate) fn parts(value: &str) -> Option<Parts<'_>> {
     }
     outside.push(rest);
     let (is_plain, has_key) = (is_plain(value), outside.len() > 1);
-    if if has_key { is_part_of_key(&outside) } else { is_plain } {
+    // A space in a key has an error of its own.
+    let is_cut = || value.contains(' ') && outside.iter().flat_map(|part| runs(part)).any(|run| !is_name(run));
+    if if has_key { is_part_of_key(&outside) || is_cut() } else { is_plain } {
         return None;
     }
     // A character is one of 64 in base64, and one of 83 and more in a password with signs.
