@@ -59,11 +59,10 @@ impl<K> Access<K> {
             self.check(head.peer(), warn)?;
         }
         match &self.required {
-            Required::Nothing => Ok(None),
             Required::Key(keys) => Ok(Some(keys)),
             // Without names, nothing would be required.
             Required::Certificate if self.names.is_none() => Err(Denied::CERTIFICATE),
-            Required::Certificate => Ok(None),
+            Required::Certificate | Required::Nothing => Ok(None),
         }
     }
 

@@ -91,12 +91,13 @@ fn pairs(query: &[u8]) -> impl Iterator<Item = &[u8]> {
 /// Returns the position of the first `&`. It tests eight bytes at a time, because most of a query is no `&`.
 fn ampersand(bytes: &[u8]) -> Option<usize> {
     const ONES: u64 = u64::from_le_bytes([0x01; 8]);
+    const AMPERSANDS: u64 = u64::from_le_bytes([b'&'; 8]);
     const HIGH_BITS: u64 = u64::from_le_bytes([0x80; 8]);
     let words = bytes.chunks_exact(8);
     let (tail, tail_start) = (words.remainder(), bytes.len() / 8 * 8);
     for (index, word) in words.filter_map(<[u8]>::first_chunk).enumerate() {
         // A byte is zero if it was `&`. The subtraction sets the high bit of the first zero byte, and of no byte before it.
-        let difference = u64::from_le_bytes(*word) ^ (ONES * b'&' as u64);
+        let difference = u64::from_le_bytes(*word) ^ AMPERSANDS;
         let found = difference.wrapping_sub(ONES) & !difference & HIGH_BITS;
         if found != 0 {
             return Some(8 * index + found.trailing_zeros() as usize / 8);
