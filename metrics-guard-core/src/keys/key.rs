@@ -41,6 +41,8 @@ impl Key {
     /// Accepts `bytes` as a key. Make one with `openssl rand -hex 32`.
     ///
     /// Length is no measure of chance: a key that somebody made up can be guessed, whatever its length.
+    /// A passphrase is accepted if it has four or more words with one sign between each two. Fewer words, and the default form
+    /// of xkpasswd with padding signs at its ends, are rejected: use `openssl rand -hex 32` instead.
     ///
     /// # Errors
     ///

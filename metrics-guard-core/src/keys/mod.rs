@@ -1,5 +1,6 @@
 //! The accepted keys: what a key may be, where keys come from, which are active, and their comparison with a presented one.
 
+pub(crate) mod chance;
 pub(crate) mod file;
 pub(crate) mod form;
 pub(crate) mod guess;
@@ -10,3 +11,4 @@ pub(crate) mod reserve;
 pub(crate) mod ring;
 pub(crate) mod slots;
 pub(crate) mod watch;
+pub(crate) mod words;
