@@ -18,7 +18,7 @@
 
 use std::{borrow::Cow, fmt, io};
 
-use crate::{keys::slots::MAX_KEYS, setting::Setting, shown::ShownPath};
+use crate::{limits::MAX_KEYS, setting::Setting, shown::ShownPath};
 
 /// Where a setting was found.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]

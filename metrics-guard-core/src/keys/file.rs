@@ -33,12 +33,14 @@ use std::{
 
 use zeroize::Zeroizing;
 
+#[cfg(unix)]
+use crate::keys::permissions;
 use crate::{
     error::{ConfigError, Place, Problem, Warning},
-    keys::key::{Key, KeyRing},
-    keys::permissions,
+    keys::key::Key,
     keys::reserve::{self, Reserve},
-    keys::slots::{MAX_KEYS, MAX_LEN},
+    keys::ring::KeyRing,
+    limits::{MAX_KEYS, MAX_LEN},
     shown::ShownPath,
 };
 
@@ -56,7 +58,7 @@ const MAX_FILE_LEN: usize = 2 * MAX_KEYS * MAX_LEN;
 pub(crate) fn read(path: &ShownPath, reserve: &mut Reserve) -> Result<Content, ConfigError> {
     let place = Place::File(path.to_owned());
     let (text, metadata) =
-        read_whole(path.path(), reserve).map_err(|problem| ConfigError::new(place.clone(), problem))?;
+        repeat(|| read_once(path.path(), reserve)).map_err(|problem| ConfigError::new(place.clone(), problem))?;
 
     let mut keys = Vec::with_capacity(MAX_KEYS);
     for (index, line) in text.split(|&byte| byte == b'\n').enumerate() {
@@ -72,21 +74,20 @@ pub(crate) fn read(path: &ShownPath, reserve: &mut Reserve) -> Result<Content, C
     if is_one_value(&text) {
         ring.warn(Warning::SplitKey(path.to_owned()));
     }
-    if permissions::is_readable_by_all(&metadata) {
-        ring.warn(Warning::ReadableByAll(path.to_owned()));
-    }
-    if let Some(writable) = permissions::writable_by_others(path.path(), &metadata, reserve) {
-        ring.warn(Warning::WritableByOthers(path.or_folder(writable)));
+    #[cfg(unix)]
+    {
+        if permissions::is_readable_by_all(&metadata) {
+            ring.warn(Warning::ReadableByAll(path.to_owned()));
+        }
+        if let Some(writable) = permissions::writable_by_others(path.path(), &metadata, reserve) {
+            ring.warn(Warning::WritableByOthers(path.or_folder(writable)));
+        }
     }
     Ok(Content { ring, modified: metadata.modified().ok() })
 }
 
 /// The text of a file, and what the file system says of it.
 type Whole = (Zeroizing<Vec<u8>>, fs::Metadata);
-
-fn read_whole(path: &Path, reserve: &mut Reserve) -> Result<Whole, Problem> {
-    repeat(|| read_once(path, reserve))
-}
 
 /// Reads until nothing comes between. A lease of another process, as a file server takes one, ends soon after the first
 /// attempt to open the file, which tells that process.
@@ -95,7 +96,7 @@ fn repeat<T>(mut read: impl FnMut() -> Result<Option<T>, Problem>) -> Result<T, 
     for _ in 0..MAX_READINGS {
         match read() {
             Ok(Some(whole)) => return Ok(whole),
-            Ok(None) => problem = Problem::Changing,
+            Ok(None) | Err(Problem::Unreadable(io::ErrorKind::Interrupted)) => problem = Problem::Changing,
             Err(leased @ Problem::Unreadable(io::ErrorKind::WouldBlock)) => {
                 problem = leased;
                 thread::sleep(LEASED);
@@ -109,7 +110,7 @@ fn repeat<T>(mut read: impl FnMut() -> Result<Option<T>, Problem>) -> Result<T, 
 const MAX_READINGS: usize = 10;
 const LEASED: Duration = Duration::from_millis(20);
 
-/// None if it has grown meanwhile, or the reading was interrupted.
+/// Returns nothing if the file has grown meanwhile.
 fn read_once(path: &Path, reserve: &mut Reserve) -> Result<Option<Whole>, Problem> {
     let unreadable = |error: io::Error| {
         if reserve::is_exhausted(&error) { Problem::TooManyOpenFiles } else { Problem::Unreadable(error.kind()) }
@@ -120,11 +121,7 @@ fn read_once(path: &Path, reserve: &mut Reserve) -> Result<Option<Whole>, Proble
     if !metadata.is_file() {
         return Err(Problem::NotAFile);
     }
-    let text = match by_one_call(file) {
-        Err(error) if error.kind() == io::ErrorKind::Interrupted => None,
-        text => text.map_err(unreadable)?,
-    };
-    match text {
+    match by_one_call(file).map_err(unreadable)? {
         Some(text) if text.len() > MAX_FILE_LEN => Err(Problem::FileTooLarge),
         text => Ok(text.map(|text| (text, metadata))),
     }
@@ -227,6 +224,7 @@ mod tests {
         };
         assert_eq!(read(MAX_READINGS - 1, &leased), Ok("keys"));
         assert_eq!(read(MAX_READINGS, &leased), Err(leased));
+        assert_eq!(read(MAX_READINGS - 1, &Problem::Unreadable(ErrorKind::Interrupted)), Ok("keys"));
         assert_eq!(read(1, &Problem::NotAFile), Err(Problem::NotAFile));
         assert_eq!(repeat(|| Ok(None::<()>)), Err(Problem::Changing));
     }
