@@ -19,10 +19,8 @@
 use zeroize::Zeroizing;
 
 use crate::{
-    keys::{
-        slots::MIN_LEN,
-        words::{camel_words, common_words, is_name, is_number, runs, without_number},
-    },
+    keys::words::{camel_words, common_words, is_name, is_number, runs, without_number},
+    limits::MIN_LEN,
     shown::is_path,
 };
 

@@ -12,17 +12,12 @@ use base64::{
 use zeroize::Zeroizing;
 
 use crate::{
-<<<<<<< HEAD
-    keys::guess::{camel_words, is_capitalized, is_digest, is_guessable},
-    limits::MIN_LEN,
-=======
     keys::{
         chance::{Parts, hex, is_encoded, is_plain, is_random, parts},
         guess::{is_digest, is_guessable},
-        slots::MIN_LEN,
         words::{camel_words, common_words, is_long_name, is_name, runs, without_number},
     },
->>>>>>> form
+    limits::MIN_LEN,
     shown::is_path,
 };
 
