@@ -140,9 +140,9 @@ mod tests {
 
     #[test]
     fn samples_are_guessable_in_any_case_and_repeated() {
-        for sample in SAMPLES.iter().copied() {
+        for sample in SAMPLES.iter() {
             for key in
-                [sample.to_owned(), sample.to_uppercase(), sample.repeat(2), format!("{sample}-{sample}-{sample}")]
+                [(*sample).to_owned(), sample.to_uppercase(), sample.repeat(2), format!("{sample}-{sample}-{sample}")]
             {
                 assert!(is_guessable(&key), "{key}");
             }
