@@ -18,8 +18,8 @@ use axum::{
     },
     routing::get,
 };
-use metrics_guard_core::{Guard, Key, Reason, Setting};
-use metrics_guard_tests::KEY;
+use metrics_guard_core::{Guard, Key, Reason, adapter::SETTINGS};
+use metrics_guard_tests::{KEY, variable_of};
 use metrics_guard_tower::MetricsGuardLayer;
 use regex_lite::Regex;
 use tower::{ServiceBuilder, ServiceExt};
@@ -124,6 +124,20 @@ fn our_crates_log_what_the_guide_quotes() {
     );
 }
 
+/// The core's own test knows the core's errors.
+#[test]
+fn the_errors_of_rockets_configuration_are_in_the_guide() {
+    let mut source = String::new();
+    add_sources(Path::new("../metrics-guard-rocket/src"), &mut source);
+    let literal = Regex::new(r#""([^"\\]*[^"\\ ]; [^"\\]*)""#).unwrap();
+    let texts: Vec<_> = literal.captures_iter(&source).map(|found| found[1].to_owned()).collect();
+    for text in &texts {
+        let row = format!("\n| ``{}", text.replace("{former}", "METRICS_VERIFICATION_KEY_FILE"));
+        assert!(PAGE.contains(&row), "not in docs/guide/troubleshooting.md: {row}");
+    }
+    assert!(texts.len() > 4, "{texts:?}");
+}
+
 /// The code of a crate without its comments, each string in one line.
 fn add_sources(folder: &Path, source: &mut String) {
     for entry in fs::read_dir(folder).unwrap() {
@@ -151,8 +165,8 @@ fn each_setting_is_on_each_page() {
     let from_env = between(FROM_ENV, "/// | variable | meaning |", "pub fn from_env");
     let toml = between(FAIRING, "/// ```toml", "/// ```\n");
     let fields = between(PAGE, "The fields are ", ", the variables ");
-    for setting in Setting::ALL {
-        let (variable, field) = (setting.variable(), setting.field());
+    for field in SETTINGS {
+        let variable = variable_of(field);
         assert!(readme.contains(&format!("\n| `{variable}` | `{field}` |")), "{variable} is not in the README");
         assert!(from_env.contains(&format!("/// | `{variable}` |")), "{variable} is not at `Guard::from_env`");
         let (line, aside) = (format!("/// {field} = "), format!("`{field}`"));

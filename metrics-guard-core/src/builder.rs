@@ -24,7 +24,7 @@ use crate::{
     access::networks::Networks,
     access::{Access, Required},
     credentials::Sources,
-    error::{ConfigError, Place, Problem, Warning},
+    error::{ConfigError, Origin},
     guard::{Guard, Policy},
     header_names,
     keys::file,
@@ -33,9 +33,10 @@ use crate::{
     keys::ring::KeyRing,
     keys::watch::Keys,
     names::is_word_for_nothing,
-    setting::Setting,
+    problem,
     shown::ShownPath,
     telemetry::{Check, Listeners, Telemetry},
+    warning::{self, Warning},
 };
 
 impl Guard {
@@ -58,7 +59,10 @@ impl Guard {
     ///
     /// # Errors
     ///
-    /// If the file cannot be read, or is no key file: see [`Problem`]. There is no guard then.
+    /// [`UnusableFile`](crate::ConfigErrorKind::UnusableFile) if the file cannot be read. Its keys are checked as [`Key::new`] and
+    /// [`KeyRing::new`] check them.
+    ///
+    /// [`Key::new`]: crate::Key::new
     pub fn builder_from_key_file(path: impl AsRef<Path>) -> Result<GuardBuilder, ConfigError> {
         let path = path.as_ref();
         GuardBuilder::of_file(&ShownPath::new(path.as_os_str(), path.to_owned(), "Guard::builder_from_key_file"))
@@ -101,20 +105,20 @@ impl GuardBuilder {
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub fn disabled() -> GuardBuilder {
-        GuardBuilder::of(Required::Nothing, vec![Warning::Disabled])
+        GuardBuilder::of(Required::Nothing, vec![warning::disabled()])
     }
 
     /// Reads the key from the field `name` instead of `X-Metrics-Key`. `Authorization` is read besides.
     ///
     /// # Errors
     ///
-    /// - [`Problem::FieldName`] if `name` is not a field name (RFC 9110, section 5.1), is `Authorization` itself, or has a `_`
-    /// - [`Problem::NotAName`] if it is a word such as `false` or `none`
-    /// - [`Problem::KeyAsName`] if it looks like a key
-    /// - [`Problem::HeaderInUse`] if it is a header of the protocol or of proxies, such as `Host`, `Cookie` or `Forwarded`
-    /// - [`Problem::GivenTwice`] if there is a name already, from the environment for instance
+    /// - [`InvalidSetting`](crate::ConfigErrorKind::InvalidSetting) if `name` is not a field name (RFC 9110, section 5.1), is
+    ///   `Authorization` itself, has a `_`, is a word such as `false` or `none`, looks like a key, or is a header of the
+    ///   protocol or of proxies, such as `Host`, `Cookie` or `Forwarded`
+    /// - [`DuplicateSetting`](crate::ConfigErrorKind::DuplicateSetting) if there is a name already, from the environment for
+    ///   instance
     pub fn header(self, name: &str) -> Result<GuardBuilder, ConfigError> {
-        self.header_found_at(Place::Argument("GuardBuilder::header"), name)
+        self.header_found_at(Origin::new("GuardBuilder::header"), name)
     }
 
     /// Reads the key from the query parameter `name` as well, where no field presents one.
@@ -125,12 +129,12 @@ impl GuardBuilder {
     ///
     /// # Errors
     ///
-    /// - [`Problem::ParameterName`] if `name` is empty or has other characters than `A-Z a-z 0-9 - . _ ~`
-    /// - [`Problem::NotAName`] if it is a word such as `false` or `none`
-    /// - [`Problem::KeyAsName`] if it looks like a key
-    /// - [`Problem::GivenTwice`] if there is a name already, from the environment for instance
+    /// - [`InvalidSetting`](crate::ConfigErrorKind::InvalidSetting) if `name` is empty, has other characters than
+    ///   `A-Z a-z 0-9 - . _ ~`, is a word such as `false` or `none`, or looks like a key
+    /// - [`DuplicateSetting`](crate::ConfigErrorKind::DuplicateSetting) if there is a name already, from the environment for
+    ///   instance
     pub fn query(self, name: &str) -> Result<GuardBuilder, ConfigError> {
-        self.query_found_at(Place::Argument("GuardBuilder::query"), name)
+        self.query_found_at(Origin::new("GuardBuilder::query"), name)
     }
 
     /// Lets only peers in these networks ask, in addition to a key and never instead of it: `10.0.0.0/8`, `fd00::/8`, or
@@ -140,14 +144,14 @@ impl GuardBuilder {
     ///
     /// # Errors
     ///
-    /// - [`Problem::NoNetwork`] if there are none: an empty list does not stand for all
-    /// - [`Problem::NotANetwork`] for other notations, leading zeros and zones (`fe80::1%eth0`) among them
-    /// - [`Problem::HostBits`] for an address within a network, such as `10.0.0.1/8`
-    /// - [`Problem::MappedNetwork`] for `::ffff:10.0.0.0/8`, which is `::/8`
-    /// - [`Problem::NotAClientAddress`] for addresses that no client has: `0.0.0.0`, `::`, broadcast and multicast
-    /// - [`Problem::GivenTwice`] if there is a list already, from the environment for instance: it is not clear which counts
+    /// - [`InvalidSetting`](crate::ConfigErrorKind::InvalidSetting) if there are none, because an empty list does not stand for
+    ///   all; for other notations, leading zeros and zones (`fe80::1%eth0`) among them; for an address within a network, such as
+    ///   `10.0.0.1/8`; for `::ffff:10.0.0.0/8`, which is `::/8`; and for addresses that no client has: `0.0.0.0`, `::`,
+    ///   broadcast and multicast
+    /// - [`DuplicateSetting`](crate::ConfigErrorKind::DuplicateSetting) if there is a list already, from the environment for
+    ///   instance: it is not clear which counts
     pub fn allow_networks(self, networks: impl IntoIterator<Item: AsRef<str>>) -> Result<GuardBuilder, ConfigError> {
-        self.networks_found_at(Place::Argument("GuardBuilder::allow_networks"), networks)
+        self.networks_found_at(Origin::new("GuardBuilder::allow_networks"), networks)
     }
 
     /// Lets only peers ask whose client certificate has one of these names, DNS names or URIs (SPIFFE), beside a key.
@@ -158,12 +162,12 @@ impl GuardBuilder {
     ///
     /// # Errors
     ///
-    /// - [`Problem::NoClientName`] if there are none
-    /// - [`Problem::NotAClientName`] for what is neither a DNS name nor a URI, or has a `*`
-    /// - [`Problem::NotAName`] for a word such as `false` or `none`
-    /// - [`Problem::GivenTwice`] if there is a list already, from the environment for instance: it is not clear which counts
+    /// - [`InvalidSetting`](crate::ConfigErrorKind::InvalidSetting) if there are none, for what is neither a DNS name nor a URI,
+    ///   for a name with a `*`, and for a word such as `false` or `none`
+    /// - [`DuplicateSetting`](crate::ConfigErrorKind::DuplicateSetting) if there is a list already, from the environment for
+    ///   instance: it is not clear which counts
     pub fn require_client_name(self, names: impl IntoIterator<Item: AsRef<str>>) -> Result<GuardBuilder, ConfigError> {
-        self.client_names_found_at(Place::Argument("GuardBuilder::require_client_name"), names)
+        self.client_names_found_at(Origin::new("GuardBuilder::require_client_name"), names)
     }
 
     /// Asks for the client certificate instead of a key: who has one with a required name presents nothing else. The
@@ -174,12 +178,11 @@ impl GuardBuilder {
     ///
     /// # Errors
     ///
-    /// [`Problem::NoClientName`] if no name is [required](GuardBuilder::require_client_name) yet.
+    /// [`InvalidSetting`](crate::ConfigErrorKind::InvalidSetting) if no name is [required](GuardBuilder::require_client_name) yet.
     pub fn instead_of_key(mut self) -> Result<GuardBuilder, ConfigError> {
         if self.0.access.keys().is_some() {
             if self.0.access.names.is_none() {
-                let place = Place::Argument("GuardBuilder::instead_of_key");
-                return Err(ConfigError::new(place, Problem::NoClientName));
+                return Err(problem::no_client_name().at(Origin::new("GuardBuilder::instead_of_key")));
             }
             self.0.access.required = Required::Certificate;
         }
@@ -209,8 +212,8 @@ impl GuardBuilder {
     /// The guard calls all hooks, in the order in which they were added, on a telemetry thread of its own. The warnings
     /// wait for this thread in a queue, so no hook delays a request or a new key. A hook may call the guard, and may drop it.
     ///
-    /// - If a hook blocks, 64 warnings and key file events wait. Later ones are dropped, and [`Warning::Dropped`] counts
-    ///   them once the hook returns.
+    /// - If a hook blocks, 64 warnings and key file events wait. Later ones are dropped, and a warning counts them
+    ///   once the hook returns.
     /// - A panic in a hook is contained, and the next hook is called. With `panic = "abort"` in the program's profile it
     ///   ends the process.
     /// - The thread starts with the first warning or event. It ends when the guard is dropped and the queue is empty. A
@@ -270,68 +273,67 @@ impl GuardBuilder {
 
     pub(crate) fn networks_found_at(
         mut self,
-        place: Place,
+        origin: Origin,
         entries: impl IntoIterator<Item: AsRef<str>>,
     ) -> Result<GuardBuilder, ConfigError> {
-        let (networks, has_all) =
-            Networks::parse(entries).map_err(|problem| ConfigError::new(place.clone(), problem))?;
+        let (networks, has_all) = Networks::parse(entries).map_err(|problem| problem.at(origin.clone()))?;
         if let Some((former, _)) = self.0.access.networks {
-            return Err(ConfigError::new(place, Problem::GivenTwice(former)));
+            return Err(problem::set_twice(former).at(origin));
         }
         if has_all {
-            self.0.warnings.push(Warning::AllAddresses(place.clone()));
+            self.0.warnings.push(warning::all_addresses(&origin));
         }
-        self.0.access.networks = Some((place, networks));
+        self.0.access.networks = Some((origin, networks));
         Ok(self)
     }
 
     pub(crate) fn client_names_found_at(
         mut self,
-        place: Place,
+        origin: Origin,
         entries: impl IntoIterator<Item: AsRef<str>>,
     ) -> Result<GuardBuilder, ConfigError> {
-        let names = ClientNames::parse(entries).map_err(|problem| ConfigError::new(place.clone(), problem))?;
+        let names = ClientNames::parse(entries).map_err(|problem| problem.at(origin.clone()))?;
         if let Some((former, _)) = self.0.access.names {
-            return Err(ConfigError::new(place, Problem::GivenTwice(former)));
+            return Err(problem::set_twice(former).at(origin));
         }
-        self.0.access.names = Some((place, names));
+        self.0.access.names = Some((origin, names));
         Ok(self)
     }
 
-    pub(crate) fn header_found_at(mut self, place: Place, name: &str) -> Result<GuardBuilder, ConfigError> {
+    pub(crate) fn header_found_at(mut self, origin: Origin, name: &str) -> Result<GuardBuilder, ConfigError> {
         if is_word_for_nothing(name) {
-            return Err(ConfigError::new(place, Problem::NotAName(Setting::Header)));
+            return Err(problem::word_as_name("X-Scrape-Key").at(origin));
         }
         let field = match HeaderName::from_bytes(name.as_bytes()) {
             Ok(field) if field != AUTHORIZATION && !name.contains('_') => field,
-            _ => return Err(ConfigError::new(place, Problem::FieldName)),
+            _ => return Err(problem::invalid_header().at(origin)),
         };
         if has_random_part(name) {
-            return Err(ConfigError::new(place, Problem::KeyAsName));
+            return Err(problem::key_as_name().at(origin));
         }
         if let Some(reason) = header_names::use_of(field.as_str()) {
-            return Err(ConfigError::new(place, Problem::HeaderInUse(reason)));
+            return Err(problem::header_in_use(reason).at(origin));
         }
-        if let Some(former) = self.0.header_found_at.replace(place.clone()) {
-            return Err(ConfigError::new(place, Problem::GivenTwice(former)));
+        if let Some(former) = self.0.header_found_at.replace(origin.clone()) {
+            return Err(problem::set_twice(former).at(origin));
         }
         self.0.sources.field = field;
         Ok(self)
     }
 
-    pub(crate) fn query_found_at(mut self, place: Place, name: &str) -> Result<GuardBuilder, ConfigError> {
+    pub(crate) fn query_found_at(mut self, origin: Origin, name: &str) -> Result<GuardBuilder, ConfigError> {
         if is_word_for_nothing(name) {
-            return Err(ConfigError::new(place, Problem::NotAName(Setting::Query)));
+            return Err(problem::word_as_name("key").at(origin));
         }
         let is_unreserved = |byte: u8| byte.is_ascii_alphanumeric() || b"-._~".contains(&byte);
         if name.is_empty() || !name.bytes().all(is_unreserved) {
-            return Err(ConfigError::new(place, Problem::ParameterName));
+            return Err(problem::invalid_parameter().at(origin));
         }
         if has_random_part(name) {
-            return Err(ConfigError::new(place, Problem::KeyAsName));
+            return Err(problem::key_as_name().at(origin));
         }
-        if let Some(former) = self.0.query_found_at.replace(place.clone()) {
-            return Err(ConfigError::new(place, Problem::GivenTwice(former)));
+        if let Some(former) = self.0.query_found_at.replace(origin.clone()) {
+            return Err(problem::set_twice(former).at(origin));
         }
         self.0.sources.parameter = Some(name.into());
         Ok(self)

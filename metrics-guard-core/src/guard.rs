@@ -37,11 +37,13 @@ use crate::{
     credentials::Sources,
     credentials::query,
     denied::Denied,
-    error::{ConfigError, Place, Problem, Warning},
+    error::{ConfigError, Origin},
     keys::ring::KeyRing,
     keys::watch::{KeyFileStatus, Keys},
+    problem,
     request::RequestHead,
     telemetry::{Check, Telemetry},
+    warning::Warning,
 };
 
 /// The policy: the accepted keys, where a request may present one, and which clients are allowed.
@@ -60,8 +62,8 @@ pub struct Guard(pub(crate) Arc<Policy>);
 pub(crate) struct Policy {
     pub(crate) access: Access<Arc<Keys>>,
     pub(crate) sources: Sources,
-    pub(crate) header_found_at: Option<Place>,
-    pub(crate) query_found_at: Option<Place>,
+    pub(crate) header_found_at: Option<Origin>,
+    pub(crate) query_found_at: Option<Origin>,
     // That of the builder, until it builds.
     pub(crate) telemetry: Telemetry,
     pub(crate) warnings: Vec<Warning>,
@@ -134,10 +136,13 @@ impl Guard {
     ///
     /// # Errors
     ///
-    /// What would be an error at start, if something is wrong with the file ([`KeyFileStatus::problem`] says so too, and
-    /// [`on_warning`](crate::GuardBuilder::on_warning) soon afterwards), and
-    /// [`Problem::CutOff`]. The keys in force stay in force, then and when the file is deleted: to revoke a key, write a
-    /// file without it. [`Problem::NoKeyFile`] and [`Problem::NoUseForKeys`] if there is no file to read.
+    /// - Those of [`builder_from_key_file`](Guard::builder_from_key_file), which [`KeyFileStatus::problem`] returns too. A
+    ///   [warning](crate::GuardBuilder::on_warning) follows soon afterwards.
+    /// - [`UnusableFile`](crate::ConfigErrorKind::UnusableFile) if a key is the beginning of a previous one, because the file
+    ///   then looks truncated
+    /// - [`Unsupported`](crate::ConfigErrorKind::Unsupported) if the guard has no key file or requires no key
+    ///
+    /// The active keys stay as they are, then and when the file is deleted: to revoke a key, write a file without it.
     pub fn reload(&self) -> Result<(), ConfigError> {
         self.keys_for("Guard::reload")?.reload()
     }
@@ -150,7 +155,7 @@ impl Guard {
     ///
     /// # Errors
     ///
-    /// [`Problem::NoUseForKeys`] if the guard asks for no key.
+    /// [`Unsupported`](crate::ConfigErrorKind::Unsupported) if the guard requires no key.
     pub fn replace(&self, keys: impl Into<KeyRing>) -> Result<(), ConfigError> {
         self.keys_for("Guard::replace")?.replace(keys.into());
         Ok(())
@@ -187,12 +192,6 @@ impl Guard {
         self.0.access.is_open()
     }
 
-    /// Returns whether a check reads the client's address. If not, only observers and events show it.
-    #[must_use]
-    pub fn restricts_networks(&self) -> bool {
-        !self.is_disabled() && self.0.access.networks.is_some()
-    }
-
     /// Returns whether a check reads the names in client certificates. If not, a server need not extract them.
     #[must_use]
     pub fn requires_client_name(&self) -> bool {
@@ -212,6 +211,6 @@ impl Guard {
 
     fn keys_for(&self, argument: &'static str) -> Result<&Keys, ConfigError> {
         let keys = self.0.access.keys().map(Arc::as_ref);
-        keys.ok_or_else(|| ConfigError::new(Place::Argument(argument), Problem::NoUseForKeys))
+        keys.ok_or_else(|| problem::no_use_for_keys().at(Origin::new(argument)))
     }
 }

@@ -12,8 +12,6 @@
 //! [`Head`]: Head
 //! [`Peer`]: Peer
 //! [`RequestHead`]: RequestHead
-//! [`Setting`]: Setting
-//! [`Settings`]: Settings
 //!
 #![doc = include_str!("../README.md")]
 #![cfg_attr(docsrs, feature(doc_cfg))]
@@ -39,18 +37,20 @@ mod limits;
 mod names;
 mod path;
 mod peer;
+mod problem;
 mod request;
 mod setting;
 mod settings;
 mod shown;
 mod telemetry;
+mod warning;
 
 #[cfg(feature = "macros")]
 pub use answer::Answer;
 pub use authorized::Authorized;
 pub use builder::GuardBuilder;
 pub use denied::{Denied, Reason};
-pub use error::{ConfigError, Place, Problem, Warning};
+pub use error::{ConfigError, ConfigErrorKind, Origin};
 pub use guard::Guard;
 pub use keys::key::Key;
 pub use keys::ring::KeyRing;
@@ -60,15 +60,14 @@ pub use metrics_guard_macros::guard_metrics_request as guard_metrics;
 pub use path::GuardedPath;
 pub use peer::{ClientName, Peer};
 pub use request::{Head, RequestHead};
-pub use setting::Setting;
-pub use settings::Settings;
-pub use shown::ShownPath;
 pub use telemetry::Check;
+pub use warning::{Warning, WarningKind};
 
-/// What an adapter needs that reads settings from the configuration of its framework.
+/// What an adapter needs that reads settings from the configuration of its framework. A service has no use for it.
 pub mod adapter {
     pub use crate::{
-        setting::{Meaning, NearName, is_close},
+        setting::{Meaning, NearName, SETTINGS, is_close},
+        settings::{Settings, Value, unknown},
         shown::{shown, shown_name},
     };
 }

@@ -57,7 +57,7 @@ impl Peer {
 
     /// Returns a client whose address is not known, for the adapter of a framework. No allowed network contains it.
     ///
-    /// [`Warning::NoPeer`](crate::Warning::NoPeer) shows one of the two instructions: how the framework provides the
+    /// [`WarningKind::NoPeer`](crate::WarningKind::NoPeer) shows one of the two instructions: how the framework provides the
     /// address, or for a guard with client names, how it provides the names too.
     #[doc(hidden)]
     #[must_use]

@@ -10,17 +10,18 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use self::{client_names::ClientNames, networks::Networks};
 use crate::{
     denied::Denied,
-    error::{Place, Warning},
+    error::Origin,
     peer::Peer,
     request::RequestHead,
+    warning::{self, Warning},
 };
 
 /// What a guard requires of a request, with the accepted keys `K`.
 #[derive(Debug)]
 pub(crate) struct Access<K> {
     pub(crate) required: Required<K>,
-    pub(crate) networks: Option<(Place, Networks)>,
-    pub(crate) names: Option<(Place, ClientNames)>,
+    pub(crate) networks: Option<(Origin, Networks)>,
+    pub(crate) names: Option<(Origin, ClientNames)>,
     has_warned: AtomicBool,
 }
 
@@ -68,17 +69,17 @@ impl<K> Access<K> {
 
     #[inline(never)]
     fn check(&self, peer: Option<&Peer>, warn: impl FnOnce(Warning)) -> Result<(), Denied> {
-        let (place, denied) = match (&self.networks, &self.names) {
-            (Some((place, networks)), _) if !networks.contain(peer) => (place, Denied::ADDRESS),
-            (_, Some((place, names))) if !names.include_one_of(peer.map_or(&[], Peer::names)) => {
-                (place, Denied::CERTIFICATE)
+        let (origin, denied) = match (&self.networks, &self.names) {
+            (Some((origin, networks)), _) if !networks.contain(peer) => (origin, Denied::ADDRESS),
+            (_, Some((origin, names))) if !names.include_one_of(peer.map_or(&[], Peer::names)) => {
+                (origin, Denied::CERTIFICATE)
             }
             _ => return Ok(()),
         };
         if let Some(advice) = Peer::advice(peer, self.names.is_some()) {
             // Read first, so that a flood of rejected requests does not write to memory that all threads share.
             if !self.has_warned.load(Ordering::Relaxed) && !self.has_warned.swap(true, Ordering::Relaxed) {
-                warn(Warning::NoPeer(place.clone(), advice));
+                warn(warning::no_peer(origin, advice));
             }
         }
         Err(denied)
@@ -89,7 +90,7 @@ impl<K> Access<K> {
 mod tests {
     use http::Request;
 
-    use super::{Access, Networks, Place, Required, Warning};
+    use super::{Access, Networks, Origin, Required, Warning};
     use crate::{denied::Denied, peer::Peer};
 
     #[test]
@@ -101,18 +102,16 @@ mod tests {
     #[test]
     fn warns_once_with_the_instruction_of_the_peer() {
         let mut access = Access::new(Required::Key(()));
-        access.networks = Some((Place::Argument("here"), Networks::parse(["10.0.0.0/8"]).unwrap().0));
+        access.networks = Some((Origin::new("here"), Networks::parse(["10.0.0.0/8"]).unwrap().0));
         let mut request = Request::new(());
         let mut advice = Vec::new();
         for peer in [Peer::new(([192, 0, 2, 1], 40000).into()), Peer::unknown("without", "with"), Peer::unknown("", "")]
         {
             request.extensions_mut().insert(peer);
-            let warn = |warning| match warning {
-                Warning::NoPeer(_, text) => advice.push(text),
-                other => panic!("{other}"),
-            };
+            let warn = |warning: Warning| advice.push(warning.to_string());
             assert_eq!(access.admit(&request, warn), Err(Denied::ADDRESS));
         }
-        assert_eq!(advice, ["without"]);
+        assert_eq!(advice.len(), 1);
+        assert!(advice[0].ends_with("; without"), "{}", advice[0]);
     }
 }

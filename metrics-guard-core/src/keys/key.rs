@@ -21,9 +21,10 @@ use std::fmt;
 use zeroize::Zeroizing;
 
 use crate::{
-    error::{ConfigError, Place, Problem},
+    error::{ConfigError, Origin, Problem},
     keys::form::{Form, form},
     limits::{MAX_LEN, MIN_LEN},
+    problem,
     shown::shown_name,
 };
 
@@ -34,7 +35,7 @@ use crate::{
 pub struct Key {
     pub(crate) label: Option<&'static str>,
     pub(crate) bytes: Zeroizing<Box<[u8]>>,
-    pub(crate) place: Place,
+    pub(crate) origin: Origin,
 }
 
 impl Key {
@@ -46,21 +47,19 @@ impl Key {
     ///
     /// # Errors
     ///
-    /// - [`Problem::Blank`] if there is nothing but white space
-    /// - [`Problem::Unsendable`] if a byte is not visible ASCII
-    /// - [`Problem::Sample`] if it is a published example, words such as `change-me`, or a simple pattern
-    /// - [`Problem::Placeholder`] if it is a template or a reference, such as `${METRICS_KEY}`
-    /// - [`Problem::PathAsKey`] if it is a path
-    /// - [`Problem::Wrapped`] if it is a key with quotes, a name or another wrapping around it
-    /// - [`Problem::TooShort`] and [`Problem::TooLong`] for other than 16 to 256 bytes
+    /// - [`WeakKey`](crate::ConfigErrorKind::WeakKey) if it has fewer than 16 bytes, or is a published example, words such as
+    ///   `change-me`, or a simple pattern
+    /// - [`InvalidKey`](crate::ConfigErrorKind::InvalidKey) if it is blank, has more than 256 bytes or one that is not visible
+    ///   ASCII, is a path, a template or a reference such as `${METRICS_KEY}`, or has quotes, a name or another wrapping around
+    ///   it
     pub fn new(bytes: impl AsRef<[u8]>) -> Result<Key, ConfigError> {
-        Key::found_at(Place::Argument("Key::new"), bytes.as_ref())
+        Key::found_at(Origin::new("Key::new"), bytes.as_ref())
     }
 
-    pub(crate) fn found_at(place: Place, bytes: &[u8]) -> Result<Key, ConfigError> {
+    pub(crate) fn found_at(origin: Origin, bytes: &[u8]) -> Result<Key, ConfigError> {
         match unacceptable(bytes) {
-            Some(problem) => Err(ConfigError::new(place, problem)),
-            None => Ok(Key { label: None, bytes: Zeroizing::new(bytes.into()), place }),
+            Some(problem) => Err(problem.at(origin)),
+            None => Ok(Key { label: None, bytes: Zeroizing::new(bytes.into()), origin }),
         }
     }
 
@@ -82,20 +81,20 @@ impl Key {
 /// Why `bytes` cannot be a key.
 fn unacceptable(bytes: &[u8]) -> Option<Problem> {
     if bytes.trim_ascii().is_empty() {
-        Some(Problem::Blank)
+        Some(problem::blank())
     } else if let Some(form) = form(bytes) {
         Some(match form {
-            Form::Guessable => Problem::Sample,
-            Form::Template => Problem::Placeholder,
-            Form::Path => Problem::PathAsKey,
-            Form::Wrapped(what) => Problem::Wrapped(what),
+            Form::Guessable => problem::sample(),
+            Form::Template => problem::placeholder(),
+            Form::Path => problem::path_as_key(),
+            Form::Wrapped(what) => problem::wrapped(what),
         })
     } else if !bytes.iter().all(u8::is_ascii_graphic) {
-        Some(Problem::Unsendable)
+        Some(problem::unsendable())
     } else if bytes.len() < MIN_LEN {
-        Some(Problem::TooShort)
+        Some(problem::too_short())
     } else if bytes.len() > MAX_LEN {
-        Some(Problem::TooLong)
+        Some(problem::too_long())
     } else {
         None
     }

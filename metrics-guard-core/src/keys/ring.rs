@@ -6,10 +6,12 @@ use std::{
 };
 
 use crate::{
-    error::{ConfigError, Place, Problem, Warning},
+    error::{ConfigError, Origin},
     keys::key::Key,
     keys::slots::{Matches, Slots},
     limits::MAX_KEYS,
+    problem,
+    warning::{self, Warning},
 };
 
 /// Below this length a key is accepted with a warning.
@@ -48,32 +50,31 @@ impl KeyRing {
     ///
     /// # Errors
     ///
-    /// - [`Problem::NoKey`] if there are none
-    /// - [`Problem::TooManyKeys`] if there are more than four
-    /// - [`Problem::SameLabel`] if two have one label
+    /// - [`MissingKey`](crate::ConfigErrorKind::MissingKey) if there are none
+    /// - [`InvalidKey`](crate::ConfigErrorKind::InvalidKey) if there are more than four, or if two have the same label
     pub fn new(keys: impl IntoIterator<Item = Key>) -> Result<KeyRing, ConfigError> {
-        KeyRing::found_at(&Place::Argument("KeyRing::new"), keys)
+        KeyRing::found_at(&Origin::new("KeyRing::new"), keys)
     }
 
-    pub(crate) fn found_at(place: &Place, keys: impl IntoIterator<Item = Key>) -> Result<KeyRing, ConfigError> {
+    pub(crate) fn found_at(origin: &Origin, keys: impl IntoIterator<Item = Key>) -> Result<KeyRing, ConfigError> {
         let (mut kept, mut repeated) = (Vec::<Key>::with_capacity(MAX_KEYS), Vec::new());
         for key in keys {
             if kept.iter().any(|other| other.bytes == key.bytes) {
-                repeated.push(Warning::SameKey(key.place));
+                repeated.push(warning::same_key(key.origin));
             } else if kept.len() == MAX_KEYS {
-                return Err(ConfigError::new(place.clone(), Problem::TooManyKeys));
+                return Err(problem::too_many_keys().at(origin.clone()));
             } else {
                 kept.push(key);
             }
         }
         if kept.is_empty() {
-            return Err(ConfigError::new(place.clone(), Problem::NoKey));
+            return Err(problem::no_key().at(origin.clone()));
         }
         let mut ring = KeyRing::of(&kept);
         ring.warnings.extend(repeated);
         let labels = &ring.labels[..kept.len()];
         match labels.iter().enumerate().find(|(index, label)| labels[..*index].contains(label)) {
-            Some((_, label)) => Err(ConfigError::new(place.clone(), Problem::SameLabel(label))),
+            Some((_, label)) => Err(problem::same_label(label).at(origin.clone())),
             None => Ok(ring),
         }
     }
@@ -86,7 +87,7 @@ impl KeyRing {
             labels[slot] = key.label.unwrap_or(labels[slot]);
         }
         let short = keys.iter().filter(|key| key.bytes.len() < ADVISED_LEN);
-        let warnings = short.map(|key| Warning::ShortKey(key.place.clone())).collect();
+        let warnings = short.map(|key| warning::short_key(&key.origin)).collect();
         KeyRing { slots, labels: kept(labels), warnings }
     }
 
@@ -151,7 +152,7 @@ impl fmt::Debug for KeyRing {
 mod tests {
     use super::KeyRing;
     use crate::{
-        error::Problem,
+        error::ConfigErrorKind,
         keys::{key::Key, slots::tests::sample},
         limits::MIN_LEN,
     };
@@ -162,8 +163,8 @@ mod tests {
         let ring = KeyRing::new([key(16), key(17), key(18).with_label("c"), key(19)]).unwrap();
         assert_eq!(ring.labels, &["current", "previous", "c", "fourth"]);
         let error = KeyRing::new([key(16).with_label("a"), key(17).with_label("a")]).unwrap_err();
-        assert_eq!(error.problem(), &Problem::SameLabel("a"));
-        assert_eq!(KeyRing::new([]).unwrap_err().problem(), &Problem::NoKey);
+        assert!(error.to_string().contains("two keys have the label `a`"), "{error}");
+        assert_eq!(KeyRing::new([]).unwrap_err().kind(), ConfigErrorKind::MissingKey);
         // What could be a key is no label.
         let misplaced = || key(16).with_label("0e8a6c4f2d1b3957ec0f8a7d6b5c4e3f");
         assert_eq!(KeyRing::from(misplaced()).labels[0], "…");

@@ -36,7 +36,6 @@
 use std::{
     convert::Infallible,
     fmt,
-    path::Path,
     sync::{
         Arc, Mutex, MutexGuard, OnceLock, PoisonError, Weak,
         mpsc::{self, Receiver, RecvTimeoutError, Sender},
@@ -48,12 +47,14 @@ use std::{
 use arc_swap::ArcSwap;
 
 use crate::{
-    error::{ConfigError, Place, Problem, Warning},
+    error::{ConfigError, Origin},
     keys::file::{self, Content},
     keys::reserve::Reserve,
     keys::ring::{KeyRing, Labels},
     keys::slots::Matches,
+    problem,
     shown::ShownPath,
+    warning::{self, Warning},
 };
 
 /// How long the thread waits between two looks at a key file.
@@ -72,14 +73,8 @@ pub struct KeyFileStatus {
 }
 
 impl KeyFileStatus {
-    /// Returns where the file is. If an operator set the path to a key by mistake, this is that key: show the
-    /// [`label`](KeyFileStatus::label) instead.
-    #[must_use]
-    pub fn path(&self) -> &Path {
-        self.path.path()
-    }
-
-    /// Returns what logs and metrics may show of the path, as [`ShownPath::label`] does.
+    /// Returns the path as the operator wrote it, with `…` for each segment that could be a key. For a value without `/`, which
+    /// could be a key as a whole, it returns the name of the setting instead.
     #[must_use]
     pub fn label(&self) -> &str {
         self.path.label()
@@ -189,7 +184,7 @@ impl Keys {
     /// Reads the key file now, and makes its keys the active ones.
     pub(crate) fn reload(&self) -> Result<(), ConfigError> {
         let Some(file) = &self.file else {
-            return Err(ConfigError::new(Place::Argument("Guard::reload"), Problem::NoKeyFile));
+            return Err(problem::no_key_file().at(Origin::new("Guard::reload")));
         };
         let mut last_read = lock(&file.last_read);
         let found = file.look(&mut last_read);
@@ -235,7 +230,7 @@ impl Keys {
                 let _ = file.alive.set(alive); // the first, since a builder builds once
                 Ok(())
             }
-            Err(error) => Err(Warning::NotFollowed(file.path.clone(), error.kind())),
+            Err(error) => Err(warning::not_followed(&file.path, error.kind())),
         }
     }
 }
@@ -247,7 +242,7 @@ impl Followed {
         last_read.reserve.fill();
         let content = content?;
         let is_cut = content.ring.is_cut_from(&last_read.ring);
-        if is_cut { Err(ConfigError::new(Place::File(self.path.clone()), Problem::CutOff)) } else { Ok(content) }
+        if is_cut { Err(problem::cut_off().at(Origin::file(&self.path))) } else { Ok(content) }
     }
 
     /// Notes a look, with what it found unless that has not settled.
@@ -270,7 +265,7 @@ impl Followed {
             Some(Err(error)) => {
                 let known = status.problem.replace(error.clone());
                 if known.is_none_or(|known| known.to_string() != error.to_string()) {
-                    news.warnings.push(Warning::Stale(error));
+                    news.warnings.push(warning::stale(error));
                 }
             }
             None => {}
