@@ -230,7 +230,7 @@ fn of_the_core(said: &mut Said, value: &str) {
         good().query(value),
         good().allow_networks([value]),
         good().require_client_name([value]),
-        good().require_client_name([value]).and_then(GuardBuilder::instead_of_key),
+        Guard::builder_with_client_names([value]),
         Guard::builder_from_key_file(value),
     ] {
         said.builder(builder, &|_| ());

@@ -66,6 +66,23 @@ impl Guard {
         GuardBuilder::of_file(&ShownPath::new(path.as_os_str(), path.to_owned(), "Guard::builder_from_key_file"))
     }
 
+    /// Begins a guard that requires a client certificate with one of these names, and no key.
+    ///
+    /// The certificate is then the only check, so a CA that signs too much opens the guard. Prefer both a key and
+    /// [`require_client_name`](GuardBuilder::require_client_name). The environment cannot build this guard: a missing key
+    /// stays an error there.
+    ///
+    /// # Errors
+    ///
+    /// As for [`require_client_name`](GuardBuilder::require_client_name).
+    pub fn builder_with_client_names(names: impl IntoIterator<Item: AsRef<str>>) -> Result<GuardBuilder, ConfigError> {
+        let place = Place::Argument("Guard::builder_with_client_names");
+        let names = ClientNames::parse(names).map_err(|problem| ConfigError::new(place.clone(), problem))?;
+        let mut builder = GuardBuilder::of(Access::Certificate { names }, Vec::new());
+        builder.0.names_found_at = Some(place);
+        Ok(builder)
+    }
+
     /// A guard that lets everyone pass, from any address and without a certificate: the open mode of the reference
     /// middleware, under a name that says so. To be adjusted, it begins as [`GuardBuilder::disabled`].
     #[must_use]
@@ -166,28 +183,6 @@ impl GuardBuilder {
     /// - [`Problem::GivenTwice`] if there is a list already, from the environment for instance: it is not clear which counts
     pub fn require_client_name(self, names: impl IntoIterator<Item: AsRef<str>>) -> Result<GuardBuilder, ConfigError> {
         self.client_names_found_at(Place::Argument("GuardBuilder::require_client_name"), names)
-    }
-
-    /// Asks for the client certificate instead of a key: who has one with a required name presents nothing else. The
-    /// guard forgets its keys.
-    ///
-    /// The certificate is then all there is. Rather have both: a key costs little, and a CA can sign more than it should. A
-    /// builder begins with a key, so a service that has none makes one by chance. One that is disabled stays so.
-    ///
-    /// # Errors
-    ///
-    /// [`Problem::NoClientName`] if no name is [required](GuardBuilder::require_client_name) yet.
-    pub fn instead_of_key(mut self) -> Result<GuardBuilder, ConfigError> {
-        self.0.access = match self.0.access {
-            Access::Key { names: Some(names), .. } => Access::Certificate { names },
-            other @ (Access::Open | Access::Certificate { .. }) => other,
-            Access::Key { names: None, .. } => {
-                let place = Place::Argument("GuardBuilder::instead_of_key");
-                return Err(ConfigError::new(place, Problem::NoClientName));
-            }
-        };
-        self.0.warnings.retain(|warning| !warning.is_about_keys());
-        Ok(self)
     }
 
     /// Calls `observer` with the outcome of each check.

@@ -105,7 +105,7 @@ pub enum Problem {
     MappedNetwork(usize),
     /// The entry with this number has only addresses that no client has: `0.0.0.0`, `::`, broadcast and multicast.
     NotAClientAddress(usize),
-    /// A list of client names without a name, or no names where a certificate is to do instead of a key.
+    /// A list of client names without a name.
     NoClientName,
     /// The entry with this number, the first being 1, is neither a DNS name nor a URI.
     NotAClientName(usize),
@@ -344,22 +344,6 @@ pub enum Warning {
     /// This many later warnings, and events about the key file, were dropped: a [hook](crate::GuardBuilder::on_warning), a
     /// subscriber, a recorder or the standard error blocked, and the queue was full.
     Dropped(u64),
-}
-
-impl Warning {
-    /// Whether it is nothing to a guard without keys.
-    pub(crate) fn is_about_keys(&self) -> bool {
-        match self {
-            Warning::ShortKey(_)
-            | Warning::SameKey(_)
-            | Warning::SplitKey(_)
-            | Warning::ReadableByAll(_)
-            | Warning::WritableByOthers(_)
-            | Warning::Stale(_)
-            | Warning::NotFollowed(..) => true,
-            Warning::Disabled | Warning::AllAddresses(_) | Warning::NoPeer(..) | Warning::Dropped(_) => false,
-        }
-    }
 }
 
 impl fmt::Display for Warning {

@@ -31,7 +31,7 @@ macro_rules! page {
         #[doc = "[`Peer`]: crate::Peer"]
         #[doc = "[`RequestHead`]: crate::RequestHead"]
         #[doc = "[`allow_networks`]: crate::GuardBuilder::allow_networks"]
-        #[doc = "[`instead_of_key`]: crate::GuardBuilder::instead_of_key"]
+        #[doc = "[`builder_with_client_names`]: crate::Guard::builder_with_client_names"]
         #[doc = "[`key_file`]: crate::Guard::key_file"]
         #[doc = "[`observe`]: crate::GuardBuilder::observe"]
         #[doc = "[`on_warning`]: crate::GuardBuilder::on_warning"]

@@ -344,8 +344,8 @@ fn a_blocked_hook_delays_neither_reload_nor_replace_nor_check() {
 
 #[test]
 fn a_guard_that_asks_for_no_key_takes_none() {
-    let by_name = Guard::builder(Key::new(OLD).unwrap()).require_client_name(["prometheus.example"]).unwrap();
-    for guard in [Guard::disabled(), by_name.instead_of_key().unwrap().build()] {
+    let by_name = Guard::builder_with_client_names(["prometheus.example"]).unwrap();
+    for guard in [Guard::disabled(), by_name.build()] {
         assert_eq!(guard.replace(Key::new(NEW).unwrap()).unwrap_err().problem(), &Problem::NoUseForKeys);
         assert_eq!(guard.reload().unwrap_err().problem(), &Problem::NoUseForKeys);
         assert!(guard.key_file().is_none());
