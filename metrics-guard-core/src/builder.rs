@@ -123,6 +123,26 @@ impl GuardBuilder {
         GuardBuilder::of(Access::Open, vec![Warning::Disabled])
     }
 
+    /// Names the guard: its series have the name as the label `guard`, and its `tracing` events as the field `guard`. The
+    /// default is `metrics`, and the last name counts.
+    ///
+    /// # Errors
+    ///
+    /// - [`Problem::GuardName`] if `name` is not 1 to 64 characters of `a-z 0-9 _ -`
+    /// - [`Problem::KeyAsName`] if it looks like a key
+    pub fn name(mut self, name: &str) -> Result<GuardBuilder, ConfigError> {
+        let is_allowed = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || b"_-".contains(&byte);
+        let problem = match name.len() {
+            1..=64 if has_random_part(name) => Problem::KeyAsName,
+            1..=64 if name.bytes().all(is_allowed) => {
+                self.0.name = name.into();
+                return Ok(self);
+            }
+            _ => Problem::GuardName,
+        };
+        Err(ConfigError::new(Place::Argument("GuardBuilder::name"), problem))
+    }
+
     /// Reads the key from the field `name` instead of `X-Metrics-Key`. `Authorization` is read besides.
     ///
     /// # Errors
@@ -232,14 +252,18 @@ impl GuardBuilder {
     #[must_use]
     pub fn build(self) -> Guard {
         let GuardBuilder(mut policy, listeners) = self;
-        policy.telemetry = Telemetry::new(listeners);
+        policy.telemetry = Telemetry::new(&policy.name, listeners);
         if let Access::Key { keys, .. } = &policy.access {
             keys.report_to(policy.telemetry.for_news());
             if let Err(warning) = keys.follow() {
                 policy.warnings.push(warning);
             }
         }
-        policy.telemetry.start(policy.keys().and_then(Keys::file), &policy.warnings);
+        policy.telemetry.start(
+            matches!(policy.access, Access::Open),
+            policy.keys().and_then(Keys::file),
+            &policy.warnings,
+        );
         Guard(Arc::new(policy))
     }
 
@@ -256,13 +280,14 @@ impl GuardBuilder {
 
     fn of(access: Access, warnings: Vec<Warning>) -> GuardBuilder {
         let policy = Policy {
+            name: "metrics".into(),
             access,
             networks: None,
             names_found_at: None,
             header_found_at: None,
             query_found_at: None,
             sources: Sources::default(),
-            telemetry: Telemetry::new(Listeners::default()),
+            telemetry: Telemetry::default(),
             warnings,
             has_told_of_no_peer: AtomicBool::new(false),
         };

@@ -90,6 +90,8 @@ pub enum Problem {
     NotAName(Setting),
     /// A key where the name of a header or of a query parameter is expected.
     KeyAsName,
+    /// A name of a guard with other characters than `a-z 0-9 _ -`, with none, or with more than 64.
+    GuardName,
     /// The name of a header that already has this use.
     HeaderInUse(&'static str),
     /// Not a parameter name that needs no escaping.
@@ -239,6 +241,9 @@ impl fmt::Display for Problem {
             Problem::KeyAsName => f.write_str(
                 "the name looks like a key; write a name such as `X-Scrape-Key` or `metrics_key`, which everyone may see",
             ),
+            Problem::GuardName => {
+                f.write_str("invalid name of a guard; write 1 to 64 characters of `a-z 0-9 _ -`, such as `metrics`")
+            }
             Problem::Empty => f.write_str("is empty; unset it, or give it a value"),
             Problem::HeaderInUse(reason) => {
                 write!(f, "this header has another use: {reason}; choose a name of your own, such as `X-Scrape-Key`")

@@ -66,6 +66,7 @@ pub struct Guard(pub(crate) Arc<Policy>);
 
 #[derive(Debug)]
 pub(crate) struct Policy {
+    pub(crate) name: Box<str>,
     pub(crate) access: Access,
     pub(crate) networks: Option<(Place, Networks)>,
     pub(crate) names_found_at: Option<Place>,

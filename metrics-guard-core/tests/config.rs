@@ -13,7 +13,7 @@ use std::{
 
 use common::from;
 use http::Request;
-use metrics_guard_core::{ConfigError, Guard, Place, Problem, Setting, Settings, Warning, adapter::shown};
+use metrics_guard_core::{ConfigError, Guard, Key, Place, Problem, Setting, Settings, Warning, adapter::shown};
 
 mod common;
 
@@ -508,5 +508,21 @@ fn child_of_from_env() {
         Ok(Ok(authorized)) => println!("key: {:?}", authorized.key()),
         Ok(Err(denied)) => println!("{denied}"),
         Err(error) => println!("{error}"),
+    }
+}
+
+#[test]
+fn rejects_a_name_that_is_no_label_value() {
+    let named = |name: &str| Guard::builder(Key::new(KEY).unwrap()).name(name);
+    for name in ["m", "pprof", "pprof-2_b", &"pprof_".repeat(10), &"a-".repeat(32)] {
+        assert!(named(name).is_ok(), "{name}");
+    }
+    for name in ["", "PPROF", "p prof", "pprof.", "é", &"a-".repeat(33)] {
+        let error = named(name).unwrap_err();
+        assert_eq!(error.problem(), &Problem::GuardName, "{name}");
+        assert!(error.to_string().starts_with("GuardBuilder::name: "), "{error}");
+    }
+    for key in [KEY, &KEY.to_uppercase()] {
+        assert_eq!(named(key).unwrap_err().problem(), &Problem::KeyAsName);
     }
 }
