@@ -78,13 +78,10 @@ fn a_bad_configuration_does_not_start() {
             "METRICS_VERIFICATION_KEY: the key is a published example",
         ),
         (&[("METRICS_VERIFICATION_KEY", &unsendable)], "METRICS_VERIFICATION_KEY: the key has a space"),
-        (&[("METRICS_VERIFICATION_KEY_FILE", &missing)], "no_such_key: there is no such file"),
-        (
-            &[("METRICS_VERIFICATION_KEY_FILE", "/run/no-such-volume/key")],
-            "/run/no-such-volume/key: there is no such file",
-        ),
-        (&[("METRICS_VERIFICATION_KEY_FILE", KEY)], "METRICS_VERIFICATION_KEY_FILE: there is no such file"),
-        (&[("METRICS_VERIFICATION_KEY_FILE", &wrong_key)], "METRICS_VERIFICATION_KEY_FILE, ./…: there is no such file"),
+        (&[("METRICS_VERIFICATION_KEY_FILE", &missing)], "no_such_key: no such file"),
+        (&[("METRICS_VERIFICATION_KEY_FILE", "/run/no-such-volume/key")], "/run/no-such-volume/key: no such file"),
+        (&[("METRICS_VERIFICATION_KEY_FILE", KEY)], "METRICS_VERIFICATION_KEY_FILE: no such file"),
+        (&[("METRICS_VERIFICATION_KEY_FILE", &wrong_key)], "METRICS_VERIFICATION_KEY_FILE, ./…: no such file"),
         (
             &[("METRICS_VERIFICATION_KEY", KEY), ("METRICS_VERIFICATION_HEADER", "X Key")],
             "METRICS_VERIFICATION_HEADER: not the name",
@@ -123,7 +120,7 @@ fn a_bad_configuration_does_not_start() {
         ),
         (
             &[("METRICS_VERIFICATION_KEY", KEY), ("METRICS_VERIFICATION_QUERY", "false")],
-            "METRICS_VERIFICATION_QUERY: a word for yes, no or nothing is no name here; unset it",
+            "METRICS_VERIFICATION_QUERY: a word for yes, no or nothing is not a name; unset it",
         ),
         (&[("METRICS_VERIFICATION_DISABLED", "yes")], "METRICS_VERIFICATION_DISABLED: must be `true` or `false`"),
     ];

@@ -26,7 +26,7 @@ use crate::{
     access::client_names::ClientNames,
     access::networks::Networks,
     credentials::Sources,
-    error::{ConfigError, Place, Problem, Warning},
+    error::{ConfigError, Origin},
     guard::{Access, Guard, Policy},
     header_names,
     keys::file,
@@ -35,9 +35,10 @@ use crate::{
     keys::reserve::Reserve,
     keys::watch::Keys,
     names::is_word_for_nothing,
-    setting::Setting,
+    problem,
     shown::ShownPath,
     telemetry::{Check, Listeners, Telemetry},
+    warning::{self, Warning},
 };
 
 impl Guard {
@@ -76,10 +77,10 @@ impl Guard {
     ///
     /// As for [`require_client_name`](GuardBuilder::require_client_name).
     pub fn builder_with_client_names(names: impl IntoIterator<Item: AsRef<str>>) -> Result<GuardBuilder, ConfigError> {
-        let place = Place::Argument("Guard::builder_with_client_names");
-        let names = ClientNames::parse(names).map_err(|problem| ConfigError::new(place.clone(), problem))?;
+        let origin = Origin::new("Guard::builder_with_client_names");
+        let names = ClientNames::parse(names).map_err(|problem| problem.at(origin.clone()))?;
         let mut builder = GuardBuilder::of(Access::Certificate { names }, Vec::new());
-        builder.0.names_found_at = Some(place);
+        builder.0.names_found_at = Some(origin);
         Ok(builder)
     }
 
@@ -120,7 +121,7 @@ impl GuardBuilder {
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub fn disabled() -> GuardBuilder {
-        GuardBuilder::of(Access::Open, vec![Warning::Disabled])
+        GuardBuilder::of(Access::Open, vec![warning::disabled()])
     }
 
     /// Names the guard: its series have the name as the label `guard`, and its `tracing` events as the field `guard`. The
@@ -128,19 +129,18 @@ impl GuardBuilder {
     ///
     /// # Errors
     ///
-    /// - [`Problem::GuardName`] if `name` is not 1 to 64 characters of `a-z 0-9 _ -`
-    /// - [`Problem::KeyAsName`] if it looks like a key
+    /// If `name` is not 1 to 64 characters of `a-z 0-9 _ -`, or if it looks like a key.
     pub fn name(mut self, name: &str) -> Result<GuardBuilder, ConfigError> {
         let is_allowed = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || b"_-".contains(&byte);
         let problem = match name.len() {
-            1..=64 if has_random_part(name) => Problem::KeyAsName,
+            1..=64 if has_random_part(name) => problem::key_as_name(),
             1..=64 if name.bytes().all(is_allowed) => {
                 self.0.name = name.into();
                 return Ok(self);
             }
-            _ => Problem::GuardName,
+            _ => problem::invalid_guard_name(),
         };
-        Err(ConfigError::new(Place::Argument("GuardBuilder::name"), problem))
+        Err(problem.at(Origin::new("GuardBuilder::name")))
     }
 
     /// Reads the key from the field `name` instead of `X-Metrics-Key`. `Authorization` is read besides.
@@ -153,7 +153,7 @@ impl GuardBuilder {
     /// - [`Problem::HeaderInUse`] if it is a header of the protocol or of proxies, such as `Host`, `Cookie` or `Forwarded`
     /// - [`Problem::GivenTwice`] if there is a name already, from the environment for instance
     pub fn header(self, name: &str) -> Result<GuardBuilder, ConfigError> {
-        self.header_found_at(Place::Argument("GuardBuilder::header"), name)
+        self.header_found_at(Origin::new("GuardBuilder::header"), name)
     }
 
     /// Reads the key from the query parameter `name` as well, where no field presents one.
@@ -169,7 +169,7 @@ impl GuardBuilder {
     /// - [`Problem::KeyAsName`] if it looks like a key
     /// - [`Problem::GivenTwice`] if there is a name already, from the environment for instance
     pub fn query(self, name: &str) -> Result<GuardBuilder, ConfigError> {
-        self.query_found_at(Place::Argument("GuardBuilder::query"), name)
+        self.query_found_at(Origin::new("GuardBuilder::query"), name)
     }
 
     /// Lets only peers in these networks ask, in addition to a key and never instead of it: `10.0.0.0/8`, `fd00::/8`, or
@@ -186,7 +186,7 @@ impl GuardBuilder {
     /// - [`Problem::NotAClientAddress`] for addresses that no client has: `0.0.0.0`, `::`, broadcast and multicast
     /// - [`Problem::GivenTwice`] if there is a list already, from the environment for instance: it is not clear which counts
     pub fn allow_networks(self, networks: impl IntoIterator<Item: AsRef<str>>) -> Result<GuardBuilder, ConfigError> {
-        self.networks_found_at(Place::Argument("GuardBuilder::allow_networks"), networks)
+        self.networks_found_at(Origin::new("GuardBuilder::allow_networks"), networks)
     }
 
     /// Lets only peers ask whose client certificate has one of these names, DNS names or URIs (SPIFFE), beside a key.
@@ -202,7 +202,7 @@ impl GuardBuilder {
     /// - [`Problem::NotAName`] for a word such as `false` or `none`
     /// - [`Problem::GivenTwice`] if there is a list already, from the environment for instance: it is not clear which counts
     pub fn require_client_name(self, names: impl IntoIterator<Item: AsRef<str>>) -> Result<GuardBuilder, ConfigError> {
-        self.client_names_found_at(Place::Argument("GuardBuilder::require_client_name"), names)
+        self.client_names_found_at(Origin::new("GuardBuilder::require_client_name"), names)
     }
 
     /// Calls `observer` with the outcome of each check.
@@ -296,29 +296,28 @@ impl GuardBuilder {
 
     pub(crate) fn networks_found_at(
         mut self,
-        place: Place,
+        origin: Origin,
         entries: impl IntoIterator<Item: AsRef<str>>,
     ) -> Result<GuardBuilder, ConfigError> {
-        let (networks, has_all) =
-            Networks::parse(entries).map_err(|problem| ConfigError::new(place.clone(), problem))?;
+        let (networks, has_all) = Networks::parse(entries).map_err(|problem| problem.at(origin.clone()))?;
         if let Some((former, _)) = self.0.networks {
-            return Err(ConfigError::new(place, Problem::GivenTwice(former)));
+            return Err(problem::set_twice(former).at(origin));
         }
         if has_all {
-            self.0.warnings.push(Warning::AllAddresses(place.clone()));
+            self.0.warnings.push(warning::all_addresses(&origin));
         }
-        self.0.networks = Some((place, networks));
+        self.0.networks = Some((origin, networks));
         Ok(self)
     }
 
     pub(crate) fn client_names_found_at(
         mut self,
-        place: Place,
+        origin: Origin,
         entries: impl IntoIterator<Item: AsRef<str>>,
     ) -> Result<GuardBuilder, ConfigError> {
-        let names = ClientNames::parse(entries).map_err(|problem| ConfigError::new(place.clone(), problem))?;
-        if let Some(former) = self.0.names_found_at.replace(place.clone()) {
-            return Err(ConfigError::new(place, Problem::GivenTwice(former)));
+        let names = ClientNames::parse(entries).map_err(|problem| problem.at(origin.clone()))?;
+        if let Some(former) = self.0.names_found_at.replace(origin.clone()) {
+            return Err(problem::set_twice(former).at(origin));
         }
         self.0.access = match self.0.access {
             Access::Key { keys, .. } => Access::Key { keys, names: Some(names) },
@@ -328,40 +327,40 @@ impl GuardBuilder {
         Ok(self)
     }
 
-    pub(crate) fn header_found_at(mut self, place: Place, name: &str) -> Result<GuardBuilder, ConfigError> {
+    pub(crate) fn header_found_at(mut self, origin: Origin, name: &str) -> Result<GuardBuilder, ConfigError> {
         if is_word_for_nothing(name) {
-            return Err(ConfigError::new(place, Problem::NotAName(Setting::Header)));
+            return Err(problem::word_as_name("X-Scrape-Key").at(origin));
         }
         let field = match HeaderName::from_bytes(name.as_bytes()) {
             Ok(field) if field != AUTHORIZATION && !name.contains('_') => field,
-            _ => return Err(ConfigError::new(place, Problem::FieldName)),
+            _ => return Err(problem::invalid_header().at(origin)),
         };
         if has_random_part(name) {
-            return Err(ConfigError::new(place, Problem::KeyAsName));
+            return Err(problem::key_as_name().at(origin));
         }
         if let Some(reason) = header_names::use_of(field.as_str()) {
-            return Err(ConfigError::new(place, Problem::HeaderInUse(reason)));
+            return Err(problem::header_in_use(reason).at(origin));
         }
-        if let Some(former) = self.0.header_found_at.replace(place.clone()) {
-            return Err(ConfigError::new(place, Problem::GivenTwice(former)));
+        if let Some(former) = self.0.header_found_at.replace(origin.clone()) {
+            return Err(problem::set_twice(former).at(origin));
         }
         self.0.sources.field = field;
         Ok(self)
     }
 
-    pub(crate) fn query_found_at(mut self, place: Place, name: &str) -> Result<GuardBuilder, ConfigError> {
+    pub(crate) fn query_found_at(mut self, origin: Origin, name: &str) -> Result<GuardBuilder, ConfigError> {
         if is_word_for_nothing(name) {
-            return Err(ConfigError::new(place, Problem::NotAName(Setting::Query)));
+            return Err(problem::word_as_name("key").at(origin));
         }
         let is_unreserved = |byte: u8| byte.is_ascii_alphanumeric() || b"-._~".contains(&byte);
         if name.is_empty() || !name.bytes().all(is_unreserved) {
-            return Err(ConfigError::new(place, Problem::ParameterName));
+            return Err(problem::invalid_parameter().at(origin));
         }
         if has_random_part(name) {
-            return Err(ConfigError::new(place, Problem::KeyAsName));
+            return Err(problem::key_as_name().at(origin));
         }
-        if let Some(former) = self.0.query_found_at.replace(place.clone()) {
-            return Err(ConfigError::new(place, Problem::GivenTwice(former)));
+        if let Some(former) = self.0.query_found_at.replace(origin.clone()) {
+            return Err(problem::set_twice(former).at(origin));
         }
         self.0.sources.parameter = Some(name.into());
         Ok(self)

@@ -44,11 +44,13 @@ use crate::{
     credentials::Sources,
     credentials::query,
     denied::Denied,
-    error::{ConfigError, Place, Problem, Warning},
+    error::{ConfigError, Origin},
     keys::key::KeyRing,
     keys::watch::{KeyFileStatus, Keys},
+    problem,
     request::{Peer, RequestHead},
     telemetry::{Check, Telemetry},
+    warning::{self, Warning},
 };
 
 /// The policy: which keys are accepted, where a request may present one, and who may ask at all.
@@ -68,10 +70,10 @@ pub struct Guard(pub(crate) Arc<Policy>);
 pub(crate) struct Policy {
     pub(crate) name: Box<str>,
     pub(crate) access: Access,
-    pub(crate) networks: Option<(Place, Networks)>,
-    pub(crate) names_found_at: Option<Place>,
-    pub(crate) header_found_at: Option<Place>,
-    pub(crate) query_found_at: Option<Place>,
+    pub(crate) networks: Option<(Origin, Networks)>,
+    pub(crate) names_found_at: Option<Origin>,
+    pub(crate) header_found_at: Option<Origin>,
+    pub(crate) query_found_at: Option<Origin>,
     pub(crate) sources: Sources,
     // That of the builder, until it builds.
     pub(crate) telemetry: Telemetry,
@@ -226,7 +228,7 @@ impl Guard {
 
     fn keys_for(&self, argument: &'static str) -> Result<&Keys, ConfigError> {
         let keys = self.0.keys();
-        keys.ok_or_else(|| ConfigError::new(Place::Argument(argument), Problem::NoUseForKeys))
+        keys.ok_or_else(|| problem::no_use_for_keys().at(Origin::new(argument)))
     }
 }
 
@@ -260,9 +262,9 @@ impl Policy {
             Access::Key { keys, names } => (Some(keys), names.as_ref()),
             Access::Certificate { names } => (None, Some(names)),
         };
-        if let Some((place, networks)) = &self.networks {
+        if let Some((origin, networks)) = &self.networks {
             if !networks.contain(head.peer()) {
-                self.tell_of_no_peer(head, Some(place), names.is_some());
+                self.tell_of_no_peer(head, Some(origin), names.is_some());
                 return Err(Denied::ADDRESS);
             }
         }
@@ -274,12 +276,12 @@ impl Policy {
     }
 
     /// Whoever builds the server has to know, and once will do: who is refused can ask as often as he likes.
-    fn tell_of_no_peer(&self, head: &impl RequestHead, place: Option<&Place>, with_names: bool) {
+    fn tell_of_no_peer(&self, head: &impl RequestHead, origin: Option<&Origin>, with_names: bool) {
         // Read before it is written: a flood of refusals must not have the processors pass it round.
-        let (Some(place), None) = (place, head.peer()) else { return };
+        let (Some(origin), None) = (origin, head.peer()) else { return };
         if !self.has_told_of_no_peer.load(Ordering::Relaxed) && !self.has_told_of_no_peer.swap(true, Ordering::Relaxed)
         {
-            self.telemetry.warn(Warning::NoPeer(place.clone(), head.peer_advice(with_names)));
+            self.telemetry.warn(warning::no_peer(origin, head.peer_advice(with_names)));
         }
     }
 }

@@ -55,94 +55,12 @@ page!(
 
 #[cfg(test)]
 mod tests {
-    use std::{io::ErrorKind, iter, path::PathBuf};
-
-    use http::Request;
-
     use crate::{
         denied::{Denied, Reason},
-        error::{ConfigError, Place, Problem, Warning},
-        request::RequestHead,
-        setting::Setting,
-        shown::ShownPath,
+        problem, warning,
     };
 
     const PAGE: &str = include_str!("../docs/guide/troubleshooting.md");
-
-    /// One problem after the other, with the examples that the page has in their texts. A new one does not compile
-    /// until it has a place here, between two others.
-    fn after(problem: &Problem) -> Option<Problem> {
-        let key_file = || Place::Variable(Setting::KeyFile.variable().into());
-        Some(match problem {
-            Problem::NoKey => Problem::Blank,
-            Problem::Blank => Problem::Unsendable,
-            Problem::Unsendable => Problem::Sample,
-            Problem::Sample => Problem::Placeholder,
-            Problem::Placeholder => Problem::Wrapped("a key in quotes"),
-            Problem::Wrapped(_) => Problem::PathAsKey,
-            Problem::PathAsKey => Problem::TooShort,
-            Problem::TooShort => Problem::TooLong,
-            Problem::TooLong => Problem::TooManyKeys,
-            Problem::TooManyKeys => Problem::SameLabel("current"),
-            Problem::SameLabel(_) => Problem::GivenTwice(key_file()),
-            Problem::GivenTwice(_) => Problem::Empty,
-            Problem::Empty => Problem::FieldName,
-            Problem::FieldName => Problem::HeaderInUse("it describes the connection, and proxies remove it"),
-            Problem::HeaderInUse(_) => Problem::ParameterName,
-            Problem::ParameterName => Problem::NotAName(Setting::Query),
-            Problem::NotAName(_) => Problem::KeyAsName,
-            Problem::KeyAsName => Problem::GuardName,
-            Problem::GuardName => Problem::NoNetwork,
-            Problem::NoNetwork => Problem::NotANetwork(2),
-            Problem::NotANetwork(_) => Problem::HostBits(2, "10.0.0.0/8".to_owned()),
-            Problem::HostBits(..) => Problem::MappedNetwork(2),
-            Problem::MappedNetwork(_) => Problem::NotAClientAddress(2),
-            Problem::NotAClientAddress(_) => Problem::NoClientName,
-            Problem::NoClientName => Problem::NotAClientName(2),
-            Problem::NotAClientName(_) => Problem::NoUseForKeys,
-            Problem::NoUseForKeys => Problem::NotAPath,
-            Problem::NotAPath => Problem::NoKeyFile,
-            Problem::NoKeyFile => Problem::NotTrueOrFalse,
-            Problem::NotTrueOrFalse => Problem::NotAString,
-            Problem::NotAString => Problem::SeveralKeys,
-            Problem::SeveralKeys => Problem::NotAList(Setting::Networks),
-            Problem::NotAList(_) => Problem::EntryNotAString(2),
-            Problem::EntryNotAString(_) => Problem::NotATable,
-            Problem::NotATable => Problem::Unparsable,
-            Problem::Unparsable => Problem::UnknownField,
-            Problem::UnknownField => Problem::Misspelled(Setting::Networks.variable().into()),
-            Problem::Misspelled(_) => Problem::Unreadable(ErrorKind::NotFound),
-            Problem::Unreadable(ErrorKind::NotFound) => Problem::Unreadable(ErrorKind::WouldBlock),
-            Problem::Unreadable(ErrorKind::WouldBlock) => Problem::Unreadable(ErrorKind::PermissionDenied),
-            Problem::Unreadable(_) => Problem::TooManyOpenFiles,
-            Problem::TooManyOpenFiles => Problem::NotAFile,
-            Problem::NotAFile => Problem::FileTooLarge,
-            Problem::FileTooLarge => Problem::Changing,
-            Problem::Changing => Problem::CutOff,
-            Problem::CutOff => return None,
-        })
-    }
-
-    /// As for problems.
-    fn after_warning(warning: &Warning) -> Option<Warning> {
-        let file = || ShownPath::new("./accepted_keys".as_ref(), PathBuf::new(), "");
-        let variable = |setting: Setting| Place::Variable(setting.variable().into());
-        Some(match warning {
-            Warning::Disabled => Warning::ShortKey(variable(Setting::Key)),
-            Warning::ShortKey(_) => Warning::SameKey(Place::Line(file(), 2)),
-            Warning::SameKey(_) => Warning::SplitKey(file()),
-            Warning::SplitKey(_) => Warning::ReadableByAll(file()),
-            Warning::ReadableByAll(_) => Warning::WritableByOthers(file()),
-            Warning::WritableByOthers(_) => Warning::Stale(ConfigError::new(Place::File(file()), Problem::Blank)),
-            Warning::Stale(_) => Warning::NotFollowed(file(), ErrorKind::WouldBlock),
-            Warning::NotFollowed(..) => Warning::AllAddresses(variable(Setting::Networks)),
-            Warning::AllAddresses(_) => {
-                Warning::NoPeer(variable(Setting::Networks), Request::new(()).peer_advice(false))
-            }
-            Warning::NoPeer(..) => Warning::Dropped(3),
-            Warning::Dropped(_) => return None,
-        })
-    }
 
     fn denied(reason: Reason) -> Denied {
         match reason {
@@ -156,8 +74,8 @@ mod tests {
 
     #[test]
     fn each_message_is_on_the_page_by_its_text() {
-        let problems = iter::successors(Some(Problem::NoKey), after).map(|problem| problem.to_string());
-        let warnings = iter::successors(Some(Warning::Disabled), after_warning).map(|warning| warning.to_string());
+        let problems = problem::all().into_iter().map(|problem| problem.text);
+        let warnings = warning::all().into_iter().map(|warning| warning.to_string());
         // At the beginning of a row, and without what is said of it.
         let rows = problems.chain(warnings).map(|text| format!("\n| ``{text}"));
         let missing: Vec<_> = rows.filter(|row| !PAGE.contains(row)).collect();

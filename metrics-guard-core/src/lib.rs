@@ -36,11 +36,13 @@ mod header_names;
 mod keys;
 mod names;
 mod path;
+mod problem;
 mod request;
 mod setting;
 mod settings;
 mod shown;
 mod telemetry;
+mod warning;
 
 pub use access::client_names::ClientName;
 #[cfg(feature = "macros")]
@@ -48,7 +50,7 @@ pub use answer::Answer;
 pub use authorized::Authorized;
 pub use builder::GuardBuilder;
 pub use denied::{Denied, Reason};
-pub use error::{ConfigError, Place, Problem, Warning};
+pub use error::{ConfigError, ConfigErrorKind, Origin};
 pub use guard::Guard;
 pub use keys::key::{Key, KeyRing};
 pub use keys::watch::KeyFileStatus;
@@ -60,6 +62,7 @@ pub use setting::Setting;
 pub use settings::Settings;
 pub use shown::ShownPath;
 pub use telemetry::Check;
+pub use warning::{Warning, WarningKind};
 
 /// What an adapter needs that reads settings from the configuration of its framework.
 pub mod adapter {

@@ -16,7 +16,10 @@
 
 use std::{borrow::Cow, fmt, sync::Arc};
 
-use crate::error::{ConfigError, Place, Problem};
+use crate::{
+    error::{ConfigError, Origin},
+    problem,
+};
 
 /// A segment of a request counts up to one of these: parameters, a stream of NTFS, and an encoded query or fragment.
 const ENDS: [char; 4] = [';', ':', '?', '#'];
@@ -52,12 +55,11 @@ impl GuardedPath {
     ///
     /// # Errors
     ///
-    /// [`Problem::NotAPath`] if the path does not begin with `/`, or contains a query, a fragment, a wildcard or parameter of a
+    /// [`InvalidSetting`](crate::ConfigErrorKind::InvalidSetting) if the path does not begin with `/`, or contains a query, a fragment, a wildcard or parameter of a
     /// router (`*`, `{..}`, `<..>`, `/:`), `..`, a NUL or invalid UTF-8, or if none of its segments counts, as in `/;metrics`.
     /// Most of these would guard nothing, or every path.
     pub fn new(path: &str) -> Result<GuardedPath, ConfigError> {
-        let names =
-            names(path).ok_or_else(|| ConfigError::new(Place::Argument("GuardedPath::new"), Problem::NotAPath))?;
+        let names = names(path).ok_or_else(|| problem::invalid_path().at(Origin::new("guarded path")))?;
         Ok(GuardedPath(names.into()))
     }
 
@@ -188,7 +190,7 @@ fn is_padding(char: char) -> bool {
 #[cfg(test)]
 mod tests {
     use super::{GuardedPath, decoded};
-    use crate::error::{Place, Problem};
+    use crate::error::ConfigErrorKind;
 
     fn metrics() -> GuardedPath {
         GuardedPath::new("/metrics").unwrap()
@@ -325,8 +327,8 @@ mod tests {
         .chain(["", " /metrics"])
         {
             let error = GuardedPath::new(path).unwrap_err();
-            assert_eq!(*error.problem(), Problem::NotAPath, "{path:?}");
-            assert_eq!(*error.place(), Place::Argument("GuardedPath::new"), "{path:?}");
+            assert_eq!(error.kind(), ConfigErrorKind::InvalidSetting, "{path:?}");
+            assert!(error.to_string().starts_with("guarded path: invalid path: "), "{path:?}: {error}");
         }
     }
 

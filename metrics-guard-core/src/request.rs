@@ -48,7 +48,7 @@ pub trait RequestHead {
     fn peer(&self) -> Option<&Peer>;
 
     /// What provides that peer on this kind of server, with the names in its certificate or without: the instruction in
-    /// [`Warning::NoPeer`](crate::Warning::NoPeer).
+    /// [`WarningKind::NoPeer`](crate::WarningKind::NoPeer).
     #[doc(hidden)]
     fn peer_advice(&self, with_names: bool) -> &'static str {
         if with_names {

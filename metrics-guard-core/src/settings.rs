@@ -2,12 +2,12 @@
 //!
 //! ```
 //! use http::Request;
-//! use metrics_guard_core::{Place, Problem, Setting, Settings};
+//! use metrics_guard_core::{ConfigErrorKind, Origin, Setting, Settings};
 //! # let secret = &*format!("{:016x}{:016x}", getrandom::u64()?, getrandom::u64()?).leak();
 //!
 //! let mut settings = Settings::default();
-//! settings.set(Setting::Key, Place::Field("key in app.toml".into()), secret.into())?;
-//! settings.set(Setting::Header, Place::Field("header in app.toml".into()), "X-Scrape-Key".into())?;
+//! settings.set(Setting::Key, Origin::new("`key` in app.toml"), secret.into())?;
+//! settings.set(Setting::Header, Origin::new("`header` in app.toml"), "X-Scrape-Key".into())?;
 //! let guard = settings.guard()?;
 //!
 //! let scrape = Request::get("/metrics").header("X-Scrape-Key", secret).body(())?;
@@ -17,7 +17,7 @@
 //! assert!(guard.check(&stranger).is_err());
 //!
 //! let error = Settings::default().guard().unwrap_err();
-//! assert_eq!(*error.problem(), Problem::NoKey);
+//! assert_eq!(error.kind(), ConfigErrorKind::MissingKey);
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 
@@ -31,10 +31,11 @@ use zeroize::Zeroizing;
 
 use crate::{
     builder::GuardBuilder,
-    error::{ConfigError, Place, Problem},
+    error::{ConfigError, Origin},
     guard::Guard,
     keys::key::Key,
     names::bare,
+    problem,
     setting::{Meaning, NearName, Setting, assigned},
     shown::{ShownPath, shown_name},
 };
@@ -82,14 +83,14 @@ impl Guard {
 }
 
 struct Found<T> {
-    place: Place,
+    origin: Origin,
     value: T,
 }
 
 /// Not the value: it is the key, or may be by mistake.
 impl<T> fmt::Debug for Found<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.place.fmt(f)
+        fmt::Debug::fmt(&self.origin, f)
     }
 }
 
@@ -112,7 +113,7 @@ impl Settings {
             }
             let set = match Setting::by_variable(&name) {
                 // An environment can hold a name twice.
-                Some(setting) => settings.set(setting, Place::Variable(setting.variable().into()), value),
+                Some(setting) => settings.set(setting, Origin::new(setting.variable()), value),
                 None => misspelled(&name, &value.to_string_lossy()).map_or(Ok(()), Err),
             };
             if let Err(error) = set {
@@ -127,18 +128,18 @@ impl Settings {
     /// # Errors
     ///
     /// [`Problem::GivenTwice`] if it is there already: neither place has precedence over the other.
-    pub fn set(&mut self, setting: Setting, place: Place, value: OsString) -> Result<(), ConfigError> {
-        if self.is_empty(setting, &place, &value) {
+    pub fn set(&mut self, setting: Setting, origin: Origin, value: OsString) -> Result<(), ConfigError> {
+        if self.is_empty(setting, &origin, &value) {
             return Ok(());
         }
         match setting {
-            Setting::Key => put(&mut self.key, place, Zeroizing::new(value.into_encoded_bytes())),
-            Setting::KeyFile => self.set_key_file(place, &value, Path::new("")),
-            Setting::Header => put(&mut self.header, place, value),
-            Setting::Query => put(&mut self.query, place, value),
-            Setting::Networks => put(&mut self.networks, place, value),
-            Setting::ClientNames => put(&mut self.client_names, place, value),
-            Setting::Disabled => put(&mut self.disabled, place, value),
+            Setting::Key => put(&mut self.key, origin, Zeroizing::new(value.into_encoded_bytes())),
+            Setting::KeyFile => self.set_key_file(origin, &value, Path::new("")),
+            Setting::Header => put(&mut self.header, origin, value),
+            Setting::Query => put(&mut self.query, origin, value),
+            Setting::Networks => put(&mut self.networks, origin, value),
+            Setting::ClientNames => put(&mut self.client_names, origin, value),
+            Setting::Disabled => put(&mut self.disabled, origin, value),
         }
     }
 
@@ -148,20 +149,20 @@ impl Settings {
     /// # Errors
     ///
     /// As for [`set`](Settings::set).
-    pub fn set_key_file(&mut self, place: Place, written: &OsStr, folder: &Path) -> Result<(), ConfigError> {
-        if self.is_empty(Setting::KeyFile, &place, written) {
+    pub fn set_key_file(&mut self, origin: Origin, written: &OsStr, folder: &Path) -> Result<(), ConfigError> {
+        if self.is_empty(Setting::KeyFile, &origin, written) {
             return Ok(());
         }
-        let path = ShownPath::new(written, folder.join(written), place.to_string());
-        put(&mut self.key_file, place, path)
+        let path = ShownPath::new(written, folder.join(written), origin.to_string());
+        put(&mut self.key_file, origin, path)
     }
 
     /// Notes an empty value as the error. It comes before all others, because what it sets beside another place is nothing.
-    fn is_empty(&mut self, setting: Setting, place: &Place, value: &OsStr) -> bool {
+    fn is_empty(&mut self, setting: Setting, origin: &Origin, value: &OsStr) -> bool {
         // A key of white space has a message of its own.
         let is_empty = value.is_empty() || setting != Setting::Key && value.to_string_lossy().trim().is_empty();
         if is_empty {
-            self.error.get_or_insert(ConfigError::new(place.clone(), Problem::Empty));
+            self.error.get_or_insert(problem::empty().at(origin.clone()));
         }
         is_empty
     }
@@ -187,30 +188,28 @@ impl Settings {
         // A disabled guard has no use for keys, but for the rest: scrapers go on sending the parameter that logs must not
         // show, and a bad name shall not come as a surprise on the day that the guard is enabled again.
         let mut builder = if self.is_disabled()? { GuardBuilder::disabled() } else { self.keys()? };
-        if let Some(Found { place, value }) = self.header {
+        if let Some(Found { origin, value }) = self.header {
             // What is not text is not a name either.
-            builder = builder.header_found_at(place, value.to_str().unwrap_or_default())?;
+            builder = builder.header_found_at(origin, value.to_str().unwrap_or_default())?;
         }
-        if let Some(Found { place, value }) = self.query {
-            builder = builder.query_found_at(place, value.to_str().unwrap_or_default())?;
+        if let Some(Found { origin, value }) = self.query {
+            builder = builder.query_found_at(origin, value.to_str().unwrap_or_default())?;
         }
-        if let Some(Found { place, value }) = self.networks {
-            builder = builder.networks_found_at(place, entries(&value))?;
+        if let Some(Found { origin, value }) = self.networks {
+            builder = builder.networks_found_at(origin, entries(&value))?;
         }
-        if let Some(Found { place, value }) = self.client_names {
-            builder = builder.client_names_found_at(place, entries(&value))?;
+        if let Some(Found { origin, value }) = self.client_names {
+            builder = builder.client_names_found_at(origin, entries(&value))?;
         }
         Ok(builder)
     }
 
     fn keys(&self) -> Result<GuardBuilder, ConfigError> {
         match (&self.key, &self.key_file) {
-            (Some(key), Some(file)) => {
-                Err(ConfigError::new(key.place.clone(), Problem::GivenTwice(file.place.clone())))
-            }
-            (Some(key), None) => Ok(Guard::builder(Key::found_at(key.place.clone(), &key.value)?)),
+            (Some(key), Some(file)) => Err(problem::set_twice(&file.origin).at(key.origin.clone())),
+            (Some(key), None) => Ok(Guard::builder(Key::found_at(key.origin.clone(), &key.value)?)),
             (None, Some(file)) => GuardBuilder::of_file(&file.value),
-            (None, None) => Err(ConfigError::new(Place::Variable(Setting::Key.variable().into()), Problem::NoKey)),
+            (None, None) => Err(problem::no_key().at(Origin::new(Setting::Key.variable()))),
         }
     }
 
@@ -219,17 +218,17 @@ impl Settings {
             None => Ok(false),
             Some(Found { value, .. }) if value == "false" => Ok(false),
             Some(Found { value, .. }) if value == "true" => Ok(true),
-            Some(Found { place, .. }) => Err(ConfigError::new(place.clone(), Problem::NotTrueOrFalse)),
+            Some(Found { origin, .. }) => Err(problem::not_true_or_false().at(origin.clone())),
         }
     }
 }
 
 /// Keeps a setting, unless another place has set it.
-fn put<T>(slot: &mut Option<Found<T>>, place: Place, value: T) -> Result<(), ConfigError> {
+fn put<T>(slot: &mut Option<Found<T>>, origin: Origin, value: T) -> Result<(), ConfigError> {
     match slot {
-        Some(former) => Err(ConfigError::new(place, Problem::GivenTwice(former.place.clone()))),
+        Some(former) => Err(problem::set_twice(&former.origin).at(origin)),
         None => {
-            *slot = Some(Found { place, value });
+            *slot = Some(Found { origin, value });
             Ok(())
         }
     }
@@ -238,20 +237,19 @@ fn put<T>(slot: &mut Option<Found<T>>, place: Place, value: T) -> Result<(), Con
 /// The error of a variable that is none of the settings', if its name begins like theirs or is close to one.
 fn misspelled(name: &str, value: &str) -> Option<ConfigError> {
     if let Some(setting) = assigned(name, value).filter(|setting| std::env::var_os(setting.variable()).is_none()) {
-        let place = Place::Variable(shown_name(name).to_owned().into());
-        return Some(ConfigError::new(place, Problem::Misspelled(setting.variable().into())));
+        return Some(problem::misspelled(setting.variable()).at(Origin::new(shown_name(name).to_owned())));
     }
     let NearName { shown, meaning, .. } = NearName::of(name, value, &[])?;
     let problem = match meaning {
-        Meaning::Setting(setting) => Problem::Misspelled(setting.variable().into()),
-        Meaning::Unknown => Problem::UnknownField,
+        Meaning::Setting(setting) => problem::misspelled(setting.variable()),
+        Meaning::Unknown => problem::unknown(),
         // All settings at once, as Rocket takes them, or the beginning of our names alone.
         Meaning::Table if value.trim_start().starts_with('{') || bare(name) == "metricsverification" => {
-            Problem::UnknownField
+            problem::unknown()
         }
         Meaning::Table => return None,
     };
-    Some(ConfigError::new(Place::Variable(shown.into()), problem))
+    Some(problem.at(Origin::new(shown)))
 }
 
 /// The entries of a list with commas. A blank list has none; what is not text becomes an entry that nothing accepts.

@@ -9,7 +9,7 @@ use std::{
 
 use metrics_guard_core::{
     Authorized, Check, ClientName, ConfigError, Denied, Guard, GuardBuilder, GuardedPath, Key, KeyFileStatus, KeyRing,
-    Peer, Place, Problem, Reason, Setting, Settings, Warning,
+    Origin, Peer, Reason, Setting, Settings, Warning,
 };
 
 fn go_to_any_thread<T: Send + Sync + Unpin + Debug>() {}
@@ -40,8 +40,7 @@ fn all_else_goes_to_any_thread_and_outlives_a_panic() {
     outlive_a_panic_too::<Check<'_>>();
     outlive_a_panic_too::<GuardedPath>();
     outlive_a_panic_too::<ConfigError>();
-    outlive_a_panic_too::<Place>();
-    outlive_a_panic_too::<Problem>();
+    outlive_a_panic_too::<Origin>();
     outlive_a_panic_too::<Warning>();
 }
 

@@ -159,10 +159,10 @@ impl<'r, G: FromRequest<'r>> FromRequest<'r> for Both<Authorized, G> {
 async fn peer(guard: &Guard, request: &Request<'_>) -> Option<Peer> {
     let peer = request.remote().map(Peer::new)?;
     #[cfg(feature = "mtls")]
-    if guard.requires_client_name()
-        && let Outcome::Success(certificate) = request.guard::<rocket::mtls::Certificate<'_>>().await
-    {
-        return Some(peer.with_names(crate::mtls::names(&certificate)));
+    if guard.requires_client_name() {
+        if let Outcome::Success(certificate) = request.guard::<rocket::mtls::Certificate<'_>>().await {
+            return Some(peer.with_names(crate::mtls::names(&certificate)));
+        }
     }
     Some(peer)
 }

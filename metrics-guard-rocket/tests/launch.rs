@@ -163,8 +163,8 @@ fn a_type_error_says_what_fits_the_field() {
         ("key = 1979-05-27", "must be a string in quotes, and not a list or a table"),
         ("key_file = ['a']", "must be a string in quotes, and not a list or a table"),
         ("header = 1.5", "must be a string in quotes, and not a list or a table"),
-        ("query = true", "a word for yes, no or nothing is no name here; unset it, or write a name such as `key`"),
-        ("query = 'false'", "a word for yes, no or nothing is no name here; unset it, or write a name such as `key`"),
+        ("query = true", "a word for yes, no or nothing is not a name; unset it, or write a name such as `key`"),
+        ("query = 'false'", "a word for yes, no or nothing is not a name; unset it, or write a name such as `key`"),
         ("networks = 10", r#"must be a list of strings, such as ["10.0.0.0/8"]"#),
         ("client_names = {}", r#"must be a list of strings, such as ["prometheus.example"]"#),
         ("networks = ['10.0.0.0/8', 10]", "entry 2 must be a string; put it in quotes"),
@@ -384,8 +384,8 @@ fn a_variable_that_is_close_to_ours_stops_the_launch() {
     // Rocket would go on without its file, and without the networks in it.
     for (name, value, line) in [
         ("ROCKET_CONFIG", "", "error: ROCKET_CONFIG: is empty; unset it, or give it a value\n"),
-        ("rocket_config", "/run/no/Rocket.toml", "error: ROCKET_CONFIG, /run/no/Rocket.toml: there is no such file"),
-        ("ROCKET_CONFIG", KEY, "error: ROCKET_CONFIG: there is no such file"),
+        ("rocket_config", "/run/no/Rocket.toml", "error: ROCKET_CONFIG, /run/no/Rocket.toml: no such file"),
+        ("ROCKET_CONFIG", KEY, "error: ROCKET_CONFIG: no such file"),
     ] {
         let said = child("child_of_the_environment", &[("METRICS_VERIFICATION_KEY", KEY), (name, value)]);
         assert!(said.contains(line) && !said.contains(KEY), "{line}{said}");

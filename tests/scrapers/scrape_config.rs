@@ -226,7 +226,7 @@ fn errors(example: &Path) {
         says(&with_key(("DISABLED", "yes")), &complete(&[]), "METRICS_VERIFICATION_DISABLED: must be");
     }
     says(&[("KEY", "short")], &complete(&[]), "METRICS_VERIFICATION_KEY: the key has fewer");
-    says(&[("KEY_FILE", "/proc/none")], &complete(&[]), "/proc/none: there is no such file; ");
+    says(&[("KEY_FILE", "/proc/none")], &complete(&[]), "/proc/none: no such file; ");
 }
 
 /// There is no config with the key in a field of that name.

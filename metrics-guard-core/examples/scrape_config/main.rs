@@ -14,7 +14,7 @@
 use std::{collections::HashMap, error::Error, process::ExitCode};
 
 use http::uri::Authority;
-use metrics_guard_core::{Guard, Place, Problem, Setting, Settings};
+use metrics_guard_core::{ConfigErrorKind, Guard, Origin, Setting, Settings};
 use text::{KEYS, SCRAPERS, quoted};
 
 mod text;
@@ -89,10 +89,10 @@ fn arguments() -> Result<HashMap<&'static str, String>, String> {
 fn guard() -> Result<Guard, Box<dyn Error>> {
     match Settings::from_env().guard() {
         // The scraper's machine needs none of the service's keys. This one opens nothing: the guard checks no request.
-        Err(error) if *error.problem() == Problem::NoKey => {
+        Err(error) if error.kind() == ConfigErrorKind::MissingKey => {
             let mut settings = Settings::from_env();
             let stand_in = format!("{:016x}{:016x}", getrandom::u64()?, getrandom::u64()?);
-            settings.set(Setting::Key, Place::Argument("scrape_config"), stand_in.into())?;
+            settings.set(Setting::Key, Origin::new("scrape_config"), stand_in.into())?;
             Ok(settings.guard()?)
         }
         guard => Ok(guard?),

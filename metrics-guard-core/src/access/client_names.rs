@@ -24,7 +24,7 @@
 
 use std::fmt;
 
-use crate::{error::Problem, names::is_word_for_nothing, setting::Setting};
+use crate::{error::Problem, names::is_word_for_nothing, problem};
 
 /// A name that a certificate gives to its holder (subject alternative name, RFC 5280, section 4.2.1.6).
 ///
@@ -77,11 +77,11 @@ impl ClientNames {
     pub(crate) fn parse(entries: impl IntoIterator<Item: AsRef<str>>) -> Result<ClientNames, Problem> {
         let names = entries.into_iter().enumerate();
         let names = names.map(|(index, entry)| match entry.as_ref().trim() {
-            word if is_word_for_nothing(word) => Err(Problem::NotAName(Setting::ClientNames)),
-            entry => required(entry).ok_or(Problem::NotAClientName(index + 1)),
+            word if is_word_for_nothing(word) => Err(problem::word_as_name("prometheus.example")),
+            entry => required(entry).ok_or_else(|| problem::invalid_client_name(index + 1)),
         });
         let names = names.collect::<Result<Box<[_]>, _>>()?;
-        if names.is_empty() { Err(Problem::NoClientName) } else { Ok(ClientNames(names)) }
+        if names.is_empty() { Err(problem::no_client_name()) } else { Ok(ClientNames(names)) }
     }
 
     /// Whether one of them is among `presented`, the names in the client's certificate.
@@ -121,7 +121,7 @@ fn required(entry: &str) -> Option<ClientName> {
 #[cfg(test)]
 mod tests {
     use super::{ClientName, ClientNames};
-    use crate::error::Problem;
+    use crate::problem;
 
     const SPIFFE: &str = "spiffe://example.org/ns/monitoring/sa/prometheus";
 
@@ -176,9 +176,10 @@ mod tests {
             &"a1".repeat(32),
             &format!("{}.example", "a".repeat(64)),
         ] {
-            assert_eq!(ClientNames::parse(["a", entry]).unwrap_err(), Problem::NotAClientName(2), "{entry}");
+            let problem = ClientNames::parse(["a", entry]).unwrap_err();
+            assert_eq!(problem.text, problem::invalid_client_name(2).text, "{entry}");
         }
-        assert_eq!(ClientNames::parse([""; 0]).unwrap_err(), Problem::NoClientName);
+        assert_eq!(ClientNames::parse([""; 0]).unwrap_err().text, problem::no_client_name().text);
         assert!(pass(&["urn:uuid:f81d4fae"], &[ClientName::uri("urn:uuid:f81d4fae")]));
     }
 

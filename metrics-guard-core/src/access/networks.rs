@@ -26,7 +26,7 @@ use std::{
 
 use ipnet::{IpNet, Ipv4Net, Ipv6Net};
 
-use crate::{error::Problem, request::Peer, shown::shown};
+use crate::{error::Problem, problem, request::Peer, shown::shown};
 
 /// The networks without a client: this network, multicast, broadcast, and the unspecified address. `240.0.0.0/4` is not among
 /// them, because some clouds use it.
@@ -72,7 +72,7 @@ impl Networks {
         let networks = entries.into_iter().enumerate().map(|(index, entry)| network(entry.as_ref(), index + 1));
         let networks = networks.collect::<Result<Box<[_]>, _>>()?;
         if networks.is_empty() {
-            return Err(Problem::NoNetwork);
+            return Err(problem::no_network());
         }
         let whole = IpNet::aggregate(&[&NOT_PUBLIC[..], &networks].concat());
         let has_all = whole.iter().any(|network| network.prefix_len() == 0);
@@ -91,30 +91,30 @@ impl Networks {
 
 /// A network in CIDR notation (RFC 4632, section 3.1; RFC 4291, section 2.3), or one address.
 fn network(entry: &str, number: usize) -> Result<IpNet, Problem> {
-    let unreadable = || Problem::NotANetwork(number);
+    let invalid = || problem::invalid_network(number);
     let entry = entry.trim();
     let (address, prefix) = match entry.split_once('/') {
-        Some((address, prefix)) => (address, Some(prefix_len(prefix).ok_or_else(unreadable)?)),
+        Some((address, prefix)) => (address, Some(prefix_len(prefix).ok_or_else(invalid)?)),
         None => (entry, None),
     };
     // Not ipnet's own parser, which takes 010.0.0.1 for 10.0.0.1 where others take it for 8.0.0.1.
-    let address: IpAddr = address.parse().map_err(|_| unreadable())?;
+    let address: IpAddr = address.parse().map_err(|_| invalid())?;
     let full = if address.is_ipv4() { 32 } else { 128 };
     let (address, prefix) = match address {
         IpAddr::V6(mapped) if mapped.to_ipv4_mapped().is_some() => unmapped(mapped, prefix.unwrap_or(full), number)?,
         address => (address, prefix.unwrap_or(full)),
     };
-    let network = IpNet::new(address, prefix).map_err(|_| unreadable())?;
+    let network = IpNet::new(address, prefix).map_err(|_| invalid())?;
     if network.addr() != network.network() {
         let shown = match network.trunc() {
             IpNet::V4(network) => shown(&network.to_string()).unwrap_or_default(),
             // Its first bits can be the half of a key.
             IpNet::V6(_) => format!("…::/{prefix}"),
         };
-        return Err(Problem::HostBits(number, shown));
+        return Err(problem::host_bits(number, shown));
     }
     if NO_CLIENT.iter().any(|all| all.contains(&network)) {
-        Err(Problem::NotAClientAddress(number))
+        Err(problem::no_client_address(number))
     } else {
         Ok(network)
     }
@@ -125,7 +125,7 @@ fn network(entry: &str, number: usize) -> Result<IpNet, Problem> {
 fn unmapped(mapped: Ipv6Addr, prefix: u8, number: usize) -> Result<(IpAddr, u8), Problem> {
     match prefix.checked_sub(96) {
         Some(prefix) => Ok((IpAddr::V6(mapped).to_canonical(), prefix)),
-        None => Err(Problem::MappedNetwork(number)),
+        None => Err(problem::mapped_network(number)),
     }
 }
 
@@ -138,15 +138,15 @@ fn prefix_len(text: &str) -> Option<u8> {
 #[cfg(test)]
 mod tests {
     use super::Networks;
-    use crate::{error::Problem, request::Peer};
+    use crate::{problem, request::Peer};
 
     fn contain(networks: &[&str], address: &str) -> bool {
         let (networks, _) = Networks::parse(networks).unwrap();
         networks.contain(Some(&Peer::new(format!("{address}:40000").parse().unwrap())))
     }
 
-    fn problem(network: &str) -> Problem {
-        Networks::parse(["192.0.2.0/24", network]).unwrap_err()
+    fn text(network: &str) -> String {
+        Networks::parse(["192.0.2.0/24", network]).unwrap_err().text
     }
 
     #[test]
@@ -165,8 +165,8 @@ mod tests {
 
     #[test]
     fn case_49_mapped_networks() {
-        assert_eq!(problem("::ffff:10.0.0.0/8"), Problem::MappedNetwork(2));
-        assert_eq!(problem("::ffff:10.0.0.0/95"), Problem::MappedNetwork(2));
+        assert_eq!(text("::ffff:10.0.0.0/8"), problem::mapped_network(2).text);
+        assert_eq!(text("::ffff:10.0.0.0/95"), problem::mapped_network(2).text);
         assert!(
             contain(&["::ffff:10.0.0.0/104"], "10.1.2.3") && contain(&["::ffff:10.0.0.0/104"], "[::ffff:10.1.2.3]")
         );
@@ -193,12 +193,12 @@ mod tests {
             "localhost",
             "0x0a000000/8",
         ] {
-            assert_eq!(problem(network), Problem::NotANetwork(2), "{network}");
+            assert_eq!(text(network), problem::invalid_network(2).text, "{network}");
         }
-        assert_eq!(problem("10.0.0.1/8"), Problem::HostBits(2, "10.0.0.0/8".to_owned()));
-        assert_eq!(problem("fd00::1/8"), Problem::HostBits(2, "…::/8".to_owned()));
-        assert_eq!(problem("::ffff:10.0.0.1/104"), Problem::HostBits(2, "10.0.0.0/8".to_owned()));
-        assert_eq!(Networks::parse([""; 0]).unwrap_err(), Problem::NoNetwork);
+        assert_eq!(text("10.0.0.1/8"), problem::host_bits(2, "10.0.0.0/8").text);
+        assert_eq!(text("fd00::1/8"), problem::host_bits(2, "…::/8").text);
+        assert_eq!(text("::ffff:10.0.0.1/104"), problem::host_bits(2, "10.0.0.0/8").text);
+        assert_eq!(Networks::parse([""; 0]).unwrap_err().text, problem::no_network().text);
     }
 
     #[test]
@@ -226,13 +226,13 @@ mod tests {
     #[test]
     fn rejects_addresses_that_no_client_has() {
         for address in ["0.0.0.0", "::", "0.0.0.0/32", "::/128", "::ffff:0.0.0.0", "::ffff:0.0.0.0/128", " 0:0::0 "] {
-            assert_eq!(problem(address), Problem::NotAClientAddress(2), "{address}");
+            assert_eq!(text(address), problem::no_client_address(2).text, "{address}");
         }
         for address in ["255.255.255.255", "::ffff:255.255.255.255", "224.0.0.1", "239.0.0.0/8", "224.0.0.0/4"] {
-            assert_eq!(problem(address), Problem::NotAClientAddress(2), "{address}");
+            assert_eq!(text(address), problem::no_client_address(2).text, "{address}");
         }
         for address in ["ff02::1", "ff00::/8", "ff0e::/16", "0.0.0.0/8", "0.1.0.0/16", "::ffff:0.0.0.0/104"] {
-            assert_eq!(problem(address), Problem::NotAClientAddress(2), "{address}");
+            assert_eq!(text(address), problem::no_client_address(2).text, "{address}");
         }
         assert!(contain(&["224.0.0.0/3"], "240.0.0.1") && contain(&["255.255.255.254"], "255.255.255.254"));
         assert!(contain(&["0.0.0.0/7"], "1.0.0.1") && contain(&["240.0.0.0/4"], "240.0.0.1"));
@@ -241,8 +241,8 @@ mod tests {
 
     #[test]
     fn case_51_zones() {
-        assert_eq!(problem("fe80::%eth0/64"), Problem::NotANetwork(2));
-        assert_eq!(problem("fe80::1%3"), Problem::NotANetwork(2));
+        assert_eq!(text("fe80::%eth0/64"), problem::invalid_network(2).text);
+        assert_eq!(text("fe80::1%3"), problem::invalid_network(2).text);
         assert!(contain(&["fe80::/64"], "[fe80::1%3]"));
     }
 

@@ -3,7 +3,7 @@
 //! ```
 //! use std::fs;
 //! use http::Request;
-//! use metrics_guard_core::{Guard, Problem};
+//! use metrics_guard_core::{ConfigErrorKind, Guard};
 //! # let folder = tempfile::tempdir()?;
 //! # let path = folder.path().join("accepted_keys");
 //! # let random = || Ok::<_, getrandom::Error>(&*format!("{:016x}{:016x}", getrandom::u64()?, getrandom::u64()?).leak());
@@ -19,7 +19,7 @@
 //! assert!(guard.check(&stranger).is_err());
 //!
 //! fs::write(&path, "\n")?;
-//! assert_eq!(*Guard::builder_from_key_file(&path).unwrap_err().problem(), Problem::Blank);
+//! assert_eq!(Guard::builder_from_key_file(&path).unwrap_err().kind(), ConfigErrorKind::InvalidKey);
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 
@@ -34,12 +34,14 @@ use std::{
 use zeroize::Zeroizing;
 
 use crate::{
-    error::{ConfigError, Place, Problem, Warning},
+    error::{ConfigError, Origin, Problem},
     keys::key::{Key, KeyRing},
     keys::permissions,
     keys::reserve::{self, Reserve},
     keys::slots::{MAX_KEYS, MAX_LEN},
+    problem,
     shown::ShownPath,
+    warning,
 };
 
 /// What was in a key file.
@@ -54,29 +56,28 @@ const MAX_FILE_LEN: usize = 2 * MAX_KEYS * MAX_LEN;
 
 /// Reads the file that is at `path` now: one to four keys, one a line, and blank lines.
 pub(crate) fn read(path: &ShownPath, reserve: &mut Reserve) -> Result<Content, ConfigError> {
-    let place = Place::File(path.to_owned());
-    let (text, metadata) =
-        read_whole(path.path(), reserve).map_err(|problem| ConfigError::new(place.clone(), problem))?;
+    let origin = Origin::file(path);
+    let (text, metadata) = read_whole(path.path(), reserve).map_err(|problem| problem.at(origin.clone()))?;
 
     let mut keys = Vec::with_capacity(MAX_KEYS);
     for (index, line) in text.split(|&byte| byte == b'\n').enumerate() {
         let line = line.strip_suffix(b"\r").unwrap_or(line);
         if !line.trim_ascii().is_empty() {
-            keys.push(Key::found_at(Place::Line(path.to_owned(), index + 1), line)?);
+            keys.push(Key::found_at(Origin::line(path, index + 1), line)?);
         }
     }
     if keys.is_empty() {
-        return Err(ConfigError::new(place, Problem::Blank));
+        return Err(problem::blank().at(origin));
     }
-    let mut ring = KeyRing::found_at(&place, keys)?;
+    let mut ring = KeyRing::found_at(&origin, keys)?;
     if is_one_value(&text) {
-        ring.warn(Warning::SplitKey(path.to_owned()));
+        ring.warn(warning::split_key(path));
     }
     if permissions::is_readable_by_all(&metadata) {
-        ring.warn(Warning::ReadableByAll(path.to_owned()));
+        ring.warn(warning::readable_by_all(path));
     }
     if let Some(writable) = permissions::writable_by_others(path.path(), &metadata, reserve) {
-        ring.warn(Warning::WritableByOthers(path.or_folder(writable)));
+        ring.warn(warning::writable_by_others(path.or_folder(writable)));
     }
     Ok(Content { ring, modified: metadata.modified().ok() })
 }
@@ -91,12 +92,12 @@ fn read_whole(path: &Path, reserve: &mut Reserve) -> Result<Whole, Problem> {
 /// Reads until nothing comes between. A lease of another process, as a file server takes one, ends soon after the first
 /// attempt to open the file, which tells that process.
 fn repeat<T>(mut read: impl FnMut() -> Result<Option<T>, Problem>) -> Result<T, Problem> {
-    let mut problem = Problem::Changing;
+    let mut problem = problem::changing();
     for _ in 0..MAX_READINGS {
         match read() {
             Ok(Some(whole)) => return Ok(whole),
-            Ok(None) => problem = Problem::Changing,
-            Err(leased @ Problem::Unreadable(io::ErrorKind::WouldBlock)) => {
+            Ok(None) => problem = problem::changing(),
+            Err(leased) if leased.cause() == Some(io::ErrorKind::WouldBlock) => {
                 problem = leased;
                 thread::sleep(LEASED);
             }
@@ -111,23 +112,30 @@ const LEASED: Duration = Duration::from_millis(20);
 
 /// None if it has grown meanwhile, or the reading was interrupted.
 fn read_once(path: &Path, reserve: &mut Reserve) -> Result<Option<Whole>, Problem> {
-    let unreadable = |error: io::Error| {
-        if reserve::is_exhausted(&error) { Problem::TooManyOpenFiles } else { Problem::Unreadable(error.kind()) }
-    };
     let file = reserve.with(|| open(path)).map_err(unreadable)?;
     let metadata = file.metadata().map_err(unreadable)?;
     // A pipe or a device could keep us waiting.
     if !metadata.is_file() {
-        return Err(Problem::NotAFile);
+        return Err(problem::not_a_file());
     }
     let text = match by_one_call(file) {
         Err(error) if error.kind() == io::ErrorKind::Interrupted => None,
         text => text.map_err(unreadable)?,
     };
     match text {
-        Some(text) if text.len() > MAX_FILE_LEN => Err(Problem::FileTooLarge),
+        Some(text) if text.len() > MAX_FILE_LEN => Err(problem::file_too_large()),
         text => Ok(text.map(|text| (text, metadata))),
     }
+}
+
+fn unreadable(error: io::Error) -> Problem {
+    let problem = match error.kind() {
+        _ if reserve::is_exhausted(&error) => problem::too_many_open_files(),
+        io::ErrorKind::NotFound => problem::no_such_file(),
+        io::ErrorKind::WouldBlock => problem::leased(),
+        kind => problem::unreadable(kind),
+    };
+    problem.caused_by(error)
 }
 
 /// Opens what is there, without waiting for the other end if it is a pipe.
@@ -176,8 +184,8 @@ fn is_digit(byte: u8) -> bool {
 mod tests {
     use std::io::{ErrorKind, Read};
 
-    use super::{MAX_FILE_LEN, MAX_READINGS, by_one_call, is_one_value, repeat};
-    use crate::error::Problem;
+    use super::{MAX_FILE_LEN, MAX_READINGS, by_one_call, is_one_value, repeat, unreadable};
+    use crate::{error::Problem, problem};
 
     #[test]
     fn recognizes_one_base64_value_that_was_broken_into_lines() {
@@ -220,14 +228,14 @@ mod tests {
 
     #[test]
     fn waits_a_moment_for_the_end_of_a_lease() {
-        let leased = Problem::Unreadable(ErrorKind::WouldBlock);
+        let leased = unreadable(ErrorKind::WouldBlock.into());
         let read = |first: usize, problem: &Problem| {
             let mut before = 0..first;
-            repeat(|| before.next().map_or(Ok(Some("keys")), |_| Err(problem.clone())))
+            repeat(|| before.next().map_or(Ok(Some("keys")), |_| Err(problem.clone()))).map_err(|problem| problem.text)
         };
         assert_eq!(read(MAX_READINGS - 1, &leased), Ok("keys"));
-        assert_eq!(read(MAX_READINGS, &leased), Err(leased));
-        assert_eq!(read(1, &Problem::NotAFile), Err(Problem::NotAFile));
-        assert_eq!(repeat(|| Ok(None::<()>)), Err(Problem::Changing));
+        assert_eq!(read(MAX_READINGS, &leased), Err(leased.text));
+        assert_eq!(read(1, &problem::not_a_file()), Err(problem::not_a_file().text));
+        assert_eq!(repeat(|| Ok(None::<()>)).unwrap_err().text, problem::changing().text);
     }
 }

@@ -276,14 +276,20 @@ fn wrapping(value: &str) -> Option<&'static str> {
         .flat_map(|part| runs(part))
         .partition(|run| is_known(run.trim_end_matches(|c: char| c.is_ascii_digit())));
     let (least, most) = if weight >= LEAST { (LEAST, 3) } else { (LEAST + 12, 0) };
-    weight += names.iter().filter(|name| is_word(name)).map(|name| (name.len() - 2) * 13).sum::<usize>();
-    let separators = outside.iter().flat_map(|part| part.bytes()).filter(|byte| b":=@?&{}<>".contains(byte)).count();
-    weight += separators.min(3) * 13;
+    let words = names.iter().map(|name| name.trim_end_matches(|c: char| c.is_ascii_digit()));
+    weight += words.filter(|name| is_word(name)).map(|name| (name.len() - 2) * 13).sum::<usize>();
+    // Chance rarely makes all signs outside be of those that separate a name from a value.
+    let is_separator = |byte: &u8| b":=@?&{}<>".contains(byte);
+    let outer_signs: Vec<u8> =
+        outside.iter().flat_map(|part| part.bytes()).filter(|byte| !byte.is_ascii_alphanumeric()).collect();
+    let has_separators = !outer_signs.is_empty() && outer_signs.iter().all(is_separator);
+    weight += if has_separators { outer_signs.len().min(3) * 13 } else { 0 };
     weight += if is_pair(bare) { 48 } else { 0 } + if signs(" \n\r\t\"'`,;\\“”„«»") { 32 } else { 0 };
     // One sign at each end, which are no pair, are rather a part of the key.
     weight -= if outside.len() == 2 && outside.iter().all(|part| part.len() == 1) && !is_pair(bare) { 16 } else { 0 };
     // A parameter can have a name of one letter: `x=<key>&y=1`.
-    let random = distinct(others.iter().filter(|run| run.len() > 1 || separators < 3).flat_map(|run| run.bytes()));
+    let is_query = has_separators && signs("=") && signs("&");
+    let random = distinct(others.iter().filter(|run| run.len() > 1 || !is_query).flat_map(|run| run.bytes()));
     let random = if value.contains(char::is_whitespace) { random.saturating_sub(3) } else { random };
     if is_quoted && random <= 8 || random <= most && weight >= least {
         Some(kind(outside[0], rest))

@@ -21,11 +21,13 @@ use std::fmt;
 use zeroize::Zeroizing;
 
 use crate::{
-    error::{ConfigError, Place, Problem, Warning},
+    error::{ConfigError, Origin, Problem},
     keys::form::{Form, form},
     keys::labels::Labels,
     keys::slots::{MAX_KEYS, MAX_LEN, MIN_LEN, Slots},
+    problem,
     shown::shown_name,
+    warning::{self, Warning},
 };
 
 /// Below this length a key is accepted with a warning.
@@ -38,7 +40,7 @@ const ADVISED_LEN: usize = 32;
 pub struct Key {
     label: Option<&'static str>,
     bytes: Zeroizing<Box<[u8]>>,
-    place: Place,
+    origin: Origin,
 }
 
 impl Key {
@@ -56,13 +58,13 @@ impl Key {
     /// - [`Problem::Wrapped`] if it is a key with quotes, a name or another wrapping around it
     /// - [`Problem::TooShort`] and [`Problem::TooLong`] for other than 16 to 256 bytes
     pub fn new(bytes: impl AsRef<[u8]>) -> Result<Key, ConfigError> {
-        Key::found_at(Place::Argument("Key::new"), bytes.as_ref())
+        Key::found_at(Origin::new("Key::new"), bytes.as_ref())
     }
 
-    pub(crate) fn found_at(place: Place, bytes: &[u8]) -> Result<Key, ConfigError> {
+    pub(crate) fn found_at(origin: Origin, bytes: &[u8]) -> Result<Key, ConfigError> {
         match unacceptable(bytes) {
-            Some(problem) => Err(ConfigError::new(place, problem)),
-            None => Ok(Key { label: None, bytes: Zeroizing::new(bytes.into()), place }),
+            Some(problem) => Err(problem.at(origin)),
+            None => Ok(Key { label: None, bytes: Zeroizing::new(bytes.into()), origin }),
         }
     }
 
@@ -84,20 +86,20 @@ impl Key {
 /// Why `bytes` cannot be a key.
 fn unacceptable(bytes: &[u8]) -> Option<Problem> {
     if bytes.trim_ascii().is_empty() {
-        Some(Problem::Blank)
+        Some(problem::blank())
     } else if let Some(form) = form(bytes) {
         Some(match form {
-            Form::Guessable => Problem::Sample,
-            Form::Template => Problem::Placeholder,
-            Form::Path => Problem::PathAsKey,
-            Form::Wrapped(what) => Problem::Wrapped(what),
+            Form::Guessable => problem::sample(),
+            Form::Template => problem::placeholder(),
+            Form::Path => problem::path_as_key(),
+            Form::Wrapped(what) => problem::wrapped(what),
         })
     } else if !bytes.iter().all(u8::is_ascii_graphic) {
-        Some(Problem::Unsendable)
+        Some(problem::unsendable())
     } else if bytes.len() < MIN_LEN {
-        Some(Problem::TooShort)
+        Some(problem::too_short())
     } else if bytes.len() > MAX_LEN {
-        Some(Problem::TooLong)
+        Some(problem::too_long())
     } else {
         None
     }
@@ -135,17 +137,17 @@ impl KeyRing {
     /// - [`Problem::TooManyKeys`] if there are more than four
     /// - [`Problem::SameLabel`] if two have one label
     pub fn new(keys: impl IntoIterator<Item = Key>) -> Result<KeyRing, ConfigError> {
-        KeyRing::found_at(&Place::Argument("KeyRing::new"), keys)
+        KeyRing::found_at(&Origin::new("KeyRing::new"), keys)
     }
 
-    pub(crate) fn found_at(place: &Place, keys: impl IntoIterator<Item = Key>) -> Result<KeyRing, ConfigError> {
+    pub(crate) fn found_at(origin: &Origin, keys: impl IntoIterator<Item = Key>) -> Result<KeyRing, ConfigError> {
         let mut ring = KeyRing::empty();
         let mut kept: Vec<Key> = Vec::with_capacity(MAX_KEYS);
         for key in keys {
             if kept.iter().any(|other| other.bytes == key.bytes) {
-                ring.warnings.push(Warning::SameKey(key.place));
+                ring.warnings.push(warning::same_key(key.origin));
             } else if kept.len() == MAX_KEYS {
-                return Err(ConfigError::new(place.clone(), Problem::TooManyKeys));
+                return Err(problem::too_many_keys().at(origin.clone()));
             } else {
                 ring.put(kept.len(), &key);
                 kept.push(key);
@@ -153,10 +155,10 @@ impl KeyRing {
         }
         let labels = &ring.labels[..kept.len()];
         if labels.is_empty() {
-            return Err(ConfigError::new(place.clone(), Problem::NoKey));
+            return Err(problem::no_key().at(origin.clone()));
         }
         match labels.iter().enumerate().find(|(index, label)| labels[..*index].contains(label)) {
-            Some((_, label)) => Err(ConfigError::new(place.clone(), Problem::SameLabel(label))),
+            Some((_, label)) => Err(problem::same_label(label).at(origin.clone())),
             None => Ok(ring),
         }
     }
@@ -169,7 +171,7 @@ impl KeyRing {
         self.slots.fill(index, &key.bytes);
         self.labels[index] = key.label.unwrap_or(Labels::POSITIONS[index]);
         if key.bytes.len() < ADVISED_LEN {
-            self.warnings.push(Warning::ShortKey(key.place.clone()));
+            self.warnings.push(warning::short_key(&key.origin));
         }
     }
 
@@ -240,7 +242,7 @@ impl fmt::Debug for KeyRing {
 mod tests {
     use super::{Key, KeyRing};
     use crate::{
-        error::Problem,
+        error::ConfigErrorKind,
         keys::slots::{MIN_LEN, tests::sample},
     };
 
@@ -250,8 +252,8 @@ mod tests {
         let ring = KeyRing::new([key(16), key(17), key(18).with_label("c"), key(19)]).unwrap();
         assert_eq!(ring.labels().get(), ["current", "previous", "c", "fourth"]);
         let error = KeyRing::new([key(16).with_label("a"), key(17).with_label("a")]).unwrap_err();
-        assert_eq!(error.problem(), &Problem::SameLabel("a"));
-        assert_eq!(KeyRing::new([]).unwrap_err().problem(), &Problem::NoKey);
+        assert!(error.to_string().contains("two keys have the label `a`"), "{error}");
+        assert_eq!(KeyRing::new([]).unwrap_err().kind(), ConfigErrorKind::MissingKey);
         // What could be a key is no label.
         let misplaced = || key(16).with_label("0e8a6c4f2d1b3957ec0f8a7d6b5c4e3f");
         assert_eq!(KeyRing::from(misplaced()).labels().get()[0], "…");

@@ -47,12 +47,14 @@ use std::{
 };
 
 use crate::{
-    error::{ConfigError, Place, Problem, Warning},
+    error::{ConfigError, Origin},
     keys::active::InForce,
     keys::file::{self, Content},
     keys::key::KeyRing,
     keys::reserve::Reserve,
+    problem,
     shown::ShownPath,
+    warning::{self, Warning},
 };
 
 /// How long the thread waits between two looks at a key file.
@@ -62,7 +64,7 @@ const PERIOD: Duration = Duration::from_secs(2);
 const SETTLED: Duration = Duration::from_millis(100);
 
 /// The key file of a guard, as it was when it was last looked at.
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone)]
 pub struct KeyFileStatus {
     path: ShownPath,
     checked: SystemTime,
@@ -186,7 +188,7 @@ impl Keys {
     /// Reads the key file now, and puts its keys in force.
     pub(crate) fn reload(&self) -> Result<(), ConfigError> {
         let Some(file) = &self.file else {
-            return Err(ConfigError::new(Place::Argument("Guard::reload"), Problem::NoKeyFile));
+            return Err(problem::no_key_file().at(Origin::new("Guard::reload")));
         };
         let mut last_read = lock(&file.last_read);
         let found = file.look(&mut last_read);
@@ -232,7 +234,7 @@ impl Keys {
                 let _ = file.alive.set(alive); // the first, since a builder builds once
                 Ok(())
             }
-            Err(error) => Err(Warning::NotFollowed(file.path.clone(), error.kind())),
+            Err(error) => Err(warning::not_followed(&file.path, error.kind())),
         }
     }
 }
@@ -244,7 +246,7 @@ impl Followed {
         last_read.reserve.fill();
         let content = content?;
         let is_cut = content.ring.is_cut_from(&last_read.ring);
-        if is_cut { Err(ConfigError::new(Place::File(self.path.clone()), Problem::CutOff)) } else { Ok(content) }
+        if is_cut { Err(problem::cut_off().at(Origin::file(&self.path))) } else { Ok(content) }
     }
 
     /// Notes what a look gave.
@@ -264,9 +266,9 @@ impl Followed {
                 seen.modified = modified;
             }
             Err(error) => {
-                if seen.problem.as_ref() != Some(&error) {
+                if !seen.problem.as_ref().is_some_and(|known| known.is_same(&error)) {
                     seen.problem = Some(error.clone());
-                    news.warnings.push(Warning::Stale(error));
+                    news.warnings.push(warning::stale(error));
                 }
             }
         }
@@ -286,14 +288,14 @@ impl Followed {
 fn is_known(found: &Result<Content, ConfigError>, last_read: &KeyRing, problem: Option<&ConfigError>) -> bool {
     match found {
         Ok(content) => content.ring.is_same(last_read) && problem.is_none(),
-        Err(error) => Some(error) == problem,
+        Err(error) => problem.is_some_and(|known| known.is_same(error)),
     }
 }
 
 fn is_same(one: &Result<Content, ConfigError>, other: &Result<Content, ConfigError>) -> bool {
     match (one, other) {
         (Ok(one), Ok(other)) => one.ring.is_same(&other.ring),
-        (Err(one), Err(other)) => one == other,
+        (Err(one), Err(other)) => one.is_same(other),
         _ => false,
     }
 }

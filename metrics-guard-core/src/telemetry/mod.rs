@@ -7,7 +7,7 @@
 //! ```
 //! use std::{sync::mpsc, time::Duration};
 //! use http::Request;
-//! use metrics_guard_core::{Guard, Key, Warning};
+//! use metrics_guard_core::{Guard, Key, WarningKind};
 //! # let secret = &*format!("{:016x}{:016x}", getrandom::u64()?, getrandom::u64()?).leak();
 //!
 //! let (sender, warnings) = mpsc::channel();
@@ -20,7 +20,7 @@
 //! let scrape = Request::get("/metrics").header("X-Metrics-Key", secret).body(())?;
 //! assert!(guard.check(&scrape).is_err());
 //! assert!(guard.check(&scrape).is_err());
-//! assert!(matches!(warnings.recv_timeout(Duration::from_secs(10))?, Warning::NoPeer(..)));
+//! assert_eq!(warnings.recv_timeout(Duration::from_secs(10))?.kind(), WarningKind::NoPeer);
 //!
 //! let (mut parts, ()) = scrape.into_parts();
 //! parts.extensions.insert(metrics_guard_core::Peer::new(([10, 0, 0, 1], 40000).into()));
@@ -43,8 +43,8 @@ use std::{
 };
 
 use crate::{
-    error::Warning,
     keys::watch::{KeyFileStatus, News},
+    warning::{self, Warning},
 };
 
 mod event;
@@ -236,7 +236,7 @@ impl Queue {
     /// Takes the next event. The number of dropped ones comes first, since a queue that is never empty must not hide it.
     fn take(&mut self) -> Option<Event<'static>> {
         if self.dropped > 0 {
-            return Some(Event::Warning(Warning::Dropped(mem::take(&mut self.dropped))));
+            return Some(Event::Warning(warning::dropped(mem::take(&mut self.dropped))));
         }
         self.events.pop_front().or_else(|| self.key_file.take().map(Event::KeyFileSeen))
     }
@@ -331,8 +331,9 @@ impl fmt::Debug for Listeners {
 mod tests {
     use std::iter;
 
-    use super::{Event, MAX_WAITING, Queue, Warning};
+    use super::{Event, KeyFileStatus, MAX_WAITING, Queue, warning};
     use crate::Guard;
+    use crate::warning::WarningKind;
 
     #[test]
     fn a_full_queue_counts_what_it_drops_and_keeps_the_last_look_at_the_key_file() {
@@ -345,14 +346,15 @@ mod tests {
             guard.reload().unwrap();
             looks.extend(guard.key_file());
             queue.add(Event::KeyFileSeen(looks[looks.len() - 1].clone()));
-            queue.add(Event::Warning(Warning::Disabled));
+            queue.add(Event::Warning(warning::disabled()));
         }
         let events: Vec<_> = iter::from_fn(|| queue.take()).collect();
-        assert!(matches!(events[0], Event::Warning(Warning::Dropped(3))), "{events:?}");
-        let is_kept = |event: &Event<'_>| matches!(event, Event::Warning(Warning::Disabled));
+        assert!(format!("{:?}", events[0]).contains("3 warnings or key file events were dropped"), "{events:?}");
+        let is_kept =
+            |event: &Event<'_>| matches!(event, Event::Warning(warning) if warning.kind() == WarningKind::Open);
         assert!(events[1..=MAX_WAITING].iter().all(is_kept), "{events:?}");
         assert!(
-            matches!(&events[MAX_WAITING + 1..], [Event::KeyFileSeen(last)] if looks.last() == Some(last)),
+            matches!(&events[MAX_WAITING + 1..], [Event::KeyFileSeen(last)] if looks.last().map(KeyFileStatus::checked) == Some(last.checked())),
             "{events:?}"
         );
     }

@@ -1,0 +1,172 @@
+//! Imports go one way: no two files of a published crate depend on each other, directly or through others. A reader can
+//! then go through the files bottom up, and never meets a name that is defined later.
+
+#![allow(clippy::unwrap_used)] // in tests; clippy.toml does not reach their helper functions
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    fs,
+    path::Path,
+};
+
+use syn::{
+    Attribute, Item, ItemMod, ItemUse, UseTree, Visibility,
+    visit::{self, Visit},
+};
+
+/// A module, as the segments of its path: none for `lib.rs`.
+type Module = Vec<String>;
+
+/// Each module of a crate that has a file of its own, with the modules that its file uses.
+type Imports = BTreeMap<Module, BTreeSet<Module>>;
+
+#[test]
+fn no_two_files_of_a_crate_depend_on_each_other() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
+    let folders = fs::read_dir(root).unwrap().map(|entry| entry.unwrap().path().join("src"));
+    let crates = folders.filter(|src| src.to_string_lossy().contains("metrics-guard-") && src.is_dir());
+    let mut count = 0;
+    for src in crates {
+        let imports = imports(&files(&src, &[]));
+        assert_eq!(cycle(&imports), None, "in {}", src.display());
+        count += 1;
+    }
+    assert!(count >= 5, "{count} crates");
+}
+
+#[test]
+fn finds_a_cycle_through_a_third_file() {
+    let file = |module: &str, text: &str| (module.split("::").map(str::to_owned).collect(), text.to_owned());
+    let mut files = vec![
+        file("a", "use crate::{b::{self, B}, c};"),
+        file("b", "#[cfg(test)] mod tests { use crate::a::A; } fn f() { crate::b::c::C::new(); }"),
+        file("b::c", "use std::fmt;"),
+        file("c", "pub use b::c::C;"),
+    ];
+    assert_eq!(cycle(&imports(&files)), None);
+    files[2].1 = "fn f(_: super::super::a::A) {}".to_owned();
+    let cycle = cycle(&imports(&files)).unwrap();
+    assert_eq!(cycle.len(), 3, "{cycle:?}");
+}
+
+/// The files below `folder`, as modules below `parent`, with their text.
+fn files(folder: &Path, parent: &[String]) -> Vec<(Module, String)> {
+    let mut found = Vec::new();
+    for entry in fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        let name = path.file_stem().unwrap().to_string_lossy().into_owned();
+        let module = if ["lib", "mod"].contains(&&*name) { parent.to_vec() } else { [parent, &[name]].concat() };
+        if path.is_dir() {
+            found.extend(files(&path, &module));
+        } else if path.extension().is_some_and(|extension| extension == "rs") {
+            found.push((module, fs::read_to_string(path).unwrap()));
+        }
+    }
+    found
+}
+
+fn imports(files: &[(Module, String)]) -> Imports {
+    let modules: BTreeSet<_> = files.iter().map(|(module, _)| module.clone()).collect();
+    let imports = files.iter().filter(|(module, _)| !module.is_empty()).map(|(module, text)| {
+        let mut uses = Uses { module, modules: &modules, found: BTreeSet::new() };
+        uses.visit_file(&syn::parse_file(text).unwrap());
+        (module.clone(), uses.found)
+    });
+    imports.collect()
+}
+
+/// The modules that a file uses, but for its tests.
+struct Uses<'m> {
+    module: &'m Module,
+    modules: &'m BTreeSet<Module>,
+    found: BTreeSet<Module>,
+}
+
+impl Uses<'_> {
+    fn add(&mut self, path: &[String]) {
+        let (mut from, mut rest) = (self.module.clone(), path);
+        while let [first, others @ ..] = rest {
+            match &**first {
+                "crate" => from.clear(),
+                "self" => {}
+                "super" => drop(from.pop()),
+                _ => break,
+            }
+            rest = others;
+        }
+        let whole = [&from[..], rest].concat();
+        // The longest beginning that is a module. A name without such a beginning is of another crate, or of this file.
+        let used = (1..=whole.len()).rev().map(|len| &whole[..len]).find(|path| self.modules.contains(*path));
+        if let Some(used) = used.filter(|used| used != self.module) {
+            // A path inside this module that names none of its files: an item of this file.
+            let is_above = self.module.starts_with(used) && path.len() == rest.len();
+            if !is_above {
+                self.found.insert(used.to_vec());
+            }
+        }
+    }
+
+    fn add_tree(&mut self, tree: &UseTree, before: &[String]) {
+        match tree {
+            UseTree::Path(path) => self.add_tree(&path.tree, &[before, &[path.ident.to_string()]].concat()),
+            UseTree::Group(group) => group.items.iter().for_each(|tree| self.add_tree(tree, before)),
+            UseTree::Name(name) => self.add(&[before, &[name.ident.to_string()]].concat()),
+            UseTree::Rename(name) => self.add(&[before, &[name.ident.to_string()]].concat()),
+            UseTree::Glob(_) => self.add(before),
+        }
+    }
+}
+
+impl Visit<'_> for Uses<'_> {
+    fn visit_item(&mut self, item: &Item) {
+        let attributes = match item {
+            Item::Mod(ItemMod { attrs, .. }) | Item::Use(ItemUse { attrs, .. }) => attrs,
+            _ => &Vec::new(),
+        };
+        if !attributes.iter().any(is_of_tests) {
+            visit::visit_item(self, item);
+        }
+    }
+
+    /// What a parent exports of its children is no import of its own.
+    fn visit_item_use(&mut self, item: &ItemUse) {
+        if matches!(item.vis, Visibility::Inherited) {
+            self.add_tree(&item.tree, &[]);
+        }
+    }
+
+    fn visit_path(&mut self, path: &syn::Path) {
+        self.add(&path.segments.iter().map(|segment| segment.ident.to_string()).collect::<Vec<_>>());
+        visit::visit_path(self, path);
+    }
+}
+
+fn is_of_tests(attribute: &Attribute) -> bool {
+    attribute.path().is_ident("cfg") && attribute.parse_args::<syn::Path>().is_ok_and(|path| path.is_ident("test"))
+}
+
+/// Modules of which each uses the next, and the last the first.
+fn cycle(imports: &Imports) -> Option<Vec<Module>> {
+    fn from<'i>(
+        module: &'i Module,
+        imports: &'i Imports,
+        way: &mut Vec<&'i Module>,
+        done: &mut BTreeSet<&'i Module>,
+    ) -> bool {
+        if let Some(start) = way.iter().position(|before| *before == module) {
+            way.drain(..start);
+            return true;
+        }
+        if !done.insert(module) {
+            return false;
+        }
+        way.push(module);
+        if imports.get(module).into_iter().flatten().any(|used| from(used, imports, way, done)) {
+            return true;
+        }
+        way.pop();
+        false
+    }
+    let (mut way, mut done) = (Vec::new(), BTreeSet::new());
+    imports.keys().any(|module| from(module, imports, &mut way, &mut done)).then(|| way.into_iter().cloned().collect())
+}
