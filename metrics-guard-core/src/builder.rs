@@ -26,7 +26,7 @@ use crate::{
     access::client_names::ClientNames,
     access::networks::Networks,
     credentials::Sources,
-    error::{ConfigError, Origin},
+    error::{ConfigError, Origin, Problem},
     guard::{Access, Guard, Policy},
     header_names,
     keys::file,
@@ -88,7 +88,7 @@ impl Guard {
     /// middleware, under a name that says so. To be adjusted, it begins as [`GuardBuilder::disabled`].
     #[must_use]
     pub fn disabled() -> Guard {
-        GuardBuilder::disabled().build()
+        GuardBuilder::open(warning::disabled("Guard::disabled")).build()
     }
 }
 
@@ -121,7 +121,11 @@ impl GuardBuilder {
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub fn disabled() -> GuardBuilder {
-        GuardBuilder::of(Access::Open, vec![warning::disabled()])
+        GuardBuilder::open(warning::disabled("GuardBuilder::disabled"))
+    }
+
+    pub(crate) fn open(warning: Warning) -> GuardBuilder {
+        GuardBuilder::of(Access::Open, vec![warning])
     }
 
     /// Names the guard: its series have the name as the label `guard`, and its `tracing` events as the field `guard`. The
@@ -131,16 +135,8 @@ impl GuardBuilder {
     ///
     /// If `name` is not 1 to 64 characters of `a-z 0-9 _ -`, or if it looks like a key.
     pub fn name(mut self, name: &str) -> Result<GuardBuilder, ConfigError> {
-        let is_allowed = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || b"_-".contains(&byte);
-        let problem = match name.len() {
-            1..=64 if has_random_part(name) => problem::key_as_name(),
-            1..=64 if name.bytes().all(is_allowed) => {
-                self.0.name = name.into();
-                return Ok(self);
-            }
-            _ => problem::invalid_guard_name(),
-        };
-        Err(problem.at(Origin::new("GuardBuilder::name")))
+        self.0.name = guard_name(name).map_err(|problem| problem.at(Origin::new("GuardBuilder::name")))?;
+        Ok(self)
     }
 
     /// Reads the key from the field `name` instead of `X-Metrics-Key`. `Authorization` is read besides.
@@ -364,5 +360,15 @@ impl GuardBuilder {
         }
         self.0.sources.parameter = Some(name.into());
         Ok(self)
+    }
+}
+
+/// Checks the name of a guard, which is a label's value.
+pub(crate) fn guard_name(name: &str) -> Result<Box<str>, Problem> {
+    let is_allowed = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || b"_-".contains(&byte);
+    match name.len() {
+        1..=64 if has_random_part(name) => Err(problem::key_as_name()),
+        1..=64 if name.bytes().all(is_allowed) => Ok(name.into()),
+        _ => Err(problem::invalid_guard_name()),
     }
 }

@@ -41,16 +41,8 @@ impl Setting {
 
     /// The environment variable that sets it.
     #[must_use]
-    pub const fn variable(self) -> &'static str {
-        match self {
-            Setting::Key => "METRICS_VERIFICATION_KEY",
-            Setting::KeyFile => "METRICS_VERIFICATION_KEY_FILE",
-            Setting::Header => "METRICS_VERIFICATION_HEADER",
-            Setting::Query => "METRICS_VERIFICATION_QUERY",
-            Setting::Networks => "METRICS_VERIFICATION_NETWORKS",
-            Setting::ClientNames => "METRICS_VERIFICATION_CLIENT_NAMES",
-            Setting::Disabled => "METRICS_VERIFICATION_DISABLED",
-        }
+    pub fn variable(self) -> String {
+        self.variable_behind(PREFIX)
     }
 
     /// The name that it has in a configuration file.
@@ -67,10 +59,14 @@ impl Setting {
         }
     }
 
-    /// The setting that this environment variable sets.
-    #[must_use]
-    pub fn by_variable(name: &str) -> Option<Setting> {
-        Setting::ALL.iter().copied().find(|setting| setting.variable() == name)
+    /// Its environment variable for a guard whose variables begin with `prefix`.
+    pub(crate) fn variable_behind(self, prefix: &str) -> String {
+        format!("{prefix}{}", self.field().to_ascii_uppercase())
+    }
+
+    /// The setting that this environment variable sets, of those that begin with `prefix`.
+    pub(crate) fn by_variable(name: &str, prefix: &str) -> Option<Setting> {
+        Setting::ALL.iter().copied().find(|setting| setting.variable_behind(prefix) == name)
     }
 
     /// The setting that has this name in a configuration file.
@@ -110,11 +106,14 @@ const VERBS: [&str; 2] = ["verify", "verified"];
 const METRICS: &str = "metrics";
 const VERIFICATION: &str = "verification";
 
+/// The variables of a guard begin with this, unless the program gives it another prefix.
+pub(crate) const PREFIX: &str = "METRICS_VERIFICATION_";
+
 /// Returns the setting of a line that became a variable: `Environment=METRICS_VERIFICATION_KEY=..` of a unit file.
-pub(crate) fn assigned(name: &str, value: &str) -> Option<Setting> {
+pub(crate) fn assigned(name: &str, value: &str, prefix: &str) -> Option<Setting> {
     const WORDS: [&str; 5] = ["environment", "env", "export", "set", "declare"];
     let (variable, _) = value.split_once('=').filter(|_| WORDS.iter().any(|word| name.eq_ignore_ascii_case(word)))?;
-    Setting::by_variable(variable.trim_start_matches(is_separator))
+    Setting::by_variable(variable.trim_start_matches(is_separator), prefix)
 }
 
 /// Returns whether `name` is `word`, in whatever case and with a typing error or two.
@@ -187,6 +186,28 @@ impl NearName {
     }
 }
 
+impl NearName {
+    /// Judges the name of a variable of the guard whose variables begin with `prefix`. Behind another prefix than ours, the
+    /// rest counts as if it were behind ours, and no other prefix is close to it.
+    pub(crate) fn of_variable(name: &str, value: &str, prefix: &str) -> Option<NearName> {
+        if prefix == PREFIX {
+            return NearName::of(name, value, &[]);
+        }
+        let (start, field) = name.split_at_checked(prefix.len())?;
+        let near = || NearName::of(&format!("{PREFIX}{field}"), value, &[]);
+        let near = start.eq_ignore_ascii_case(prefix).then(near).flatten()?;
+        Some(NearName { shown: near.shown.replacen(PREFIX, start, 1), ..near })
+    }
+
+    /// Returns whether a variable that begins with `prefix` can be close to one of the guard whose variables begin with
+    /// [`PREFIX`], also in Rocket.
+    pub(crate) fn can_begin_with(prefix: &str) -> bool {
+        let is_near =
+            |setting: &Setting| NearName::of(&setting.variable_behind(prefix), "10.0.0.0/8", &["rocket"]).is_some();
+        PREFIX.contains(prefix) || prefix.contains(PREFIX) || Setting::ALL.iter().any(is_near)
+    }
+}
+
 /// What may be shown of `name`, and what it means, if it is close to ours.
 fn near(name: &str, value: &str, has_table: bool) -> Option<(String, Meaning)> {
     let orders = OTHER_WORDS.into_iter().flat_map(|other| [(METRICS, other), (other, METRICS)]);
@@ -246,6 +267,26 @@ mod tests {
         for setting in Setting::ALL {
             let name = setting.variable();
             assert!(!name.ends_with("_PORT") && !name.ends_with("_HOST"), "{name}");
+        }
+    }
+
+    #[test]
+    fn no_variable_belongs_to_two_prefixes() {
+        for setting in Setting::ALL {
+            for longer in ["P_GUARD_", "P_KEY_", "P_CLIENT_"] {
+                let name = setting.variable_behind(longer);
+                assert_eq!(Setting::by_variable(&name, "P_"), None, "{name}");
+                assert!(NearName::of_variable(&name, "1", "P_").is_some(), "{name} is no error of the shorter prefix");
+                let name = setting.variable_behind("P_");
+                assert_eq!(Setting::by_variable(&name, longer), None, "{name}");
+            }
+            for (prefix, other) in
+                [("PPROF_GUARD_", "METRICS_VERIFICATION_"), ("METRICS_VERIFICATION_", "PPROF_GUARD_")]
+            {
+                let name = setting.variable_behind(prefix);
+                assert_eq!(Setting::by_variable(&name, prefix), Some(*setting));
+                assert_eq!(NearName::of_variable(&name, "10.0.0.0/8", other), None, "{name}");
+            }
         }
     }
 

@@ -30,14 +30,15 @@ use std::{
 use zeroize::Zeroizing;
 
 use crate::{
-    builder::GuardBuilder,
+    builder::{GuardBuilder, guard_name},
     error::{ConfigError, Origin},
     guard::Guard,
     keys::key::Key,
     names::bare,
     problem,
-    setting::{Meaning, NearName, Setting, assigned},
+    setting::{Meaning, NearName, PREFIX, Setting, assigned},
     shown::{ShownPath, shown_name},
+    warning,
 };
 
 /// Settings on their way to a [`Guard`]: each remembers where it was found, so that an error can say so. `Debug` shows
@@ -53,6 +54,10 @@ pub struct Settings {
     disabled: Option<Found<OsString>>,
     /// What the environment has that there is no guard with.
     error: Option<ConfigError>,
+    /// Whether there is any setting, or a name that is close to one.
+    is_set: bool,
+    /// With what the variables begin, if not with [`PREFIX`].
+    prefix: Option<Box<str>>,
 }
 
 impl Guard {
@@ -80,6 +85,59 @@ impl Guard {
     pub fn from_env() -> Result<Guard, ConfigError> {
         Settings::from_env().guard()
     }
+
+    /// Builds the guard that [`from_env`](Guard::from_env) builds, or an open guard if no variable configures one. It is for
+    /// programs that other operators run, because an update that brings the guard must not stop their services.
+    ///
+    /// The guard is open only if no variable that begins with `METRICS_VERIFICATION_`, and no variable with a close name, is
+    /// set. An empty variable is set. Variables of Kubernetes service links do not count. An open guard allows every
+    /// request, and warns of that at each start.
+    ///
+    /// # Errors
+    ///
+    /// As for [`from_env`](Guard::from_env), once a variable is set.
+    pub fn from_env_or_open() -> Result<Guard, ConfigError> {
+        Settings::from_env().builder_or_open().map(GuardBuilder::build)
+    }
+}
+
+impl GuardBuilder {
+    /// Begins the guard that [`Guard::from_env`] builds, so that the program can adjust it.
+    ///
+    /// # Errors
+    ///
+    /// As for [`Guard::from_env`].
+    pub fn from_env() -> Result<GuardBuilder, ConfigError> {
+        Settings::from_env().builder()
+    }
+
+    /// Begins a second guard in one process, from variables of its own: with the prefix `PPROF_GUARD_` they are
+    /// `PPROF_GUARD_KEY_FILE`, `PPROF_GUARD_KEY` and so on, with the meanings that [`Guard::from_env`] lists.
+    ///
+    /// The [name](GuardBuilder::name) of the guard is the prefix in lower case and without the `_` at its end, such as
+    /// `pprof_guard`. Use a second guard with a layer, with `protect`, or with [`Guard::check`], because `#[guard_metrics]`
+    /// uses the guard of the framework's state.
+    ///
+    /// Another variable with the prefix, in whatever case, is an error, unless it is one of a Kubernetes service link. So no
+    /// prefix may begin another one. A misspelled prefix is not recognized, so its variables have no effect.
+    ///
+    /// # Errors
+    ///
+    /// As for [`Guard::from_env`]. Also if `prefix` is not up to 65 upper-case letters, digits and `_`, with a letter first
+    /// and `_` last, and if it contains `METRICS_VERIFICATION_`, is a part of it, or is close to it.
+    pub fn from_env_with_prefix(prefix: &str) -> Result<GuardBuilder, ConfigError> {
+        let is_allowed = |letter: char| letter.is_ascii_uppercase() || letter.is_ascii_digit() || letter == '_';
+        let name = prefix.trim_end_matches('_').to_ascii_lowercase();
+        let is_valid = prefix.ends_with('_')
+            && prefix.starts_with(|first: char| first.is_ascii_uppercase())
+            && prefix.chars().all(is_allowed)
+            && guard_name(&name).is_ok()
+            && !NearName::can_begin_with(prefix);
+        if !is_valid {
+            return Err(problem::invalid_prefix().at(Origin::new("GuardBuilder::from_env_with_prefix")));
+        }
+        Settings::behind(prefix).builder()?.name(&name)
+    }
 }
 
 struct Found<T> {
@@ -103,7 +161,12 @@ impl Settings {
     /// Kubernetes makes for a Service, such as `METRICS_VERIFICATION_SERVICE_HOST`, do not count.
     #[must_use]
     pub fn from_env() -> Settings {
-        let mut settings = Settings::default();
+        Settings::behind(PREFIX)
+    }
+
+    /// The settings that the environment holds in variables that begin with `prefix`.
+    fn behind(prefix: &str) -> Settings {
+        let mut settings = Settings { prefix: Some(prefix.into()), ..Settings::default() };
         for (name, value) in std::env::vars_os() {
             // What is not text is no setting's name, and can begin like one.
             let mut name = name.to_string_lossy().into_owned();
@@ -111,11 +174,15 @@ impl Settings {
             if cfg!(windows) {
                 name.make_ascii_uppercase();
             }
-            let set = match Setting::by_variable(&name) {
+            let set = match Setting::by_variable(&name, prefix) {
                 // An environment can hold a name twice.
-                Some(setting) => settings.set(setting, Origin::new(setting.variable()), value),
-                None => misspelled(&name, &value.to_string_lossy()).map_or(Ok(()), Err),
+                Some(setting) => settings.set(setting, Origin::new(name), value),
+                None => match misspelled(&name, &value.to_string_lossy(), prefix) {
+                    Some(judged) => judged,
+                    None => continue,
+                },
             };
+            settings.is_set = true;
             if let Err(error) = set {
                 settings.error.get_or_insert(error);
             }
@@ -160,6 +227,7 @@ impl Settings {
     /// Notes an empty value as the error. It comes before all others, because what it sets beside another place is nothing.
     fn is_empty(&mut self, setting: Setting, origin: &Origin, value: &OsStr) -> bool {
         // A key of white space has a message of its own.
+        self.is_set = true;
         let is_empty = value.is_empty() || setting != Setting::Key && value.to_string_lossy().trim().is_empty();
         if is_empty {
             self.error.get_or_insert(problem::empty().at(origin.clone()));
@@ -187,7 +255,10 @@ impl Settings {
         }
         // A disabled guard has no use for keys, but for the rest: scrapers go on sending the parameter that logs must not
         // show, and a bad name shall not come as a surprise on the day that the guard is enabled again.
-        let mut builder = if self.is_disabled()? { GuardBuilder::disabled() } else { self.keys()? };
+        let mut builder = match self.disabled()? {
+            Some(origin) => GuardBuilder::open(warning::disabled(origin)),
+            None => self.keys()?,
+        };
         if let Some(Found { origin, value }) = self.header {
             // What is not text is not a name either.
             builder = builder.header_found_at(origin, value.to_str().unwrap_or_default())?;
@@ -204,20 +275,33 @@ impl Settings {
         Ok(builder)
     }
 
+    /// As [`builder`](Settings::builder), or an open guard if there is no setting: see [`Guard::from_env_or_open`].
+    ///
+    /// # Errors
+    ///
+    /// As for [`guard`](Settings::guard), if there is any setting.
+    pub fn builder_or_open(self) -> Result<GuardBuilder, ConfigError> {
+        if self.is_set { self.builder() } else { Ok(GuardBuilder::open(warning::open(Setting::KeyFile.variable()))) }
+    }
+
     fn keys(&self) -> Result<GuardBuilder, ConfigError> {
         match (&self.key, &self.key_file) {
             (Some(key), Some(file)) => Err(problem::set_twice(&file.origin).at(key.origin.clone())),
             (Some(key), None) => Ok(Guard::builder(Key::found_at(key.origin.clone(), &key.value)?)),
             (None, Some(file)) => GuardBuilder::of_file(&file.value),
-            (None, None) => Err(problem::no_key().at(Origin::new(Setting::Key.variable()))),
+            (None, None) => {
+                let prefix = self.prefix.as_deref().unwrap_or(PREFIX);
+                Err(problem::no_key(prefix).at(Origin::new(Setting::Key.variable_behind(prefix))))
+            }
         }
     }
 
-    fn is_disabled(&self) -> Result<bool, ConfigError> {
+    /// Where the guard is disabled, if it is.
+    fn disabled(&self) -> Result<Option<&Origin>, ConfigError> {
         match &self.disabled {
-            None => Ok(false),
-            Some(Found { value, .. }) if value == "false" => Ok(false),
-            Some(Found { value, .. }) if value == "true" => Ok(true),
+            None => Ok(None),
+            Some(Found { value, .. }) if value == "false" => Ok(None),
+            Some(Found { value, origin }) if value == "true" => Ok(Some(origin)),
             Some(Found { origin, .. }) => Err(problem::not_true_or_false().at(origin.clone())),
         }
     }
@@ -234,22 +318,23 @@ fn put<T>(slot: &mut Option<Found<T>>, origin: Origin, value: T) -> Result<(), C
     }
 }
 
-/// The error of a variable that is none of the settings', if its name begins like theirs or is close to one.
-fn misspelled(name: &str, value: &str) -> Option<ConfigError> {
-    if let Some(setting) = assigned(name, value).filter(|setting| std::env::var_os(setting.variable()).is_none()) {
-        return Some(problem::misspelled(setting.variable()).at(Origin::new(shown_name(name).to_owned())));
+/// Judges a variable that is none of the settings', if its name begins like theirs or is close to one.
+fn misspelled(name: &str, value: &str, prefix: &str) -> Option<Result<(), ConfigError>> {
+    let assigned = assigned(name, value, prefix).map(|setting| setting.variable_behind(prefix));
+    if let Some(variable) = assigned.filter(|variable| std::env::var_os(variable).is_none()) {
+        return Some(Err(problem::misspelled(variable).at(Origin::new(shown_name(name).to_owned()))));
     }
-    let NearName { shown, meaning, .. } = NearName::of(name, value, &[])?;
+    let NearName { shown, meaning, .. } = NearName::of_variable(name, value, prefix)?;
     let problem = match meaning {
-        Meaning::Setting(setting) => problem::misspelled(setting.variable()),
+        Meaning::Setting(setting) => problem::misspelled(setting.variable_behind(prefix)),
         Meaning::Unknown => problem::unknown(),
         // All settings at once, as Rocket takes them, or the beginning of our names alone.
         Meaning::Table if value.trim_start().starts_with('{') || bare(name) == "metricsverification" => {
             problem::unknown()
         }
-        Meaning::Table => return None,
+        Meaning::Table => return Some(Ok(())),
     };
-    Some(problem.at(Origin::new(shown)))
+    Some(Err(problem.at(Origin::new(shown))))
 }
 
 /// The entries of a list with commas. A blank list has none; what is not text becomes an entry that nothing accepts.

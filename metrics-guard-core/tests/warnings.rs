@@ -48,7 +48,7 @@ fn texts(guard: &Guard) -> Vec<String> {
     guard.warnings().iter().map(ToString::to_string).collect()
 }
 
-const DISABLED: &str = "the guard is disabled: EVERYONE can read the metrics";
+const DISABLED: &str = "GuardBuilder::disabled: the guard is disabled, so EVERYONE can read the metrics";
 const ALL_ADDRESSES: &str = "GuardBuilder::allow_networks: the networks together allow every public IPv4";
 const SHORT_KEY: &str = "Key::new: the key has fewer than 32 characters";
 
@@ -151,7 +151,7 @@ fn a_disabled_guard_warns() {
     settings.set(Setting::Networks, Origin::new("networks"), "10.0.0.0/8".into()).unwrap();
     let (tell, told) = hook();
     let guard = settings.builder().unwrap().on_warning(tell).build();
-    assert_warnings(&told.take(), &[DISABLED]);
+    assert_warnings(&told.take(), &["disabled: the guard is disabled, so EVERYONE can read the metrics"]);
     // It needs no client address, and misses none.
     assert_eq!(ask(&guard, None), Ok(()));
     drop(guard);

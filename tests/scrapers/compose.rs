@@ -63,8 +63,8 @@ fn as_it_is_read(client: &Path) -> Result<(), Failed> {
 
     let service = &services["my-service"];
     let environment = service["environment"].as_object().ok_or("no environment")?;
-    assert!(!environment.contains_key(Setting::Key.variable()), "a key inline");
-    let accepted = on_the_host(service, environment[Setting::KeyFile.variable()].as_str().ok_or("no key file")?)?;
+    assert!(!environment.contains_key(&Setting::Key.variable()), "a key inline");
+    let accepted = on_the_host(service, environment[&Setting::KeyFile.variable()].as_str().ok_or("no key file")?)?;
     assert_eq!(accepted, folder.join("service-keys/accepted_keys"));
 
     // The configuration that Prometheus is started with is ours, and its key and its target are what is here.

@@ -26,6 +26,7 @@ use crate::{
     keys::labels::Labels,
     keys::slots::{MAX_KEYS, MAX_LEN, MIN_LEN, Slots},
     problem,
+    setting::PREFIX,
     shown::shown_name,
     warning::{self, Warning},
 };
@@ -155,7 +156,7 @@ impl KeyRing {
         }
         let labels = &ring.labels[..kept.len()];
         if labels.is_empty() {
-            return Err(problem::no_key().at(origin.clone()));
+            return Err(problem::no_key(PREFIX).at(origin.clone()));
         }
         match labels.iter().enumerate().find(|(index, label)| labels[..*index].contains(label)) {
             Some((_, label)) => Err(problem::same_label(label).at(origin.clone())),

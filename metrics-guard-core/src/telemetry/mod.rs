@@ -346,7 +346,7 @@ mod tests {
             guard.reload().unwrap();
             looks.extend(guard.key_file());
             queue.add(Event::KeyFileSeen(looks[looks.len() - 1].clone()));
-            queue.add(Event::Warning(warning::disabled()));
+            queue.add(Event::Warning(warning::disabled("disabled")));
         }
         let events: Vec<_> = iter::from_fn(|| queue.take()).collect();
         assert!(format!("{:?}", events[0]).contains("3 warnings or key file events were dropped"), "{events:?}");

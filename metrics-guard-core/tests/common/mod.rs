@@ -12,7 +12,7 @@ pub(crate) fn assert_says(error: &ConfigError, part: &str) {
 pub(crate) fn from(variables: &[(&str, &str)]) -> Result<Guard, ConfigError> {
     let mut settings = Settings::default();
     for (variable, value) in variables {
-        let setting = Setting::by_variable(variable).unwrap();
+        let setting = Setting::ALL.iter().copied().find(|setting| setting.variable() == *variable).unwrap();
         settings.set(setting, Origin::new(setting.variable()), value.into()).unwrap();
     }
     settings.guard()

@@ -79,7 +79,7 @@ fn disagreements(files: &Files) -> Result<Vec<String>, String> {
         rule(file, "no key in a variable", variable != Setting::Key.variable());
     }
     // The key file is where the folder of the Secret is mounted, and a user who is not root reads it.
-    let key_file = Path::new(environment(Setting::KeyFile.variable()));
+    let key_file = Path::new(environment(&Setting::KeyFile.variable()));
     let mount = list(container, "/volumeMounts").iter();
     let mount = mount.into_iter().find(|mount| key_file.parent() == Some(Path::new(text(mount, "/mountPath"))));
     rule(file, "the folder of the key file is mounted", mount.is_some());
