@@ -224,6 +224,12 @@ impl Settings {
         put(&mut self.key_file, origin, path)
     }
 
+    /// Notes that a configuration file has a place for settings, so that [`builder_or_open`](Settings::builder_or_open)
+    /// builds no open guard. An adapter calls this also if that place is empty, or in a profile that is not selected.
+    pub fn has_table(&mut self) {
+        self.is_set = true;
+    }
+
     /// Notes an empty value as the error. It comes before all others, because what it sets beside another place is nothing.
     fn is_empty(&mut self, setting: Setting, origin: &Origin, value: &OsStr) -> bool {
         // A key of white space has a message of its own.
