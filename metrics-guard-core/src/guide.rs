@@ -32,6 +32,7 @@ macro_rules! page {
         #[doc = "[`RequestHead`]: crate::RequestHead"]
         #[doc = "[`allow_networks`]: crate::GuardBuilder::allow_networks"]
         #[doc = "[`builder_with_client_names`]: crate::Guard::builder_with_client_names"]
+        #[doc = "[`from_env_or_open`]: crate::Guard::from_env_or_open"]
         #[doc = "[`key_file`]: crate::Guard::key_file"]
         #[doc = "[`observe`]: crate::GuardBuilder::observe"]
         #[doc = "[`on_warning`]: crate::GuardBuilder::on_warning"]
