@@ -255,11 +255,8 @@ impl GuardBuilder {
                 policy.warnings.push(warning);
             }
         }
-        policy.telemetry.start(
-            matches!(policy.access, Access::Open),
-            policy.keys().and_then(Keys::file),
-            &policy.warnings,
-        );
+        let is_open = matches!(policy.access, Access::Open);
+        policy.telemetry.start(is_open, policy.keys().and_then(Keys::file), &policy.warnings);
         Guard(Arc::new(policy))
     }
 

@@ -49,8 +49,8 @@ messages! { Problem, ConfigErrorKind:
     invalid_guard_name(): InvalidSetting,
         "invalid name of a guard; write 1 to 64 characters of `a-z 0-9 _ -`, such as `metrics`";
     invalid_prefix(): InvalidSetting,
-        "invalid prefix of variables; write up to 65 upper-case letters, digits and `_`, with a letter first and `_` last, \
-         such as `PPROF_GUARD_`, and nothing close to METRICS_VERIFICATION_";
+        "invalid prefix of variables; write up to 65 upper-case letters, digits and `_`, with `_` last, such \
+         as `PPROF_GUARD_`, and nothing close to METRICS_VERIFICATION_";
     invalid_path(): InvalidSetting,
         "invalid path: begin it with `/`, and leave out host, query, wildcards and `..`; `/metrics` covers all paths \
          below it";

@@ -123,17 +123,12 @@ impl GuardBuilder {
     ///
     /// # Errors
     ///
-    /// As for [`Guard::from_env`]. Also if `prefix` is not up to 65 upper-case letters, digits and `_`, with a letter first
-    /// and `_` last, and if it contains `METRICS_VERIFICATION_`, is a part of it, or is close to it.
+    /// As for [`Guard::from_env`]. Also if `prefix` is not up to 65 upper-case letters, digits and `_`, with `_` last, and
+    /// if it contains `METRICS_VERIFICATION_`, is a part of it, or is close to it.
     pub fn from_env_with_prefix(prefix: &str) -> Result<GuardBuilder, ConfigError> {
-        let is_allowed = |letter: char| letter.is_ascii_uppercase() || letter.is_ascii_digit() || letter == '_';
-        let name = prefix.trim_end_matches('_').to_ascii_lowercase();
-        let is_valid = prefix.ends_with('_')
-            && prefix.starts_with(|first: char| first.is_ascii_uppercase())
-            && prefix.chars().all(is_allowed)
-            && guard_name(&name).is_ok()
-            && !NearName::can_begin_with(prefix);
-        if !is_valid {
+        let is_allowed = |byte: u8| byte.is_ascii_uppercase() || byte.is_ascii_digit() || byte == b'_';
+        let name = prefix.strip_suffix('_').unwrap_or_default().to_ascii_lowercase();
+        if !prefix.bytes().all(is_allowed) || guard_name(&name).is_err() || NearName::can_begin_with(prefix) {
             return Err(problem::invalid_prefix().at(Origin::new("GuardBuilder::from_env_with_prefix")));
         }
         Settings::behind(prefix).builder()?.name(&name)
@@ -291,14 +286,12 @@ impl Settings {
     }
 
     fn keys(&self) -> Result<GuardBuilder, ConfigError> {
+        let prefix = self.prefix.as_deref().unwrap_or(PREFIX);
         match (&self.key, &self.key_file) {
             (Some(key), Some(file)) => Err(problem::set_twice(&file.origin).at(key.origin.clone())),
             (Some(key), None) => Ok(Guard::builder(Key::found_at(key.origin.clone(), &key.value)?)),
             (None, Some(file)) => GuardBuilder::of_file(&file.value),
-            (None, None) => {
-                let prefix = self.prefix.as_deref().unwrap_or(PREFIX);
-                Err(problem::no_key(prefix).at(Origin::new(Setting::Key.variable_behind(prefix))))
-            }
+            (None, None) => Err(problem::no_key(prefix).at(Origin::new(Setting::Key.variable_behind(prefix)))),
         }
     }
 

@@ -67,11 +67,8 @@ impl<'c> Check<'c> {
 #[derive(Debug)]
 #[cfg_attr(not(all(feature = "metrics", feature = "tracing")), allow(dead_code))] // some fields are read by one feature
 pub(crate) enum Event<'c> {
-    /// The guard was built.
-    Built {
-        /// Whether it allows every request.
-        is_open: bool,
-    },
+    /// The guard was built. If it is open, it allows every request.
+    Built { is_open: bool },
     /// A request was checked.
     Checked(Check<'c>),
     /// The operator should review something.

@@ -39,7 +39,7 @@ use std::{
 
 use metrics::{Counter, Key, Label, Level, Metadata, SharedString, Unit, with_recorder};
 
-use super::event::{Check, Event};
+use super::event::Event;
 use crate::{denied::Reason, keys::watch::KeyFileStatus};
 
 const OPEN: &str = "metrics_guard_open";
@@ -50,23 +50,21 @@ const MODIFIED: &str = "metrics_guard_key_file_modified_timestamp_seconds";
 
 static METADATA: Metadata<'_> = Metadata::new("metrics_guard", Level::INFO, None);
 
-/// The series of one guard. Those of checks are kept, so that counting allocates once a series and not once a check.
+/// The series of one guard. Those of the first outcomes and labels of keys are kept, so that a check does not allocate. A
+/// program that goes on to use other labels makes their series anew for each check.
 struct Series {
     guard: Label,
-    denied: Vec<Key>,
-    /// The first labels of keys. A program that goes on to use others makes their series anew for each check.
-    allowed: [OnceLock<(&'static str, Key)>; 16],
+    kept: [OnceLock<([&'static str; 2], Key)>; 16],
 }
 
 /// Returns a listener that counts the checks of the guard with this name, and exports its state.
 pub(super) fn listener(guard: &str) -> impl Fn(&Event<'_>) -> bool + Send + Sync + 'static {
     let guard = Label::new("guard", SharedString::from_shared(Arc::from(guard)));
-    let mut series = Series { guard, denied: Vec::new(), allowed: Default::default() };
-    series.denied = Reason::ALL.iter().map(|reason| series.checks(reason.as_str(), "")).collect();
+    let series = Series { guard, kept: Default::default() };
     move |event| {
         match event {
             Event::Built { is_open } => series.begin(*is_open),
-            Event::Checked(check) => series.count(check),
+            Event::Checked(check) => series.checks([check.outcome(), check.key()]).increment(1),
             Event::KeyFileSeen(file) => series.key_file(file),
             Event::Warning(_) | Event::KeyFileUsable(_) | Event::NewKeys(_) => {}
         }
@@ -78,8 +76,10 @@ impl Series {
     /// Describes the metrics to the recorder that is installed now, and begins a series of zeros for each reason, because
     /// Prometheus sees no increase in a series that begins with a flood.
     fn begin(&self, is_open: bool) {
-        self.denied.iter().for_each(|key| drop(counter(key)));
-        self.set(OPEN, None, f64::from(u8::from(is_open)));
+        for reason in Reason::ALL {
+            drop(self.checks([reason.as_str(), ""]));
+        }
+        self.set(OPEN, None, f64::from(is_open));
         with_recorder(|recorder| {
             let text = SharedString::const_str;
             recorder.describe_gauge(OPEN.into(), None, text("Whether the metrics guard allows every request."));
@@ -90,39 +90,27 @@ impl Series {
         });
     }
 
-    fn count(&self, check: &Check<'_>) {
-        let label = check.key();
-        let kept = match check.result() {
-            Err(denied) => self.denied.get(denied.reason() as usize),
-            Ok(_) => self.allowed.iter().find_map(|slot| {
-                let (known, key) = slot.get_or_init(|| (label, self.checks(check.outcome(), label)));
-                (*known == label).then_some(key)
-            }),
+    /// Returns the counter of the checks with this outcome and this label of a key.
+    fn checks(&self, labels: [&'static str; 2]) -> Counter {
+        let series = || {
+            let [outcome, key] = labels;
+            let labels =
+                [("outcome", outcome), ("key", key)].map(|(name, label)| Label::from_static_parts(name, label));
+            Key::from_parts(CHECKS, iter::once(self.guard.clone()).chain(labels).collect::<Vec<_>>())
         };
-        match kept {
-            Some(key) => counter(key).increment(1),
-            None => counter(&self.checks(check.outcome(), label)).increment(1),
-        }
-    }
-
-    fn checks(&self, outcome: &'static str, key: &'static str) -> Key {
-        let [outcome, key] =
-            [("outcome", outcome), ("key", key)].map(|(name, value)| Label::from_static_parts(name, value));
-        Key::from_parts(CHECKS, vec![self.guard.clone(), outcome, key])
+        let register = |key: &Key| with_recorder(|recorder| recorder.register_counter(key, &METADATA));
+        let mut kept = self.kept.iter().map(|slot| slot.get_or_init(|| (labels, series())));
+        kept.find(|(known, _)| *known == labels).map_or_else(|| register(&series()), |(_, key)| register(key))
     }
 
     fn key_file(&self, file: &KeyFileStatus) {
         let path = SharedString::from(file.label().to_owned());
         let set = |name, value| self.set(name, Some(Label::new("file", path.clone())), value);
-        let set_time = |name, time: SystemTime| {
-            if let Ok(since) = time.duration_since(UNIX_EPOCH) {
-                set(name, since.as_secs_f64());
-            }
-        };
-        set(STALE, f64::from(u8::from(file.problem().is_some())));
-        set_time(CHECKED, file.checked());
+        let seconds = |time: SystemTime| time.duration_since(UNIX_EPOCH).map_or(0.0, |since| since.as_secs_f64());
+        set(STALE, f64::from(file.problem().is_some()));
+        set(CHECKED, seconds(file.checked()));
         if let Some(modified) = file.modified() {
-            set_time(MODIFIED, modified);
+            set(MODIFIED, seconds(modified));
         }
     }
 
@@ -130,8 +118,4 @@ impl Series {
         let key = Key::from_parts(name, iter::once(self.guard.clone()).chain(label).collect::<Vec<_>>());
         with_recorder(|recorder| recorder.register_gauge(&key, &METADATA).set(value));
     }
-}
-
-fn counter(key: &Key) -> Counter {
-    with_recorder(|recorder| recorder.register_counter(key, &METADATA))
 }

@@ -91,19 +91,6 @@ impl Listeners {
         }));
     }
 
-    /// Adds those of the features, first. `guard` is the name of the guard.
-    fn with_features(mut self, guard: &str) -> Listeners {
-        let features: [Listener; cfg!(feature = "metrics") as usize + cfg!(feature = "tracing") as usize] = [
-            #[cfg(feature = "metrics")]
-            Box::new(metrics::listener(guard)),
-            #[cfg(feature = "tracing")]
-            Box::new(tracing::listener(guard)),
-        ];
-        self.want_checks |= !features.is_empty();
-        self.listeners.splice(..0, features);
-        self
-    }
-
     /// Calls every listener, on this thread.
     fn report(&self, event: &Event<'_>) {
         let mut is_reported = false;
@@ -148,9 +135,14 @@ fn contained<T>(call: impl FnOnce() -> T) -> Option<T> {
 pub(crate) struct Telemetry(Arc<Dispatcher>);
 
 impl Telemetry {
-    /// `guard` is the name of the guard, which its series and its events carry.
-    pub(crate) fn new(guard: &str, listeners: Listeners) -> Telemetry {
-        let listeners = listeners.with_features(guard);
+    /// `guard` is the name of the guard, which its series and its events carry. The features come before other listeners.
+    #[cfg_attr(not(any(feature = "metrics", feature = "tracing")), allow(unused_variables))]
+    pub(crate) fn new(guard: &str, mut listeners: Listeners) -> Telemetry {
+        #[cfg(feature = "tracing")]
+        listeners.listeners.insert(0, Box::new(tracing::listener(guard)));
+        #[cfg(feature = "metrics")]
+        listeners.listeners.insert(0, Box::new(metrics::listener(guard)));
+        listeners.want_checks |= cfg!(feature = "metrics") || cfg!(feature = "tracing");
         Telemetry(Arc::new(Dispatcher { listeners, queue: Mutex::default(), changed: Condvar::new() }))
     }
 
