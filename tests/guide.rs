@@ -18,8 +18,8 @@ use axum::{
     },
     routing::get,
 };
-use metrics_guard_core::{Guard, Key, Reason, Setting};
-use metrics_guard_tests::KEY;
+use metrics_guard_core::{Guard, Key, Reason, adapter::SETTINGS};
+use metrics_guard_tests::{KEY, variable_of};
 use metrics_guard_tower::MetricsGuardLayer;
 use regex_lite::Regex;
 use tower::{ServiceBuilder, ServiceExt};
@@ -151,8 +151,8 @@ fn each_setting_is_on_each_page() {
     let from_env = between(FROM_ENV, "/// | variable | meaning |", "pub fn from_env");
     let toml = between(FAIRING, "/// ```toml", "/// ```\n");
     let fields = between(PAGE, "The fields are ", ", the variables ");
-    for setting in Setting::ALL {
-        let (variable, field) = (setting.variable(), setting.field());
+    for field in SETTINGS {
+        let variable = variable_of(field);
         assert!(readme.contains(&format!("\n| `{variable}` | `{field}` |")), "{variable} is not in the README");
         assert!(from_env.contains(&format!("/// | `{variable}` |")), "{variable} is not at `Guard::from_env`");
         let (line, aside) = (format!("/// {field} = "), format!("`{field}`"));

@@ -13,7 +13,10 @@ use std::{
 
 use base64ct::{Base64, Encoding};
 use http::{HeaderValue, Request, request::Parts};
-use metrics_guard_core::{Guard, Key, KeyRing, Peer, Place, Reason, Setting, Settings};
+use metrics_guard_core::{
+    Guard, Key, KeyRing, Origin, Peer, Reason,
+    adapter::{SETTINGS, Settings, Value},
+};
 use metrics_guard_tests::{
     KEY, SYMBOLS, WRONG,
     model::{Model, is_in},
@@ -333,16 +336,16 @@ fn texts([accepted, wrong]: &[String; 2]) -> Vec<String> {
         fs::write(&path, format!("{accepted}\n{bad}\n")).unwrap();
         add(&Guard::builder_from_key_file(&path).map_err(|error| (error.to_string(), error)));
     }
-    for setting in Setting::ALL {
+    for setting in SETTINGS {
         let mut settings = Settings::default();
-        if !matches!(setting, Setting::Key | Setting::KeyFile) {
-            settings.set(Setting::Key, Place::Variable("KEY".into()), accepted.into()).unwrap();
+        if !setting.starts_with("key") {
+            settings.set("key", Origin::new("KEY"), Value::Text(accepted.into())).unwrap();
         }
         // With the slash, it is nothing but a key.
-        let mut set = || settings.set(*setting, Place::Field("field".into()), format!("{wrong}/").into());
+        let mut set = || settings.set(setting, Origin::new("field"), Value::Text(format!("{wrong}/").into()));
         set().unwrap();
         add(&set().map_err(|error| (error.to_string(), error)));
-        add(&settings.guard().map_err(|error| (error.to_string(), error)));
+        add(&settings.builder().map_err(|error| (error.to_string(), error)));
     }
 
     fs::write(&path, format!("{}\n{accepted}\n{accepted}\n", &accepted[..20])).unwrap();

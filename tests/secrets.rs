@@ -18,10 +18,11 @@ use std::{
 use http::Request;
 use metrics_exporter_prometheus::PrometheusBuilder;
 use metrics_guard_core::{
-    ConfigError, Guard, GuardBuilder, GuardedPath, Key, KeyRing, Place, Setting, Settings, adapter::shown,
+    ConfigError, Guard, GuardBuilder, GuardedPath, Key, KeyRing, Origin,
+    adapter::{SETTINGS, Settings, Value, shown},
 };
 use metrics_guard_rocket::MetricsGuard;
-use metrics_guard_tests::{KEY, WRONG};
+use metrics_guard_tests::{KEY, WRONG, variable_of};
 use metrics_guard_tower::MetricsGuardLayer;
 use proptest::{
     prelude::*,
@@ -214,12 +215,12 @@ fn can_be_in_a_folder(name: &str) -> bool {
 }
 
 fn of_the_core(said: &mut Said, value: &str) {
-    for &setting in Setting::ALL {
+    for setting in SETTINGS {
         let mut settings = Settings::default();
-        if !matches!(setting, Setting::Key | Setting::KeyFile) {
-            settings.set(Setting::Key, Place::Variable("KEY".into()), KEY.into()).unwrap();
+        if !setting.starts_with("key") {
+            settings.set("key", Origin::new("KEY"), Value::Text(KEY.into())).unwrap();
         }
-        let mut set = || settings.set(setting, Place::Variable(setting.variable().into()), value.into());
+        let mut set = || settings.set(setting, Origin::new(variable_of(setting)), Value::Text(value.into()));
         set().unwrap();
         said.result(set());
         said.debug(&settings);
@@ -250,8 +251,8 @@ fn of_the_core(said: &mut Said, value: &str) {
         disturb(&path, change);
         said.builder(Guard::builder_from_key_file(&path), &|_| ());
         let mut settings = Settings::default();
-        let place = Place::Field("`metrics_guard.key_file` in Rocket.toml".into());
-        settings.set_key_file(place, value.as_ref(), folder.path()).unwrap();
+        let origin = Origin::new("`metrics_guard.key_file` in Rocket.toml");
+        settings.set_key_file(origin, value.as_ref(), folder.path()).unwrap();
         said.debug(&settings);
         said.builder(settings.builder(), &|_| ());
     }
@@ -313,10 +314,10 @@ fn no_misplaced_key_of_the_environment_is_printed() {
     let key = || random(&key());
     let table = |field: &str, value: &str| format!("{{{field}={}}}", serde_json::json!(value));
     for spelling in 0..6 {
-        let variables = Setting::ALL.iter().map(|setting| {
+        let variables = SETTINGS.into_iter().map(|setting| {
             let key = key();
             let value = spellings(&key)[spelling].clone();
-            (key, (setting.variable().to_owned(), value))
+            (key, (variable_of(setting), value))
         });
         let others = ["METRICS_VERIFICATION", "METRICS_GUARD", "ROCKET_METRICS_GUARD", "ROCKET_CONFIG"].map(|name| {
             let key = key();
@@ -337,9 +338,9 @@ fn no_misplaced_key_of_the_environment_is_printed() {
             let name = format!("{prefix}{}{end}", spellings(&key)[spelling]);
             (key, (name, WRONG.to_owned()))
         });
-        let fields = Setting::ALL.iter().map(|setting| {
+        let fields = SETTINGS.into_iter().map(|setting| {
             let key = key();
-            let table = table(setting.field(), &spellings(&key)[spelling]);
+            let table = table(setting, &spellings(&key)[spelling]);
             (key, ("ROCKET_METRICS_GUARD".to_owned(), table))
         });
         for (key, variable) in variables.chain(others).chain(names).chain(fields) {
@@ -406,10 +407,8 @@ fn no_misplaced_key_of_rocket_toml_is_printed() {
                 value.clone(),
             ];
             let value = text(&value);
-            let mut tables: Vec<_> = Setting::ALL
-                .iter()
-                .map(|setting| format!("[default.metrics_guard]\n{} = {value}", setting.field()))
-                .collect();
+            let mut tables: Vec<_> =
+                SETTINGS.into_iter().map(|setting| format!("[default.metrics_guard]\n{setting} = {value}")).collect();
             tables.push(format!("[default.metrics_guard]\nnetworks = [{value}]"));
             tables.push(format!("[default.metrics_guard]\nclient_names = [{value}, 1]"));
             tables.push(format!("[default.metrics_guard]\nkey = [{value}, {value}]"));

@@ -8,7 +8,10 @@ use std::{
     time::{Duration, SystemTime, UNIX_EPOCH},
 };
 
-use metrics_guard_core::{ConfigError, Guard, Place, Problem, Reason, Setting, Settings};
+use metrics_guard_core::{
+    ConfigError, ConfigErrorKind, Guard, Origin, Reason,
+    adapter::{Settings, Value},
+};
 use prometheus::{
     GaugeVec, HistogramOpts, HistogramVec, IntCounter, IntCounterVec, IntGauge, Opts, Registry, TextEncoder,
 };
@@ -127,10 +130,10 @@ impl Instruments {
         settings: impl Fn() -> Result<Settings, ConfigError>,
     ) -> Result<(Guard, Option<String>), Box<dyn Error>> {
         let (builder, key_for_this_run) = match settings().and_then(Settings::builder) {
-            Err(error) if *error.problem() == Problem::NoKey => {
+            Err(error) if error.kind() == ConfigErrorKind::MissingKey => {
                 let key = key_for_this_run()?;
                 let mut settings = settings()?;
-                settings.set(Setting::Key, Place::Field("the key for this run".into()), key.clone().into())?;
+                settings.set("key", Origin::new("the key for this run"), Value::Text(key.clone().into()))?;
                 (settings.builder()?, Some(key))
             }
             builder => (builder?, None),

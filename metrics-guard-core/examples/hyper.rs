@@ -16,7 +16,7 @@ use http::{
 };
 use http_body_util::Full;
 use hyper::body::{Body, Bytes};
-use metrics_guard_core::{Guard, Settings, guard_metrics};
+use metrics_guard_core::{Guard, adapter::Settings, guard_metrics};
 use service::Instruments;
 use tokio::net::TcpListener;
 

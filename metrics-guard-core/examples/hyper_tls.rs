@@ -13,7 +13,7 @@
 use std::{env, error::Error, future::ready, net::Ipv4Addr};
 
 use http::{HeaderValue, Request, Response, StatusCode, header::CONTENT_TYPE};
-use metrics_guard_core::{Guard, Settings, guard_metrics};
+use metrics_guard_core::{Guard, adapter::Settings, guard_metrics};
 use service::Instruments;
 use tokio::net::TcpListener;
 

@@ -61,7 +61,10 @@ impl Guard {
     ///
     /// # Errors
     ///
-    /// If the file cannot be read, or is no key file: see [`Problem`]. There is no guard then.
+    /// [`UnusableFile`](crate::ConfigErrorKind::UnusableFile) if the file cannot be read. Its keys are checked as [`Key::new`] and
+    /// [`KeyRing::new`] check them.
+    ///
+    /// [`Key::new`]: crate::Key::new
     pub fn builder_from_key_file(path: impl AsRef<Path>) -> Result<GuardBuilder, ConfigError> {
         let path = path.as_ref();
         GuardBuilder::of_file(&ShownPath::new(path.as_os_str(), path.to_owned(), "Guard::builder_from_key_file"))
@@ -143,11 +146,11 @@ impl GuardBuilder {
     ///
     /// # Errors
     ///
-    /// - [`Problem::FieldName`] if `name` is not a field name (RFC 9110, section 5.1), is `Authorization` itself, or has a `_`
-    /// - [`Problem::NotAName`] if it is a word such as `false` or `none`
-    /// - [`Problem::KeyAsName`] if it looks like a key
-    /// - [`Problem::HeaderInUse`] if it is a header of the protocol or of proxies, such as `Host`, `Cookie` or `Forwarded`
-    /// - [`Problem::GivenTwice`] if there is a name already, from the environment for instance
+    /// - [`InvalidSetting`](crate::ConfigErrorKind::InvalidSetting) if `name` is not a field name (RFC 9110, section 5.1), is
+    ///   `Authorization` itself, has a `_`, is a word such as `false` or `none`, looks like a key, or is a header of the
+    ///   protocol or of proxies, such as `Host`, `Cookie` or `Forwarded`
+    /// - [`DuplicateSetting`](crate::ConfigErrorKind::DuplicateSetting) if there is a name already, from the environment for
+    ///   instance
     pub fn header(self, name: &str) -> Result<GuardBuilder, ConfigError> {
         self.header_found_at(Origin::new("GuardBuilder::header"), name)
     }
@@ -160,10 +163,10 @@ impl GuardBuilder {
     ///
     /// # Errors
     ///
-    /// - [`Problem::ParameterName`] if `name` is empty or has other characters than `A-Z a-z 0-9 - . _ ~`
-    /// - [`Problem::NotAName`] if it is a word such as `false` or `none`
-    /// - [`Problem::KeyAsName`] if it looks like a key
-    /// - [`Problem::GivenTwice`] if there is a name already, from the environment for instance
+    /// - [`InvalidSetting`](crate::ConfigErrorKind::InvalidSetting) if `name` is empty, has other characters than
+    ///   `A-Z a-z 0-9 - . _ ~`, is a word such as `false` or `none`, or looks like a key
+    /// - [`DuplicateSetting`](crate::ConfigErrorKind::DuplicateSetting) if there is a name already, from the environment for
+    ///   instance
     pub fn query(self, name: &str) -> Result<GuardBuilder, ConfigError> {
         self.query_found_at(Origin::new("GuardBuilder::query"), name)
     }
@@ -175,12 +178,12 @@ impl GuardBuilder {
     ///
     /// # Errors
     ///
-    /// - [`Problem::NoNetwork`] if there are none: an empty list does not stand for all
-    /// - [`Problem::NotANetwork`] for other notations, leading zeros and zones (`fe80::1%eth0`) among them
-    /// - [`Problem::HostBits`] for an address within a network, such as `10.0.0.1/8`
-    /// - [`Problem::MappedNetwork`] for `::ffff:10.0.0.0/8`, which is `::/8`
-    /// - [`Problem::NotAClientAddress`] for addresses that no client has: `0.0.0.0`, `::`, broadcast and multicast
-    /// - [`Problem::GivenTwice`] if there is a list already, from the environment for instance: it is not clear which counts
+    /// - [`InvalidSetting`](crate::ConfigErrorKind::InvalidSetting) if there are none, because an empty list does not stand for
+    ///   all; for other notations, leading zeros and zones (`fe80::1%eth0`) among them; for an address within a network, such as
+    ///   `10.0.0.1/8`; for `::ffff:10.0.0.0/8`, which is `::/8`; and for addresses that no client has: `0.0.0.0`, `::`,
+    ///   broadcast and multicast
+    /// - [`DuplicateSetting`](crate::ConfigErrorKind::DuplicateSetting) if there is a list already, from the environment for
+    ///   instance: it is not clear which counts
     pub fn allow_networks(self, networks: impl IntoIterator<Item: AsRef<str>>) -> Result<GuardBuilder, ConfigError> {
         self.networks_found_at(Origin::new("GuardBuilder::allow_networks"), networks)
     }
@@ -193,10 +196,10 @@ impl GuardBuilder {
     ///
     /// # Errors
     ///
-    /// - [`Problem::NoClientName`] if there are none
-    /// - [`Problem::NotAClientName`] for what is neither a DNS name nor a URI, or has a `*`
-    /// - [`Problem::NotAName`] for a word such as `false` or `none`
-    /// - [`Problem::GivenTwice`] if there is a list already, from the environment for instance: it is not clear which counts
+    /// - [`InvalidSetting`](crate::ConfigErrorKind::InvalidSetting) if there are none, for what is neither a DNS name nor a URI,
+    ///   for a name with a `*`, and for a word such as `false` or `none`
+    /// - [`DuplicateSetting`](crate::ConfigErrorKind::DuplicateSetting) if there is a list already, from the environment for
+    ///   instance: it is not clear which counts
     pub fn require_client_name(self, names: impl IntoIterator<Item: AsRef<str>>) -> Result<GuardBuilder, ConfigError> {
         self.client_names_found_at(Origin::new("GuardBuilder::require_client_name"), names)
     }
@@ -223,8 +226,8 @@ impl GuardBuilder {
     /// The guard calls all hooks, in the order in which they were added, on a telemetry thread of its own. The warnings
     /// wait for this thread in a queue, so no hook delays a request or a new key. A hook may call the guard, and may drop it.
     ///
-    /// - If a hook blocks, 64 warnings and key file events wait. Later ones are dropped, and [`Warning::Dropped`] counts
-    ///   them once the hook returns.
+    /// - If a hook blocks, 64 warnings and key file events wait. Later ones are dropped, and a warning counts them
+    ///   once the hook returns.
     /// - A panic in a hook is contained, and the next hook is called. With `panic = "abort"` in the program's profile it
     ///   ends the process.
     /// - The thread starts with the first warning or event. It ends when the guard is dropped and the queue is empty. A

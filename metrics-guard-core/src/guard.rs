@@ -147,10 +147,13 @@ impl Guard {
     ///
     /// # Errors
     ///
-    /// What would be an error at start, if something is wrong with the file ([`KeyFileStatus::problem`] says so too, and
-    /// [`on_warning`](crate::GuardBuilder::on_warning) soon afterwards), and
-    /// [`Problem::CutOff`]. The keys in force stay in force, then and when the file is deleted: to revoke a key, write a
-    /// file without it. [`Problem::NoKeyFile`] and [`Problem::NoUseForKeys`] if there is no file to read.
+    /// - Those of [`builder_from_key_file`](Guard::builder_from_key_file), which [`KeyFileStatus::problem`] returns too. A
+    ///   [warning](crate::GuardBuilder::on_warning) follows soon afterwards.
+    /// - [`UnusableFile`](crate::ConfigErrorKind::UnusableFile) if a key is the beginning of a previous one, because the file
+    ///   then looks truncated
+    /// - [`Unsupported`](crate::ConfigErrorKind::Unsupported) if the guard has no key file or requires no key
+    ///
+    /// The active keys stay as they are, then and when the file is deleted: to revoke a key, write a file without it.
     pub fn reload(&self) -> Result<(), ConfigError> {
         self.keys_for("Guard::reload")?.reload()
     }
@@ -162,7 +165,7 @@ impl Guard {
     ///
     /// # Errors
     ///
-    /// [`Problem::NoUseForKeys`] if the guard asks for no key.
+    /// [`Unsupported`](crate::ConfigErrorKind::Unsupported) if the guard requires no key.
     pub fn replace(&self, keys: impl Into<KeyRing>) -> Result<(), ConfigError> {
         self.keys_for("Guard::replace")?.replace(keys.into());
         Ok(())

@@ -11,8 +11,6 @@
 //! [`KeyRing`]: KeyRing
 //! [`Peer`]: Peer
 //! [`RequestHead`]: RequestHead
-//! [`Setting`]: Setting
-//! [`Settings`]: Settings
 //!
 #![doc = include_str!("../README.md")]
 #![cfg_attr(docsrs, feature(doc_cfg))]
@@ -58,16 +56,14 @@ pub use keys::watch::KeyFileStatus;
 pub use metrics_guard_macros::guard_metrics_request as guard_metrics;
 pub use path::GuardedPath;
 pub use request::{Peer, RequestHead};
-pub use setting::Setting;
-pub use settings::Settings;
-pub use shown::ShownPath;
 pub use telemetry::Check;
 pub use warning::{Warning, WarningKind};
 
-/// What an adapter needs that reads settings from the configuration of its framework.
+/// What an adapter needs that reads settings from the configuration of its framework. A service has no use for it.
 pub mod adapter {
     pub use crate::{
-        setting::{Meaning, NearName, is_close},
+        setting::{Meaning, NearName, SETTINGS, is_close},
+        settings::{Settings, Value, unknown},
         shown::{shown, shown_name},
     };
 }

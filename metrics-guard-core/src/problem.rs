@@ -32,6 +32,11 @@ messages! { Problem, ConfigErrorKind:
     misspelled(name = "METRICS_VERIFICATION_NETWORKS"): UnknownSetting,
         "is not known here; remove it, or correct its name: {name}";
     empty(): InvalidSetting, "is empty; unset it, or give it a value";
+    not_a_string(): InvalidSetting, "must be a string in quotes, and not a list or a table";
+    several_keys(): InvalidSetting,
+        "must be one key; put several into a file, one a line, and set `key_file` to its path";
+    not_a_list(example = "10.0.0.0/8"): InvalidSetting, "must be a list of strings, such as [\"{example}\"]";
+    entry_not_a_string(entry = 2): InvalidSetting, "entry {entry} must be a string; put it in quotes";
     not_true_or_false(): InvalidSetting, "must be `true` or `false`, without quotes";
 
     invalid_header(): InvalidSetting,

@@ -6,97 +6,43 @@ use crate::{
     shown::shown_name,
 };
 
-/// What can be set from outside the program.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-#[non_exhaustive]
-pub enum Setting {
-    /// The one accepted key.
-    Key,
-    /// The path of a file with the accepted keys, one a line. Blank lines do not count. The guard follows it.
-    KeyFile,
-    /// The name of the field that presents a key, instead of `X-Metrics-Key`.
-    Header,
-    /// The name of the query parameter that may present a key.
-    Query,
-    /// The networks that may ask, with commas between them. Not set: all may.
-    Networks,
-    /// The names of which a client certificate must have one, with commas between them. Not set: no certificate is asked
-    /// for.
-    ClientNames,
-    /// `true`: everyone passes. `false`: as if not set.
-    Disabled,
+/// The names of all settings, as a table of a configuration file has them. A variable has the name in upper case behind
+/// `METRICS_VERIFICATION_`.
+pub const SETTINGS: [&str; 7] = ["key", "key_file", "header", "query", "networks", "client_names", "disabled"];
+
+/// The variables of a guard begin with this, unless the program gives it another prefix.
+pub(crate) const PREFIX: &str = "METRICS_VERIFICATION_";
+
+/// Returns the environment variable of a setting of the guard whose variables begin with `prefix`.
+pub(crate) fn variable(prefix: &str, setting: &str) -> String {
+    format!("{prefix}{}", setting.to_ascii_uppercase())
 }
 
-impl Setting {
-    /// All settings.
-    pub const ALL: &'static [Setting] = &[
-        Setting::Key,
-        Setting::KeyFile,
-        Setting::Header,
-        Setting::Query,
-        Setting::Networks,
-        Setting::ClientNames,
-        Setting::Disabled,
-    ];
+/// Returns the setting of an environment variable.
+pub(crate) fn by_variable(prefix: &str, name: &str) -> Option<&'static str> {
+    SETTINGS.into_iter().find(|setting| variable(prefix, setting) == name)
+}
 
-    /// The environment variable that sets it.
-    #[must_use]
-    pub fn variable(self) -> String {
-        self.variable_behind(PREFIX)
-    }
+/// Returns the setting whose name is closest to this one, if one is close.
+pub(crate) fn by_near_name(name: &str) -> Option<&'static str> {
+    let name = bare(name);
+    // In another number or form, with words around it, such as `allowed_networks`.
+    let is_in_words = |setting: &str| setting.len() > 5 && name.contains(setting.trim_end_matches(['s', 'd']));
+    by_typing_error(&name)
+        .or_else(|| find(is_in_words))
+        .or_else(|| ["cidr", "allowlist", "whitelist"].iter().any(|word| name.contains(word)).then_some("networks"))
+}
 
-    /// The name that it has in a configuration file.
-    #[must_use]
-    pub const fn field(self) -> &'static str {
-        match self {
-            Setting::Key => "key",
-            Setting::KeyFile => "key_file",
-            Setting::Header => "header",
-            Setting::Query => "query",
-            Setting::Networks => "networks",
-            Setting::ClientNames => "client_names",
-            Setting::Disabled => "disabled",
-        }
-    }
+/// Returns the setting whose [`bare`] name is this one, with a typing error or two.
+fn by_typing_error(name: &str) -> Option<&'static str> {
+    let is_near = |setting: &str, edits| is_near(name.as_bytes(), setting.as_bytes(), edits);
+    find(|setting| name == setting)
+        .or_else(|| find(|setting| is_near(setting, 1)))
+        .or_else(|| find(|setting| setting.len() > 5 && is_near(setting, 2)))
+}
 
-    /// Its environment variable for a guard whose variables begin with `prefix`.
-    pub(crate) fn variable_behind(self, prefix: &str) -> String {
-        format!("{prefix}{}", self.field().to_ascii_uppercase())
-    }
-
-    /// The setting that this environment variable sets, of those that begin with `prefix`.
-    pub(crate) fn by_variable(name: &str, prefix: &str) -> Option<Setting> {
-        Setting::ALL.iter().copied().find(|setting| setting.variable_behind(prefix) == name)
-    }
-
-    /// The setting that has this name in a configuration file.
-    #[must_use]
-    pub fn by_field(name: &str) -> Option<Setting> {
-        Setting::ALL.iter().copied().find(|setting| setting.field() == name)
-    }
-
-    /// The setting whose name in a configuration file is closest to this one, if one is close.
-    #[must_use]
-    pub fn by_near_field(name: &str) -> Option<Setting> {
-        let name = bare(name);
-        // In another number or form, with words around it, such as `allowed_networks`.
-        let is_in_words = |field: &str| field.len() > 5 && name.contains(field.trim_end_matches(['s', 'd']));
-        Setting::by_typing_error(&name).or_else(|| Setting::find(is_in_words)).or_else(|| {
-            ["cidr", "allowlist", "whitelist"].iter().any(|word| name.contains(word)).then_some(Setting::Networks)
-        })
-    }
-
-    /// The setting whose [`bare`] name is this one, with a typing error or two.
-    fn by_typing_error(name: &str) -> Option<Setting> {
-        let is_near = |field: &str, edits| is_near(name.as_bytes(), field.as_bytes(), edits);
-        Setting::find(|field| name == field)
-            .or_else(|| Setting::find(|field| is_near(field, 1)))
-            .or_else(|| Setting::find(|field| field.len() > 5 && is_near(field, 2)))
-    }
-
-    fn find(is_it: impl Fn(&str) -> bool) -> Option<Setting> {
-        Setting::ALL.iter().copied().find(|setting| is_it(&bare(setting.field())))
-    }
+fn find(is_it: impl Fn(&str) -> bool) -> Option<&'static str> {
+    SETTINGS.into_iter().find(|setting| is_it(&bare(setting)))
 }
 
 /// The words of our names, of which one is `metrics`.
@@ -106,14 +52,11 @@ const VERBS: [&str; 2] = ["verify", "verified"];
 const METRICS: &str = "metrics";
 const VERIFICATION: &str = "verification";
 
-/// The variables of a guard begin with this, unless the program gives it another prefix.
-pub(crate) const PREFIX: &str = "METRICS_VERIFICATION_";
-
 /// Returns the setting of a line that became a variable: `Environment=METRICS_VERIFICATION_KEY=..` of a unit file.
-pub(crate) fn assigned(name: &str, value: &str, prefix: &str) -> Option<Setting> {
+pub(crate) fn assigned(prefix: &str, name: &str, value: &str) -> Option<&'static str> {
     const WORDS: [&str; 5] = ["environment", "env", "export", "set", "declare"];
     let (variable, _) = value.split_once('=').filter(|_| WORDS.iter().any(|word| name.eq_ignore_ascii_case(word)))?;
-    Setting::by_variable(variable.trim_start_matches(is_separator), prefix)
+    by_variable(prefix, variable.trim_start_matches(is_separator))
 }
 
 /// Returns whether `name` is `word`, in whatever case and with a typing error or two.
@@ -139,8 +82,8 @@ pub struct NearName {
 pub enum Meaning {
     /// The table with all settings.
     Table,
-    /// A setting.
-    Setting(Setting),
+    /// A setting, by its name in [`SETTINGS`].
+    Setting(&'static str),
     /// It begins as the names of settings do, and is close to none of them.
     Unknown,
 }
@@ -189,12 +132,12 @@ impl NearName {
 impl NearName {
     /// Judges the name of a variable of the guard whose variables begin with `prefix`. Behind another prefix than ours, the
     /// rest counts as if it were behind ours, and no other prefix is close to it.
-    pub(crate) fn of_variable(name: &str, value: &str, prefix: &str) -> Option<NearName> {
+    pub(crate) fn of_variable(prefix: &str, name: &str, value: &str) -> Option<NearName> {
         if prefix == PREFIX {
             return NearName::of(name, value, &[]);
         }
-        let (start, field) = name.split_at_checked(prefix.len())?;
-        let near = || NearName::of(&format!("{PREFIX}{field}"), value, &[]);
+        let (start, rest) = name.split_at_checked(prefix.len())?;
+        let near = || NearName::of(&format!("{PREFIX}{rest}"), value, &[]);
         let near = start.eq_ignore_ascii_case(prefix).then(near).flatten()?;
         Some(NearName { shown: near.shown.replacen(PREFIX, start, 1), ..near })
     }
@@ -202,9 +145,8 @@ impl NearName {
     /// Returns whether a variable that begins with `prefix` can be close to one of the guard whose variables begin with
     /// [`PREFIX`], also in Rocket.
     pub(crate) fn can_begin_with(prefix: &str) -> bool {
-        let is_near =
-            |setting: &Setting| NearName::of(&setting.variable_behind(prefix), "10.0.0.0/8", &["rocket"]).is_some();
-        PREFIX.contains(prefix) || prefix.contains(PREFIX) || Setting::ALL.iter().any(is_near)
+        let is_near = |setting| NearName::of(&variable(prefix, setting), "10.0.0.0/8", &["rocket"]).is_some();
+        PREFIX.contains(prefix) || prefix.contains(PREFIX) || SETTINGS.into_iter().any(is_near)
     }
 }
 
@@ -222,13 +164,13 @@ fn near(name: &str, value: &str, has_table: bool) -> Option<(String, Meaning)> {
         let is_ours = first == METRICS && !is_glued && !is_verb && (has_table || second == VERIFICATION);
         let setting = || {
             let field = bare(rest);
-            let setting = Setting::by_typing_error(&field);
+            let setting = by_typing_error(&field);
             if is_glued {
                 // Otherwise the rest of another word, as in METRICS_GUARDED_NETWORKS, would be the typing error.
-                return setting.filter(|setting| setting.field().as_bytes().first() == field.as_bytes().first());
+                return setting.filter(|setting| setting.as_bytes().first() == field.as_bytes().first());
             }
-            let setting = if is_verb { setting } else { Setting::by_near_field(rest) };
-            setting.or(is_list_of_networks(rest, value).then_some(Setting::Networks))
+            let setting = if is_verb { setting } else { by_near_name(rest) };
+            setting.or(is_list_of_networks(rest, value).then_some("networks"))
         };
         let meaning = match () {
             () if rest.is_empty() => Meaning::Table,
@@ -246,69 +188,67 @@ fn near(name: &str, value: &str, has_table: bool) -> Option<(String, Meaning)> {
 }
 
 /// The setting in front of our words. Short names of settings are words of others there.
-fn reordered(name: &str) -> Option<Setting> {
+fn reordered(name: &str) -> Option<&'static str> {
     const MIN_LEN: usize = 7;
     let is_in = |words: [&str; 3]| {
         words.into_iter().try_fold(name, |rest, word| behind(rest, word).map(|(rest, _)| rest)) == Some("")
     };
-    let mut settings = Setting::ALL.iter().copied().filter(|setting| bare(setting.field()).len() >= MIN_LEN);
+    let mut settings = SETTINGS.into_iter().filter(|setting| bare(setting).len() >= MIN_LEN);
     settings.find(|setting| {
-        let field = &*bare(setting.field());
+        let field = &*bare(setting);
         OTHER_WORDS.into_iter().any(|other| is_in([field, METRICS, other]) || is_in([field, other, METRICS]))
     })
 }
 
 #[cfg(test)]
 mod tests {
-    use super::{Meaning, NearName, Setting};
+    use super::{Meaning, NearName, PREFIX, SETTINGS, by_near_name, by_variable, variable};
+
+    #[test]
+    fn no_variable_belongs_to_two_prefixes() {
+        for setting in SETTINGS {
+            for longer in ["P_GUARD_", "P_KEY_", "P_CLIENT_"] {
+                let name = variable(longer, setting);
+                assert_eq!(by_variable("P_", &name), None, "{name}");
+                assert!(NearName::of_variable("P_", &name, "1").is_some(), "{name} is no error of the shorter prefix");
+                let name = variable("P_", setting);
+                assert_eq!(by_variable(longer, &name), None, "{name}");
+            }
+            for (prefix, other) in [("PPROF_GUARD_", PREFIX), (PREFIX, "PPROF_GUARD_")] {
+                let name = variable(prefix, setting);
+                assert_eq!(by_variable(prefix, &name), Some(setting));
+                assert_eq!(NearName::of_variable(other, &name, "10.0.0.0/8"), None, "{name}");
+            }
+        }
+    }
 
     #[test]
     fn no_setting_ends_like_a_service_link() {
-        for setting in Setting::ALL {
-            let name = setting.variable();
+        for setting in SETTINGS {
+            let name = variable(PREFIX, setting);
             assert!(!name.ends_with("_PORT") && !name.ends_with("_HOST"), "{name}");
         }
     }
 
     #[test]
-    fn no_variable_belongs_to_two_prefixes() {
-        for setting in Setting::ALL {
-            for longer in ["P_GUARD_", "P_KEY_", "P_CLIENT_"] {
-                let name = setting.variable_behind(longer);
-                assert_eq!(Setting::by_variable(&name, "P_"), None, "{name}");
-                assert!(NearName::of_variable(&name, "1", "P_").is_some(), "{name} is no error of the shorter prefix");
-                let name = setting.variable_behind("P_");
-                assert_eq!(Setting::by_variable(&name, longer), None, "{name}");
-            }
-            for (prefix, other) in
-                [("PPROF_GUARD_", "METRICS_VERIFICATION_"), ("METRICS_VERIFICATION_", "PPROF_GUARD_")]
-            {
-                let name = setting.variable_behind(prefix);
-                assert_eq!(Setting::by_variable(&name, prefix), Some(*setting));
-                assert_eq!(NearName::of_variable(&name, "10.0.0.0/8", other), None, "{name}");
-            }
-        }
-    }
-
-    #[test]
     fn finds_the_setting_that_a_field_means() {
-        for setting in Setting::ALL {
-            assert_eq!(Setting::by_near_field(setting.field()), Some(*setting));
+        for setting in SETTINGS {
+            assert_eq!(by_near_name(setting), Some(setting));
         }
         for (name, setting) in [
-            ("key-file", Setting::KeyFile),
-            ("KeyFile", Setting::KeyFile),
-            ("kye", Setting::Key),
-            ("keys", Setting::Key),
-            ("network", Setting::Networks),
-            ("allowed_networks", Setting::Networks),
-            ("client_name", Setting::ClientNames),
-            ("disable", Setting::Disabled),
+            ("key-file", "key_file"),
+            ("KeyFile", "key_file"),
+            ("kye", "key"),
+            ("keys", "key"),
+            ("network", "networks"),
+            ("allowed_networks", "networks"),
+            ("client_name", "client_names"),
+            ("disable", "disabled"),
         ] {
-            assert_eq!(Setting::by_near_field(name), Some(setting), "{name}");
+            assert_eq!(by_near_name(name), Some(setting), "{name}");
         }
         for name in ["", "timeout", "port", "path", "x"] {
-            assert_eq!(Setting::by_near_field(name), None, "{name}");
+            assert_eq!(by_near_name(name), None, "{name}");
         }
     }
 
@@ -316,35 +256,35 @@ mod tests {
     fn judges_names_that_are_close() {
         let setting = Meaning::Setting;
         for (name, expected) in [
-            ("METRIC_VERIFICATION_KEY", setting(Setting::Key)),
-            ("METRICS_VERFICATION_NETWORKS", setting(Setting::Networks)),
-            ("METRIC_VERFICATION_NETWORK", setting(Setting::Networks)),
-            ("METRICS_VERFICATION_ALLOWED_NETWORKS", setting(Setting::Networks)),
-            ("METRICS_GAURD_ALLOWED_NETWORKS", setting(Setting::Networks)),
-            ("METRICS_GUARD_NETWORK_ALLOWLIST", setting(Setting::Networks)),
-            ("GUARD_METRICS_NETWORKS", setting(Setting::Networks)),
-            ("VERIFICATION-METRICS-KEY-FILE", setting(Setting::KeyFile)),
-            ("NETWORKS_METRICS_VERIFICATION", setting(Setting::Networks)),
-            ("METRICS_VERIFY_NETWORKS", setting(Setting::Networks)),
-            ("METRICS_VERIFIED_CLIENT_NAME", setting(Setting::ClientNames)),
-            ("client_names_metrics_guard", setting(Setting::ClientNames)),
-            ("METRICSVERIFICATIONKEYFILE", setting(Setting::KeyFile)),
-            ("MetricsGuardNetworks", setting(Setting::Networks)),
-            ("metrics-verification.query", setting(Setting::Query)),
-            ("METRICS__VERIFICATION__DISABLED", setting(Setting::Disabled)),
+            ("METRIC_VERIFICATION_KEY", setting("key")),
+            ("METRICS_VERFICATION_NETWORKS", setting("networks")),
+            ("METRIC_VERFICATION_NETWORK", setting("networks")),
+            ("METRICS_VERFICATION_ALLOWED_NETWORKS", setting("networks")),
+            ("METRICS_GAURD_ALLOWED_NETWORKS", setting("networks")),
+            ("METRICS_GUARD_NETWORK_ALLOWLIST", setting("networks")),
+            ("GUARD_METRICS_NETWORKS", setting("networks")),
+            ("VERIFICATION-METRICS-KEY-FILE", setting("key_file")),
+            ("NETWORKS_METRICS_VERIFICATION", setting("networks")),
+            ("METRICS_VERIFY_NETWORKS", setting("networks")),
+            ("METRICS_VERIFIED_CLIENT_NAME", setting("client_names")),
+            ("client_names_metrics_guard", setting("client_names")),
+            ("METRICSVERIFICATIONKEYFILE", setting("key_file")),
+            ("MetricsGuardNetworks", setting("networks")),
+            ("metrics-verification.query", setting("query")),
+            ("METRICS__VERIFICATION__DISABLED", setting("disabled")),
             ("METRICS_VERIFICATION_TIMEOUT", Meaning::Unknown),
             ("METRICS_VERIFICATION_", Meaning::Unknown),
             ("METRICS_VERFICATION_TIMEOUT", Meaning::Unknown),
             ("Metrics_Verification", Meaning::Table),
             // Of a file for the environment that begins with a byte-order mark, or is a script.
-            ("\u{feff}METRICS_VERIFICATION_NETWORKS", setting(Setting::Networks)),
-            ("export METRICS_VERIFICATION_NETWORKS", setting(Setting::Networks)),
-            ("export\tMETRICS_VERIFICATION_NETWORKS", setting(Setting::Networks)),
-            ("declare -x METRICS_VERIFICATION_NETWORKS", setting(Setting::Networks)),
-            ("set METRICS_VERIFICATION_NETWORKS", setting(Setting::Networks)),
-            ("$env:METRICS_VERIFICATION_NETWORKS", setting(Setting::Networks)),
-            ("METRICS_VERIFICATION_NETWORKS\t", setting(Setting::Networks)),
-            ("METRICS_VERIFICATION\u{a0}NETWORKS", setting(Setting::Networks)),
+            ("\u{feff}METRICS_VERIFICATION_NETWORKS", setting("networks")),
+            ("export METRICS_VERIFICATION_NETWORKS", setting("networks")),
+            ("export\tMETRICS_VERIFICATION_NETWORKS", setting("networks")),
+            ("declare -x METRICS_VERIFICATION_NETWORKS", setting("networks")),
+            ("set METRICS_VERIFICATION_NETWORKS", setting("networks")),
+            ("$env:METRICS_VERIFICATION_NETWORKS", setting("networks")),
+            ("METRICS_VERIFICATION_NETWORKS\t", setting("networks")),
+            ("METRICS_VERIFICATION\u{a0}NETWORKS", setting("networks")),
         ] {
             let near = NearName::of(name, "1", &[]).map(|near| near.meaning);
             assert_eq!(near, Some(expected), "{name}");
@@ -359,7 +299,7 @@ mod tests {
         for words in ["METRICS_VERIFICATION", "METRICS_GUARD", "GUARD_METRICS", "METRIC_GAURD", "METRICS_VERIFY"] {
             for rest in ["ALLOWED_IPS", "ALLOW_FROM", "SUBNETS", "IP_RANGES", "SOURCES"] {
                 let near = NearName::of(&format!("{words}_{rest}"), "10.0.0.0/8", &[]).map(|near| near.meaning);
-                assert_eq!(near, Some(setting(Setting::Networks)), "{words}_{rest}");
+                assert_eq!(near, Some(setting("networks")), "{words}_{rest}");
             }
         }
         for (name, shown) in [

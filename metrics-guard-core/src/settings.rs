@@ -2,13 +2,13 @@
 //!
 //! ```
 //! use http::Request;
-//! use metrics_guard_core::{ConfigErrorKind, Origin, Setting, Settings};
+//! use metrics_guard_core::{ConfigErrorKind, Origin, adapter::{Settings, Value}};
 //! # let secret = &*format!("{:016x}{:016x}", getrandom::u64()?, getrandom::u64()?).leak();
 //!
 //! let mut settings = Settings::default();
-//! settings.set(Setting::Key, Origin::new("`key` in app.toml"), secret.into())?;
-//! settings.set(Setting::Header, Origin::new("`header` in app.toml"), "X-Scrape-Key".into())?;
-//! let guard = settings.guard()?;
+//! settings.set("key", Origin::new("`key` in app.toml"), Value::Text(secret.into()))?;
+//! settings.set("header", Origin::new("`header` in app.toml"), Value::Text("X-Scrape-Key".into()))?;
+//! let guard = settings.builder()?.build();
 //!
 //! let scrape = Request::get("/metrics").header("X-Scrape-Key", secret).body(())?;
 //! assert!(guard.check(&scrape).is_ok());
@@ -16,7 +16,7 @@
 //! let stranger = Request::get("/metrics").header("X-Metrics-Key", secret).body(())?;
 //! assert!(guard.check(&stranger).is_err());
 //!
-//! let error = Settings::default().guard().unwrap_err();
+//! let error = Settings::default().builder().unwrap_err();
 //! assert_eq!(error.kind(), ConfigErrorKind::MissingKey);
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
@@ -36,7 +36,7 @@ use crate::{
     keys::key::Key,
     names::bare,
     problem,
-    setting::{Meaning, NearName, PREFIX, Setting, assigned},
+    setting::{Meaning, NearName, PREFIX, SETTINGS, assigned, by_near_name, by_variable, variable},
     shown::{ShownPath, shown_name},
     warning,
 };
@@ -49,8 +49,8 @@ pub struct Settings {
     key_file: Option<Found<ShownPath>>,
     header: Option<Found<OsString>>,
     query: Option<Found<OsString>>,
-    networks: Option<Found<OsString>>,
-    client_names: Option<Found<OsString>>,
+    networks: Option<Found<Vec<String>>>,
+    client_names: Option<Found<Vec<String>>>,
     disabled: Option<Found<OsString>>,
     /// What the environment has that there is no guard with.
     error: Option<ConfigError>,
@@ -80,10 +80,10 @@ impl Guard {
     ///
     /// # Errors
     ///
-    /// Without a usable key, and for every setting that cannot be used as it is: see [`Problem`]. A service that gets
-    /// an error here must not start.
+    /// [`MissingKey`](crate::ConfigErrorKind::MissingKey) without a key, and most other [kinds](crate::ConfigErrorKind) for a key
+    /// or a setting that is unusable. A service that gets an error here must not start.
     pub fn from_env() -> Result<Guard, ConfigError> {
-        Settings::from_env().guard()
+        GuardBuilder::from_env().map(GuardBuilder::build)
     }
 
     /// Builds the guard that [`from_env`](Guard::from_env) builds, or an open guard if no variable configures one. It is for
@@ -97,7 +97,7 @@ impl Guard {
     ///
     /// As for [`from_env`](Guard::from_env), once a variable is set.
     pub fn from_env_or_open() -> Result<Guard, ConfigError> {
-        Settings::from_env().builder_or_open().map(GuardBuilder::build)
+        GuardBuilder::from_env_or_open().map(GuardBuilder::build)
     }
 }
 
@@ -109,6 +109,15 @@ impl GuardBuilder {
     /// As for [`Guard::from_env`].
     pub fn from_env() -> Result<GuardBuilder, ConfigError> {
         Settings::from_env().builder()
+    }
+
+    /// Begins the guard that [`Guard::from_env_or_open`] builds, so that the program can adjust it.
+    ///
+    /// # Errors
+    ///
+    /// As for [`Guard::from_env_or_open`].
+    pub fn from_env_or_open() -> Result<GuardBuilder, ConfigError> {
+        Settings::from_env().builder_or_open()
     }
 
     /// Begins a second guard in one process, from variables of its own: with the prefix `PPROF_GUARD_` they are
@@ -135,6 +144,22 @@ impl GuardBuilder {
     }
 }
 
+/// The value of a setting in a configuration file. `Debug` does not show it, because it can be a key.
+pub enum Value {
+    /// A text. For a setting that takes a name or a truth value, also `true` and `false` without quotes.
+    Text(OsString),
+    /// A list, with `None` for each entry that is not a string.
+    List(Vec<Option<String>>),
+    /// A value of another type.
+    Other,
+}
+
+impl fmt::Debug for Value {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Value")
+    }
+}
+
 struct Found<T> {
     origin: Origin,
     value: T,
@@ -148,7 +173,7 @@ impl<T> fmt::Debug for Found<T> {
 }
 
 impl Settings {
-    /// The settings that the environment holds, by the names in [`Setting::variable`].
+    /// The settings that the environment holds, by the names of its variables.
     ///
     /// Each other name that begins with `METRICS_VERIFICATION_`, in whatever case, is an error of the guard, so that no layer
     /// is missing because its name was mistyped. A name that is close to a setting's, such as `METRIC_VERIFICATION_KEY`,
@@ -169,10 +194,10 @@ impl Settings {
             if cfg!(windows) {
                 name.make_ascii_uppercase();
             }
-            let set = match Setting::by_variable(&name, prefix) {
+            let set = match by_variable(prefix, &name) {
                 // An environment can hold a name twice.
-                Some(setting) => settings.set(setting, Origin::new(name), value),
-                None => match misspelled(&name, &value.to_string_lossy(), prefix) {
+                Some(setting) => settings.set(setting, Origin::new(name), Value::Text(value)),
+                None => match misspelled(prefix, &name, &value.to_string_lossy()) {
                     Some(judged) => judged,
                     None => continue,
                 },
@@ -185,34 +210,50 @@ impl Settings {
         settings
     }
 
-    /// Adds a setting found at `place`. An empty value is an error of the guard.
+    /// Adds the setting `name`, one of [`SETTINGS`](crate::adapter::SETTINGS). An empty value is an error of the guard.
     ///
     /// # Errors
     ///
-    /// [`Problem::GivenTwice`] if it is there already: neither place has precedence over the other.
-    pub fn set(&mut self, setting: Setting, origin: Origin, value: OsString) -> Result<(), ConfigError> {
-        if self.is_empty(setting, &origin, &value) {
-            return Ok(());
+    /// - [`UnknownSetting`](crate::ConfigErrorKind::UnknownSetting) if no setting has this name; the text contains a close one
+    /// - [`InvalidSetting`](crate::ConfigErrorKind::InvalidSetting) if the value has a wrong type
+    /// - [`DuplicateSetting`](crate::ConfigErrorKind::DuplicateSetting) if the setting has a value already: no origin has
+    ///   precedence
+    pub fn set(&mut self, name: &str, origin: Origin, value: Value) -> Result<(), ConfigError> {
+        if !SETTINGS.contains(&name) {
+            return Err(unknown(by_near_name(name).map(|near| format!("`{near}`")), origin));
         }
-        match setting {
-            Setting::Key => put(&mut self.key, origin, Zeroizing::new(value.into_encoded_bytes())),
-            Setting::KeyFile => self.set_key_file(origin, &value, Path::new("")),
-            Setting::Header => put(&mut self.header, origin, value),
-            Setting::Query => put(&mut self.query, origin, value),
-            Setting::Networks => put(&mut self.networks, origin, value),
-            Setting::ClientNames => put(&mut self.client_names, origin, value),
-            Setting::Disabled => put(&mut self.disabled, origin, value),
+        let value = match (name, value) {
+            (_, Value::Text(text)) if self.is_empty(name, &origin, &text) => return Ok(()),
+            (_, Value::Text(text)) => text,
+            ("networks", Value::List(list)) => return put(&mut self.networks, origin.clone(), strings(list, &origin)?),
+            ("client_names", Value::List(list)) => {
+                return put(&mut self.client_names, origin.clone(), strings(list, &origin)?);
+            }
+            ("networks", _) => return Err(problem::not_a_list("10.0.0.0/8").at(origin)),
+            ("client_names", _) => return Err(problem::not_a_list("prometheus.example").at(origin)),
+            ("disabled", _) => return Err(problem::not_true_or_false().at(origin)),
+            ("key", Value::List(_)) => return Err(problem::several_keys().at(origin)),
+            _ => return Err(problem::not_a_string().at(origin)),
+        };
+        match name {
+            "key" => put(&mut self.key, origin, Zeroizing::new(value.into_encoded_bytes())),
+            "key_file" => self.set_key_file(origin, &value, Path::new("")),
+            "header" => put(&mut self.header, origin, value),
+            "query" => put(&mut self.query, origin, value),
+            "networks" => put(&mut self.networks, origin, entries(&value)),
+            "client_names" => put(&mut self.client_names, origin, entries(&value)),
+            _ => put(&mut self.disabled, origin, value),
         }
     }
 
-    /// Adds [`Setting::KeyFile`] found at `place`, a path that begins at `folder` if it is relative. Messages show the path
-    /// as it was written, and hide what could be a key: see [`ShownPath`].
+    /// Adds the setting `key_file`, a path that begins at `folder` if it is relative. Messages show the path as the operator
+    /// wrote it, and hide each part that could be a key.
     ///
     /// # Errors
     ///
     /// As for [`set`](Settings::set).
     pub fn set_key_file(&mut self, origin: Origin, written: &OsStr, folder: &Path) -> Result<(), ConfigError> {
-        if self.is_empty(Setting::KeyFile, &origin, written) {
+        if self.is_empty("key_file", &origin, written) {
             return Ok(());
         }
         let path = ShownPath::new(written, folder.join(written), origin.to_string());
@@ -226,30 +267,22 @@ impl Settings {
     }
 
     /// Notes an empty value as the error. It comes before all others, because what it sets beside another place is nothing.
-    fn is_empty(&mut self, setting: Setting, origin: &Origin, value: &OsStr) -> bool {
+    fn is_empty(&mut self, name: &str, origin: &Origin, value: &OsStr) -> bool {
         // A key of white space has a message of its own.
         self.is_set = true;
-        let is_empty = value.is_empty() || setting != Setting::Key && value.to_string_lossy().trim().is_empty();
+        let is_empty = value.is_empty() || name != "key" && value.to_string_lossy().trim().is_empty();
         if is_empty {
             self.error.get_or_insert(problem::empty().at(origin.clone()));
         }
         is_empty
     }
 
-    /// The guard that the settings describe.
+    /// Returns a builder of the guard that the settings describe.
     ///
     /// # Errors
     ///
-    /// See [`Problem`]. Without a key that can be used there is no guard, unless `disabled` says so.
-    pub fn guard(self) -> Result<Guard, ConfigError> {
-        self.builder().map(GuardBuilder::build)
-    }
-
-    /// The guard that the settings describe, still to be adjusted.
-    ///
-    /// # Errors
-    ///
-    /// As for [`guard`](Settings::guard).
+    /// If no usable key is configured, unless the guard is disabled, and if the value of a setting is unusable: see
+    /// [`ConfigErrorKind`](crate::ConfigErrorKind).
     pub fn builder(self) -> Result<GuardBuilder, ConfigError> {
         if let Some(error) = self.error {
             return Err(error);
@@ -268,21 +301,22 @@ impl Settings {
             builder = builder.query_found_at(origin, value.to_str().unwrap_or_default())?;
         }
         if let Some(Found { origin, value }) = self.networks {
-            builder = builder.networks_found_at(origin, entries(&value))?;
+            builder = builder.networks_found_at(origin, value)?;
         }
         if let Some(Found { origin, value }) = self.client_names {
-            builder = builder.client_names_found_at(origin, entries(&value))?;
+            builder = builder.client_names_found_at(origin, value)?;
         }
         Ok(builder)
     }
 
-    /// As [`builder`](Settings::builder), or an open guard if there is no setting: see [`Guard::from_env_or_open`].
+    /// Returns a builder as [`builder`](Settings::builder) does, or one of an open guard if there is no setting: see
+    /// [`Guard::from_env_or_open`].
     ///
     /// # Errors
     ///
-    /// As for [`guard`](Settings::guard), if there is any setting.
+    /// As for [`builder`](Settings::builder), if there is any setting.
     pub fn builder_or_open(self) -> Result<GuardBuilder, ConfigError> {
-        if self.is_set { self.builder() } else { Ok(GuardBuilder::open(warning::open(Setting::KeyFile.variable()))) }
+        if self.is_set { self.builder() } else { Ok(GuardBuilder::open(warning::open(variable(PREFIX, "key_file")))) }
     }
 
     fn keys(&self) -> Result<GuardBuilder, ConfigError> {
@@ -291,7 +325,7 @@ impl Settings {
             (Some(key), Some(file)) => Err(problem::set_twice(&file.origin).at(key.origin.clone())),
             (Some(key), None) => Ok(Guard::builder(Key::found_at(key.origin.clone(), &key.value)?)),
             (None, Some(file)) => GuardBuilder::of_file(&file.value),
-            (None, None) => Err(problem::no_key(prefix).at(Origin::new(Setting::Key.variable_behind(prefix)))),
+            (None, None) => Err(problem::no_key(prefix).at(Origin::new(variable(prefix, "key")))),
         }
     }
 
@@ -317,23 +351,35 @@ fn put<T>(slot: &mut Option<Found<T>>, origin: Origin, value: T) -> Result<(), C
     }
 }
 
+/// Returns the error of a name that is not that of a setting, with the right name if there is one.
+#[must_use]
+pub fn unknown(right_name: Option<String>, origin: Origin) -> ConfigError {
+    right_name.map_or_else(problem::unknown, problem::misspelled).at(origin)
+}
+
 /// Judges a variable that is none of the settings', if its name begins like theirs or is close to one.
-fn misspelled(name: &str, value: &str, prefix: &str) -> Option<Result<(), ConfigError>> {
-    let assigned = assigned(name, value, prefix).map(|setting| setting.variable_behind(prefix));
+fn misspelled(prefix: &str, name: &str, value: &str) -> Option<Result<(), ConfigError>> {
+    let assigned = assigned(prefix, name, value).map(|setting| variable(prefix, setting));
     if let Some(variable) = assigned.filter(|variable| std::env::var_os(variable).is_none()) {
-        return Some(Err(problem::misspelled(variable).at(Origin::new(shown_name(name).to_owned()))));
+        return Some(Err(unknown(Some(variable), Origin::new(shown_name(name).to_owned()))));
     }
-    let NearName { shown, meaning, .. } = NearName::of_variable(name, value, prefix)?;
-    let problem = match meaning {
-        Meaning::Setting(setting) => problem::misspelled(setting.variable_behind(prefix)),
-        Meaning::Unknown => problem::unknown(),
+    let NearName { shown, meaning, .. } = NearName::of_variable(prefix, name, value)?;
+    let right_name = match meaning {
+        Meaning::Setting(setting) => Some(variable(prefix, setting)),
+        Meaning::Unknown => None,
         // All settings at once, as Rocket takes them, or the beginning of our names alone.
-        Meaning::Table if value.trim_start().starts_with('{') || bare(name) == "metricsverification" => {
-            problem::unknown()
-        }
+        Meaning::Table if value.trim_start().starts_with('{') || bare(name) == "metricsverification" => None,
         Meaning::Table => return Some(Ok(())),
     };
-    Some(Err(problem.at(Origin::new(shown))))
+    Some(Err(unknown(right_name, Origin::new(shown))))
+}
+
+/// The entries of a list, if all are strings.
+fn strings(list: Vec<Option<String>>, origin: &Origin) -> Result<Vec<String>, ConfigError> {
+    let string = |(index, entry): (usize, Option<String>)| {
+        entry.ok_or_else(|| problem::entry_not_a_string(index + 1).at(origin.clone()))
+    };
+    list.into_iter().enumerate().map(string).collect()
 }
 
 /// The entries of a list with commas. A blank list has none; what is not text becomes an entry that nothing accepts.

@@ -46,7 +46,7 @@ pub fn shown_name(name: &str) -> &str {
 /// The path of a key file. `Display` and `Debug` show its [`label`](ShownPath::label), after the setting if that has gaps.
 // Shared, so that errors and warnings stay small.
 #[derive(Clone, PartialEq, Eq, Hash)]
-pub struct ShownPath(Arc<Parts>);
+pub(crate) struct ShownPath(Arc<Parts>);
 
 #[derive(PartialEq, Eq, Hash)]
 struct Parts {
@@ -78,14 +78,14 @@ impl ShownPath {
 
     /// Returns the path itself. If an operator put a key in the place of the path, it holds that key: do not log it.
     #[must_use]
-    pub fn path(&self) -> &Path {
+    pub(crate) fn path(&self) -> &Path {
         &self.0.path
     }
 
     /// Returns the path as the operator wrote it, with `…` for each segment that could be a key. For a value without `/`,
     /// which could be a key as a whole, it returns the name of the setting instead.
     #[must_use]
-    pub fn label(&self) -> &str {
+    pub(crate) fn label(&self) -> &str {
         self.0.shown.as_deref().unwrap_or(&self.0.setting)
     }
 }

@@ -9,7 +9,8 @@ use std::{
 
 use metrics_guard_core::{
     Authorized, Check, ClientName, ConfigError, Denied, Guard, GuardBuilder, GuardedPath, Key, KeyFileStatus, KeyRing,
-    Origin, Peer, Reason, Setting, Settings, Warning,
+    Origin, Peer, Reason, Warning,
+    adapter::{Settings, Value},
 };
 
 fn go_to_any_thread<T: Send + Sync + Unpin + Debug>() {}
@@ -28,7 +29,7 @@ fn what_holds_functions_of_others_goes_to_any_thread() {
 #[test]
 fn all_else_goes_to_any_thread_and_outlives_a_panic() {
     outlive_a_panic_too::<Settings>();
-    outlive_a_panic_too::<Setting>();
+    outlive_a_panic_too::<Value>();
     outlive_a_panic_too::<Key>();
     outlive_a_panic_too::<KeyRing>();
     outlive_a_panic_too::<KeyFileStatus>();

@@ -14,7 +14,8 @@ use std::{
 use common::{assert_says, from};
 use http::Request;
 use metrics_guard_core::{
-    ConfigError, Guard, GuardBuilder, Key, Origin, Setting, Settings, Warning, WarningKind, adapter::shown,
+    ConfigError, Guard, GuardBuilder, Key, Origin, Warning, WarningKind,
+    adapter::{SETTINGS, Settings, Value, shown},
 };
 
 mod common;
@@ -197,8 +198,8 @@ fn case_46_two_places() {
     assert_problem(&both, "set here and in METRICS_VERIFICATION_KEY_FILE;");
 
     let mut settings = Settings::default();
-    settings.set(Setting::Query, Origin::new("METRICS_VERIFICATION_QUERY"), "key".into()).unwrap();
-    let error = settings.set(Setting::Query, Origin::new("query"), "key".into()).unwrap_err();
+    settings.set("query", Origin::new("METRICS_VERIFICATION_QUERY"), Value::Text("key".into())).unwrap();
+    let error = settings.set("query", Origin::new("query"), Value::Text("key".into())).unwrap_err();
     assert_says(&error, "set here and in METRICS_VERIFICATION_QUERY;");
 }
 
@@ -340,9 +341,9 @@ fn names_the_empty_setting_beside_a_good_one() {
     // The same setting in another place does not hide that this one is empty.
     let mut settings = Settings::default();
     let variable = Origin::new("METRICS_VERIFICATION_KEY_FILE");
-    settings.set(Setting::KeyFile, variable.clone(), "".into()).unwrap();
-    settings.set(Setting::KeyFile, Origin::new("key_file"), path.into()).unwrap();
-    let error = settings.guard().unwrap_err();
+    settings.set("key_file", variable.clone(), Value::Text("".into())).unwrap();
+    settings.set("key_file", Origin::new("key_file"), Value::Text(path.into())).unwrap();
+    let error = settings.builder().unwrap_err();
     assert_eq!(error.origin(), &variable);
     assert_says(&error, "is empty");
 }
@@ -362,8 +363,8 @@ fn disabled_by_its_explicit_name_alone() {
 #[test]
 fn settings_show_where_they_were_found_and_no_value() {
     let mut settings = Settings::default();
-    for &setting in Setting::ALL {
-        settings.set(setting, Origin::new(setting.field()), KEY.into()).unwrap();
+    for setting in SETTINGS {
+        settings.set(setting, Origin::new(setting), Value::Text(KEY.into())).unwrap();
     }
     let shown = format!("{settings:?}");
     assert!(shown.contains(r#"client_names: Some(client_names)"#), "{shown}");

@@ -8,7 +8,8 @@ use common::{assert_says, from};
 use http::Request;
 use metrics_guard_core::{
     Authorized, Check, ClientName, ConfigError, ConfigErrorKind, Denied, Guard, GuardBuilder, Key, Origin, Peer,
-    Reason, Setting, Settings,
+    Reason,
+    adapter::{Settings, Value},
 };
 
 mod common;
@@ -164,8 +165,14 @@ fn a_second_list_or_name_is_not_taken_for_the_first() {
     let without_key = Guard::builder_with_client_names([NAME]).unwrap();
     assert!(given_twice(without_key.require_client_name(["other.example"]).unwrap_err()));
     let mut settings = Settings::default();
-    for (setting, value) in [(Setting::Key, KEY), (Setting::Networks, "10.0.0.0/8")] {
-        settings.set(setting, Origin::new(setting.variable()), value.into()).unwrap();
+    for (setting, value) in [("key", KEY), ("networks", "10.0.0.0/8")] {
+        settings
+            .set(
+                setting,
+                Origin::new(format!("METRICS_VERIFICATION_{}", setting.to_uppercase())),
+                Value::Text(value.into()),
+            )
+            .unwrap();
     }
     let error = settings.builder().unwrap().allow_networks(["203.0.113.0/24"]).unwrap_err();
     assert_says(&error, &format!("set here and in {NETWORKS};"));
@@ -225,7 +232,7 @@ fn every_check_is_observed_once_by_each_observer() {
     assert_eq!(seen.lock().unwrap()[0].1, Err(Reason::Malformed));
 
     let mut settings = Settings::default();
-    settings.set(Setting::Disabled, Origin::new("disabled"), "true".into()).unwrap();
+    settings.set("disabled", Origin::new("disabled"), Value::Text("true".into())).unwrap();
     let disabled = settings.builder().unwrap().observe(observer("disabled")).build();
     ask(&disabled, None, None).unwrap();
     assert_eq!(seen.lock().unwrap().last(), Some(&("disabled", Ok(None), None)));

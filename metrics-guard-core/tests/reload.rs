@@ -15,7 +15,10 @@ use std::{
 };
 
 use http::Request;
-use metrics_guard_core::{ConfigError, Guard, Key, KeyRing, Origin, Setting, Settings};
+use metrics_guard_core::{
+    ConfigError, Guard, Key, KeyRing, Origin,
+    adapter::{Settings, Value},
+};
 
 /// No correct run takes as long.
 const PATIENCE: Duration = Duration::from_secs(20);
@@ -418,8 +421,8 @@ fn a_relative_path_brings_no_warning_again() {
 fn settings_with_a_key_file_follow_it() {
     let subject = Subject::new(OLD);
     let mut settings = Settings::default();
-    settings.set(Setting::KeyFile, Origin::new("key_file"), subject.path().into()).unwrap();
-    let guard = settings.guard().unwrap();
+    settings.set("key_file", Origin::new("key_file"), Value::Text(subject.path().into())).unwrap();
+    let guard = settings.builder().unwrap().build();
     subject.write(NEW).unwrap();
     guard.reload().unwrap();
     assert_eq!(label(&guard, NEW), Some("current"));

@@ -14,8 +14,8 @@ use std::{
 
 use http::Request;
 use metrics_guard_core::{
-    Check, ClientName, Guard, GuardBuilder, Key, KeyRing, Origin, Peer, Reason, RequestHead, Setting, Settings,
-    Warning, WarningKind,
+    Check, ClientName, Guard, GuardBuilder, Key, KeyRing, Origin, Peer, Reason, RequestHead, Warning, WarningKind,
+    adapter::{Settings, Value},
 };
 
 const KEY: &str = "9c2f1e7ab5d84036f1c0a7e3b6925d48";
@@ -147,8 +147,8 @@ fn a_disabled_guard_warns() {
     assert_eq!(ask(&guard, None), Ok(()));
 
     let mut settings = Settings::default();
-    settings.set(Setting::Disabled, Origin::new("disabled"), "true".into()).unwrap();
-    settings.set(Setting::Networks, Origin::new("networks"), "10.0.0.0/8".into()).unwrap();
+    settings.set("disabled", Origin::new("disabled"), Value::Text("true".into())).unwrap();
+    settings.set("networks", Origin::new("networks"), Value::Text("10.0.0.0/8".into())).unwrap();
     let (tell, told) = hook();
     let guard = settings.builder().unwrap().on_warning(tell).build();
     assert_warnings(&told.take(), &["disabled: the guard is disabled, so EVERYONE can read the metrics"]);

@@ -29,11 +29,11 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 
-use std::{collections::HashSet, env, ffi::OsString, fs, io, path::Path};
+use std::{collections::HashSet, env, fs, path::Path};
 
 use metrics_guard_core::{
-    ConfigError, Place, Problem, Setting, Settings,
-    adapter::{Meaning, NearName, is_close, shown, shown_name},
+    ConfigError, ConfigErrorKind, Origin,
+    adapter::{self, Meaning, NearName, SETTINGS, Settings, is_close, shown, shown_name, unknown},
 };
 use rocket::figment::{
     Figment, Metadata, Profile, Provider,
@@ -55,32 +55,40 @@ pub(crate) fn settings(figment: &Figment) -> Result<Settings, ConfigError> {
     let fields = match figment.find_value(TABLE) {
         Ok(Value::Dict(_, fields)) => fields,
         Ok(other) => {
-            let problem = if other.as_str() == Some("") { Problem::Empty } else { Problem::NotATable };
-            return Err(ConfigError::new(place(figment, TABLE, &other), problem));
+            let text =
+                if other.as_str() == Some("") { EMPTY } else { "must be a table with fields such as `key_file`" };
+            return Err(ConfigError::new(ConfigErrorKind::InvalidSetting, origin(figment, TABLE, &other), text));
         }
         Err(_) => return Ok(settings), // it is missing
     };
     for (name, value) in fields {
-        let Some(setting) = Setting::by_field(&name) else { continue }; // no such name has passed
-        let place = place(figment, &format!("{TABLE}.{name}"), &value);
-        match (setting, value) {
-            (Setting::KeyFile, Value::String(..)) => set_key_file(&mut settings, figment, place)?,
-            (_, value) => {
-                let text = text(setting, value).map_err(|problem| ConfigError::new(place.clone(), problem))?;
-                settings.set(setting, place, text)?;
-            }
+        let origin = origin(figment, &format!("{TABLE}.{name}"), &value);
+        match (&*name, value) {
+            ("key_file", Value::String(..)) => set_key_file(&mut settings, figment, origin)?,
+            (_, value) => settings.set(&name, origin, of_setting(&name, value))?,
         }
     }
     Ok(settings)
 }
 
+const EMPTY: &str = "is empty; unset it, or give it a value";
+
+fn of_setting(name: &str, value: Value) -> adapter::Value {
+    match (name, value) {
+        (_, Value::String(_, text)) => adapter::Value::Text(text.into()),
+        ("header" | "query" | "disabled", Value::Bool(_, value)) => adapter::Value::Text(value.to_string().into()),
+        (_, Value::Array(_, entries)) => adapter::Value::List(entries.into_iter().map(Value::into_string).collect()),
+        _ => adapter::Value::Other,
+    }
+}
+
 /// As the other paths in Rocket.toml, the path is relative to that file, and not to where the service was started.
-fn set_key_file(settings: &mut Settings, figment: &Figment, place: Place) -> Result<(), ConfigError> {
-    let path: Result<RelativePathBuf, _> = figment.extract_inner(&format!("{TABLE}.{}", Setting::KeyFile.field()));
-    let Ok(path) = path else { return Err(ConfigError::new(place, Problem::NotAString)) };
+fn set_key_file(settings: &mut Settings, figment: &Figment, origin: Origin) -> Result<(), ConfigError> {
+    let path: Result<RelativePathBuf, _> = figment.extract_inner(&format!("{TABLE}.key_file"));
+    let Ok(path) = path else { return settings.set("key_file", origin, adapter::Value::Other) };
     let file = path.metadata_path().unwrap_or(Path::new(""));
     let folder = if file.is_dir() { file } else { file.parent().unwrap_or(file) };
-    settings.set_key_file(place, path.original().as_os_str(), folder)
+    settings.set_key_file(origin, path.original().as_os_str(), folder)
 }
 
 /// Rejects variables that mean a setting or the table under another name, because Rocket ignores them.
@@ -88,12 +96,12 @@ fn check_variables() -> Result<(), ConfigError> {
     for (name, value) in env::vars_os() {
         let (name, value) = (name.to_string_lossy(), value.to_string_lossy());
         if let Some(near) = near_variable(&name, &value) {
-            let problem = match near.meaning {
-                Meaning::Table => Problem::Misspelled("ROCKET_METRICS_GUARD".into()),
-                Meaning::Setting(setting) => Problem::Misspelled(setting.variable().into()),
-                _ => Problem::UnknownField,
+            let right_name = match near.meaning {
+                Meaning::Table => Some("ROCKET_METRICS_GUARD".to_owned()),
+                Meaning::Setting(setting) => Some(format!("METRICS_VERIFICATION_{}", setting.to_uppercase())),
+                _ => None,
             };
-            return Err(ConfigError::new(Place::Variable(near.shown.into()), problem));
+            return Err(unknown(right_name, Origin::new(near.shown)));
         }
     }
     Ok(())
@@ -102,7 +110,7 @@ fn check_variables() -> Result<(), ConfigError> {
 /// Rejects a field that the variables for the table set twice, because Rocket takes one of the two in silence. It reads these
 /// variables in whatever case.
 fn check_inline_tables() -> Result<(), ConfigError> {
-    let mut places: Vec<(Setting, String)> = Vec::new();
+    let mut origins: Vec<(&str, String)> = Vec::new();
     for (name, value) in env::vars_os() {
         let (name, value) = (name.to_string_lossy().trim().to_owned(), value.to_string_lossy());
         let lower_case = name.to_ascii_lowercase();
@@ -111,12 +119,13 @@ fn check_inline_tables() -> Result<(), ConfigError> {
             Some(field) => vec![field.trim_start_matches('.').to_owned()],
             None => continue,
         };
-        for setting in fields.iter().filter_map(|field| Setting::by_field(field)) {
-            if let Some((_, former)) = places.iter().find(|(former, _)| *former == setting) {
-                let place = Place::Variable(format!("`{}` in {name}", setting.field()).into());
-                return Err(ConfigError::new(place, Problem::GivenTwice(Place::Variable(former.clone().into()))));
+        for setting in fields.iter().filter_map(|field| SETTINGS.into_iter().find(|setting| setting == field)) {
+            if let Some((_, former)) = origins.iter().find(|(former, _)| *former == setting) {
+                let text = format!("set here and in {former}; remove one of the two");
+                let origin = Origin::new(format!("`{setting}` in {name}"));
+                return Err(ConfigError::new(ConfigErrorKind::DuplicateSetting, origin, text));
             }
-            places.push((setting, name.clone()));
+            origins.push((setting, name.clone()));
         }
     }
     Ok(())
@@ -160,9 +169,9 @@ fn check_config_file(figment: &Figment) -> Result<(), ConfigError> {
     if is_there(&path) {
         return Ok(());
     }
-    let place = shown_file(&path).map_or(NAME.into(), |path| format!("{NAME}, {path}").into());
-    let problem = if path.is_empty() { Problem::Empty } else { Problem::Unreadable(io::ErrorKind::NotFound) };
-    Err(ConfigError::new(Place::Variable(place), problem))
+    let origin = shown_file(&path).map_or(NAME.to_owned(), |path| format!("{NAME}, {path}"));
+    let text = if path.is_empty() { EMPTY } else { "no such file; write the path of a file such as ./Rocket.toml" };
+    Err(ConfigError::new(ConfigErrorKind::UnusableFile, Origin::new(origin), text))
 }
 
 /// Rejects a file with our table whose name is close to `Rocket.toml`, unless the program reads it by itself.
@@ -179,8 +188,7 @@ fn check_near_files(figment: &Figment, folder: &Path) -> Result<(), ConfigError>
         let profiles = fs::read_to_string(entry.path()).ok().and_then(|text| Toml::string(&text).nested().data().ok());
         let is_table = |name: &String| NearName::of(name, "", &[]).is_some_and(|near| near.meaning == Meaning::Table);
         if profiles.iter().flat_map(|profiles| profiles.values()).flat_map(Dict::keys).any(is_table) {
-            let place = Place::Field(text.escape_debug().to_string().into());
-            return Err(ConfigError::new(place, Problem::Misspelled(FILE.into())));
+            return Err(unknown(Some(FILE.to_owned()), Origin::new(text.escape_debug().to_string())));
         }
     }
     Ok(())
@@ -207,11 +215,12 @@ fn near_variable(name: &str, value: &str) -> Option<NearName> {
 fn check_names(figment: &Figment, settings: &mut Settings) -> Result<(), ConfigError> {
     let profiles = figment.data().map_err(|error| {
         // Without the parser's message, because that shows the line, and the line can hold the key.
-        let place = match position(&error.to_string()) {
-            Some((line, column)) => format!("Rocket's configuration, line {line}, column {column}").into(),
-            None => "Rocket's configuration".into(),
+        let origin = match position(&error.to_string()) {
+            Some((line, column)) => format!("Rocket's configuration, line {line}, column {column}"),
+            None => "Rocket's configuration".to_owned(),
         };
-        ConfigError::new(Place::Field(place), Problem::Unparsable)
+        let text = "cannot be read; correct its syntax, or let this process read it";
+        ConfigError::new(ConfigErrorKind::UnusableFile, Origin::new(origin), text)
     })?;
     let variables: HashSet<String> = env::vars_os().map(|(name, _)| key(&name.to_string_lossy())).collect();
     let prefixes = [&["rocket"], &known(figment)[..]].concat();
@@ -310,14 +319,14 @@ fn check_profile(figment: &Figment, profile: &Profile, values: &Dict) -> Result<
 
 fn check_fields(figment: &Figment, table: &Value) -> Result<(), ConfigError> {
     for (name, value) in table.as_dict().into_iter().flatten() {
-        if Setting::by_field(name).is_none() {
-            let problem = match Setting::by_near_field(name) {
-                Some(setting) => Problem::Misspelled(format!("`{}`", setting.field()).into()),
-                None => Problem::UnknownField,
-            };
-            // A name with dots has become tables, and this is a part of it.
-            let shown = if value.as_dict().is_some() { "…" } else { shown_name(name) };
-            return Err(ConfigError::new(place(figment, &format!("{TABLE}.{shown}"), value), problem));
+        // A name with dots has become tables, and this is a part of it.
+        let shown = if value.as_dict().is_some() { "…" } else { shown_name(name) };
+        if !SETTINGS.contains(&&**name) {
+            Settings::default().set(
+                name,
+                origin(figment, &format!("{TABLE}.{shown}"), value),
+                adapter::Value::Other,
+            )?;
         }
     }
     Ok(())
@@ -326,14 +335,12 @@ fn check_fields(figment: &Figment, table: &Value) -> Result<(), ConfigError> {
 fn misspelled(figment: &Figment, profile: &Profile, near: &NearName, value: &Value) -> ConfigError {
     let name = profile.as_str().as_str();
     let profile = if is_known(figment, profile) && shown_name(name) == name { name } else { "default" };
-    let problem = match near.meaning {
-        Meaning::Table => Problem::Misspelled(format!("[{profile}.{TABLE}]").into()),
-        Meaning::Setting(setting) => {
-            Problem::Misspelled(format!("`{}` in the table [{profile}.{TABLE}]", setting.field()).into())
-        }
-        _ => Problem::UnknownField,
+    let right_name = match near.meaning {
+        Meaning::Table => Some(format!("[{profile}.{TABLE}]")),
+        Meaning::Setting(setting) => Some(format!("`{setting}` in the table [{profile}.{TABLE}]")),
+        _ => None,
     };
-    ConfigError::new(place(figment, &near.shown, value), problem)
+    unknown(right_name, origin(figment, &near.shown, value))
 }
 
 /// The profiles that Rocket can select.
@@ -360,10 +367,10 @@ fn as_variable(value: &Value) -> String {
 }
 
 /// The field, and the file or the variables that it stands in. The name of the field must be fit to be shown.
-fn place(figment: &Figment, field: &str, value: &Value) -> Place {
-    Place::Field(match figment.get_metadata(value.tag()) {
-        Some(metadata) => format!("`{field}` in {}", source(metadata)).into(),
-        None => format!("`{field}`").into(),
+fn origin(figment: &Figment, field: &str, value: &Value) -> Origin {
+    Origin::new(match figment.get_metadata(value.tag()) {
+        Some(metadata) => format!("`{field}` in {}", source(metadata)),
+        None => format!("`{field}`"),
     })
 }
 
@@ -383,33 +390,4 @@ fn shown_file(path: &str) -> Option<String> {
         Some(folder) => Some(format!("{}{FILE}", shown(folder).unwrap_or_default())),
         None => shown(path),
     }
-}
-
-fn text(setting: Setting, value: Value) -> Result<OsString, Problem> {
-    match (setting, value) {
-        (Setting::Disabled, Value::Bool(_, disabled)) => Ok(disabled.to_string().into()),
-        (Setting::Networks, Value::Array(_, entries)) => joined(entries, Problem::NoNetwork, Problem::NotANetwork),
-        (Setting::ClientNames, Value::Array(_, entries)) => {
-            joined(entries, Problem::NoClientName, Problem::NotAClientName)
-        }
-        (_, Value::String(_, text)) => Ok(text.into()),
-        (Setting::Header | Setting::Query, Value::Bool(..)) => Err(Problem::NotAName(setting)),
-        (Setting::Disabled, _) => Err(Problem::NotTrueOrFalse),
-        (Setting::Networks | Setting::ClientNames, _) => Err(Problem::NotAList(setting)),
-        (Setting::Key, Value::Array(..)) => Err(Problem::SeveralKeys),
-        _ => Err(Problem::NotAString),
-    }
-}
-
-/// An array as the list that the environment would have. An entry with a comma would become two.
-fn joined(entries: Vec<Value>, none: Problem, bad: impl Fn(usize) -> Problem) -> Result<OsString, Problem> {
-    let mut texts = Vec::with_capacity(entries.len());
-    for (index, entry) in entries.into_iter().enumerate() {
-        let text = entry.into_string().ok_or(Problem::EntryNotAString(index + 1))?;
-        if text.contains(',') {
-            return Err(bad(index + 1));
-        }
-        texts.push(text);
-    }
-    if texts.is_empty() { Err(none) } else { Ok(texts.join(",").into()) }
 }

@@ -33,7 +33,7 @@
 use std::{fmt, io::Cursor};
 
 use http::header::CACHE_CONTROL;
-use metrics_guard_core::{ConfigError, Denied, Guard, GuardBuilder, Problem, Settings};
+use metrics_guard_core::{ConfigError, ConfigErrorKind, Denied, Guard, GuardBuilder, adapter::Settings};
 use rocket::{
     Build, Config, Request, Response, Rocket, Route, error, error_,
     fairing::{self, Fairing, Info, Kind},
@@ -123,12 +123,12 @@ impl MetricsGuard {
     ///
     /// # Errors
     ///
-    /// - [`Problem::GivenTwice`] for a setting that stands in both
-    /// - [`Problem::NotATable`], [`Problem::NotAString`], [`Problem::SeveralKeys`], [`Problem::NotAList`],
-    ///   [`Problem::EntryNotAString`] and [`Problem::NotTrueOrFalse`] for a value of the wrong type
-    /// - [`Problem::Misspelled`] and [`Problem::UnknownField`] for names in Rocket's configuration and in the environment
+    /// - [`DuplicateSetting`](crate::ConfigErrorKind::DuplicateSetting) for a setting that stands in both
+    /// - [`InvalidSetting`](crate::ConfigErrorKind::InvalidSetting) for a value of the wrong type
+    /// - [`UnknownSetting`](crate::ConfigErrorKind::UnknownSetting) for names in Rocket's configuration and in the environment
     ///   that are close to ours
-    /// - [`Problem::Unparsable`] if Rocket's configuration has wrong syntax
+    /// - [`UnusableFile`](crate::ConfigErrorKind::UnusableFile) if Rocket's configuration has wrong syntax, or if there is no
+    ///   file that `ROCKET_CONFIG` names
     pub fn settings(figment: &Figment) -> Result<Settings, ConfigError> {
         config::settings(figment)
     }
@@ -175,7 +175,7 @@ impl Fairing for MetricsGuard {
             Ok(guard) => guard,
             Err(error) => {
                 error!("metrics-guard: {error}");
-                if *error.problem() == Problem::NoKey {
+                if error.kind() == ConfigErrorKind::MissingKey {
                     error_!("Or set `key_file` in the table [default.metrics_guard] of Rocket.toml.");
                 }
                 return Err(rocket);

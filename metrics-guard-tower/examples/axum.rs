@@ -21,7 +21,8 @@ use axum::{
     response::{IntoResponse, Response},
     routing::get,
 };
-use metrics_guard_tower::{Guard, MetricsGuardLayer, Settings};
+use metrics_guard_core::adapter::Settings;
+use metrics_guard_tower::{Guard, MetricsGuardLayer};
 use service::Instruments;
 use tokio::net::TcpListener;
 use tower_service::Service as _;

@@ -20,7 +20,8 @@ use axum::{
     response::IntoResponse,
     routing::get,
 };
-use metrics_guard_tower::{Guard, Settings, guard_metrics};
+use metrics_guard_core::adapter::Settings;
+use metrics_guard_tower::{Guard, guard_metrics};
 use service::Instruments;
 use tokio::net::TcpListener;
 use tower_service::Service as _;

@@ -28,7 +28,7 @@ use std::{
 };
 
 use http::{Extensions, Request, Response, Uri};
-use metrics_guard_core::{Authorized, ConfigError, Denied, Guard, GuardedPath, Place};
+use metrics_guard_core::{Authorized, ConfigError, Denied, Guard, GuardedPath};
 use pin_project_lite::pin_project;
 use tower_layer::Layer;
 use tower_service::Service;
@@ -142,11 +142,9 @@ impl MetricsGuardLayer {
     ///
     /// # Errors
     ///
-    /// [`Problem::NotAPath`](crate::Problem::NotAPath) if no request can have this path.
+    /// [`InvalidSetting`](crate::ConfigErrorKind::InvalidSetting) if no request can have this path.
     pub fn only_path(self, path: &str) -> Result<MetricsGuardLayer, ConfigError> {
-        let path = GuardedPath::new(path).map_err(|error| {
-            ConfigError::new(Place::Argument("MetricsGuardLayer::only_path"), error.problem().clone())
-        })?;
+        let path = GuardedPath::new(path)?;
         let only = self.only.iter().flat_map(|paths| &**paths).cloned().chain([path]).collect();
         Ok(MetricsGuardLayer { only: Some(only), ..self })
     }

@@ -24,8 +24,8 @@ mod layer;
 pub use extract::{Authorized, Refusal};
 pub use layer::{EmptyBody, MetricsGuardLayer, MetricsGuardService, ResponseFuture};
 pub use metrics_guard_core::{
-    Check, ClientName, ConfigError, Denied, Guard, GuardBuilder, GuardedPath, Key, KeyFileStatus, KeyRing, Peer, Place,
-    Problem, Reason, RequestHead, Setting, Settings, ShownPath, Warning,
+    Check, ClientName, ConfigError, ConfigErrorKind, Denied, Guard, GuardBuilder, GuardedPath, Key, KeyFileStatus,
+    KeyRing, Origin, Peer, Reason, RequestHead, Warning, WarningKind,
 };
 #[cfg(feature = "axum")]
 pub use metrics_guard_macros::guard_metrics_axum as guard_metrics;

@@ -16,7 +16,8 @@
 
 use std::{env, error::Error, net::Ipv4Addr};
 
-use metrics_guard_warp::{MetricsGuard, Settings, guard_metrics};
+use metrics_guard_core::adapter::Settings;
+use metrics_guard_warp::{MetricsGuard, guard_metrics};
 use service::Instruments;
 use tokio::net::TcpListener;
 use tower_service::Service as _;

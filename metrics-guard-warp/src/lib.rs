@@ -14,8 +14,8 @@ mod protect;
 
 pub use locked::{Locked, Unguarded};
 pub use metrics_guard_core::{
-    Authorized, Check, ClientName, ConfigError, Denied, Guard, GuardBuilder, GuardedPath, Key, KeyFileStatus, KeyRing,
-    Peer, Place, Problem, Reason, RequestHead, Setting, Settings, ShownPath, Warning,
+    Authorized, Check, ClientName, ConfigError, ConfigErrorKind, Denied, Guard, GuardBuilder, GuardedPath, Key,
+    KeyFileStatus, KeyRing, Origin, Peer, Reason, RequestHead, Warning, WarningKind,
 };
 pub use metrics_guard_macros::guard_metrics_warp as guard_metrics;
 pub use protect::{MetricsGuard, Outcome, Rest};

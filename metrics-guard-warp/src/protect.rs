@@ -35,7 +35,7 @@ use std::{
 };
 
 use http_body::Body;
-use metrics_guard_core::{Authorized, ConfigError, Denied, Guard, GuardedPath, Place};
+use metrics_guard_core::{Authorized, ConfigError, Denied, Guard, GuardedPath};
 use warp::{
     Filter, Rejection, Reply,
     http::{
@@ -64,7 +64,7 @@ impl MetricsGuard {
     ///
     /// # Errors
     ///
-    /// Without a usable key, and for settings that cannot be used: see [`Problem`](crate::Problem). Do not serve then.
+    /// As for [`Guard::from_env`]. Do not serve then.
     pub fn from_env() -> Result<MetricsGuard, ConfigError> {
         Guard::from_env().map(MetricsGuard)
     }
@@ -162,7 +162,7 @@ impl MetricsGuard {
     ///
     /// # Errors
     ///
-    /// [`Problem::NotAPath`](crate::Problem::NotAPath) if no request can have this path.
+    /// [`InvalidSetting`](crate::ConfigErrorKind::InvalidSetting) if no request can have this path.
     pub fn gate_path(
         &self,
         path: &str,
@@ -170,8 +170,7 @@ impl MetricsGuard {
         impl Filter<Extract = (Response,), Error = Rejection> + Clone + Send + Sync + 'static + use<>,
         ConfigError,
     > {
-        let guarded = GuardedPath::new(path)
-            .map_err(|error| ConfigError::new(Place::Argument("MetricsGuard::gate_path"), error.problem().clone()))?;
+        let guarded = GuardedPath::new(path)?;
         Ok(self.gate(leads_to(guarded)))
     }
 

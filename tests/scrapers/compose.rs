@@ -8,7 +8,7 @@ use std::{
 };
 
 use libtest_mimic::{Failed, Trial};
-use metrics_guard_core::{Guard, Setting};
+use metrics_guard_core::Guard;
 use serde_json::Value;
 
 use crate::tools::{accepts, at, commands, deploy, documents, list, run, script, text, with};
@@ -63,8 +63,8 @@ fn as_it_is_read(client: &Path) -> Result<(), Failed> {
 
     let service = &services["my-service"];
     let environment = service["environment"].as_object().ok_or("no environment")?;
-    assert!(!environment.contains_key(&Setting::Key.variable()), "a key inline");
-    let accepted = on_the_host(service, environment[&Setting::KeyFile.variable()].as_str().ok_or("no key file")?)?;
+    assert!(!environment.contains_key("METRICS_VERIFICATION_KEY"), "a key inline");
+    let accepted = on_the_host(service, environment["METRICS_VERIFICATION_KEY_FILE"].as_str().ok_or("no key file")?)?;
     assert_eq!(accepted, folder.join("service-keys/accepted_keys"));
 
     // The configuration that Prometheus is started with is ours, and its key and its target are what is here.
@@ -155,7 +155,7 @@ fn the_commands_do_what_they_say() -> Result<(), Failed> {
     let followed = programs.path().join("followed");
     fs::copy(here.join("service-keys/accepted_keys"), &followed)?; // and its mode
     let guard = Guard::builder_from_key_file(&followed)?.build();
-    assert_eq!(guard.warnings(), []);
+    assert!(guard.warnings().is_empty(), "{:?}", guard.warnings());
 
     // The rotation in one go. What is there at each of its pauses is kept.
     let pauses = tempfile::tempdir()?;

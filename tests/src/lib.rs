@@ -29,3 +29,9 @@ pub fn numbered_key(number: u32) -> String {
 #[cfg(doctest)]
 #[doc = include_str!("../../README.md")]
 struct Readme;
+
+/// The environment variable of a setting.
+#[must_use]
+pub fn variable_of(setting: &str) -> String {
+    format!("METRICS_VERIFICATION_{}", setting.to_uppercase())
+}

@@ -14,7 +14,10 @@
 use std::{collections::HashMap, error::Error, process::ExitCode};
 
 use http::uri::Authority;
-use metrics_guard_core::{ConfigErrorKind, Guard, Origin, Setting, Settings};
+use metrics_guard_core::{
+    ConfigErrorKind, Guard, Origin,
+    adapter::{Settings, Value},
+};
 use text::{KEYS, SCRAPERS, quoted};
 
 mod text;
@@ -87,13 +90,13 @@ fn arguments() -> Result<HashMap<&'static str, String>, String> {
 
 /// The guard that the environment describes, to be asked for its settings.
 fn guard() -> Result<Guard, Box<dyn Error>> {
-    match Settings::from_env().guard() {
+    match Guard::from_env() {
         // The scraper's machine needs none of the service's keys. This one opens nothing: the guard checks no request.
         Err(error) if error.kind() == ConfigErrorKind::MissingKey => {
             let mut settings = Settings::from_env();
             let stand_in = format!("{:016x}{:016x}", getrandom::u64()?, getrandom::u64()?);
-            settings.set(Setting::Key, Origin::new("scrape_config"), stand_in.into())?;
-            Ok(settings.guard()?)
+            settings.set("key", Origin::new("scrape_config"), Value::Text(stand_in.into()))?;
+            Ok(settings.builder()?.build())
         }
         guard => Ok(guard?),
     }
@@ -159,10 +162,10 @@ impl Job {
         let client_certificate = guard.requires_client_name();
         let mut remarks = Vec::new();
         if client_certificate {
-            remarks.push(format!("The client certificate must have a name in {}.", Setting::ClientNames.variable()));
+            remarks.push("The client certificate must have a name in METRICS_VERIFICATION_CLIENT_NAMES.".to_owned());
         }
         if guard.restricts_networks() {
-            remarks.push(format!("The scraper must ask from a network in {}.", Setting::Networks.variable()));
+            remarks.push("The scraper must ask from a network in METRICS_VERIFICATION_NETWORKS.".to_owned());
         }
         let https = take("--https").is_some() || client_certificate;
         let name = take("--job").unwrap_or_else(|| "my-service".to_owned());
@@ -190,7 +193,7 @@ fn object_name(job: &str) -> String {
 
 /// The name of the query parameter, if the guard looks at one and a scraper can take its value from a file.
 fn parameter(guard: &Guard) -> Result<String, String> {
-    let variable = Setting::Query.variable();
+    let variable = "METRICS_VERIFICATION_QUERY";
     let Some(name) = guard.query_parameter() else {
         return Err(format!(
             "--method query: the guard takes no key from the query; choose another, or set {variable}"

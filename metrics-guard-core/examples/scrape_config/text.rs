@@ -1,7 +1,5 @@
 //! A job as each scraper wants it written.
 
-use metrics_guard_core::Setting;
-
 use crate::{Job, Method};
 
 /// What writes a job for a scraper; or says why that cannot be.
@@ -181,7 +179,7 @@ fn not_reserved(name: &str, reserved: &str) -> Result<(), String> {
     if reserved.split(' ').all(|reserved| reserved != name) {
         return Ok(());
     }
-    let variable = Setting::Header.variable();
+    let variable = "METRICS_VERIFICATION_HEADER";
     Err(format!("--method header: the field in {variable} is none that this scraper can use; choose another method"))
 }
 

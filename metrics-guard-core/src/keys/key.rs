@@ -51,13 +51,11 @@ impl Key {
     ///
     /// # Errors
     ///
-    /// - [`Problem::Blank`] if there is nothing but white space
-    /// - [`Problem::Unsendable`] if a byte is not visible ASCII
-    /// - [`Problem::Sample`] if it is a published example, words such as `change-me`, or a simple pattern
-    /// - [`Problem::Placeholder`] if it is a template or a reference, such as `${METRICS_KEY}`
-    /// - [`Problem::PathAsKey`] if it is a path
-    /// - [`Problem::Wrapped`] if it is a key with quotes, a name or another wrapping around it
-    /// - [`Problem::TooShort`] and [`Problem::TooLong`] for other than 16 to 256 bytes
+    /// - [`WeakKey`](crate::ConfigErrorKind::WeakKey) if it has fewer than 16 bytes, or is a published example, words such as
+    ///   `change-me`, or a simple pattern
+    /// - [`InvalidKey`](crate::ConfigErrorKind::InvalidKey) if it is blank, has more than 256 bytes or one that is not visible
+    ///   ASCII, is a path, a template or a reference such as `${METRICS_KEY}`, or has quotes, a name or another wrapping around
+    ///   it
     pub fn new(bytes: impl AsRef<[u8]>) -> Result<Key, ConfigError> {
         Key::found_at(Origin::new("Key::new"), bytes.as_ref())
     }
@@ -134,9 +132,8 @@ impl KeyRing {
     ///
     /// # Errors
     ///
-    /// - [`Problem::NoKey`] if there are none
-    /// - [`Problem::TooManyKeys`] if there are more than four
-    /// - [`Problem::SameLabel`] if two have one label
+    /// - [`MissingKey`](crate::ConfigErrorKind::MissingKey) if there are none
+    /// - [`InvalidKey`](crate::ConfigErrorKind::InvalidKey) if there are more than four, or if two have the same label
     pub fn new(keys: impl IntoIterator<Item = Key>) -> Result<KeyRing, ConfigError> {
         KeyRing::found_at(&Origin::new("KeyRing::new"), keys)
     }

@@ -1,6 +1,9 @@
 //! What the tests of settings share.
 
-use metrics_guard_core::{ConfigError, Guard, Origin, Setting, Settings};
+use metrics_guard_core::{
+    ConfigError, Guard, GuardBuilder, Origin,
+    adapter::{Settings, Value},
+};
 
 /// Fails unless the text of `error` contains `part`.
 #[track_caller]
@@ -12,8 +15,8 @@ pub(crate) fn assert_says(error: &ConfigError, part: &str) {
 pub(crate) fn from(variables: &[(&str, &str)]) -> Result<Guard, ConfigError> {
     let mut settings = Settings::default();
     for (variable, value) in variables {
-        let setting = Setting::ALL.iter().copied().find(|setting| setting.variable() == *variable).unwrap();
-        settings.set(setting, Origin::new(setting.variable()), value.into()).unwrap();
+        let name = variable.strip_prefix("METRICS_VERIFICATION_").unwrap().to_lowercase();
+        settings.set(&name, Origin::new((*variable).to_owned()), Value::Text(value.into())).unwrap();
     }
-    settings.guard()
+    settings.builder().map(GuardBuilder::build)
 }

@@ -6,7 +6,8 @@ use std::{
 };
 
 use libtest_mimic::Failed;
-use metrics_guard_core::Setting;
+use metrics_guard_core::adapter::SETTINGS;
+use metrics_guard_tests::variable_of;
 use serde_json::{Map, Value};
 
 use super::{Files, KUSTOMIZATION, OTHERS, additional_scrape_configs, types::Types};
@@ -73,13 +74,13 @@ fn disagreements(files: &Files) -> Result<Vec<String>, String> {
         rule(file, &format!("{variable} is the port {name}"), number.as_deref() == Some(environment(variable)));
     }
     for variable in list(container, "/env").iter().map(|variable| text(variable, "/name")) {
-        let is_ours = Setting::ALL.iter().any(|setting| setting.variable() == variable);
+        let is_ours = SETTINGS.into_iter().any(|setting| variable_of(setting) == variable);
         let is_the_examples = ["ROCKET_ADDRESS", "ROCKET_PORT", "METRICS_ADDRESS", "METRICS_PORT"].contains(&variable);
         rule(file, &format!("{variable} is known"), is_ours || is_the_examples);
-        rule(file, "no key in a variable", variable != Setting::Key.variable());
+        rule(file, "no key in a variable", variable != "METRICS_VERIFICATION_KEY");
     }
     // The key file is where the folder of the Secret is mounted, and a user who is not root reads it.
-    let key_file = Path::new(environment(&Setting::KeyFile.variable()));
+    let key_file = Path::new(environment("METRICS_VERIFICATION_KEY_FILE"));
     let mount = list(container, "/volumeMounts").iter();
     let mount = mount.into_iter().find(|mount| key_file.parent() == Some(Path::new(text(mount, "/mountPath"))));
     rule(file, "the folder of the key file is mounted", mount.is_some());
