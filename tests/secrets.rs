@@ -233,6 +233,9 @@ fn of_the_core(said: &mut Said, value: &str) {
         good().require_client_name([value]),
         Guard::builder_with_client_names([value]),
         Guard::builder_from_key_file(value),
+        good().name(value),
+        GuardBuilder::from_env_with_prefix(value),
+        GuardBuilder::from_env_with_prefix(&format!("{}_", value.to_uppercase())),
     ] {
         said.builder(builder, &|_| ());
     }

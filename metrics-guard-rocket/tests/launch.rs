@@ -140,7 +140,7 @@ fn fairing_or_open_is_open_only_without_a_table() {
         "[default.metrics_guard]\ndisabled = false",
         "[default.metrics_guard]\nkey = ''",
         "[default.metrics-guard]",
-        "[metrics_guard]",
+        "[metrics_guard]\nheader = 'X-Scrape-Key'",
         // Of a profile that is not selected.
         "[staging.metrics_guard]",
         "[release.metrics_guard]\nkey = 'c2d94b7e10f3a586d7e9b0c4f1a26853'",
