@@ -235,7 +235,6 @@ fn of_the_core(said: &mut Said, value: &str) {
         Guard::builder_from_key_file(value),
         good().name(value),
         GuardBuilder::from_env_with_prefix(value),
-        GuardBuilder::from_env_with_prefix(&format!("{}_", value.to_uppercase())),
     ] {
         said.builder(builder, &|_| ());
     }

@@ -219,6 +219,7 @@ impl Settings {
     /// - [`DuplicateSetting`](crate::ConfigErrorKind::DuplicateSetting) if the setting has a value already: no origin has
     ///   precedence
     pub fn set(&mut self, name: &str, origin: Origin, value: Value) -> Result<(), ConfigError> {
+        self.is_set = true;
         if !SETTINGS.contains(&name) {
             return Err(unknown(by_near_name(name).map(|near| format!("`{near}`")), origin));
         }
@@ -253,6 +254,7 @@ impl Settings {
     ///
     /// As for [`set`](Settings::set).
     pub fn set_key_file(&mut self, origin: Origin, written: &OsStr, folder: &Path) -> Result<(), ConfigError> {
+        self.is_set = true;
         if self.is_empty("key_file", &origin, written) {
             return Ok(());
         }
@@ -269,7 +271,6 @@ impl Settings {
     /// Notes an empty value as the error. It comes before all others, because what it sets beside another place is nothing.
     fn is_empty(&mut self, name: &str, origin: &Origin, value: &OsStr) -> bool {
         // A key of white space has a message of its own.
-        self.is_set = true;
         let is_empty = value.is_empty() || name != "key" && value.to_string_lossy().trim().is_empty();
         if is_empty {
             self.error.get_or_insert(problem::empty().at(origin.clone()));

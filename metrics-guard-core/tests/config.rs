@@ -541,7 +541,7 @@ fn rejects_a_name_that_is_no_label_value() {
     for name in ["m", "pprof", "pprof-2_b", &"pprof_".repeat(10), &"a-".repeat(32)] {
         assert!(named(name).is_ok(), "{name}");
     }
-    for name in ["", "PPROF", "p prof", "pprof.", "é", &"a-".repeat(33)] {
+    for name in ["", "PPROF", "p prof", "pprof.", "é", &format!("{}a", "a-".repeat(32))] {
         let error = named(name).unwrap_err();
         assert!(error.to_string().starts_with("GuardBuilder::name: invalid name of a guard; "), "{name}: {error}");
     }
@@ -585,6 +585,22 @@ fn from_env_or_open_is_open_only_if_nothing_is_set() {
         assert!(said.contains(expected), "{name}={value}: {said}");
         assert!(value == "true" || !said.contains("key: None"), "{name}={value}: {said}");
     }
+}
+
+#[test]
+fn what_an_adapter_sets_opens_no_guard() {
+    let origin = || Origin::new("app.toml");
+    let open_with = |set: &dyn Fn(&mut Settings)| {
+        let mut settings = Settings::default();
+        set(&mut settings);
+        settings.builder_or_open().is_ok()
+    };
+    assert!(open_with(&|_| ()));
+    assert!(!open_with(&|settings| settings.has_table()));
+    assert!(!open_with(&|settings| settings.set("header", origin(), Value::Text("X-A".into())).unwrap()));
+    assert!(!open_with(&|settings| settings.set("networks", origin(), Value::List(vec![])).unwrap()));
+    assert!(!open_with(&|settings| settings.set("no_such", origin(), Value::Other).map_or((), drop)));
+    assert!(!open_with(&|settings| settings.set_key_file(origin(), "./no".as_ref(), Path::new("")).unwrap()));
 }
 
 #[test]
