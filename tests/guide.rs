@@ -124,6 +124,20 @@ fn our_crates_log_what_the_guide_quotes() {
     );
 }
 
+/// The core's own test knows the core's errors.
+#[test]
+fn the_errors_of_rockets_configuration_are_in_the_guide() {
+    let mut source = String::new();
+    add_sources(Path::new("../metrics-guard-rocket/src"), &mut source);
+    let literal = Regex::new(r#""([^"\\]*[^"\\ ]; [^"\\]*)""#).unwrap();
+    let texts: Vec<_> = literal.captures_iter(&source).map(|found| found[1].to_owned()).collect();
+    for text in &texts {
+        let row = format!("\n| ``{}", text.replace("{former}", "METRICS_VERIFICATION_KEY_FILE"));
+        assert!(PAGE.contains(&row), "not in docs/guide/troubleshooting.md: {row}");
+    }
+    assert!(texts.len() > 4, "{texts:?}");
+}
+
 /// The code of a crate without its comments, each string in one line.
 fn add_sources(folder: &Path, source: &mut String) {
     for entry in fs::read_dir(folder).unwrap() {

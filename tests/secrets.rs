@@ -5,6 +5,7 @@
 
 use std::{
     env,
+    error::Error,
     fmt::{self, Write as _},
     fs,
     os::unix::fs::symlink,
@@ -111,7 +112,7 @@ impl Said {
             }
             Err(error) => {
                 writeln!(self.0, "{error}").unwrap();
-                self.debug(&(&error, error.place(), error.problem()));
+                self.debug(&(&error, error.origin(), error.source()));
                 None
             }
         }

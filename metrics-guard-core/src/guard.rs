@@ -202,12 +202,6 @@ impl Guard {
         matches!(self.0.access, Access::Open)
     }
 
-    /// Whether a check looks at the peer's address. If not, observers and events alone show it.
-    #[must_use]
-    pub fn restricts_networks(&self) -> bool {
-        !self.is_disabled() && self.0.networks.is_some()
-    }
-
     /// Whether a check looks at the names in client certificates. If not, a server need not look for them.
     #[must_use]
     pub fn requires_client_name(&self) -> bool {

@@ -95,13 +95,13 @@ fn a_client_name_is_asked_for_beside_the_key_unless_instead_of_it() {
         assert!(error.to_string().starts_with(&format!("Guard::builder_with_client_names: {expected}")), "{error}");
     }
     let by_key = Guard::new(Key::new(KEY).unwrap());
-    assert!(!by_key.requires_client_name() && !by_key.restricts_networks() && !by_key.is_disabled());
+    assert!(!by_key.requires_client_name() && !by_key.is_disabled());
 }
 
 #[test]
 fn address_and_certificate_are_both_asked_for() {
     let guard = builder().allow_networks(["10.0.0.0/8"]).unwrap().require_client_name([NAME]).unwrap().build();
-    assert!(guard.restricts_networks() && guard.requires_client_name() && !guard.is_disabled());
+    assert!(guard.requires_client_name() && !guard.is_disabled());
     assert_eq!(ask(&guard, Some(KEY), Some(named("10.1.2.3"))), Ok(Some("current")));
     assert_eq!(ask(&guard, Some(KEY), Some(named("11.1.2.3"))), Err(Reason::Address));
     assert_eq!(ask(&guard, Some(KEY), Some(peer("10.1.2.3"))), Err(Reason::Certificate));
@@ -184,7 +184,7 @@ fn a_disabled_guard_lets_everyone_pass_and_looks_at_the_lists_all_the_same() {
     let lists = [("METRICS_VERIFICATION_NETWORKS", "10.0.0.0/8"), ("METRICS_VERIFICATION_CLIENT_NAMES", NAME)];
     let guard = from(&[disabled, lists[0], lists[1]]).unwrap();
     assert_eq!(ask(&guard, None, None), Ok(None));
-    assert!(guard.is_disabled() && !guard.requires_client_name() && !guard.restricts_networks());
+    assert!(guard.is_disabled() && !guard.requires_client_name());
     let error = from(&[disabled, ("METRICS_VERIFICATION_NETWORKS", "")]).unwrap_err();
     assert_says(&error, "is empty");
     let error = from(&[disabled, ("METRICS_VERIFICATION_CLIENT_NAMES", "*")]).unwrap_err();

@@ -55,8 +55,11 @@ pub(crate) fn settings(figment: &Figment) -> Result<Settings, ConfigError> {
     let fields = match figment.find_value(TABLE) {
         Ok(Value::Dict(_, fields)) => fields,
         Ok(other) => {
-            let text =
-                if other.as_str() == Some("") { EMPTY } else { "must be a table with fields such as `key_file`" };
+            let text = if other.as_str() == Some("") {
+                EMPTY
+            } else {
+                "must be a table; write fields such as `key_file` into it"
+            };
             return Err(ConfigError::new(ConfigErrorKind::InvalidSetting, origin(figment, TABLE, &other), text));
         }
         Err(_) => return Ok(settings), // it is missing
@@ -170,7 +173,11 @@ fn check_config_file(figment: &Figment) -> Result<(), ConfigError> {
         return Ok(());
     }
     let origin = shown_file(&path).map_or(NAME.to_owned(), |path| format!("{NAME}, {path}"));
-    let text = if path.is_empty() { EMPTY } else { "no such file; write the path of a file such as ./Rocket.toml" };
+    let text = if path.is_empty() {
+        EMPTY
+    } else {
+        "no such file; write the path of a file, such as ./Rocket.toml, or unset it"
+    };
     Err(ConfigError::new(ConfigErrorKind::UnusableFile, Origin::new(origin), text))
 }
 

@@ -185,7 +185,10 @@ fn errors_name_the_field_and_where_it_stands_and_no_value() {
     assert!(text.contains("set here and in `metrics_guard.key_file` in "), "{text}");
 
     let not_a_table = MetricsGuard::settings(&figment().merge(("metrics_guard", KEY))).err().unwrap();
-    assert!(not_a_table.to_string().contains("must be a table with fields such as `key_file`"), "{not_a_table}");
+    assert!(
+        not_a_table.to_string().contains("must be a table; write fields such as `key_file` into it"),
+        "{not_a_table}"
+    );
     assert!(!not_a_table.to_string().contains(KEY));
 }
 

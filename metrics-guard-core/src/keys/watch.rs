@@ -37,7 +37,6 @@
 use std::{
     convert::Infallible,
     fmt,
-    path::Path,
     sync::{
         Arc, Mutex, MutexGuard, OnceLock, PoisonError, Weak,
         mpsc::{self, Receiver, RecvTimeoutError, Sender},
@@ -73,14 +72,8 @@ pub struct KeyFileStatus {
 }
 
 impl KeyFileStatus {
-    /// Where it is. If an operator put a key in the place of the path, this is that key: show the
-    /// [`label`](KeyFileStatus::label).
-    #[must_use]
-    pub fn path(&self) -> &Path {
-        self.path.path()
-    }
-
-    /// Returns what logs and metrics may show of the path, as [`ShownPath::label`] does.
+    /// Returns the path as the operator wrote it, with `…` for each segment that could be a key. For a value without `/`, which
+    /// could be a key as a whole, it returns the name of the setting instead.
     #[must_use]
     pub fn label(&self) -> &str {
         self.path.label()
