@@ -193,8 +193,9 @@ fn each_series_is_on_each_page() {
     let series: Vec<_> = series.collect();
     assert_eq!(series.len(), 5, "{series:?}");
     for name in series {
-        for (page, text) in [("guide", PAGE), ("README", README), ("core's README", CORE)] {
-            let is_there = [format!("`{name}`"), format!("`{name}{{")].iter().any(|cell| text.contains(cell));
+        for (page, text, begin) in [("guide", PAGE, "\n| `"), ("README", README, "\n| `"), ("core's README", CORE, "`")]
+        {
+            let is_there = ['`', '{'].iter().any(|end| text.contains(&format!("{begin}{name}{end}")));
             assert!(is_there, "{name} is not in the {page}");
         }
         assert!(SERVICE.contains(&format!("\"{name}\"")), "{name} is not exported by the examples");
