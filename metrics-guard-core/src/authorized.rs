@@ -29,7 +29,7 @@ use std::fmt;
 
 use http::{HeaderMap, HeaderValue, header::CACHE_CONTROL};
 
-use crate::{keys::labels::Labels, keys::slots::Matches};
+use crate::{keys::slots::Matches, limits::MAX_KEYS};
 
 /// The proof that a guard let a request pass.
 ///
@@ -43,11 +43,11 @@ use crate::{keys::labels::Labels, keys::slots::Matches};
 pub struct Authorized {
     // None where no key was asked for.
     pub(crate) matches: Matches,
-    pub(crate) labels: Labels,
+    pub(crate) labels: &'static [&'static str; MAX_KEYS],
 }
 
 impl Authorized {
-    pub(crate) const WITHOUT_A_KEY: Authorized = Authorized { matches: Matches::NONE, labels: Labels::numbered(0) };
+    pub(crate) const WITHOUT_A_KEY: Authorized = Authorized { matches: Matches::NONE, labels: &[""; MAX_KEYS] };
 
     /// For an answer to the same request that is not ready yet.
     #[cfg(feature = "macros")]
@@ -59,7 +59,7 @@ impl Authorized {
     /// [disabled](crate::Guard::disabled) or requires only a [certificate](crate::Guard::builder_with_client_names).
     #[must_use]
     pub fn key(&self) -> Option<&'static str> {
-        self.matches.slot().map(|slot| self.labels.get()[slot])
+        self.matches.slot().map(|slot| self.labels[slot])
     }
 
     /// Adds `Cache-Control: no-store` to the `fields` of the answer, unless they have a `Cache-Control`.

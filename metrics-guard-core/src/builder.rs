@@ -31,8 +31,8 @@ use crate::{
     header_names,
     keys::file,
     keys::form::has_random_part,
-    keys::key::KeyRing,
     keys::reserve::Reserve,
+    keys::ring::KeyRing,
     keys::watch::Keys,
     names::is_word_for_nothing,
     problem,
@@ -50,9 +50,9 @@ impl Guard {
 
     /// A guard to be adjusted.
     pub fn builder(keys: impl Into<KeyRing>) -> GuardBuilder {
-        let mut ring = keys.into();
-        let warnings = ring.take_warnings();
-        GuardBuilder::with(Keys::fixed(&ring), warnings)
+        let ring = keys.into();
+        let warnings = ring.warnings().to_vec();
+        GuardBuilder::with(Keys::fixed(ring), warnings)
     }
 
     /// A guard to be adjusted, with the keys in the file at `path`, one to four of them, one a line. It follows that file.

@@ -105,7 +105,7 @@ impl Denied {
     ///
     /// It names `Bearer` alone, though `Basic` is accepted too: at a `Basic` challenge a browser asks its user for a
     /// password and then keeps it. No `error` parameter (RFC 6750, section 3.1) says what was wrong.
-    fn challenge(&self) -> Option<HeaderValue> {
+    fn challenge(self) -> Option<HeaderValue> {
         let is_challenged = self.status() == StatusCode::UNAUTHORIZED;
         is_challenged.then_some(HeaderValue::from_static("Bearer realm=\"metrics\""))
     }

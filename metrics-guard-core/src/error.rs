@@ -116,11 +116,6 @@ impl ConfigError {
     pub fn origin(&self) -> &Origin {
         &self.origin
     }
-
-    /// Whether an operator reads the same text.
-    pub(crate) fn is_same(&self, other: &ConfigError) -> bool {
-        self.origin == other.origin && self.problem.text == other.problem.text
-    }
 }
 
 impl fmt::Display for ConfigError {

@@ -45,7 +45,7 @@ use crate::{
     credentials::query,
     denied::Denied,
     error::{ConfigError, Origin},
-    keys::key::KeyRing,
+    keys::ring::KeyRing,
     keys::watch::{KeyFileStatus, Keys},
     problem,
     request::{Peer, RequestHead},
@@ -55,9 +55,9 @@ use crate::{
 
 /// The policy: which keys are accepted, where a request may present one, and who may ask at all.
 ///
-/// Cheap to clone, and one guard serves all threads: a check takes no lock and allocates nothing. (Observers and the features
-/// `metrics` and `tracing` may do both; and the first rejection for want of a [`Peer`] queues a
-/// [warning](crate::GuardBuilder::on_warning).)
+/// Cheap to clone, and one guard serves all threads: a check takes no lock, and allocates nothing except one small slot at the first
+/// check of each thread. (Observers and the features `metrics` and `tracing` may do both; and the first rejection for want of a
+/// [`Peer`] queues a [warning](crate::GuardBuilder::on_warning).)
 ///
 /// A guard from a key file follows that file: see [`reload`](Guard::reload).
 ///
@@ -158,10 +158,11 @@ impl Guard {
         self.keys_for("Guard::reload")?.reload()
     }
 
-    /// Puts `keys` in force instead of those that were. Checks that are under way end with the keys that they began with.
+    /// Replaces the active keys by `keys`. A check that has begun to compare ends with the old keys, which are overwritten when
+    /// the last such check ends.
     ///
-    /// If the guard follows a key file, `keys` stay until it sees that change. A change of the last two seconds can be one
-    /// that it has not seen yet.
+    /// If the guard follows a key file, `keys` stay active until it sees that file change. It may not have seen a change of the
+    /// last two seconds yet. The guard keeps the keys of the file in memory, to notice a change.
     ///
     /// # Errors
     ///
@@ -246,7 +247,7 @@ impl Policy {
                 None => return Ok(Authorized::WITHOUT_A_KEY),
             },
         };
-        let (matches, labels) = self.sources.judged(head, |key| keys.in_force().compare(key))?;
+        let (matches, labels) = self.sources.judged(head, |key| keys.compare(key))?;
         // From here on the verdict is public.
         if bool::from(matches.any()) { Ok(Authorized { matches, labels }) } else { Err(Denied::WRONG) }
     }

@@ -32,6 +32,7 @@ mod guard;
 pub mod guide;
 mod header_names;
 mod keys;
+mod limits;
 mod names;
 mod path;
 mod problem;
@@ -50,7 +51,8 @@ pub use builder::GuardBuilder;
 pub use denied::{Denied, Reason};
 pub use error::{ConfigError, ConfigErrorKind, Origin};
 pub use guard::Guard;
-pub use keys::key::{Key, KeyRing};
+pub use keys::key::Key;
+pub use keys::ring::KeyRing;
 pub use keys::watch::KeyFileStatus;
 #[cfg(feature = "macros")]
 pub use metrics_guard_macros::guard_metrics_request as guard_metrics;

@@ -68,6 +68,7 @@ impl ShownPath {
     }
 
     /// Returns `path` with the same setting: this path, or a folder that the system looks it up in.
+    #[cfg(unix)]
     pub(crate) fn or_folder(&self, path: PathBuf) -> ShownPath {
         if path == self.0.path {
             self.clone()

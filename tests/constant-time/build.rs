@@ -1,6 +1,6 @@
 //! Makes a control of the comparison: the same source without what keeps the compiler from undoing it.
 //!
-//! Were the harness not to catch that, it could not be trusted where it catches nothing.
+//! If memcheck did not report that control, its silence about the product's comparison would prove nothing.
 
 use std::{env, fs, path::Path};
 
@@ -11,15 +11,14 @@ fn main() {
     let mut source = fs::read_to_string(SOURCE).expect("the source of the comparison");
     for (guarded, bare) in [
         ("#[inline(never)]", "#[inline(always)]"),
-        ("black_box(self.differences(presented)).map(is_zero)", "self.differences(presented).map(|word| word == 0)"),
+        ("black_box(self.differences(presented))", "self.differences(presented)"),
+        // The verdict by the slot that matched: a sum of verdicts stays whole in some builds, even without barriers.
         (
-            "Matches(first | second << 1 | third << 2 | fourth << 3)",
-            "Matches(u8::from(first | second | third | fourth))",
+            "-> Choice {\n        Choice::from((self.0 | self.0.wrapping_neg()) >> 7)",
+            "-> bool {\n        self.slot().is_some()",
         ),
-        ("Choice::from((self.0 | self.0.wrapping_neg()) >> 7)", "Choice::from(self.0)"),
-        ("-> Choice {\n        Choice::from(self.0)", "-> bool {\n        self.0 == 1"),
     ] {
-        assert!(source.contains(guarded), "{SOURCE} has no `{guarded}` any more: mend this list");
+        assert!(source.contains(guarded), "{SOURCE} has no `{guarded}` any more: correct this list");
         source = source.replace(guarded, bare);
     }
     // The module's own doc and tests have no place in the middle of a file.

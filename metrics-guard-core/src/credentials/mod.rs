@@ -36,7 +36,7 @@ use http::{HeaderName, header::AUTHORIZATION};
 use zeroize::Zeroize;
 
 use self::query::Value;
-use crate::{denied::Denied, keys::slots::MAX_LEN, request::RequestHead};
+use crate::{denied::Denied, limits::MAX_LEN, request::RequestHead};
 
 /// The sources of one guard.
 pub(crate) struct Sources {

@@ -33,12 +33,14 @@ use std::{
 
 use zeroize::Zeroizing;
 
+#[cfg(unix)]
+use crate::keys::permissions;
 use crate::{
     error::{ConfigError, Origin, Problem},
-    keys::key::{Key, KeyRing},
-    keys::permissions,
+    keys::key::Key,
     keys::reserve::{self, Reserve},
-    keys::slots::{MAX_KEYS, MAX_LEN},
+    keys::ring::KeyRing,
+    limits::{MAX_KEYS, MAX_LEN},
     problem,
     shown::ShownPath,
     warning,
@@ -57,7 +59,7 @@ const MAX_FILE_LEN: usize = 2 * MAX_KEYS * MAX_LEN;
 /// Reads the file that is at `path` now: one to four keys, one a line, and blank lines.
 pub(crate) fn read(path: &ShownPath, reserve: &mut Reserve) -> Result<Content, ConfigError> {
     let origin = Origin::file(path);
-    let (text, metadata) = read_whole(path.path(), reserve).map_err(|problem| problem.at(origin.clone()))?;
+    let (text, metadata) = repeat(|| read_once(path.path(), reserve)).map_err(|problem| problem.at(origin.clone()))?;
 
     let mut keys = Vec::with_capacity(MAX_KEYS);
     for (index, line) in text.split(|&byte| byte == b'\n').enumerate() {
@@ -73,21 +75,20 @@ pub(crate) fn read(path: &ShownPath, reserve: &mut Reserve) -> Result<Content, C
     if is_one_value(&text) {
         ring.warn(warning::split_key(path));
     }
-    if permissions::is_readable_by_all(&metadata) {
-        ring.warn(warning::readable_by_all(path));
-    }
-    if let Some(writable) = permissions::writable_by_others(path.path(), &metadata, reserve) {
-        ring.warn(warning::writable_by_others(path.or_folder(writable)));
+    #[cfg(unix)]
+    {
+        if permissions::is_readable_by_all(&metadata) {
+            ring.warn(warning::readable_by_all(path));
+        }
+        if let Some(writable) = permissions::writable_by_others(path.path(), &metadata, reserve) {
+            ring.warn(warning::writable_by_others(path.or_folder(writable)));
+        }
     }
     Ok(Content { ring, modified: metadata.modified().ok() })
 }
 
 /// The text of a file, and what the file system says of it.
 type Whole = (Zeroizing<Vec<u8>>, fs::Metadata);
-
-fn read_whole(path: &Path, reserve: &mut Reserve) -> Result<Whole, Problem> {
-    repeat(|| read_once(path, reserve))
-}
 
 /// Reads until nothing comes between. A lease of another process, as a file server takes one, ends soon after the first
 /// attempt to open the file, which tells that process.
@@ -97,6 +98,7 @@ fn repeat<T>(mut read: impl FnMut() -> Result<Option<T>, Problem>) -> Result<T, 
         match read() {
             Ok(Some(whole)) => return Ok(whole),
             Ok(None) => problem = problem::changing(),
+            Err(other) if other.cause() == Some(io::ErrorKind::Interrupted) => problem = problem::changing(),
             Err(leased) if leased.cause() == Some(io::ErrorKind::WouldBlock) => {
                 problem = leased;
                 thread::sleep(LEASED);
@@ -110,7 +112,7 @@ fn repeat<T>(mut read: impl FnMut() -> Result<Option<T>, Problem>) -> Result<T, 
 const MAX_READINGS: usize = 10;
 const LEASED: Duration = Duration::from_millis(20);
 
-/// None if it has grown meanwhile, or the reading was interrupted.
+/// Returns nothing if the file has grown meanwhile.
 fn read_once(path: &Path, reserve: &mut Reserve) -> Result<Option<Whole>, Problem> {
     let file = reserve.with(|| open(path)).map_err(unreadable)?;
     let metadata = file.metadata().map_err(unreadable)?;
@@ -118,11 +120,7 @@ fn read_once(path: &Path, reserve: &mut Reserve) -> Result<Option<Whole>, Proble
     if !metadata.is_file() {
         return Err(problem::not_a_file());
     }
-    let text = match by_one_call(file) {
-        Err(error) if error.kind() == io::ErrorKind::Interrupted => None,
-        text => text.map_err(unreadable)?,
-    };
-    match text {
+    match by_one_call(file).map_err(unreadable)? {
         Some(text) if text.len() > MAX_FILE_LEN => Err(problem::file_too_large()),
         text => Ok(text.map(|text| (text, metadata))),
     }
@@ -235,6 +233,7 @@ mod tests {
         };
         assert_eq!(read(MAX_READINGS - 1, &leased), Ok("keys"));
         assert_eq!(read(MAX_READINGS, &leased), Err(leased.text));
+        assert_eq!(read(MAX_READINGS - 1, &unreadable(ErrorKind::Interrupted.into())), Ok("keys"));
         assert_eq!(read(1, &problem::not_a_file()), Err(problem::not_a_file().text));
         assert_eq!(repeat(|| Ok(None::<()>)).unwrap_err().text, problem::changing().text);
     }

@@ -23,31 +23,27 @@ use zeroize::Zeroizing;
 use crate::{
     error::{ConfigError, Origin, Problem},
     keys::form::{Form, form},
-    keys::labels::Labels,
-    keys::slots::{MAX_KEYS, MAX_LEN, MIN_LEN, Slots},
+    limits::{MAX_LEN, MIN_LEN},
     problem,
-    setting::PREFIX,
     shown::shown_name,
-    warning::{self, Warning},
 };
-
-/// Below this length a key is accepted with a warning.
-const ADVISED_LEN: usize = 32;
 
 /// An accepted key, with the label that logs and counters know it by.
 ///
 /// 16 to 256 bytes of visible ASCII, so that every scraper can send it in a header. `Debug` shows the label alone.
 /// The bytes are overwritten when the key is dropped; the copy that the caller made it from is the caller's to clear.
 pub struct Key {
-    label: Option<&'static str>,
-    bytes: Zeroizing<Box<[u8]>>,
-    origin: Origin,
+    pub(crate) label: Option<&'static str>,
+    pub(crate) bytes: Zeroizing<Box<[u8]>>,
+    pub(crate) origin: Origin,
 }
 
 impl Key {
     /// Accepts `bytes` as a key. Make one with `openssl rand -hex 32`.
     ///
     /// Length is no measure of chance: a key that somebody made up can be guessed, whatever its length.
+    /// A passphrase is accepted if it has four or more words with one sign between each two. Fewer words, and the default form
+    /// of xkpasswd with padding signs at its ends, are rejected: use `openssl rand -hex 32` instead.
     ///
     /// # Errors
     ///
@@ -107,198 +103,5 @@ fn unacceptable(bytes: &[u8]) -> Option<Problem> {
 impl fmt::Debug for Key {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Key").field("label", &self.label).finish_non_exhaustive()
-    }
-}
-
-/// One to four accepted keys, any of which opens the endpoint.
-///
-/// # What the comparison does and does not hide
-///
-/// The time that a comparison takes follows the *presented* key's length, which who presents it knows, and nothing of
-/// the accepted keys: not how much of one matched, not which matched, not how long they are, not how many there are.
-///
-/// That is a property of the compiled code, and the compiler promises none. The two barriers
-/// ([`black_box`](std::hint::black_box) and [`subtle`]) are best effort by their own documentation. Not covered are the
-/// memory that a stolen core dump shows (keys are in it until they are dropped), power, and speculation.
-pub struct KeyRing {
-    // Boxed, so that moving a ring leaves no copy of the keys on the stack.
-    slots: Box<Slots>,
-    labels: [&'static str; MAX_KEYS],
-    warnings: Vec<Warning>,
-}
-
-impl KeyRing {
-    /// Puts `keys` in a ring. Keys with the same bytes count as one, the first, with a warning.
-    ///
-    /// # Errors
-    ///
-    /// - [`MissingKey`](crate::ConfigErrorKind::MissingKey) if there are none
-    /// - [`InvalidKey`](crate::ConfigErrorKind::InvalidKey) if there are more than four, or if two have the same label
-    pub fn new(keys: impl IntoIterator<Item = Key>) -> Result<KeyRing, ConfigError> {
-        KeyRing::found_at(&Origin::new("KeyRing::new"), keys)
-    }
-
-    pub(crate) fn found_at(origin: &Origin, keys: impl IntoIterator<Item = Key>) -> Result<KeyRing, ConfigError> {
-        let mut ring = KeyRing::empty();
-        let mut kept: Vec<Key> = Vec::with_capacity(MAX_KEYS);
-        for key in keys {
-            if kept.iter().any(|other| other.bytes == key.bytes) {
-                ring.warnings.push(warning::same_key(key.origin));
-            } else if kept.len() == MAX_KEYS {
-                return Err(problem::too_many_keys().at(origin.clone()));
-            } else {
-                ring.put(kept.len(), &key);
-                kept.push(key);
-            }
-        }
-        let labels = &ring.labels[..kept.len()];
-        if labels.is_empty() {
-            return Err(problem::no_key(PREFIX).at(origin.clone()));
-        }
-        match labels.iter().enumerate().find(|(index, label)| labels[..*index].contains(label)) {
-            Some((_, label)) => Err(problem::same_label(label).at(origin.clone())),
-            None => Ok(ring),
-        }
-    }
-
-    fn empty() -> KeyRing {
-        KeyRing { slots: Box::new(Slots::empty()), labels: Labels::POSITIONS, warnings: Vec::new() }
-    }
-
-    fn put(&mut self, index: usize, key: &Key) {
-        self.slots.fill(index, &key.bytes);
-        self.labels[index] = key.label.unwrap_or(Labels::POSITIONS[index]);
-        if key.bytes.len() < ADVISED_LEN {
-            self.warnings.push(warning::short_key(&key.origin));
-        }
-    }
-
-    pub(crate) fn slots(&self) -> &Slots {
-        &self.slots
-    }
-
-    pub(crate) fn labels(&self) -> Labels {
-        Labels::of(self.labels)
-    }
-
-    /// A ring with the keys in `slots`, for tests.
-    #[cfg(test)]
-    pub(crate) fn copied(slots: &Slots, labels: Labels) -> KeyRing {
-        let ring = KeyRing { labels: labels.get(), ..KeyRing::empty() };
-        ring.slots.copy_from(slots);
-        ring
-    }
-
-    pub(crate) fn warn(&mut self, warning: Warning) {
-        self.warnings.push(warning);
-    }
-
-    pub(crate) fn warnings(&self) -> &[Warning] {
-        &self.warnings
-    }
-
-    pub(crate) fn take_warnings(&mut self) -> Vec<Warning> {
-        std::mem::take(&mut self.warnings)
-    }
-
-    /// Whether `other` has the same keys in the same places, with the same labels.
-    pub(crate) fn is_same(&self, other: &KeyRing) -> bool {
-        bool::from(self.slots.is_same(&other.slots)) && self.labels == other.labels
-    }
-
-    /// Whether a key that is not in `whole` is the beginning of a longer one that is: what is left of it in a file that was
-    /// cut off.
-    ///
-    /// Not in constant time: both rings are ours, and nobody presents anything here.
-    pub(crate) fn is_cut_from(&self, whole: &KeyRing) -> bool {
-        let shared = |slot, other| self.slots.shared(slot, &whole.slots, other);
-        (0..MAX_KEYS).filter(|slot| self.slots.len_of(*slot) > 0).any(|slot| {
-            let len = self.slots.len_of(slot);
-            let mut begun =
-                (0..MAX_KEYS).filter(|other| shared(slot, *other) >= len).map(|other| whole.slots.len_of(other));
-            let is_known = begun.clone().any(|whole_len| whole_len == len);
-            !is_known && begun.any(|whole_len| whole_len > len)
-        })
-    }
-}
-
-impl From<Key> for KeyRing {
-    fn from(key: Key) -> KeyRing {
-        let mut ring = KeyRing::empty();
-        ring.put(0, &key);
-        ring
-    }
-}
-
-impl fmt::Debug for KeyRing {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("KeyRing").finish_non_exhaustive()
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::{Key, KeyRing};
-    use crate::{
-        error::ConfigErrorKind,
-        keys::slots::{MIN_LEN, tests::sample},
-    };
-
-    #[test]
-    fn labels_tell_keys_apart() {
-        let key = |n| Key::new(sample(n)).unwrap();
-        let ring = KeyRing::new([key(16), key(17), key(18).with_label("c"), key(19)]).unwrap();
-        assert_eq!(ring.labels().get(), ["current", "previous", "c", "fourth"]);
-        let error = KeyRing::new([key(16).with_label("a"), key(17).with_label("a")]).unwrap_err();
-        assert!(error.to_string().contains("two keys have the label `a`"), "{error}");
-        assert_eq!(KeyRing::new([]).unwrap_err().kind(), ConfigErrorKind::MissingKey);
-        // What could be a key is no label.
-        let misplaced = || key(16).with_label("0e8a6c4f2d1b3957ec0f8a7d6b5c4e3f");
-        assert_eq!(KeyRing::from(misplaced()).labels().get()[0], "…");
-        assert_eq!(format!("{:?}", misplaced()), r#"Key { label: Some("…"), .. }"#);
-    }
-
-    #[test]
-    fn rings_are_compared_by_keys_places_and_labels() {
-        let ring = |lens: &[usize]| KeyRing::new(lens.iter().map(|len| Key::new(sample(*len)).unwrap())).unwrap();
-        assert!(ring(&[16, 256]).is_same(&ring(&[16, 256])));
-        for other in [&[16][..], &[256, 16], &[16, 255], &[16, 256, 17]] {
-            assert!(!ring(&[16, 256]).is_same(&ring(other)), "{other:?}");
-        }
-        let key = || Key::new(sample(16)).unwrap();
-        assert!(!KeyRing::from(key()).is_same(&KeyRing::from(key().with_label("a"))));
-    }
-
-    #[test]
-    fn a_key_that_was_cut_off_is_known() {
-        let ring = |keys: &[Vec<u8>]| KeyRing::new(keys.iter().map(|key| Key::new(key).unwrap())).unwrap();
-        let other = sample(70).split_off(20);
-        let whole = ring(&[other.clone(), sample(64)]);
-        for len in MIN_LEN..64 {
-            assert!(ring(&[sample(len)]).is_cut_from(&whole), "{len}");
-            assert!(ring(&[other.clone(), sample(len)]).is_cut_from(&whole), "{len}");
-        }
-        assert!(!ring(&[sample(64)]).is_cut_from(&whole));
-        // Two keys of which one begins the other, and that were there together, can both stay and both go.
-        let both = ring(&[sample(64), sample(40)]);
-        for kept in [&[64, 40][..], &[40, 64], &[64], &[40]] {
-            assert!(!ring(&kept.iter().map(|len| sample(*len)).collect::<Vec<_>>()).is_cut_from(&both), "{kept:?}");
-        }
-        assert!(ring(&[sample(39)]).is_cut_from(&both));
-        assert!(!ring(&[sample(65)]).is_cut_from(&whole));
-        assert!(!ring(&[other]).is_cut_from(&whole));
-        let mut near = sample(63);
-        near[62] ^= 1;
-        assert!(!ring(&[near]).is_cut_from(&whole));
-    }
-
-    #[test]
-    fn debug_shows_neither_bytes_nor_length() {
-        let shown = |len| {
-            let key = Key::new(sample(len)).unwrap();
-            let shown = format!("{key:?}");
-            shown + &format!("{:?}", KeyRing::from(key))
-        };
-        assert_eq!(shown(16), shown(256));
     }
 }

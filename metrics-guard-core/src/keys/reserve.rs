@@ -1,17 +1,15 @@
-//! File descriptors for the key file. Clients that hold connections can take every other one that the process may open, and
-//! must not delay a new key.
+//! File descriptors for the key file. Connections of clients can use all others that the process may open, and must not
+//! delay a new key.
 
-use std::io;
+use std::{fs::File, io};
 
 /// How many descriptors are kept. Another thread of the process can take one in the moment between its release and its use.
-#[cfg(unix)]
 const KEPT: usize = 4;
 
 /// Descriptors that are open so that no other part of the process uses them.
 #[derive(Debug, Default)]
-pub(crate) struct Reserve(#[cfg(unix)] Vec<std::fs::File>);
+pub(crate) struct Reserve(Vec<File>);
 
-#[cfg(unix)]
 impl Reserve {
     /// Calls `open`, and again with a descriptor of the reserve each time that no other is free.
     pub(crate) fn with<T>(&mut self, open: impl Fn() -> io::Result<T>) -> io::Result<T> {
@@ -32,14 +30,16 @@ impl Reserve {
 
 /// A descriptor to keep: a sandbox can forbid sockets, and a `chroot` can lack the file. Where both fail, nothing is kept,
 /// and a new key waits for a free descriptor.
-#[cfg(unix)]
-fn spare() -> io::Result<std::fs::File> {
-    std::fs::File::open("/dev/null").or_else(|_| socket())
+fn spare() -> io::Result<File> {
+    let file = File::open("/dev/null");
+    #[cfg(unix)]
+    let file = file.or_else(|_| socket());
+    file
 }
 
 /// A descriptor that needs no file. It belongs to the user as whom the process acts.
 #[cfg(unix)]
-pub(crate) fn socket() -> io::Result<std::fs::File> {
+pub(crate) fn socket() -> io::Result<File> {
     std::os::unix::net::UnixDatagram::unbound().map(|socket| std::os::fd::OwnedFd::from(socket).into())
 }
 
@@ -51,26 +51,9 @@ pub(crate) fn is_exhausted(error: &io::Error) -> bool {
 
 /// Elsewhere, connections do not use up what opens a file.
 #[cfg(not(unix))]
-mod others {
-    use std::io;
-
-    use super::Reserve;
-
-    impl Reserve {
-        pub(crate) fn with<T>(&mut self, open: impl Fn() -> io::Result<T>) -> io::Result<T> {
-            open()
-        }
-
-        pub(crate) fn fill(&mut self) {}
-    }
-
-    pub(crate) fn is_exhausted(_: &io::Error) -> bool {
-        false
-    }
+pub(crate) fn is_exhausted(_: &io::Error) -> bool {
+    false
 }
-
-#[cfg(not(unix))]
-pub(crate) use others::is_exhausted;
 
 #[cfg(all(test, unix))]
 mod tests {

@@ -1,28 +1,20 @@
 //! The bytes of the accepted keys, and their comparison with a presented one.
 
-use std::{
-    hint::black_box,
-    sync::atomic::{AtomicU64, Ordering::Relaxed},
-};
+use std::hint::black_box;
 
 use subtle::{Choice, ConstantTimeEq};
-use zeroize::Zeroize;
+use zeroize::Zeroizing;
 
-/// The keys that are accepted at a time.
-pub(crate) const MAX_KEYS: usize = 4;
-/// The length of the shortest key.
-pub(crate) const MIN_LEN: usize = 16;
-/// The length of the longest key.
-pub(crate) const MAX_LEN: usize = 256;
+use crate::limits::{MAX_KEYS, MAX_LEN, MIN_LEN};
 
-/// The keys side by side: row `i` holds the bytes `8 * i..8 * i + 8` of each, zero-padded.
+/// A word of each key.
+type Row = [u64; MAX_KEYS];
+
+/// Up to four keys side by side, overwritten when they are dropped.
 ///
-/// Atomics, since those in force are overwritten while others compare: see [`in_force`](crate::keys::active).
-pub(crate) struct Slots {
-    rows: [[AtomicU64; MAX_KEYS]; MAX_LEN / 8],
-    // 0 for an unused slot, which no presented key can match: the shortest that is compared has `MIN_LEN` bytes.
-    lengths: [AtomicU64; MAX_KEYS],
-}
+/// The first row holds their lengths. The row after `i` others holds the bytes `8 * i..8 * i + 8` of each, zero-padded.
+/// An unused slot has the length 0, which no presented key matches because `MIN_LEN` is greater.
+pub(crate) struct Slots(Zeroizing<[Row; 1 + MAX_LEN / 8]>);
 
 /// Which slots hold a presented key: bit `i` is set for slot `i`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -36,69 +28,44 @@ impl Matches {
         Choice::from((self.0 | self.0.wrapping_neg()) >> 7)
     }
 
-    /// The slot, if there is one.
+    /// Returns the slot, if there is one.
     pub(crate) fn slot(self) -> Option<usize> {
         (0..MAX_KEYS).find(|slot| self.0 >> slot & 1 == 1)
     }
 }
 
 impl Slots {
-    pub(crate) const fn empty() -> Slots {
-        Slots {
-            rows: [const { [const { AtomicU64::new(0) }; MAX_KEYS] }; MAX_LEN / 8],
-            lengths: [const { AtomicU64::new(0) }; MAX_KEYS],
-        }
+    pub(crate) fn empty() -> Slots {
+        Slots(Zeroizing::new([[0; MAX_KEYS]; 1 + MAX_LEN / 8]))
     }
 
     /// Puts `key`, of at most `MAX_LEN` bytes, in an empty slot.
     pub(crate) fn fill(&mut self, slot: usize, key: &[u8]) {
-        for (row, bytes) in self.rows.iter_mut().zip(key.chunks(8)) {
-            *row[slot].get_mut() = padded_word(bytes);
-        }
-        *self.lengths[slot].get_mut() = key.len() as u64;
-    }
-
-    pub(crate) fn copy_from(&self, other: &Slots) {
-        for (ours, theirs) in self.words().zip(other.words()) {
-            ours.store(theirs.load(Relaxed), Relaxed);
+        let [lengths, rows @ ..] = &mut *self.0;
+        lengths[slot] = key.len() as u64;
+        for (row, bytes) in rows.iter_mut().zip(key.chunks(8)) {
+            row[slot] = padded_word(bytes);
         }
     }
 
-    pub(crate) fn wipe(&self) {
-        for word in self.words() {
-            word.store(0, Relaxed);
-        }
+    /// Returns whether `other` holds the same keys in the same slots.
+    pub(crate) fn is_same(&self, other: &Slots) -> bool {
+        self.0.as_flattened().ct_eq(other.0.as_flattened()).into()
     }
 
-    /// Whether `other` holds the same keys in the same slots.
-    pub(crate) fn is_same(&self, other: &Slots) -> Choice {
-        let differences =
-            self.words().zip(other.words()).map(|(ours, theirs)| ours.load(Relaxed) ^ theirs.load(Relaxed));
-        differences.fold(0, |all, difference| all | difference).ct_eq(&0)
-    }
-
-    pub(crate) fn len_of(&self, slot: usize) -> u64 {
-        self.lengths[slot].load(Relaxed)
-    }
-
-    /// How many bytes slot `slot` and slot `other` of `whole` begin with alike, their padding included. Not in constant
-    /// time.
-    pub(crate) fn shared(&self, slot: usize, whole: &Slots, other: usize) -> u64 {
-        self.bytes(slot).zip(whole.bytes(other)).take_while(|(ours, theirs)| ours == theirs).count() as u64
-    }
-
-    fn bytes(&self, slot: usize) -> impl Iterator<Item = u8> {
-        self.rows.iter().flat_map(move |row| row[slot].load(Relaxed).to_le_bytes())
-    }
-
-    fn words(&self) -> impl Iterator<Item = &AtomicU64> {
-        self.rows.as_flattened().iter().chain(&self.lengths)
+    /// Returns the bytes of each key. Their number depends on the keys, so this is not for presented keys.
+    pub(crate) fn keys(&self) -> impl Iterator<Item = impl Iterator<Item = u8> + Clone> {
+        let [lengths, rows @ ..] = &*self.0;
+        (0..MAX_KEYS).filter(|slot| lengths[*slot] > 0).map(move |slot| {
+            let bytes = rows.iter().flat_map(move |row| row[slot].to_le_bytes());
+            bytes.take(usize::try_from(lengths[slot]).unwrap_or(MAX_LEN))
+        })
     }
 
     /// Compares `presented` with every key, in one pass.
     ///
-    /// Never inlined: merged into a caller that branches on the verdict, the sum over the keys is split by the
-    /// compiler into a branch for each, and the time tells which key matched.
+    /// Never inlined: if a caller branches on the verdict, the compiler would split the sum over the keys into a branch for
+    /// each. The time would then show which key matched.
     #[inline(never)]
     pub(crate) fn compare(&self, presented: &[u8]) -> Matches {
         if !(MIN_LEN..=MAX_LEN).contains(&presented.len()) {
@@ -109,52 +76,48 @@ impl Slots {
         Matches(first | second << 1 | third << 2 | fourth << 3)
     }
 
-    /// For each slot, zero if and only if it holds `presented`, which has at least eight bytes and at most `MAX_LEN`.
-    fn differences(&self, presented: &[u8]) -> [u64; MAX_KEYS] {
-        let mut differences = [0; MAX_KEYS];
-        let mut add = |row: &[AtomicU64; MAX_KEYS], word: u64| {
+    /// For each slot, returns zero if and only if it holds `presented`, which has at most `MAX_LEN` bytes.
+    fn differences(&self, presented: &[u8]) -> Row {
+        let [lengths, rows @ ..] = &*self.0;
+        let mut differences = lengths.map(|len| len ^ presented.len() as u64);
+        let mut add = |row: &Row, word: u64| {
             for (difference, accepted) in differences.iter_mut().zip(row) {
-                *difference |= accepted.load(Relaxed) ^ word;
+                *difference |= accepted ^ word;
             }
         };
-        add(&self.lengths, presented.len() as u64);
         let words = presented.chunks_exact(8);
         let (count, tail) = (words.len(), words.remainder());
-        for (row, word) in self.rows.iter().zip(words) {
-            if let Some(word) = word.first_chunk() {
-                add(row, u64::from_le_bytes(*word));
-            }
+        for (row, word) in rows.iter().zip(words) {
+            add(row, padded_word(word));
         }
-        if let (1.., Some(row), Some(last)) = (tail.len(), self.rows.get(count), presented.last_chunk()) {
-            // Of the last eight bytes, those that are in `tail`.
-            add(row, u64::from_le_bytes(*last) >> (64 - 8 * tail.len()));
+        if let (1.., Some(row)) = (tail.len(), rows.get(count)) {
+            add(row, padded_word(tail));
         }
         differences
     }
 }
 
-/// At most eight bytes as one number, the missing ones as zeros.
+/// Returns at most eight bytes as one number, with zeros for the missing ones.
+#[inline]
 fn padded_word(bytes: &[u8]) -> u64 {
-    bytes.iter().rev().fold(0, |word, &byte| word << 8 | u64::from(byte))
+    match bytes.first_chunk() {
+        Some(whole) => u64::from_le_bytes(*whole),
+        None => bytes.iter().rev().fold(0, |word, &byte| word << 8 | u64::from(byte)),
+    }
 }
 
-/// 1 for 0, else 0, without a branch.
+/// Returns 1 for 0, else 0, without a branch.
 fn is_zero(word: u64) -> u8 {
     let has_bit = (word | word.wrapping_neg()) >> 63;
     (has_bit ^ 1).to_le_bytes()[0]
 }
 
-impl Drop for Slots {
-    fn drop(&mut self) {
-        for word in self.rows.as_flattened_mut().iter_mut().chain(&mut self.lengths) {
-            word.get_mut().zeroize();
-        }
-    }
-}
-
 #[cfg(test)]
 pub(crate) mod tests {
-    use super::{MAX_LEN, MIN_LEN, Slots};
+    use zeroize::{Zeroize, ZeroizeOnDrop};
+
+    use super::Slots;
+    use crate::limits::{MAX_LEN, MIN_LEN};
 
     /// A key of visible characters, in which no eight bytes occur twice.
     pub(crate) fn sample(len: usize) -> Vec<u8> {
@@ -210,13 +173,11 @@ pub(crate) mod tests {
     }
 
     #[test]
-    fn what_is_wiped_matches_nothing_and_a_copy_does() {
-        let (original, copy) = (slots(&[&sample(16), &sample(256)]), Slots::empty());
-        copy.copy_from(&original);
-        assert!(bool::from(copy.is_same(&original)));
-        original.wipe();
-        assert_eq!(verdict(&original, &sample(256)), None);
-        assert_eq!(verdict(&copy, &sample(256)), Some(1));
-        assert!(bool::from(original.is_same(&Slots::empty())));
+    fn keys_are_overwritten_when_they_are_dropped() {
+        fn are_overwritten<T: ZeroizeOnDrop>(_: &T) {}
+        let mut slots = slots(&[&sample(16), &sample(256)]);
+        are_overwritten(&slots.0);
+        slots.0.zeroize();
+        assert!(slots.is_same(&Slots::empty()));
     }
 }

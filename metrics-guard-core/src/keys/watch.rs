@@ -1,12 +1,11 @@
 //! Keys that change while the server runs.
 //!
-//! One key ring is in force at a time, and a check compares with one of them. It is replaced whole: by
-//! [`Guard::replace`](crate::Guard::replace), or when the key file has changed.
+//! One key ring is active at a time, and a check compares with one ring. [`Guard::replace`](crate::Guard::replace) and a
+//! changed key file replace it as a whole.
 //!
-//! To rotate a key without a failed scrape: put the new key above the old one in the key file, switch the scraper to the
-//! new one, and take the old one out when nobody uses it any more, which
-//! [`Authorized::key`](crate::Authorized::key) tells. Put the new file under another name and rename it: what is written
-//! in place is for a moment half a file.
+//! To rotate a key without a failed scrape, put the new key above the old one in the key file. Switch the scraper to the new
+//! key, and remove the old one when [`Authorized::key`](crate::Authorized::key) no longer shows it. Write the new file under
+//! another name and rename it, because a file that is written in place is incomplete for a moment.
 //!
 //! ```
 //! use std::fs;
@@ -26,7 +25,7 @@
 //! guard.reload()?; // or wait for three seconds
 //! assert_eq!(guard.check(&scrape)?.key(), Some("current"));
 //!
-//! // What is wrong with the file changes nothing but what the guard says of it.
+//! // A problem of the file leaves the active keys as they are.
 //! fs::remove_file(&path)?;
 //! assert!(guard.reload().is_err());
 //! assert!(guard.key_file().unwrap().problem().is_some());
@@ -45,12 +44,14 @@ use std::{
     time::{Duration, SystemTime},
 };
 
+use arc_swap::ArcSwap;
+
 use crate::{
     error::{ConfigError, Origin},
-    keys::active::InForce,
     keys::file::{self, Content},
-    keys::key::KeyRing,
     keys::reserve::Reserve,
+    keys::ring::{KeyRing, Labels},
+    keys::slots::Matches,
     problem,
     shown::ShownPath,
     warning::{self, Warning},
@@ -62,7 +63,7 @@ const PERIOD: Duration = Duration::from_secs(2);
 /// For how long what has changed about a key file must stay as it is before it counts.
 const SETTLED: Duration = Duration::from_millis(100);
 
-/// The key file of a guard, as it was when it was last looked at.
+/// The key file of a guard, as it was when the guard last looked at it.
 #[derive(Debug, Clone)]
 pub struct KeyFileStatus {
     path: ShownPath,
@@ -79,51 +80,52 @@ impl KeyFileStatus {
         self.path.label()
     }
 
-    /// When it was last looked at. More than a few seconds ago means that nobody looks any more: the file system hangs, the
-    /// process is a fork of the one that built the guard, or no thread could be started.
+    /// Returns when the guard last looked at the file. More than a few seconds ago means that the guard no longer follows it:
+    /// the file system hangs, the process is a fork of the one that built the guard, or no thread could be started.
     #[must_use]
     pub fn checked(&self) -> SystemTime {
         self.checked
     }
 
-    /// When the file was written that the keys were last read from, if the file system says. They are as old at least.
+    /// Returns the modification time of the file that the keys were last read from, if the file system has one.
     #[must_use]
     pub fn modified(&self) -> Option<SystemTime> {
         self.modified
     }
 
-    /// What is wrong with the file now. The keys in force stay in force: they are stale.
+    /// Returns what is wrong with the file now. If there is a problem, the active keys are stale, because they stay as they are.
     #[must_use]
     pub fn problem(&self) -> Option<&ConfigError> {
         self.problem.as_ref()
     }
 }
 
-/// The ring in force, and where the next one comes from.
+/// The active keys, and where the next ones come from.
 pub(crate) struct Keys {
-    in_force: InForce,
+    // Replaced whole, so that a check compares with one ring and waits for nobody.
+    active: ArcSwap<KeyRing>,
     file: Option<Followed>,
     // Set once the guard is built.
     report: OnceLock<Report>,
 }
 
-/// Takes news about the keys. It must not wait: it is called by the thread that replaces keys, under a lock that keeps the
+/// Takes news about the keys. It must not wait, because the thread that replaces keys calls it, under a lock that keeps the
 /// news in order.
 type Report = Box<dyn Fn(News) + Send + Sync>;
 
 struct Followed {
     path: ShownPath,
-    // Locked for a moment only: a handler may ask.
-    seen: Mutex<KeyFileStatus>,
+    // Locked for a moment only, because a handler may read it.
+    status: Mutex<KeyFileStatus>,
     // Locked for as long as it takes to look at the file.
     last_read: Mutex<LastRead>,
-    // Never used: that it is dropped tells the thread to end.
+    // Never used: its drop ends the thread.
     alive: OnceLock<Sender<Infallible>>,
 }
 
 struct LastRead {
     /// What the file held when it was last good, with the warnings of that look.
-    ring: KeyRing,
+    ring: Arc<KeyRing>,
     /// For the next look.
     reserve: Reserve,
 }
@@ -138,27 +140,28 @@ pub(crate) struct News {
 }
 
 impl Keys {
-    pub(crate) fn fixed(ring: &KeyRing) -> Keys {
-        Keys { in_force: InForce::new(ring), file: None, report: OnceLock::new() }
+    pub(crate) fn fixed(ring: KeyRing) -> Keys {
+        Keys { active: ArcSwap::from_pointee(ring), file: None, report: OnceLock::new() }
     }
 
     /// The keys that `path` was found to hold. They do not follow it yet.
-    pub(crate) fn of_file(path: ShownPath, content: Content) -> Keys {
-        let in_force = InForce::new(&content.ring);
-        let checked = SystemTime::now();
-        let seen = KeyFileStatus { path: path.clone(), checked, modified: content.modified, problem: None };
-        let mut last_read = LastRead { ring: content.ring, reserve: Reserve::default() };
+    pub(crate) fn of_file(path: ShownPath, Content { ring, modified }: Content) -> Keys {
+        let ring = Arc::new(ring);
+        let status = KeyFileStatus { path: path.clone(), checked: SystemTime::now(), modified, problem: None };
+        let mut last_read = LastRead { ring: Arc::clone(&ring), reserve: Reserve::default() };
         last_read.reserve.fill();
-        let file = Followed { path, seen: seen.into(), last_read: last_read.into(), alive: OnceLock::new() };
-        Keys { in_force, file: Some(file), report: OnceLock::new() }
+        let file = Followed { path, status: status.into(), last_read: last_read.into(), alive: OnceLock::new() };
+        Keys { active: ring.into(), file: Some(file), report: OnceLock::new() }
     }
 
-    pub(crate) fn in_force(&self) -> &InForce {
-        &self.in_force
+    /// Compares `presented` with the active keys.
+    #[inline]
+    pub(crate) fn compare(&self, presented: &[u8]) -> (Matches, Labels) {
+        self.active.load().compare(presented)
     }
 
     pub(crate) fn file(&self) -> Option<KeyFileStatus> {
-        self.file.as_ref().map(|file| lock(&file.seen).clone())
+        self.file.as_ref().map(|file| lock(&file.status).clone())
     }
 
     /// From now on, `report` takes the news. It must not wait.
@@ -172,46 +175,46 @@ impl Keys {
         }
     }
 
-    pub(crate) fn replace(&self, mut ring: KeyRing) {
-        let warnings = ring.take_warnings();
-        self.in_force.replace(&ring);
+    pub(crate) fn replace(&self, ring: KeyRing) {
+        let warnings = ring.warnings().to_vec();
+        self.active.store(Arc::new(ring));
         self.report(News { warnings, ..News::default() });
     }
 
-    /// Reads the key file now, and puts its keys in force.
+    /// Reads the key file now, and makes its keys the active ones.
     pub(crate) fn reload(&self) -> Result<(), ConfigError> {
         let Some(file) = &self.file else {
             return Err(problem::no_key_file().at(Origin::new("Guard::reload")));
         };
         let mut last_read = lock(&file.last_read);
         let found = file.look(&mut last_read);
-        let news = file.take(found, &mut last_read.ring);
-        let problem = lock(&file.seen).problem.clone();
-        if problem.is_none() {
-            // Also where they have not changed: other keys may have been put in force by hand.
-            self.in_force.replace(&last_read.ring);
+        let result = found.as_ref().map(|_| ()).map_err(Clone::clone);
+        let news = file.note(Some(found), &mut last_read.ring);
+        if result.is_ok() {
+            // Also if they have not changed, because code may have replaced them.
+            self.active.store(Arc::clone(&last_read.ring));
         }
         self.report(news);
-        problem.map_or(Ok(()), Err)
+        result
     }
 
-    /// Looks at the key file, and puts its keys in force if they have changed, and then stayed the same for `settled`. Keys put
-    /// in force by hand stay until then.
+    /// Looks at the key file. If its keys have changed, and then stayed the same for `settled`, they become the active ones.
     fn refresh(&self, settled: Duration) {
         let Some(file) = &self.file else { return };
         let mut last_read = lock(&file.last_read);
-        let mut found = file.look(&mut last_read);
-        let mut is_settled = true;
-        if !is_known(&found, &last_read.ring, lock(&file.seen).problem.as_ref()) {
+        let found = file.look(&mut last_read);
+        let problem = lock(&file.status).problem.clone();
+        let found = if is_same(&found, problem.as_ref().map_or(Ok(&*last_read.ring), Err)) {
+            Some(found)
+        } else {
             // It may be being written: half a key can look like a whole one, and a file is empty for a moment.
             thread::sleep(settled);
             let again = file.look(&mut last_read);
-            is_settled = is_same(&found, &again);
-            found = again;
-        }
-        let news = if is_settled { file.take(found, &mut last_read.ring) } else { file.take_nothing() };
+            is_same(&again, found.as_ref().map(|content| &content.ring)).then_some(again)
+        };
+        let news = file.note(found, &mut last_read.ring);
         if news.has_new_keys {
-            self.in_force.replace(&last_read.ring);
+            self.active.store(Arc::clone(&last_read.ring));
         }
         self.report(news);
     }
@@ -242,53 +245,41 @@ impl Followed {
         if is_cut { Err(problem::cut_off().at(Origin::file(&self.path))) } else { Ok(content) }
     }
 
-    /// Notes what a look gave.
-    fn take(&self, found: Result<Content, ConfigError>, last_read: &mut KeyRing) -> News {
-        let mut news = self.take_nothing();
-        let mut seen = lock(&self.seen);
+    /// Notes a look, with what it found unless that has not settled.
+    fn note(&self, found: Option<Result<Content, ConfigError>>, last_read: &mut Arc<KeyRing>) -> News {
+        let mut news = News::default();
+        let mut status = lock(&self.status);
+        status.checked = SystemTime::now();
         match found {
-            Ok(Content { ring, modified }) => {
+            Some(Ok(Content { ring, modified })) => {
                 news.has_new_keys = !ring.is_same(last_read);
-                // Of the same keys, what is new: the rights of the file or of a folder can have changed. As texts, because the
-                // first look had the path as it was written, and these have the absolute one.
+                // For the same keys, the new warnings: the rights of the file or of a folder can have changed. They are compared
+                // as texts, because the first look had the path as it was written, and these have the absolute one.
                 let before: Vec<_> = last_read.warnings().iter().map(ToString::to_string).collect();
                 let is_new = |warning: &&Warning| news.has_new_keys || !before.contains(&warning.to_string());
                 news.warnings = ring.warnings().iter().filter(is_new).cloned().collect();
-                *last_read = ring;
-                news.is_usable_again = seen.problem.take().is_some();
-                seen.modified = modified;
+                *last_read = Arc::new(ring);
+                news.is_usable_again = status.problem.take().is_some();
+                status.modified = modified;
             }
-            Err(error) => {
-                if !seen.problem.as_ref().is_some_and(|known| known.is_same(&error)) {
-                    seen.problem = Some(error.clone());
+            Some(Err(error)) => {
+                let known = status.problem.replace(error.clone());
+                if known.is_none_or(|known| known.to_string() != error.to_string()) {
                     news.warnings.push(warning::stale(error));
                 }
             }
+            None => {}
         }
-        news.file = Some(seen.clone());
+        news.file = Some(status.clone());
         news
     }
-
-    /// Notes that the file was looked at.
-    fn take_nothing(&self) -> News {
-        let mut seen = lock(&self.seen);
-        seen.checked = SystemTime::now();
-        News { file: Some(seen.clone()), ..News::default() }
-    }
 }
 
-/// Whether a look at the file gave what is known already: the keys that were last read, or the same problem.
-fn is_known(found: &Result<Content, ConfigError>, last_read: &KeyRing, problem: Option<&ConfigError>) -> bool {
-    match found {
-        Ok(content) => content.ring.is_same(last_read) && problem.is_none(),
-        Err(error) => problem.is_some_and(|known| known.is_same(error)),
-    }
-}
-
-fn is_same(one: &Result<Content, ConfigError>, other: &Result<Content, ConfigError>) -> bool {
-    match (one, other) {
-        (Ok(one), Ok(other)) => one.ring.is_same(&other.ring),
-        (Err(one), Err(other)) => one.is_same(other),
+/// Returns whether `look` found these keys, or this problem.
+fn is_same(look: &Result<Content, ConfigError>, other: Result<&KeyRing, &ConfigError>) -> bool {
+    match (look, other) {
+        (Ok(content), Ok(ring)) => content.ring.is_same(ring),
+        (Err(one), Err(other)) => one.to_string() == other.to_string(),
         _ => false,
     }
 }
@@ -317,7 +308,7 @@ mod tests {
         fs::{self, File},
         path::{Path, PathBuf},
         sync::{
-            Mutex,
+            Arc, Mutex,
             atomic::{AtomicBool, Ordering},
         },
         thread,
@@ -325,7 +316,7 @@ mod tests {
     };
 
     use super::{Keys, SETTLED, lock};
-    use crate::{keys::file, keys::key::Key, keys::key::KeyRing, keys::reserve::Reserve, shown::ShownPath};
+    use crate::{keys::file, keys::key::Key, keys::reserve::Reserve, keys::ring::KeyRing, shown::ShownPath};
 
     fn keys_of(path: &Path) -> Keys {
         let path = ShownPath::new(path.as_os_str(), path.to_owned(), "the test");
@@ -362,7 +353,7 @@ mod tests {
     }
 
     fn accepts(ring: &KeyRing, key: &str) -> bool {
-        ring.slots().compare(key.as_bytes()).any().into()
+        ring.compare(key.as_bytes()).0.any().into()
     }
 
     struct Subject {
@@ -381,9 +372,9 @@ mod tests {
         /// Looks at each ring in force until the test is over, and says how many there were.
         fn watch(&self) -> u64 {
             let mut rings = 0;
-            let mut known: Option<KeyRing> = None;
+            let mut known: Option<Arc<KeyRing>> = None;
             while !self.is_over.load(Ordering::Relaxed) {
-                let ring = self.keys.in_force().ring();
+                let ring = self.keys.active.load_full();
                 if known.as_ref().is_none_or(|known| !known.is_same(&ring)) {
                     assert!(accepts(&ring, PERMANENT), "an empty ring");
                     let whole = lock(&self.whole);
@@ -481,7 +472,30 @@ mod tests {
 
         subject.rename_into_place(&first);
         subject.keys.reload().unwrap();
-        assert!(subject.keys.in_force().ring().is_same(&ring(&first)));
+        assert!(subject.keys.active.load_full().is_same(&ring(&first)));
+    }
+
+    #[test]
+    fn a_replaced_ring_is_dropped_when_its_last_reader_lets_go() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("metrics_key");
+        let [first, second, third] = [1, 2, 3].map(|generation| content(generation, &mut Numbers(1)));
+        fs::write(&path, &first).unwrap();
+        let keys = keys_of(&path);
+
+        let reader = keys.active.load();
+        let replaced = Arc::downgrade(&reader);
+        fs::write(&path, &second).unwrap();
+        keys.reload().unwrap();
+        assert!(reader.is_same(&ring(&first)), "overwritten while it is read");
+        assert_eq!(replaced.strong_count(), 1);
+        drop(reader);
+        assert_eq!(replaced.strong_count(), 0);
+
+        let replaced = Arc::downgrade(&keys.active.load());
+        fs::write(&path, &third).unwrap();
+        keys.refresh(SETTLED);
+        assert_eq!(replaced.strong_count(), 0);
     }
 
     #[test]
@@ -493,13 +507,13 @@ mod tests {
         let keys = keys_of(&path);
         keys.replace(ring(&by_hand));
         keys.refresh(SETTLED);
-        assert!(keys.in_force().ring().is_same(&ring(&by_hand)));
+        assert!(keys.active.load_full().is_same(&ring(&by_hand)));
         keys.reload().unwrap();
-        assert!(keys.in_force().ring().is_same(&ring(&first)));
+        assert!(keys.active.load_full().is_same(&ring(&first)));
         keys.replace(ring(&by_hand));
         fs::write(&path, &second).unwrap();
         keys.refresh(SETTLED);
-        assert!(keys.in_force().ring().is_same(&ring(&second)));
+        assert!(keys.active.load_full().is_same(&ring(&second)));
     }
 
     #[test]
@@ -517,9 +531,9 @@ mod tests {
             thread::sleep(Duration::from_millis(300));
             fs::write(&path, lines[1]).unwrap();
         });
-        assert!(keys.in_force().ring().is_same(&ring(&first)));
+        assert!(keys.active.load_full().is_same(&ring(&first)));
         fs::write(&path, &second).unwrap();
         keys.refresh(SETTLED);
-        assert!(keys.in_force().ring().is_same(&ring(&second)));
+        assert!(keys.active.load_full().is_same(&ring(&second)));
     }
 }

@@ -323,7 +323,7 @@ impl fmt::Debug for Listeners {
 mod tests {
     use std::iter;
 
-    use super::{Event, KeyFileStatus, MAX_WAITING, Queue, warning};
+    use super::{Event, MAX_WAITING, Queue, warning};
     use crate::Guard;
     use crate::warning::WarningKind;
 
@@ -346,7 +346,7 @@ mod tests {
             |event: &Event<'_>| matches!(event, Event::Warning(warning) if warning.kind() == WarningKind::Open);
         assert!(events[1..=MAX_WAITING].iter().all(is_kept), "{events:?}");
         assert!(
-            matches!(&events[MAX_WAITING + 1..], [Event::KeyFileSeen(last)] if looks.last().map(KeyFileStatus::checked) == Some(last.checked())),
+            matches!(&events[MAX_WAITING + 1..], [Event::KeyFileSeen(last)] if looks[looks.len() - 1].checked() == last.checked()),
             "{events:?}"
         );
     }

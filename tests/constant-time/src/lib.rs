@@ -3,6 +3,8 @@
 use metrics_guard_core::{Guard, Key, KeyRing};
 
 pub mod comparisons;
+#[path = "../../../metrics-guard-core/src/limits.rs"]
+mod limits;
 pub mod sources;
 pub mod valgrind;
 

@@ -1,0 +1,225 @@
+//! A ring of accepted keys.
+
+use std::{
+    fmt,
+    sync::{Mutex, PoisonError},
+};
+
+use crate::{
+    error::{ConfigError, Origin},
+    keys::key::Key,
+    keys::slots::{Matches, Slots},
+    limits::MAX_KEYS,
+    problem,
+    setting::PREFIX,
+    warning::{self, Warning},
+};
+
+/// Below this length a key is accepted with a warning.
+const ADVISED_LEN: usize = 32;
+
+/// One to four accepted keys, any of which opens the endpoint.
+///
+/// # What the comparison does and does not hide
+///
+/// The time that a comparison takes follows the *presented* key's length, which who presents it knows, and nothing of
+/// the accepted keys: not how much of one matched, not which matched, not how long they are, not how many there are.
+///
+/// That is a property of the compiled code, and the compiler promises none. The two barriers
+/// ([`black_box`](std::hint::black_box) and [`subtle`]) are best effort by their own documentation. Not covered are the
+/// memory that a stolen core dump shows, power, and speculation.
+///
+/// # How long keys stay in memory
+///
+/// The bytes of a ring are overwritten when it is dropped. A guard drops a replaced ring when the last check that compares
+/// with it ends, which is not at once but microseconds later.
+pub struct KeyRing {
+    // Boxed, so that moving a ring leaves no copy of the keys on the stack.
+    slots: Box<Slots>,
+    labels: Labels,
+    warnings: Vec<Warning>,
+}
+
+/// The labels of a ring's slots.
+pub(crate) type Labels = &'static [&'static str; MAX_KEYS];
+
+/// The labels of keys that were given none.
+const POSITIONS: Labels = &["current", "previous", "third", "fourth"];
+
+impl KeyRing {
+    /// Puts `keys` in a ring. Keys with the same bytes count as one, the first, with a warning.
+    ///
+    /// # Errors
+    ///
+    /// - [`MissingKey`](crate::ConfigErrorKind::MissingKey) if there are none
+    /// - [`InvalidKey`](crate::ConfigErrorKind::InvalidKey) if there are more than four, or if two have the same label
+    pub fn new(keys: impl IntoIterator<Item = Key>) -> Result<KeyRing, ConfigError> {
+        KeyRing::found_at(&Origin::new("KeyRing::new"), keys)
+    }
+
+    pub(crate) fn found_at(origin: &Origin, keys: impl IntoIterator<Item = Key>) -> Result<KeyRing, ConfigError> {
+        let (mut kept, mut repeated) = (Vec::<Key>::with_capacity(MAX_KEYS), Vec::new());
+        for key in keys {
+            if kept.iter().any(|other| other.bytes == key.bytes) {
+                repeated.push(warning::same_key(key.origin));
+            } else if kept.len() == MAX_KEYS {
+                return Err(problem::too_many_keys().at(origin.clone()));
+            } else {
+                kept.push(key);
+            }
+        }
+        if kept.is_empty() {
+            return Err(problem::no_key(PREFIX).at(origin.clone()));
+        }
+        let mut ring = KeyRing::of(&kept);
+        ring.warnings.extend(repeated);
+        let labels = &ring.labels[..kept.len()];
+        match labels.iter().enumerate().find(|(index, label)| labels[..*index].contains(label)) {
+            Some((_, label)) => Err(problem::same_label(label).at(origin.clone())),
+            None => Ok(ring),
+        }
+    }
+
+    /// A ring of one to four keys.
+    fn of(keys: &[Key]) -> KeyRing {
+        let (mut slots, mut labels) = (Box::new(Slots::empty()), *POSITIONS);
+        for (slot, key) in keys.iter().enumerate() {
+            slots.fill(slot, &key.bytes);
+            labels[slot] = key.label.unwrap_or(labels[slot]);
+        }
+        let short = keys.iter().filter(|key| key.bytes.len() < ADVISED_LEN);
+        let warnings = short.map(|key| warning::short_key(&key.origin)).collect();
+        KeyRing { slots, labels: kept(labels), warnings }
+    }
+
+    /// Compares `presented` with the keys: see [`Slots::compare`].
+    #[inline]
+    pub(crate) fn compare(&self, presented: &[u8]) -> (Matches, Labels) {
+        (self.slots.compare(presented), self.labels)
+    }
+
+    pub(crate) fn warn(&mut self, warning: Warning) {
+        self.warnings.push(warning);
+    }
+
+    pub(crate) fn warnings(&self) -> &[Warning] {
+        &self.warnings
+    }
+
+    /// Returns whether `other` has the same keys in the same places, with the same labels.
+    pub(crate) fn is_same(&self, other: &KeyRing) -> bool {
+        self.slots.is_same(&other.slots) && self.labels == other.labels
+    }
+
+    /// Returns whether a key that is not in `whole` is a prefix of a longer key there, as the last key of a truncated file is.
+    ///
+    /// Not in constant time, because no key of a request is compared here.
+    pub(crate) fn is_cut_from(&self, whole: &KeyRing) -> bool {
+        self.slots.keys().any(|key| {
+            let is_known = whole.slots.keys().any(|other| other.eq(key.clone()));
+            !is_known && whole.slots.keys().any(|mut other| key.clone().all(|byte| other.next() == Some(byte)))
+        })
+    }
+}
+
+/// Keeps `labels` for the rest of the process, once for all rings that have the same ones, so that a check can return them
+/// without copying or counting. Labels are `'static` too: a program that leaks none has a limited number of them.
+fn kept(labels: [&'static str; MAX_KEYS]) -> Labels {
+    static KEPT: Mutex<Vec<Labels>> = Mutex::new(Vec::new());
+    if labels == *POSITIONS {
+        return POSITIONS;
+    }
+    let mut kept = KEPT.lock().unwrap_or_else(PoisonError::into_inner);
+    let known = kept.iter().copied().find(|known| **known == labels);
+    known.unwrap_or_else(|| {
+        kept.push(Box::leak(Box::new(labels)));
+        kept[kept.len() - 1]
+    })
+}
+
+impl From<Key> for KeyRing {
+    fn from(key: Key) -> KeyRing {
+        KeyRing::of(&[key])
+    }
+}
+
+impl fmt::Debug for KeyRing {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("KeyRing").finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::KeyRing;
+    use crate::{
+        error::ConfigErrorKind,
+        keys::{key::Key, slots::tests::sample},
+        limits::MIN_LEN,
+    };
+
+    #[test]
+    fn labels_tell_keys_apart() {
+        let key = |n| Key::new(sample(n)).unwrap();
+        let ring = KeyRing::new([key(16), key(17), key(18).with_label("c"), key(19)]).unwrap();
+        assert_eq!(ring.labels, &["current", "previous", "c", "fourth"]);
+        let error = KeyRing::new([key(16).with_label("a"), key(17).with_label("a")]).unwrap_err();
+        assert!(error.to_string().contains("two keys have the label `a`"), "{error}");
+        assert_eq!(KeyRing::new([]).unwrap_err().kind(), ConfigErrorKind::MissingKey);
+        // What could be a key is no label.
+        let misplaced = || key(16).with_label("0e8a6c4f2d1b3957ec0f8a7d6b5c4e3f");
+        assert_eq!(KeyRing::from(misplaced()).labels[0], "…");
+        assert_eq!(format!("{:?}", misplaced()), r#"Key { label: Some("…"), .. }"#);
+    }
+
+    #[test]
+    fn rings_with_the_same_labels_share_them() {
+        let labels = |label| KeyRing::from(Key::new(sample(16)).unwrap().with_label(label)).labels;
+        assert!(std::ptr::eq(labels("a"), labels("a")));
+        assert_ne!(labels("a"), labels("b"));
+    }
+
+    #[test]
+    fn rings_are_compared_by_keys_places_and_labels() {
+        let ring = |lens: &[usize]| KeyRing::new(lens.iter().map(|len| Key::new(sample(*len)).unwrap())).unwrap();
+        assert!(ring(&[16, 256]).is_same(&ring(&[16, 256])));
+        for other in [&[16][..], &[256, 16], &[16, 255], &[16, 256, 17]] {
+            assert!(!ring(&[16, 256]).is_same(&ring(other)), "{other:?}");
+        }
+        let key = || Key::new(sample(16)).unwrap();
+        assert!(!KeyRing::from(key()).is_same(&KeyRing::from(key().with_label("a"))));
+    }
+
+    #[test]
+    fn a_key_that_was_cut_off_is_known() {
+        let ring = |keys: &[Vec<u8>]| KeyRing::new(keys.iter().map(|key| Key::new(key).unwrap())).unwrap();
+        let other = sample(70).split_off(20);
+        let whole = ring(&[other.clone(), sample(64)]);
+        for len in MIN_LEN..64 {
+            assert!(ring(&[sample(len)]).is_cut_from(&whole), "{len}");
+            assert!(ring(&[other.clone(), sample(len)]).is_cut_from(&whole), "{len}");
+        }
+        assert!(!ring(&[sample(64)]).is_cut_from(&whole));
+        // Two keys of which one begins the other, and that were there together, can both stay and both go.
+        let both = ring(&[sample(64), sample(40)]);
+        for kept in [&[64, 40][..], &[40, 64], &[64], &[40]] {
+            assert!(!ring(&kept.iter().map(|len| sample(*len)).collect::<Vec<_>>()).is_cut_from(&both), "{kept:?}");
+        }
+        assert!(ring(&[sample(39)]).is_cut_from(&both));
+        assert!(!ring(&[sample(65)]).is_cut_from(&whole));
+        assert!(!ring(&[other]).is_cut_from(&whole));
+        let mut near = sample(63);
+        near[62] ^= 1;
+        assert!(!ring(&[near]).is_cut_from(&whole));
+    }
+
+    #[test]
+    fn debug_shows_neither_bytes_nor_length() {
+        let shown = |len| {
+            let key = Key::new(sample(len)).unwrap();
+            let shown = format!("{key:?}");
+            shown + &format!("{:?}", KeyRing::from(key))
+        };
+        assert_eq!(shown(16), shown(256));
+    }
+}
