@@ -185,6 +185,23 @@ fn each_alert_is_in_the_guide() {
     }
 }
 
+#[test]
+fn each_series_is_on_each_page() {
+    const SOURCE: &str = include_str!("../metrics-guard-core/src/telemetry/metrics.rs");
+    const CORE: &str = include_str!("../metrics-guard-core/README.md");
+    let series = SOURCE.lines().filter_map(|line| line.split_once(": &str = \"")?.1.strip_suffix("\";"));
+    let series: Vec<_> = series.collect();
+    assert_eq!(series.len(), 5, "{series:?}");
+    for name in series {
+        for (page, text, begin) in [("guide", PAGE, "\n| `"), ("README", README, "\n| `"), ("core's README", CORE, "`")]
+        {
+            let is_there = ['`', '{'].iter().any(|end| text.contains(&format!("{begin}{name}{end}")));
+            assert!(is_there, "{name} is not in the {page}");
+        }
+        assert!(SERVICE.contains(&format!("\"{name}\"")), "{name} is not exported by the examples");
+    }
+}
+
 /// Keys in documents, examples and code are copied by operators, and tried first by attackers.
 #[test]
 fn no_key_that_a_document_or_an_example_shows_is_accepted() {

@@ -232,8 +232,10 @@ fn of_the_core(said: &mut Said, value: &str) {
         good().query(value),
         good().allow_networks([value]),
         good().require_client_name([value]),
-        good().require_client_name([value]).and_then(GuardBuilder::instead_of_key),
+        Guard::builder_with_client_names([value]),
         Guard::builder_from_key_file(value),
+        good().name(value).map(|_| good()), // an accepted name is public
+        GuardBuilder::from_env_with_prefix(value),
     ] {
         said.builder(builder, &|_| ());
     }

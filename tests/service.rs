@@ -12,7 +12,9 @@ use metrics_guard_core::{
     ConfigError, ConfigErrorKind, Guard, Origin, Reason,
     adapter::{Settings, Value},
 };
-use prometheus::{GaugeVec, HistogramOpts, HistogramVec, IntCounter, IntCounterVec, Opts, Registry, TextEncoder};
+use prometheus::{
+    GaugeVec, HistogramOpts, HistogramVec, IntCounter, IntCounterVec, IntGauge, Opts, Registry, TextEncoder,
+};
 
 /// The answer to `GET /`.
 pub(crate) const INDEX: &str = "Hello. My metrics are none of your business.\n";
@@ -34,6 +36,7 @@ pub(crate) struct Instruments {
     durations: HistogramVec,
     scrapes: IntCounter,
     // The guard at work. The core's feature `metrics` has these too, for who uses that facade.
+    open: IntGauge,
     checks: IntCounterVec,
     key_file_stale: GaugeVec,
     key_file_checked: GaugeVec,
@@ -60,6 +63,7 @@ impl Instruments {
                 &["method", "route"],
             )?,
             scrapes: IntCounter::new("metrics_scrapes_total", "Scrapes that the guard let pass.")?,
+            open: IntGauge::new("metrics_guard_open", "Whether the metrics guard allows every request.")?,
             checks: IntCounterVec::new(
                 Opts::new("metrics_guard_checks_total", "Checks by the metrics guard."),
                 &["outcome", "key"],
@@ -81,6 +85,7 @@ impl Instruments {
         instruments.registry.register(Box::new(instruments.requests.clone()))?;
         instruments.registry.register(Box::new(instruments.durations.clone()))?;
         instruments.registry.register(Box::new(instruments.scrapes.clone()))?;
+        instruments.registry.register(Box::new(instruments.open.clone()))?;
         instruments.registry.register(Box::new(instruments.checks.clone()))?;
         instruments.registry.register(Box::new(instruments.key_file_stale.clone()))?;
         instruments.registry.register(Box::new(instruments.key_file_checked.clone()))?;
@@ -140,6 +145,7 @@ impl Instruments {
         let checks = self.checks.clone();
         let guard =
             builder.observe(move |check| checks.with_label_values(&[check.outcome(), check.key()]).inc()).build();
+        self.open.set(guard.is_disabled().into());
         self.guard.set(guard.clone()).map_err(|_| "these instruments have a guard already")?;
         Ok((guard, key_for_this_run))
     }

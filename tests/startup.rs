@@ -150,8 +150,12 @@ fn a_bad_configuration_does_not_start() {
 #[test]
 fn the_open_mode_is_loud() {
     for server in Server::ALL {
-        let (status, output) = status(server, &[("METRICS_VERIFICATION_DISABLED", "true")], &[]);
-        assert_eq!(status, 200);
+        let mut running = start(server, &[("METRICS_VERIFICATION_DISABLED", "true")]);
+        let response = exchange(running.address, &request("GET", "/metrics", &[])).unwrap();
+        assert_eq!(response.status, 200);
+        let body = String::from_utf8_lossy(&response.body).into_owned();
+        assert!(body.contains("\nmetrics_guard_open 1\n"), "{server:?}: {body}");
+        let output = running.process.end().unwrap();
         assert_eq!(output.matches("EVERYONE can read the metrics").count(), 1, "{server:?}: {output}");
     }
 }

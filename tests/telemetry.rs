@@ -11,7 +11,7 @@ use std::{
 
 use http::Request;
 use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusHandle};
-use metrics_guard_core::{ClientName, Guard, Key, Peer, Reason, adapter::shown};
+use metrics_guard_core::{ClientName, Guard, GuardBuilder, Key, Peer, Reason, adapter::shown};
 use metrics_guard_tests::{KEY, WRONG, wait::until};
 
 /// No correct run takes as long.
@@ -81,7 +81,7 @@ fn the_metrics_facade_exports_the_state_of_the_key_file() {
     let guard = Guard::builder_from_key_file(&path).unwrap().build();
     let of_file = |name: &str| {
         let text = exporter.render();
-        let start = format!("metrics_guard_key_file_{name}{{file=\"");
+        let start = format!("metrics_guard_key_file_{name}{{guard=\"metrics\",file=\"");
         let value = text.lines().find_map(|line| line.strip_prefix(&start)?.split_once("key_of_gauges\"} "));
         value.map_or(f64::NAN, |(_, value)| value.parse().unwrap())
     };
@@ -95,7 +95,7 @@ fn the_metrics_facade_exports_the_state_of_the_key_file() {
     let checked = of_file("checked_timestamp_seconds");
     assert!(modified > 1.7e9 && checked >= modified, "{modified} {checked}");
     for reason in Reason::ALL {
-        let name = format!(r#"metrics_guard_checks_total{{outcome="{reason}",key=""}}"#);
+        let name = format!(r#"metrics_guard_checks_total{{guard="metrics",outcome="{reason}",key=""}}"#);
         assert!(series(exporter, &name).is_some(), "{name}");
     }
     assert!(exporter.render().contains("# HELP metrics_guard_checks_total "));
@@ -119,7 +119,7 @@ fn the_metrics_facade_counts_checks() {
     metrics::with_local_recorder(&recorder, || {
         let guard = Guard::new(Key::new(KEY).unwrap());
         let checks = |outcome: &str, key: &str| {
-            let name = format!(r#"metrics_guard_checks_total{{outcome="{outcome}",key="{key}"}}"#);
+            let name = format!(r#"metrics_guard_checks_total{{guard="metrics",outcome="{outcome}",key="{key}"}}"#);
             series(&exporter, &name).unwrap_or_default()
         };
         for _ in 0..3 {
@@ -145,6 +145,29 @@ fn the_metrics_facade_counts_checks() {
     });
 }
 
+#[test]
+fn each_guard_has_its_own_series_and_an_open_guard_shows() {
+    let exporter = &*EXPORTER;
+    let named = |name| Guard::builder(Key::new(KEY).unwrap()).name(name).unwrap().build();
+    let (one, other) = (named("series-1"), named("series-2"));
+    let open = GuardBuilder::disabled().name("series_open").unwrap().build();
+    assert!(ask(&one, KEY, None) && ask(&one, KEY, None) && ask(&other, KEY, None) && !ask(&other, WRONG, None));
+    assert!(ask(&open, WRONG, None));
+    for (series_of, expected) in [
+        (r#"checks_total{guard="series-1",outcome="allowed",key="current"}"#, Some(2.0)),
+        (r#"checks_total{guard="series-1",outcome="wrong",key=""}"#, Some(0.0)),
+        (r#"checks_total{guard="series-2",outcome="allowed",key="current"}"#, Some(1.0)),
+        (r#"checks_total{guard="series-2",outcome="wrong",key=""}"#, Some(1.0)),
+        (r#"checks_total{guard="series_open",outcome="allowed",key=""}"#, Some(1.0)),
+        (r#"open{guard="series-1"}"#, Some(0.0)),
+        (r#"open{guard="series-2"}"#, Some(0.0)),
+        (r#"open{guard="series_open"}"#, Some(1.0)),
+    ] {
+        assert_eq!(series(exporter, &format!("metrics_guard_{series_of}")), expected, "{series_of}");
+    }
+    assert!(exporter.render().contains("# HELP metrics_guard_open "));
+}
+
 /// Returns what a subscriber of this thread writes while `run` runs.
 fn logged(run: impl FnOnce()) -> String {
     let log = Log::default();
@@ -167,7 +190,10 @@ fn a_denial_is_an_event_and_a_flood_of_them_is_ten() {
     assert_eq!(log.lines().count(), 10, "{log}");
     for line in log.lines() {
         assert!(line.contains("WARN") && line.contains("metrics_guard"), "{line}");
-        assert!(line.contains(r#"reason="wrong""#) && line.contains("address=203.0.113.7:40000"), "{line}");
+        assert!(
+            line.contains(r#"guard="metrics" reason="wrong""#) && line.contains("address=203.0.113.7:40000"),
+            "{line}"
+        );
     }
     assert!(!log.contains(&WRONG[..12]) && !log.contains(&KEY[..12]), "{log}");
 }
@@ -254,7 +280,7 @@ fn what_becomes_of_the_key_file_is_an_event() {
     let path = folder.path().join("key_of_events");
     fs::write(&path, KEY).unwrap();
     let log = &*LOG;
-    let guard = Guard::builder_from_key_file(&path).unwrap().build();
+    let guard = Guard::builder_from_key_file(&path).unwrap().name("of_events").unwrap().build();
     fs::write(&path, WRONG).unwrap();
     guard.reload().unwrap();
     fs::remove_file(&path).unwrap();
@@ -268,6 +294,7 @@ fn what_becomes_of_the_key_file_is_an_event() {
     assert_eq!(log.matches("the key file can be used again").count(), 1, "{log}");
     assert_eq!(log.matches("the key file is unusable").count(), 1, "{log}");
     assert!(log.contains(&shown(path.to_str().unwrap()).unwrap()), "{log}");
+    assert!(log.lines().all(|line| line.contains(r#"guard="of_events""#)), "{log}");
 }
 
 #[test]

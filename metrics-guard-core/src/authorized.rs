@@ -56,7 +56,7 @@ impl Authorized {
     }
 
     /// The label of the key that the request presented; none if the guard asks for no key, since it is
-    /// [disabled](crate::Guard::disabled) or content with a [certificate](crate::GuardBuilder::instead_of_key).
+    /// [disabled](crate::Guard::disabled) or requires only a [certificate](crate::Guard::builder_with_client_names).
     #[must_use]
     pub fn key(&self) -> Option<&'static str> {
         self.matches.slot().map(|slot| self.labels[slot])

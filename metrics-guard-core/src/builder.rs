@@ -24,7 +24,7 @@ use crate::{
     access::networks::Networks,
     access::{Access, Required},
     credentials::Sources,
-    error::{ConfigError, Origin},
+    error::{ConfigError, Origin, Problem},
     guard::{Guard, Policy},
     header_names,
     keys::file,
@@ -68,11 +68,28 @@ impl Guard {
         GuardBuilder::of_file(&ShownPath::new(path.as_os_str(), path.to_owned(), "Guard::builder_from_key_file"))
     }
 
+    /// Begins a guard that requires a client certificate with one of these names, and no key.
+    ///
+    /// The certificate is then the only check, so a CA that signs too much opens the guard. Prefer both a key and
+    /// [`require_client_name`](GuardBuilder::require_client_name). The environment cannot build this guard: a missing key
+    /// stays an error there.
+    ///
+    /// # Errors
+    ///
+    /// As for [`require_client_name`](GuardBuilder::require_client_name).
+    pub fn builder_with_client_names(names: impl IntoIterator<Item: AsRef<str>>) -> Result<GuardBuilder, ConfigError> {
+        let origin = Origin::new("Guard::builder_with_client_names");
+        let names = ClientNames::parse(names).map_err(|problem| problem.at(origin.clone()))?;
+        let mut builder = GuardBuilder::of(Required::Certificate, Vec::new());
+        builder.0.access.names = Some((origin, names));
+        Ok(builder)
+    }
+
     /// A guard that lets everyone pass, from any address and without a certificate: the open mode of the reference
     /// middleware, under a name that says so. To be adjusted, it begins as [`GuardBuilder::disabled`].
     #[must_use]
     pub fn disabled() -> Guard {
-        GuardBuilder::disabled().build()
+        GuardBuilder::open(warning::disabled("Guard::disabled")).build()
     }
 }
 
@@ -105,7 +122,22 @@ impl GuardBuilder {
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub fn disabled() -> GuardBuilder {
-        GuardBuilder::of(Required::Nothing, vec![warning::disabled()])
+        GuardBuilder::open(warning::disabled("GuardBuilder::disabled"))
+    }
+
+    pub(crate) fn open(warning: Warning) -> GuardBuilder {
+        GuardBuilder::of(Required::Nothing, vec![warning])
+    }
+
+    /// Names the guard: its series have the name as the label `guard`, and its `tracing` events as the field `guard`. The
+    /// default is `metrics`, and the last name counts.
+    ///
+    /// # Errors
+    ///
+    /// If `name` is not 1 to 64 characters of `a-z 0-9 _ -`, or if it looks like a key.
+    pub fn name(mut self, name: &str) -> Result<GuardBuilder, ConfigError> {
+        self.0.name = guard_name(name).map_err(|problem| problem.at(Origin::new("GuardBuilder::name")))?;
+        Ok(self)
     }
 
     /// Reads the key from the field `name` instead of `X-Metrics-Key`. `Authorization` is read besides.
@@ -170,26 +202,6 @@ impl GuardBuilder {
         self.client_names_found_at(Origin::new("GuardBuilder::require_client_name"), names)
     }
 
-    /// Asks for the client certificate instead of a key: who has one with a required name presents nothing else. The
-    /// guard forgets its keys.
-    ///
-    /// The certificate is then all there is. Rather have both: a key costs little, and a CA can sign more than it should. A
-    /// builder begins with a key, so a service that has none makes one by chance. One that is disabled stays so.
-    ///
-    /// # Errors
-    ///
-    /// [`InvalidSetting`](crate::ConfigErrorKind::InvalidSetting) if no name is [required](GuardBuilder::require_client_name) yet.
-    pub fn instead_of_key(mut self) -> Result<GuardBuilder, ConfigError> {
-        if self.0.access.keys().is_some() {
-            if self.0.access.names.is_none() {
-                return Err(problem::no_client_name().at(Origin::new("GuardBuilder::instead_of_key")));
-            }
-            self.0.access.required = Required::Certificate;
-        }
-        self.0.warnings.retain(|warning| !warning.is_about_keys());
-        Ok(self)
-    }
-
     /// Calls `observer` with the outcome of each check.
     ///
     /// The observer runs on the thread of the request, and many threads call it at once. If it blocks, it delays this
@@ -237,14 +249,15 @@ impl GuardBuilder {
     #[must_use]
     pub fn build(self) -> Guard {
         let GuardBuilder(mut policy, listeners) = self;
-        policy.telemetry = Telemetry::new(listeners);
+        policy.telemetry = Telemetry::new(&policy.name, listeners);
         if let Some(keys) = policy.access.keys() {
             keys.report_to(policy.telemetry.for_news());
             if let Err(warning) = keys.follow() {
                 policy.warnings.push(warning);
             }
         }
-        policy.telemetry.start(policy.access.keys().and_then(|keys| keys.file()), &policy.warnings);
+        let file = policy.access.keys().and_then(|keys| keys.file());
+        policy.telemetry.start(policy.access.is_open(), file, &policy.warnings);
         Guard(Arc::new(policy))
     }
 
@@ -261,11 +274,12 @@ impl GuardBuilder {
 
     fn of(required: Required<Arc<Keys>>, warnings: Vec<Warning>) -> GuardBuilder {
         let policy = Policy {
+            name: "metrics".into(),
             access: Access::new(required),
             sources: Sources::default(),
             header_found_at: None,
             query_found_at: None,
-            telemetry: Telemetry::new(Listeners::default()),
+            telemetry: Telemetry::default(),
             warnings,
         };
         GuardBuilder(policy, Listeners::default())
@@ -337,5 +351,15 @@ impl GuardBuilder {
         }
         self.0.sources.parameter = Some(name.into());
         Ok(self)
+    }
+}
+
+/// Checks the name of a guard, which is a label's value.
+pub(crate) fn guard_name(name: &str) -> Result<Box<str>, Problem> {
+    let is_allowed = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || b"_-".contains(&byte);
+    match name.len() {
+        1..=64 if has_random_part(name) => Err(problem::key_as_name()),
+        1..=64 if name.bytes().all(is_allowed) => Ok(name.into()),
+        _ => Err(problem::invalid_guard_name()),
     }
 }

@@ -60,6 +60,7 @@ pub struct Guard(pub(crate) Arc<Policy>);
 
 #[derive(Debug)]
 pub(crate) struct Policy {
+    pub(crate) name: Box<str>,
     pub(crate) access: Access<Arc<Keys>>,
     pub(crate) sources: Sources,
     pub(crate) header_found_at: Option<Origin>,

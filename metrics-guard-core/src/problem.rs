@@ -4,9 +4,9 @@
 use crate::error::{ConfigErrorKind, Problem, messages};
 
 messages! { Problem, ConfigErrorKind:
-    no_key(): MissingKey,
+    no_key(prefix = "METRICS_VERIFICATION_"): MissingKey,
         "no key is configured; make one with `openssl rand -hex 32`, and set this variable to it, or \
-         METRICS_VERIFICATION_KEY_FILE to the path of a file that holds it";
+         {prefix}KEY_FILE to the path of a file that holds it";
     blank(): InvalidKey, "the key is blank; make one with `openssl rand -hex 32`";
     unsendable(): InvalidKey,
         "the key has a space, a line break, a byte-order mark or another character that is not visible ASCII, so \
@@ -20,7 +20,7 @@ messages! { Problem, ConfigErrorKind:
     wrapped(what = "a key in quotes"): InvalidKey,
         "the value is {what}; write the key alone, as `openssl rand -hex 32` prints it";
     path_as_key(): InvalidKey,
-        "the key is a path; write the key itself, or set METRICS_VERIFICATION_KEY_FILE to the path";
+        "the key is a path; write the key itself, or set the variable that ends in `_KEY_FILE` to the path";
     too_short(): WeakKey, "the key has fewer than 16 characters; make one with `openssl rand -hex 32`";
     too_long(): InvalidKey, "the key has more than 256 characters; make one with `openssl rand -hex 32`";
     too_many_keys(): InvalidKey, "more than 4 keys; remove those that no scraper sends any more";
@@ -51,6 +51,11 @@ messages! { Problem, ConfigErrorKind:
         "a word for yes, no or nothing is not a name; unset it, or write a name such as `{example}`";
     key_as_name(): InvalidSetting,
         "the name looks like a key, but names are public; write a name such as `X-Scrape-Key` or `metrics_key`";
+    invalid_guard_name(): InvalidSetting,
+        "invalid name of a guard; write 1 to 64 characters of `a-z 0-9 _ -`, such as `metrics`";
+    invalid_prefix(): InvalidSetting,
+        "invalid prefix of variables; write up to 65 upper-case letters, digits and `_`, with `_` last, such \
+         as `PPROF_GUARD_`, and nothing close to METRICS_VERIFICATION_";
     invalid_path(): InvalidSetting,
         "invalid path: begin it with `/`, and leave out host, query, wildcards and `..`; `/metrics` covers all paths \
          below it";

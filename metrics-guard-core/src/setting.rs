@@ -10,14 +10,17 @@ use crate::{
 /// `METRICS_VERIFICATION_`.
 pub const SETTINGS: [&str; 7] = ["key", "key_file", "header", "query", "networks", "client_names", "disabled"];
 
-/// Returns the environment variable of a setting.
-pub(crate) fn variable(setting: &str) -> String {
-    format!("METRICS_VERIFICATION_{}", setting.to_ascii_uppercase())
+/// The variables of a guard begin with this, unless the program gives it another prefix.
+pub(crate) const PREFIX: &str = "METRICS_VERIFICATION_";
+
+/// Returns the environment variable of a setting of the guard whose variables begin with `prefix`.
+pub(crate) fn variable(prefix: &str, setting: &str) -> String {
+    format!("{prefix}{}", setting.to_ascii_uppercase())
 }
 
 /// Returns the setting of an environment variable.
-pub(crate) fn by_variable(name: &str) -> Option<&'static str> {
-    SETTINGS.into_iter().find(|setting| variable(setting) == name)
+pub(crate) fn by_variable(prefix: &str, name: &str) -> Option<&'static str> {
+    SETTINGS.into_iter().find(|setting| variable(prefix, setting) == name)
 }
 
 /// Returns the setting whose name is closest to this one, if one is close.
@@ -50,10 +53,10 @@ const METRICS: &str = "metrics";
 const VERIFICATION: &str = "verification";
 
 /// Returns the setting of a line that became a variable: `Environment=METRICS_VERIFICATION_KEY=..` of a unit file.
-pub(crate) fn assigned(name: &str, value: &str) -> Option<&'static str> {
+pub(crate) fn assigned(prefix: &str, name: &str, value: &str) -> Option<&'static str> {
     const WORDS: [&str; 5] = ["environment", "env", "export", "set", "declare"];
     let (variable, _) = value.split_once('=').filter(|_| WORDS.iter().any(|word| name.eq_ignore_ascii_case(word)))?;
-    by_variable(variable.trim_start_matches(is_separator))
+    by_variable(prefix, variable.trim_start_matches(is_separator))
 }
 
 /// Returns whether `name` is `word`, in whatever case and with a typing error or two.
@@ -126,6 +129,27 @@ impl NearName {
     }
 }
 
+impl NearName {
+    /// Judges the name of a variable of the guard whose variables begin with `prefix`. Behind another prefix than ours, the
+    /// rest counts as if it were behind ours, and no other prefix is close to it.
+    pub(crate) fn of_variable(prefix: &str, name: &str, value: &str) -> Option<NearName> {
+        if prefix == PREFIX {
+            return NearName::of(name, value, &[]);
+        }
+        let (start, rest) = name.split_at_checked(prefix.len())?;
+        let near = || NearName::of(&format!("{PREFIX}{rest}"), value, &[]);
+        let near = start.eq_ignore_ascii_case(prefix).then(near).flatten()?;
+        Some(NearName { shown: near.shown.replacen(PREFIX, start, 1), ..near })
+    }
+
+    /// Returns whether a variable that begins with `prefix` can be close to one of the guard whose variables begin with
+    /// [`PREFIX`], also in Rocket.
+    pub(crate) fn can_begin_with(prefix: &str) -> bool {
+        let is_near = |setting| NearName::of(&variable(prefix, setting), "10.0.0.0/8", &["rocket"]).is_some();
+        PREFIX.contains(prefix) || prefix.contains(PREFIX) || SETTINGS.into_iter().any(is_near)
+    }
+}
+
 /// What may be shown of `name`, and what it means, if it is close to ours.
 fn near(name: &str, value: &str, has_table: bool) -> Option<(String, Meaning)> {
     let orders = OTHER_WORDS.into_iter().flat_map(|other| [(METRICS, other), (other, METRICS)]);
@@ -178,12 +202,30 @@ fn reordered(name: &str) -> Option<&'static str> {
 
 #[cfg(test)]
 mod tests {
-    use super::{Meaning, NearName, SETTINGS, by_near_name, variable};
+    use super::{Meaning, NearName, PREFIX, SETTINGS, by_near_name, by_variable, variable};
+
+    #[test]
+    fn no_variable_belongs_to_two_prefixes() {
+        for setting in SETTINGS {
+            for longer in ["P_GUARD_", "P_KEY_", "P_CLIENT_"] {
+                let name = variable(longer, setting);
+                assert_eq!(by_variable("P_", &name), None, "{name}");
+                assert!(NearName::of_variable("P_", &name, "1").is_some(), "{name} is no error of the shorter prefix");
+                let name = variable("P_", setting);
+                assert_eq!(by_variable(longer, &name), None, "{name}");
+            }
+            for (prefix, other) in [("PPROF_GUARD_", PREFIX), (PREFIX, "PPROF_GUARD_")] {
+                let name = variable(prefix, setting);
+                assert_eq!(by_variable(prefix, &name), Some(setting));
+                assert_eq!(NearName::of_variable(other, &name, "10.0.0.0/8"), None, "{name}");
+            }
+        }
+    }
 
     #[test]
     fn no_setting_ends_like_a_service_link() {
         for setting in SETTINGS {
-            let name = variable(setting);
+            let name = variable(PREFIX, setting);
             assert!(!name.ends_with("_PORT") && !name.ends_with("_HOST"), "{name}");
         }
     }

@@ -30,14 +30,15 @@ use std::{
 use zeroize::Zeroizing;
 
 use crate::{
-    builder::GuardBuilder,
+    builder::{GuardBuilder, guard_name},
     error::{ConfigError, Origin},
     guard::Guard,
     keys::key::Key,
     names::bare,
     problem,
-    setting::{Meaning, NearName, SETTINGS, assigned, by_near_name, by_variable, variable},
+    setting::{Meaning, NearName, PREFIX, SETTINGS, assigned, by_near_name, by_variable, variable},
     shown::{ShownPath, shown_name},
+    warning,
 };
 
 /// Settings on their way to a [`Guard`]: each remembers where it was found, so that an error can say so. `Debug` shows
@@ -53,6 +54,10 @@ pub struct Settings {
     disabled: Option<Found<OsString>>,
     /// What the environment has that there is no guard with.
     error: Option<ConfigError>,
+    /// Whether there is any setting, or a name that is close to one.
+    is_set: bool,
+    /// With what the variables begin, if not with [`PREFIX`].
+    prefix: Option<Box<str>>,
 }
 
 impl Guard {
@@ -78,16 +83,64 @@ impl Guard {
     /// [`MissingKey`](crate::ConfigErrorKind::MissingKey) without a key, and most other [kinds](crate::ConfigErrorKind) for a key
     /// or a setting that is unusable. A service that gets an error here must not start.
     pub fn from_env() -> Result<Guard, ConfigError> {
-        Guard::builder_from_env().map(GuardBuilder::build)
+        GuardBuilder::from_env().map(GuardBuilder::build)
     }
 
-    /// Returns a builder of the guard that the environment describes, as [`from_env`](Guard::from_env) reads it.
+    /// Builds the guard that [`from_env`](Guard::from_env) builds, or an open guard if no variable configures one. It is for
+    /// programs that other operators run, because an update that brings the guard must not stop their services.
+    ///
+    /// The guard is open only if no variable that begins with `METRICS_VERIFICATION_`, and no variable with a close name, is
+    /// set. An empty variable is set. Variables of Kubernetes service links do not count. An open guard allows every
+    /// request, and warns of that at each start.
     ///
     /// # Errors
     ///
-    /// As for [`from_env`](Guard::from_env).
-    pub fn builder_from_env() -> Result<GuardBuilder, ConfigError> {
+    /// As for [`from_env`](Guard::from_env), once a variable is set.
+    pub fn from_env_or_open() -> Result<Guard, ConfigError> {
+        GuardBuilder::from_env_or_open().map(GuardBuilder::build)
+    }
+}
+
+impl GuardBuilder {
+    /// Begins the guard that [`Guard::from_env`] builds, so that the program can adjust it.
+    ///
+    /// # Errors
+    ///
+    /// As for [`Guard::from_env`].
+    pub fn from_env() -> Result<GuardBuilder, ConfigError> {
         Settings::from_env().builder()
+    }
+
+    /// Begins the guard that [`Guard::from_env_or_open`] builds, so that the program can adjust it.
+    ///
+    /// # Errors
+    ///
+    /// As for [`Guard::from_env_or_open`].
+    pub fn from_env_or_open() -> Result<GuardBuilder, ConfigError> {
+        Settings::from_env().builder_or_open()
+    }
+
+    /// Begins a second guard in one process, from variables of its own: with the prefix `PPROF_GUARD_` they are
+    /// `PPROF_GUARD_KEY_FILE`, `PPROF_GUARD_KEY` and so on, with the meanings that [`Guard::from_env`] lists.
+    ///
+    /// The [name](GuardBuilder::name) of the guard is the prefix in lower case and without the `_` at its end, such as
+    /// `pprof_guard`. Use a second guard with a layer, with `protect`, or with [`Guard::check`], because `#[guard_metrics]`
+    /// uses the guard of the framework's state.
+    ///
+    /// Another variable with the prefix, in whatever case, is an error, unless it is one of a Kubernetes service link. So no
+    /// prefix may begin another one. A misspelled prefix is not recognized, so its variables have no effect.
+    ///
+    /// # Errors
+    ///
+    /// As for [`Guard::from_env`]. Also if `prefix` is not up to 65 upper-case letters, digits and `_`, with `_` last, and
+    /// if it contains `METRICS_VERIFICATION_`, is a part of it, or is close to it.
+    pub fn from_env_with_prefix(prefix: &str) -> Result<GuardBuilder, ConfigError> {
+        let is_allowed = |byte: u8| byte.is_ascii_uppercase() || byte.is_ascii_digit() || byte == b'_';
+        let name = prefix.strip_suffix('_').unwrap_or_default().to_ascii_lowercase();
+        if !prefix.bytes().all(is_allowed) || guard_name(&name).is_err() || NearName::can_begin_with(prefix) {
+            return Err(problem::invalid_prefix().at(Origin::new("GuardBuilder::from_env_with_prefix")));
+        }
+        Settings::behind(prefix).builder()?.name(&name)
     }
 }
 
@@ -128,7 +181,12 @@ impl Settings {
     /// Kubernetes makes for a Service, such as `METRICS_VERIFICATION_SERVICE_HOST`, do not count.
     #[must_use]
     pub fn from_env() -> Settings {
-        let mut settings = Settings::default();
+        Settings::behind(PREFIX)
+    }
+
+    /// The settings that the environment holds in variables that begin with `prefix`.
+    fn behind(prefix: &str) -> Settings {
+        let mut settings = Settings { prefix: Some(prefix.into()), ..Settings::default() };
         for (name, value) in std::env::vars_os() {
             // What is not text is no setting's name, and can begin like one.
             let mut name = name.to_string_lossy().into_owned();
@@ -136,11 +194,15 @@ impl Settings {
             if cfg!(windows) {
                 name.make_ascii_uppercase();
             }
-            let set = match by_variable(&name) {
+            let set = match by_variable(prefix, &name) {
                 // An environment can hold a name twice.
                 Some(setting) => settings.set(setting, Origin::new(name), Value::Text(value)),
-                None => misspelled(&name, &value.to_string_lossy()).map_or(Ok(()), Err),
+                None => match misspelled(prefix, &name, &value.to_string_lossy()) {
+                    Some(judged) => judged,
+                    None => continue,
+                },
             };
+            settings.is_set = true;
             if let Err(error) = set {
                 settings.error.get_or_insert(error);
             }
@@ -157,6 +219,7 @@ impl Settings {
     /// - [`DuplicateSetting`](crate::ConfigErrorKind::DuplicateSetting) if the setting has a value already: no origin has
     ///   precedence
     pub fn set(&mut self, name: &str, origin: Origin, value: Value) -> Result<(), ConfigError> {
+        self.is_set = true;
         if !SETTINGS.contains(&name) {
             return Err(unknown(by_near_name(name).map(|near| format!("`{near}`")), origin));
         }
@@ -191,11 +254,18 @@ impl Settings {
     ///
     /// As for [`set`](Settings::set).
     pub fn set_key_file(&mut self, origin: Origin, written: &OsStr, folder: &Path) -> Result<(), ConfigError> {
+        self.is_set = true;
         if self.is_empty("key_file", &origin, written) {
             return Ok(());
         }
         let path = ShownPath::new(written, folder.join(written), origin.to_string());
         put(&mut self.key_file, origin, path)
+    }
+
+    /// Notes that a configuration file has a place for settings, so that [`builder_or_open`](Settings::builder_or_open)
+    /// builds no open guard. An adapter calls this also if that place is empty, or in a profile that is not selected.
+    pub fn has_table(&mut self) {
+        self.is_set = true;
     }
 
     /// Notes an empty value as the error. It comes before all others, because what it sets beside another place is nothing.
@@ -220,7 +290,10 @@ impl Settings {
         }
         // A disabled guard has no use for keys, but for the rest: scrapers go on sending the parameter that logs must not
         // show, and a bad name shall not come as a surprise on the day that the guard is enabled again.
-        let mut builder = if self.is_disabled()? { GuardBuilder::disabled() } else { self.keys()? };
+        let mut builder = match self.disabled()? {
+            Some(origin) => GuardBuilder::open(warning::disabled(origin)),
+            None => self.keys()?,
+        };
         if let Some(Found { origin, value }) = self.header {
             // What is not text is not a name either.
             builder = builder.header_found_at(origin, value.to_str().unwrap_or_default())?;
@@ -237,20 +310,32 @@ impl Settings {
         Ok(builder)
     }
 
+    /// Returns a builder as [`builder`](Settings::builder) does, or one of an open guard if there is no setting: see
+    /// [`Guard::from_env_or_open`].
+    ///
+    /// # Errors
+    ///
+    /// As for [`builder`](Settings::builder), if there is any setting.
+    pub fn builder_or_open(self) -> Result<GuardBuilder, ConfigError> {
+        if self.is_set { self.builder() } else { Ok(GuardBuilder::open(warning::open(variable(PREFIX, "key_file")))) }
+    }
+
     fn keys(&self) -> Result<GuardBuilder, ConfigError> {
+        let prefix = self.prefix.as_deref().unwrap_or(PREFIX);
         match (&self.key, &self.key_file) {
             (Some(key), Some(file)) => Err(problem::set_twice(&file.origin).at(key.origin.clone())),
             (Some(key), None) => Ok(Guard::builder(Key::found_at(key.origin.clone(), &key.value)?)),
             (None, Some(file)) => GuardBuilder::of_file(&file.value),
-            (None, None) => Err(problem::no_key().at(Origin::new(variable("key")))),
+            (None, None) => Err(problem::no_key(prefix).at(Origin::new(variable(prefix, "key")))),
         }
     }
 
-    fn is_disabled(&self) -> Result<bool, ConfigError> {
+    /// Where the guard is disabled, if it is.
+    fn disabled(&self) -> Result<Option<&Origin>, ConfigError> {
         match &self.disabled {
-            None => Ok(false),
-            Some(Found { value, .. }) if value == "false" => Ok(false),
-            Some(Found { value, .. }) if value == "true" => Ok(true),
+            None => Ok(None),
+            Some(Found { value, .. }) if value == "false" => Ok(None),
+            Some(Found { value, origin }) if value == "true" => Ok(Some(origin)),
             Some(Found { origin, .. }) => Err(problem::not_true_or_false().at(origin.clone())),
         }
     }
@@ -273,21 +358,21 @@ pub fn unknown(right_name: Option<String>, origin: Origin) -> ConfigError {
     right_name.map_or_else(problem::unknown, problem::misspelled).at(origin)
 }
 
-/// The error of a variable that is none of the settings', if its name begins like theirs or is close to one.
-fn misspelled(name: &str, value: &str) -> Option<ConfigError> {
-    if let Some(variable) = assigned(name, value).map(variable).filter(|variable| std::env::var_os(variable).is_none())
-    {
-        return Some(unknown(Some(variable), Origin::new(shown_name(name).to_owned())));
+/// Judges a variable that is none of the settings', if its name begins like theirs or is close to one.
+fn misspelled(prefix: &str, name: &str, value: &str) -> Option<Result<(), ConfigError>> {
+    let assigned = assigned(prefix, name, value).map(|setting| variable(prefix, setting));
+    if let Some(variable) = assigned.filter(|variable| std::env::var_os(variable).is_none()) {
+        return Some(Err(unknown(Some(variable), Origin::new(shown_name(name).to_owned()))));
     }
-    let NearName { shown, meaning, .. } = NearName::of(name, value, &[])?;
+    let NearName { shown, meaning, .. } = NearName::of_variable(prefix, name, value)?;
     let right_name = match meaning {
-        Meaning::Setting(setting) => Some(variable(setting)),
+        Meaning::Setting(setting) => Some(variable(prefix, setting)),
         Meaning::Unknown => None,
         // All settings at once, as Rocket takes them, or the beginning of our names alone.
         Meaning::Table if value.trim_start().starts_with('{') || bare(name) == "metricsverification" => None,
-        Meaning::Table => return None,
+        Meaning::Table => return Some(Ok(())),
     };
-    Some(unknown(right_name, Origin::new(shown)))
+    Some(Err(unknown(right_name, Origin::new(shown))))
 }
 
 /// The entries of a list, if all are strings.

@@ -56,11 +56,6 @@ impl Warning {
     pub fn kind(&self) -> WarningKind {
         self.kind
     }
-
-    /// Whether it means nothing to a guard without keys.
-    pub(crate) fn is_about_keys(&self) -> bool {
-        matches!(self.kind, WarningKind::WeakKey | WarningKind::Permissions | WarningKind::Stale)
-    }
 }
 
 impl fmt::Display for Warning {
@@ -77,9 +72,11 @@ impl fmt::Debug for Warning {
 
 // The examples are those of docs/guide/troubleshooting.md.
 messages! { Warning, WarningKind:
-    disabled(): Open,
-        "the guard is disabled: EVERYONE can read the metrics; remove METRICS_VERIFICATION_DISABLED or what else \
-         disables it";
+    disabled(origin = "METRICS_VERIFICATION_DISABLED"): Open,
+        "{origin}: the guard is disabled, so EVERYONE can read the metrics; remove this to require a key";
+    open(variable = "METRICS_VERIFICATION_KEY_FILE"): Open,
+        "{variable}: no variable configures the guard, so EVERYONE can read the metrics; write the output of `openssl \
+         rand -hex 32` to a file, and set this variable to its path";
     short_key(origin = "METRICS_VERIFICATION_KEY"): WeakKey,
         "{origin}: the key has fewer than 32 characters; `openssl rand -hex 32` makes a longer one";
     same_key(origin = "./accepted_keys, line 2"): WeakKey, "{origin}: the same key as an earlier one; it counts once";

@@ -14,7 +14,7 @@ use std::{
 use common::{assert_says, from};
 use http::Request;
 use metrics_guard_core::{
-    ConfigError, Guard, Origin, Warning, WarningKind,
+    ConfigError, Guard, GuardBuilder, Key, Origin, Warning, WarningKind,
     adapter::{SETTINGS, Settings, Value, shown},
 };
 
@@ -374,8 +374,12 @@ fn settings_show_where_they_were_found_and_no_value() {
 /// What a guard from this environment says. A process's own cannot be changed without `unsafe`, so the test starts itself
 /// with another.
 fn child<S: AsRef<OsStr> + Copy>(variables: &[(S, &str)]) -> String {
+    child_of("child_of_from_env", variables)
+}
+
+fn child_of<S: AsRef<OsStr> + Copy>(test: &str, variables: &[(S, &str)]) -> String {
     let mut command = Command::new(env::current_exe().unwrap());
-    command.args(["--exact", "child_of_from_env", "--ignored", "--nocapture"]);
+    command.args(["--exact", test, "--ignored", "--nocapture"]);
     let output = command.env_clear().envs(variables.iter().copied()).output().unwrap();
     String::from_utf8([output.stdout, output.stderr].concat()).unwrap()
 }
@@ -511,7 +515,7 @@ fn from_env_ignores_names_of_others_and_service_links() {
 #[test]
 fn warnings_that_nobody_asked_for_go_to_the_standard_error_once() {
     let said = child(&[("METRICS_VERIFICATION_DISABLED", "true")]);
-    let line = "warning: metrics-guard: the guard is disabled: EVERYONE can read the metrics; remove ";
+    let line = "warning: metrics-guard: METRICS_VERIFICATION_DISABLED: the guard is disabled, so EVERYONE ";
     assert_eq!(said.matches(line).count(), 1, "{said}");
     assert_eq!(said.matches("EVERYONE").count(), 1, "{said}");
 }
@@ -519,10 +523,189 @@ fn warnings_that_nobody_asked_for_go_to_the_standard_error_once() {
 #[test]
 #[ignore = "started by child"]
 fn child_of_from_env() {
+    print(Guard::from_env());
+}
+
+fn print(guard: Result<Guard, ConfigError>) {
     let request = Request::get("/").header("X-Metrics-Key", KEY).body(()).unwrap();
-    match Guard::from_env().map(|guard| guard.check(&request)) {
+    match guard.map(|guard| guard.check(&request)) {
         Ok(Ok(authorized)) => println!("key: {:?}", authorized.key()),
         Ok(Err(denied)) => println!("{denied}"),
         Err(error) => println!("{error}"),
+    }
+}
+
+#[test]
+fn rejects_a_name_that_is_no_label_value() {
+    let named = |name: &str| Guard::builder(Key::new(KEY).unwrap()).name(name);
+    for name in ["m", "pprof", "pprof-2_b", &"pprof_".repeat(10), &"a-".repeat(32)] {
+        assert!(named(name).is_ok(), "{name}");
+    }
+    for name in ["", "PPROF", "p prof", "pprof.", "é", &format!("{}a", "a-".repeat(32))] {
+        let error = named(name).unwrap_err();
+        assert!(error.to_string().starts_with("GuardBuilder::name: invalid name of a guard; "), "{name}: {error}");
+    }
+    for key in [KEY, &KEY.to_uppercase()] {
+        assert!(named(key).unwrap_err().to_string().contains("the name looks like a key"), "{key}");
+    }
+}
+
+#[test]
+fn from_env_or_open_is_open_only_if_nothing_is_set() {
+    let ask = |variables: &[(&str, &str)]| child_of("child_of_from_env_or_open", variables);
+    let others = [
+        ("PATH", "/bin"),
+        ("METRICS_PORT", "9090"),
+        ("METRICS_VERIFICATION_SERVICE_HOST", "10.96.0.12"),
+        ("METRICS_VERIFICATION_PORT", "tcp://10.96.0.12:8080"),
+    ];
+    for variables in [&[][..], &others] {
+        let said = ask(variables);
+        assert!(said.contains("key: None"), "{said}");
+        let line =
+            "warning: metrics-guard: METRICS_VERIFICATION_KEY_FILE: no variable configures the guard, so EVERYONE ";
+        assert_eq!(said.matches(line).count(), 1, "{said}");
+    }
+    for (name, value, expected) in [
+        ("METRICS_VERIFICATION_KEY", KEY, r#"key: Some("current")"#),
+        ("METRICS_VERIFICATION_KEY", OTHER, "the presented key is not an accepted one"),
+        ("METRICS_VERIFICATION_DISABLED", "true", "METRICS_VERIFICATION_DISABLED: the guard is disabled, so EVERYONE "),
+        ("METRICS_VERIFICATION_DISABLED", "false", "METRICS_VERIFICATION_KEY: no key is configured"),
+        ("METRICS_VERIFICATION_KEY", "", "METRICS_VERIFICATION_KEY: is empty"),
+        ("METRICS_VERIFICATION_KEY_FILE", "", "METRICS_VERIFICATION_KEY_FILE: is empty"),
+        ("METRICS_VERIFICATION_HEADER", "X-Scrape-Key", "METRICS_VERIFICATION_KEY: no key is configured"),
+        ("METRICS_VERIFICATION_PORT", "8080", "METRICS_VERIFICATION_PORT: is not known here"),
+        ("metrics_verification_key", KEY, "metrics_verification_key: is not known here"),
+        ("METRIC_VERIFICATION_KEY", "", "METRIC_VERIFICATION_KEY: is not known here"),
+        ("METRICS_GUARD_KEY", KEY, "METRICS_GUARD_KEY: is not known here"),
+        ("METRICS_GUARD", "on", "METRICS_VERIFICATION_KEY: no key is configured"),
+        ("export", "METRICS_VERIFICATION_KEY=k", "export: is not known here"),
+    ] {
+        let said = ask(&[(name, value)]);
+        assert!(said.contains(expected), "{name}={value}: {said}");
+        assert!(value == "true" || !said.contains("key: None"), "{name}={value}: {said}");
+    }
+}
+
+#[test]
+fn what_an_adapter_sets_opens_no_guard() {
+    let origin = || Origin::new("app.toml");
+    let open_with = |set: &dyn Fn(&mut Settings)| {
+        let mut settings = Settings::default();
+        set(&mut settings);
+        settings.builder_or_open().is_ok()
+    };
+    assert!(open_with(&|_| ()));
+    assert!(!open_with(&|settings| settings.has_table()));
+    assert!(!open_with(&|settings| settings.set("header", origin(), Value::Text("X-A".into())).unwrap()));
+    assert!(!open_with(&|settings| settings.set("networks", origin(), Value::List(vec![])).unwrap()));
+    assert!(!open_with(&|settings| settings.set("no_such", origin(), Value::Other).map_or((), drop)));
+    assert!(!open_with(&|settings| settings.set_key_file(origin(), "./no".as_ref(), Path::new("")).unwrap()));
+}
+
+#[test]
+#[ignore = "started by child"]
+fn child_of_from_env_or_open() {
+    print(Guard::from_env_or_open());
+}
+
+#[test]
+fn two_guards_have_their_own_variables() {
+    let ask = |variables: &[(&str, &str)]| child_of("child_of_two_guards", variables);
+    let keys = [("METRICS_VERIFICATION_KEY", OTHER), ("PPROF_GUARD_KEY", KEY)];
+    let both = |name, value| ask(&[&keys[..], &[(name, value)]].concat());
+    let said = ask(&keys);
+    assert!(said.contains("the presented key is not an accepted one\nkey: Some(\"current\")\n"), "{said}");
+    let said = both("PPROF_GUARD_HEADER", "X-Pprof-Key");
+    assert!(said.contains("the presented key is not an accepted one\nno key was presented\n"), "{said}");
+    let (_folder, path) = file(format!("{OTHER}\n{KEY}").as_bytes());
+    let said = ask(&[("METRICS_VERIFICATION_KEY", KEY), ("PPROF_GUARD_KEY_FILE", path.to_str().unwrap())]);
+    assert!(said.contains("key: Some(\"current\")\nkey: Some(\"previous\")\n"), "{said}");
+
+    let error = "PPROF_GUARD_KEY: no key is configured; make one with `openssl rand -hex 32`, and set this variable to it, \
+                 or PPROF_GUARD_KEY_FILE to the path of a file that holds it\n";
+    let said = ask(&[("METRICS_VERIFICATION_KEY", KEY)]);
+    assert!(said.contains(&format!("key: Some(\"current\")\n{error}")), "{said}");
+    let said = ask(&[("METRICS_VERIFICATION_KEY", KEY), ("PPROF_GUARD_DISABLED", "true")]);
+    assert!(said.contains("warning: metrics-guard: PPROF_GUARD_DISABLED: the guard is disabled"), "{said}");
+    // Neither guard reads, or rejects, what belongs to the other.
+    for (name, value, error) in [
+        (
+            "PPROF_GUARD_NETWORK",
+            "10.0.0.0/8",
+            "PPROF_GUARD_NETWORK: is not known here; remove it, or correct its name: PPROF_GUARD_NETWORKS",
+        ),
+        (
+            "pprof_guard_networks",
+            "1",
+            "pprof_guard_networks: is not known here; remove it, or correct its name: PPROF_GUARD_NETWORKS",
+        ),
+        (
+            "PPROF_GUARD_ALLOWED_IPS",
+            "10.0.0.1",
+            "PPROF_GUARD_ALLOWED_IPS: is not known here; remove it, or correct its name: PPROF_GUARD_NETWORKS",
+        ),
+        ("PPROF_GUARD_TIMEOUT", "1", "PPROF_GUARD_TIMEOUT: is not known here; remove it, or correct its name\n"),
+        ("PPROF_GUARD_", "1", "PPROF_GUARD_: is not known here; remove it, or correct its name\n"),
+        ("PPROF_GUARD_5f0c1d9e7b3a4268", "1", "PPROF_GUARD_…: is not known here; remove it, or correct its name\n"),
+        ("PPROF_GUARD_PORT", "8080", "PPROF_GUARD_PORT: is not known here"),
+        ("env", "PPROF_GUARD_QUERY=key", "env: is not known here; remove it, or correct its name: PPROF_GUARD_QUERY"),
+        ("PPROF_GUARD_QUERY", "", "PPROF_GUARD_QUERY: is empty"),
+    ] {
+        let said = both(name, value);
+        assert!(said.contains(&format!("the presented key is not an accepted one\n{error}")), "{name}: {said}");
+    }
+    let said = both("METRICS_VERIFICATION_NETWORK", "10.0.0.0/8");
+    assert!(said.contains("METRICS_VERIFICATION_NETWORKS\nkey: Some(\"current\")\n"), "{said}");
+    for (name, value) in [
+        ("PPROF_GUARD_SERVICE_HOST", "10.96.0.12"),
+        ("PPROF_GUARD_PORT", "tcp://10.96.0.12:8080"),
+        ("PPROF_GUARD_ENV_PATH", "/usr/bin"),
+        ("PPROF_GUARD", "on"),
+        ("PPROF_TIMEOUT", "1"),
+    ] {
+        let said = both(name, value);
+        assert!(said.contains("key: Some(\"current\")\n"), "{name}: {said}");
+    }
+}
+
+#[test]
+#[ignore = "started by child"]
+fn child_of_two_guards() {
+    print(Guard::from_env());
+    print(GuardBuilder::from_env_with_prefix("PPROF_GUARD_").map(GuardBuilder::build));
+}
+
+#[test]
+fn a_prefix_has_one_form_and_is_not_close_to_the_first() {
+    let rejects = |prefix: &str| {
+        let error = GuardBuilder::from_env_with_prefix(prefix).unwrap_err().to_string();
+        error.starts_with("GuardBuilder::from_env_with_prefix: invalid prefix of variables; ")
+    };
+    for prefix in [
+        "",
+        "_",
+        "PPROF_GUARD",
+        "pprof_guard_",
+        "PPROF-GUARD_",
+        "METRICS_VERIFICATION_",
+        "METRICS_",
+        "N_",
+        "METRICS_VERIFICATION_PPROF_",
+        "APP_METRICS_VERIFICATION_",
+        "METRICS_GUARD_",
+        "METRICS_GUARD_PPROF_",
+        "GUARD_METRICS_",
+        "METRIC_VERFICATION_",
+        "METRICS_VERIFY_INTERNALS_",
+        "ROCKET_METRICS_GUARD_",
+        "9C2F1E7AB5D84036F1C0A7E3B6925D48_",
+        "A9C2F1E7AB5D84036F1C0A7E3B6925D48_",
+        &format!("{}_", "AB_".repeat(22)),
+    ] {
+        assert!(rejects(prefix), "{prefix}");
+    }
+    for prefix in ["PPROF_GUARD_", "P_", "METRICS_2_", "ADMIN__", "2_", "ROCKET_PPROF_", &"ABC_".repeat(16)] {
+        assert!(!rejects(prefix), "{prefix}");
     }
 }

@@ -83,32 +83,30 @@ fn a_client_name_is_asked_for_beside_the_key_unless_instead_of_it() {
     assert_eq!(ask(&beside, Some(KEY), Some(peer("10.1.2.3"))), Err(Reason::Certificate));
     assert_eq!(ask(&beside, Some(KEY), None), Err(Reason::Certificate));
 
-    let instead = builder().require_client_name([NAME]).unwrap().instead_of_key().unwrap().build();
+    let instead = Guard::builder_with_client_names([NAME]).unwrap().build();
     assert!(instead.requires_client_name());
     for key in [Some(KEY), Some(WRONG), None] {
         assert_eq!(ask(&instead, key, Some(named("10.1.2.3"))), Ok(None));
         assert_eq!(ask(&instead, key, Some(peer("10.1.2.3"))), Err(Reason::Certificate));
         assert_eq!(ask(&instead, key, None), Err(Reason::Certificate));
     }
-    // What was said of keys does not concern a guard without.
-    let short = Guard::builder(Key::new(&KEY[..20]).unwrap()).require_client_name([NAME]).unwrap();
-    assert!(short.instead_of_key().unwrap().build().warnings().is_empty());
-
-    let error = builder().instead_of_key().unwrap_err();
-    assert_says(&error, "no client name is listed");
+    for (names, expected) in [(&[][..], "no client name is listed"), (&[NAME, "*.example"], "entry 2 is an invalid")] {
+        let error = Guard::builder_with_client_names(names).unwrap_err();
+        assert!(error.to_string().starts_with(&format!("Guard::builder_with_client_names: {expected}")), "{error}");
+    }
     let by_key = Guard::new(Key::new(KEY).unwrap());
     assert!(!by_key.requires_client_name() && !by_key.is_disabled());
 }
 
 #[test]
 fn address_and_certificate_are_both_asked_for() {
-    let both = || builder().allow_networks(["10.0.0.0/8"]).unwrap().require_client_name([NAME]).unwrap();
-    let guard = both().build();
+    let guard = builder().allow_networks(["10.0.0.0/8"]).unwrap().require_client_name([NAME]).unwrap().build();
     assert!(guard.requires_client_name() && !guard.is_disabled());
     assert_eq!(ask(&guard, Some(KEY), Some(named("10.1.2.3"))), Ok(Some("current")));
     assert_eq!(ask(&guard, Some(KEY), Some(named("11.1.2.3"))), Err(Reason::Address));
     assert_eq!(ask(&guard, Some(KEY), Some(peer("10.1.2.3"))), Err(Reason::Certificate));
-    let without_key = both().instead_of_key().unwrap().build();
+    let without_key = Guard::builder_with_client_names([NAME]).unwrap();
+    let without_key = without_key.allow_networks(["10.0.0.0/8"]).unwrap().build();
     assert_eq!(ask(&without_key, None, Some(named("10.1.2.3"))), Ok(None));
     assert_eq!(ask(&without_key, None, Some(named("11.1.2.3"))), Err(Reason::Address));
 }
@@ -164,7 +162,8 @@ fn a_second_list_or_name_is_not_taken_for_the_first() {
     assert!(given_twice(builder().query("a").unwrap().query("b").unwrap_err()));
     let named = || builder().require_client_name([NAME]).unwrap();
     assert!(given_twice(named().require_client_name(["other.example"]).unwrap_err()));
-    assert!(given_twice(named().instead_of_key().unwrap().require_client_name(["other.example"]).unwrap_err()));
+    let without_key = Guard::builder_with_client_names([NAME]).unwrap();
+    assert!(given_twice(without_key.require_client_name(["other.example"]).unwrap_err()));
     let mut settings = Settings::default();
     for (setting, value) in [("key", KEY), ("networks", "10.0.0.0/8")] {
         settings

@@ -353,8 +353,8 @@ fn a_blocked_hook_delays_neither_reload_nor_replace_nor_check() {
 
 #[test]
 fn a_guard_that_asks_for_no_key_takes_none() {
-    let by_name = Guard::builder(Key::new(OLD).unwrap()).require_client_name(["prometheus.example"]).unwrap();
-    for guard in [Guard::disabled(), by_name.instead_of_key().unwrap().build()] {
+    let by_name = Guard::builder_with_client_names(["prometheus.example"]).unwrap();
+    for guard in [Guard::disabled(), by_name.build()] {
         assert_says(&guard.replace(Key::new(NEW).unwrap()).unwrap_err(), "requires no key");
         assert_says(&guard.reload().unwrap_err(), "requires no key");
         assert!(guard.key_file().is_none());

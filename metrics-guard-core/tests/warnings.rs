@@ -57,7 +57,7 @@ fn texts(guard: &Guard) -> Vec<String> {
     guard.warnings().iter().map(ToString::to_string).collect()
 }
 
-const DISABLED: &str = "the guard is disabled: EVERYONE can read the metrics";
+const DISABLED: &str = "GuardBuilder::disabled: the guard is disabled, so EVERYONE can read the metrics";
 const ALL_ADDRESSES: &str = "GuardBuilder::allow_networks: the networks together allow every public IPv4";
 const SHORT_KEY: &str = "Key::new: the key has fewer than 32 characters";
 
@@ -160,7 +160,7 @@ fn a_disabled_guard_warns() {
     settings.set("networks", Origin::new("networks"), Value::Text("10.0.0.0/8".into())).unwrap();
     let (tell, told) = hook();
     let guard = settings.builder().unwrap().on_warning(tell).build();
-    assert_warnings(&told.take(), &[DISABLED]);
+    assert_warnings(&told.take(), &["disabled: the guard is disabled, so EVERYONE can read the metrics"]);
     // It needs no client address, and misses none.
     assert_eq!(ask(&guard, None), Ok(()));
     drop(guard);
@@ -170,10 +170,9 @@ fn a_disabled_guard_warns() {
 #[test]
 fn a_guard_without_keys_warns_of_none() {
     let (tell, told) = hook();
-    let guard = builder(&KEY[..20]).on_warning(tell).allow_networks(["0.0.0.0/0"]).unwrap();
-    let guard = guard.require_client_name([NAME]).unwrap().instead_of_key().unwrap().build();
+    let guard = Guard::builder_with_client_names([NAME]).unwrap().on_warning(tell);
+    let guard = guard.allow_networks(["0.0.0.0/0"]).unwrap().build();
     assert_warnings(&told.take(), &[ALL_ADDRESSES]);
-    // The keys are gone, and the hooks are not.
     assert_eq!(ask(&guard, None), Err(Reason::Address));
     drop(guard);
     assert_eq!(told.rest(), [no_names(NETWORKS)], "an address alone would not do");
@@ -216,15 +215,17 @@ fn a_known_peer_is_not_missed() {
 
 #[test]
 fn a_peer_is_missed_for_its_names_too() {
-    for instead in [false, true] {
+    let without_key = "Guard::builder_with_client_names";
+    for (builder, place) in
+        [(builder(KEY).require_client_name([NAME]), NAMES), (Guard::builder_with_client_names([NAME]), without_key)]
+    {
         let (tell, told) = hook();
-        let builder = builder(KEY).require_client_name([NAME]).unwrap().on_warning(tell);
-        let guard = if instead { builder.instead_of_key().unwrap() } else { builder }.build();
+        let guard = builder.unwrap().on_warning(tell).build();
         for _ in 0..2 {
             assert_eq!(ask(&guard, None), Err(Reason::Certificate));
         }
         drop(guard);
-        assert_eq!(told.rest(), [no_names(NAMES)]);
+        assert_eq!(told.rest(), [no_names(place)]);
     }
     // A guard that needs neither misses nothing.
     let (tell, told) = hook();

@@ -51,7 +51,7 @@ pub(crate) fn settings(figment: &Figment) -> Result<Settings, ConfigError> {
     check_variables()?;
     check_inline_tables()?;
     check_config_file(figment)?;
-    check_names(figment)?;
+    check_names(figment, &mut settings)?;
     let fields = match figment.find_value(TABLE) {
         Ok(Value::Dict(_, fields)) => fields,
         Ok(other) => {
@@ -219,7 +219,7 @@ fn near_variable(name: &str, value: &str) -> Option<NearName> {
 
 /// Rejects names that mean a setting or the table but are not read, in all profiles: also in those that are not selected
 /// today.
-fn check_names(figment: &Figment) -> Result<(), ConfigError> {
+fn check_names(figment: &Figment, settings: &mut Settings) -> Result<(), ConfigError> {
     let profiles = figment.data().map_err(|error| {
         // Without the parser's message, because that shows the line, and the line can hold the key.
         let origin = match position(&error.to_string()) {
@@ -235,6 +235,7 @@ fn check_names(figment: &Figment) -> Result<(), ConfigError> {
         check_profile(figment, profile, values)?;
         for (name, value) in values {
             if name == TABLE {
+                settings.has_table();
                 check_fields(figment, value)?;
                 continue;
             }

@@ -33,7 +33,7 @@
 use std::{fmt, io::Cursor};
 
 use http::header::CACHE_CONTROL;
-use metrics_guard_core::{ConfigError, ConfigErrorKind, Denied, Guard, adapter::Settings};
+use metrics_guard_core::{ConfigError, ConfigErrorKind, Denied, Guard, GuardBuilder, adapter::Settings};
 use rocket::{
     Build, Config, Request, Response, Rocket, Route, error, error_,
     fairing::{self, Fairing, Info, Kind},
@@ -55,8 +55,9 @@ use crate::{
 #[derive(Debug, Clone)]
 #[must_use = "a guard does nothing until it is attached"]
 pub struct MetricsGuard {
-    // None: what Rocket's configuration says.
+    // None: what Rocket's configuration says, by the function `builder`.
     guard: Option<Guard>,
+    builder: fn(Settings) -> Result<GuardBuilder, ConfigError>,
     mounts: Vec<Mount>,
 }
 
@@ -85,13 +86,22 @@ impl MetricsGuard {
     /// `default.`, `[default.metrics-guard]`, or variables such as `ROCKET_METRICS_GUARD_NETWORKS`. All profiles are
     /// searched. The log gives the right name.
     pub fn fairing() -> MetricsGuard {
-        MetricsGuard { guard: None, mounts: Vec::new() }
+        MetricsGuard { guard: None, builder: Settings::builder, mounts: Vec::new() }
+    }
+
+    /// Builds the guard that [`fairing`](MetricsGuard::fairing) builds, or an open guard if nothing configures one. It is for
+    /// programs that other operators run, because an update that brings the guard must not stop their services.
+    ///
+    /// The guard is open only if [`Guard::from_env_or_open`] would be open, and no profile has the table `metrics_guard`,
+    /// not even an empty one. An open guard allows every request, and the log has a warning at each start.
+    pub fn fairing_or_open() -> MetricsGuard {
+        MetricsGuard { builder: Settings::builder_or_open, ..MetricsGuard::fairing() }
     }
 
     /// A guard made by hand. Neither the environment nor Rocket's configuration is read, and what the guard warns of is in
     /// Rocket's log only if its [`on_warning`](crate::GuardBuilder::on_warning) puts it there.
     pub fn with(guard: Guard) -> MetricsGuard {
-        MetricsGuard { guard: Some(guard), mounts: Vec::new() }
+        MetricsGuard { guard: Some(guard), ..MetricsGuard::fairing() }
     }
 
     /// The settings in the environment and in `figment`, of which [`fairing`](MetricsGuard::fairing) makes its guard: to
@@ -158,7 +168,7 @@ impl Fairing for MetricsGuard {
 
     async fn on_ignite(&self, mut rocket: Rocket<Build>) -> fairing::Result {
         let configured = || -> Result<Guard, ConfigError> {
-            let builder = config::settings(rocket.figment())?.builder()?;
+            let builder = (self.builder)(config::settings(rocket.figment())?)?;
             Ok(builder.on_warning(|warning| warn!("metrics-guard: {warning}")).build())
         };
         let guard = match self.guard.clone().map_or_else(configured, Ok) {

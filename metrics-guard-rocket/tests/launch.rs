@@ -120,6 +120,37 @@ fn the_table_configures_the_guard() {
 }
 
 #[test]
+fn fairing_or_open_is_open_only_without_a_table() {
+    let launch = |figment: Figment| {
+        let app = rocket::custom(figment).mount("/", routes![metrics]).attach(MetricsGuard::fairing_or_open());
+        let client = Client::untracked(app);
+        client.map(|client| client.get("/metrics").dispatch().status()).map_err(|error| {
+            assert!(matches!(error.kind(), ErrorKind::FailedFairings(_)));
+        })
+    };
+    assert_eq!(launch(figment()), Ok(Status::Ok));
+    let other = figment().merge(Toml::string("[default.databases]\nkey = 1").nested());
+    assert_eq!(launch(other), Ok(Status::Ok));
+
+    assert_eq!(launch(with_table(&format!("key = '{KEY}'"))), Ok(Status::Unauthorized));
+    assert_eq!(launch(with_table("disabled = true")), Ok(Status::Ok));
+    for table in [
+        "[default.metrics_guard]",
+        "[default.metrics_guard]\nheader = 'X-Scrape-Key'",
+        "[default.metrics_guard]\ndisabled = false",
+        "[default.metrics_guard]\nkey = ''",
+        "[default.metrics-guard]",
+        "[metrics_guard]\nheader = 'X-Scrape-Key'",
+        // Of a profile that is not selected.
+        "[staging.metrics_guard]",
+        "[release.metrics_guard]\nkey = 'c2d94b7e10f3a586d7e9b0c4f1a26853'",
+    ] {
+        assert_eq!(launch(figment().merge(Toml::string(table).nested())), Err(()), "{table}");
+    }
+    assert_eq!(launch(figment().merge(("metrics_guard", ""))), Err(()));
+}
+
+#[test]
 fn a_key_file_is_relative_to_rocket_toml() {
     let folder = tempfile::tempdir().unwrap();
     fs::write(folder.path().join("metrics_key"), KEY).unwrap();

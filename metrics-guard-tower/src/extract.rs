@@ -56,7 +56,7 @@ pub struct Authorized(metrics_guard_core::Authorized);
 
 impl Authorized {
     /// The label of the key that the request presented; none if the guard asks for no key, since it is
-    /// [disabled](Guard::disabled) or content with a [certificate](crate::GuardBuilder::instead_of_key).
+    /// [disabled](Guard::disabled) or requires only a [certificate](Guard::builder_with_client_names).
     #[must_use]
     pub fn key(&self) -> Option<&'static str> {
         self.0.key()

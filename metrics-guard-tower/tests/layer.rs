@@ -311,7 +311,8 @@ async fn the_other_end_is_a_peer_among_the_extensions() {
     let by_address = MetricsGuardLayer::new(builder().build()).layer(up());
     let by_name = builder().require_client_name(["prometheus.example"]).unwrap();
     let beside = MetricsGuardLayer::new(by_name.build()).layer(up());
-    let instead = builder().require_client_name(["prometheus.example"]).unwrap().instead_of_key().unwrap();
+    let instead = Guard::builder_with_client_names(["prometheus.example"]).unwrap();
+    let instead = instead.allow_networks(["10.0.0.0/8", "2001:db8::/32"]).unwrap();
     let instead = MetricsGuardLayer::new(instead.build()).layer(up());
 
     let from = |address: &str, names: &[&str], key: &str| {

@@ -282,9 +282,8 @@ async fn a_certificate_beside_the_key_or_instead_of_it() {
     let named = |names: &[&str]| {
         Peer::new(SocketAddr::from(([127, 0, 0, 1], 9090))).with_names(names.iter().map(|name| ClientName::dns(name)))
     };
-    let builder = || Guard::builder(Key::new(KEY).unwrap()).require_client_name(["prometheus.example"]).unwrap();
-    let beside = builder().build();
-    let instead = builder().instead_of_key().unwrap().build();
+    let beside = Guard::builder(Key::new(KEY).unwrap()).require_client_name(["prometheus.example"]).unwrap().build();
+    let instead = Guard::builder_with_client_names(["prometheus.example"]).unwrap().build();
     for (guard, key, by_right_name) in
         [(&beside, KEY, 200), (&beside, "wrong", 401), (&instead, KEY, 200), (&instead, "wrong", 200)]
     {

@@ -141,7 +141,10 @@ fn settings_are_followed(example: &Path) {
     let output = run(example, &disabled, "--scraper prometheus --target my-service:8000");
     assert_eq!(printed(&output), plain, "it asks for no certificate, and everyone may ask");
     let said = String::from_utf8(output.stderr).unwrap();
-    assert!(said.starts_with("warning: metrics-guard: the guard is disabled: EVERYONE"), "{said}");
+    assert!(
+        said.starts_with("warning: metrics-guard: METRICS_VERIFICATION_DISABLED: the guard is disabled, so EVERYONE"),
+        "{said}"
+    );
 
     // vmagent has a header by the environment alone.
     let vmagent = printed(&run(example, &[], "--scraper vmagent --target my-service:8000 --method header"));

@@ -11,6 +11,7 @@ use crate::{
     keys::slots::{Matches, Slots},
     limits::MAX_KEYS,
     problem,
+    setting::PREFIX,
     warning::{self, Warning},
 };
 
@@ -68,7 +69,7 @@ impl KeyRing {
             }
         }
         if kept.is_empty() {
-            return Err(problem::no_key().at(origin.clone()));
+            return Err(problem::no_key(PREFIX).at(origin.clone()));
         }
         let mut ring = KeyRing::of(&kept);
         ring.warnings.extend(repeated);

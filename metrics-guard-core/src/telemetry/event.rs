@@ -67,8 +67,8 @@ impl<'c> Check<'c> {
 #[derive(Debug)]
 #[cfg_attr(not(all(feature = "metrics", feature = "tracing")), allow(dead_code))] // some fields are read by one feature
 pub(crate) enum Event<'c> {
-    /// The guard was built.
-    Built,
+    /// The guard was built. If it is open, it allows every request.
+    Built { is_open: bool },
     /// A request was checked.
     Checked(Check<'c>),
     /// The operator should review something.
@@ -85,7 +85,7 @@ impl Event<'_> {
     /// Returns whether any listener can want the event. The queue need not take the others.
     pub(super) fn is_wanted(&self) -> bool {
         match self {
-            Event::Built | Event::KeyFileSeen(_) => cfg!(feature = "metrics"),
+            Event::Built { .. } | Event::KeyFileSeen(_) => cfg!(feature = "metrics"),
             Event::KeyFileUsable(_) | Event::NewKeys(_) => cfg!(feature = "tracing"),
             Event::Checked(_) | Event::Warning(_) => true,
         }

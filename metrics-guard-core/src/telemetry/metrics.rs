@@ -2,12 +2,14 @@
 //!
 //! | metric | |
 //! |---|---|
-//! | `metrics_guard_checks_total{outcome, key}` | checks; `outcome` is `allowed` or a [`Reason`](crate::Reason), `key` the label of the key that was used |
-//! | `metrics_guard_key_file_stale{file}` | 1 while the key file cannot be used as it is, and the keys in force are not its, else 0 |
-//! | `metrics_guard_key_file_checked_timestamp_seconds{file}` | when the key file was last looked at, in seconds since 1970 |
-//! | `metrics_guard_key_file_modified_timestamp_seconds{file}` | when the file was written that the keys were last read from: `time()` minus this is its age |
+//! | `metrics_guard_open{guard}` | 1 if the guard allows every request, because it is disabled or nothing configures it, else 0 |
+//! | `metrics_guard_checks_total{guard, outcome, key}` | checks; `outcome` is `allowed` or a [`Reason`](crate::Reason), `key` the label of the key that was used |
+//! | `metrics_guard_key_file_stale{guard, file}` | 1 while the key file cannot be used as it is, and the keys in force are not its, else 0 |
+//! | `metrics_guard_key_file_checked_timestamp_seconds{guard, file}` | when the key file was last looked at, in seconds since 1970 |
+//! | `metrics_guard_key_file_modified_timestamp_seconds{guard, file}` | when the file was written that the keys were last read from: `time()` minus this is its age |
 //!
-//! Two guards with one file share the last three, and these stay as they are when the guard is gone.
+//! The label `guard` is the guard's [name](crate::GuardBuilder::name). Guards of one name share their series. The gauges
+//! stay as they are when the guard is gone.
 //!
 //! A check is counted on its request's thread. The rest comes from the guard's telemetry thread, and so goes to the global
 //! recorder. If a recorder blocks that thread, the time of the last look stands still, which `deploy/alerts.yml` alerts on.
@@ -19,26 +21,28 @@
 //!
 //! let guard = Guard::new(Key::new(secret)?);
 //!
-//! // metrics_guard_checks_total{outcome="allowed",key="current"} 1
+//! // metrics_guard_checks_total{guard="metrics",outcome="allowed",key="current"} 1
 //! let scrape = Request::get("/metrics").header("X-Metrics-Key", secret).body(())?;
 //! assert!(guard.check(&scrape).is_ok());
 //!
-//! // metrics_guard_checks_total{outcome="missing",key=""} 1
+//! // metrics_guard_checks_total{guard="metrics",outcome="missing",key=""} 1
 //! let stranger = Request::get("/metrics").body(())?;
 //! assert!(guard.check(&stranger).is_err());
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 
 use std::{
-    sync::OnceLock,
+    iter,
+    sync::{Arc, OnceLock},
     time::{SystemTime, UNIX_EPOCH},
 };
 
 use metrics::{Counter, Key, Label, Level, Metadata, SharedString, Unit, with_recorder};
 
-use super::event::{Check, Event};
+use super::event::Event;
 use crate::{denied::Reason, keys::watch::KeyFileStatus};
 
+const OPEN: &str = "metrics_guard_open";
 const CHECKS: &str = "metrics_guard_checks_total";
 const STALE: &str = "metrics_guard_key_file_stale";
 const CHECKED: &str = "metrics_guard_key_file_checked_timestamp_seconds";
@@ -46,82 +50,72 @@ const MODIFIED: &str = "metrics_guard_key_file_modified_timestamp_seconds";
 
 static METADATA: Metadata<'_> = Metadata::new("metrics_guard", Level::INFO, None);
 
-/// Counts a check, and exports the state of the key file.
-pub(super) fn observe(event: &Event<'_>) {
-    match event {
-        Event::Built => describe(),
-        Event::Checked(check) => count(check),
-        Event::KeyFileSeen(file) => key_file(file),
-        Event::Warning(_) | Event::KeyFileUsable(_) | Event::NewKeys(_) => {}
+/// The series of one guard. Those of the first outcomes and labels of keys are kept, so that a check does not allocate. A
+/// program that goes on to use other labels makes their series anew for each check.
+struct Series {
+    guard: Label,
+    kept: [OnceLock<([&'static str; 2], Key)>; 16],
+}
+
+/// Returns a listener that counts the checks of the guard with this name, and exports its state.
+pub(super) fn listener(guard: &str) -> impl Fn(&Event<'_>) -> bool + Send + Sync + 'static {
+    let guard = Label::new("guard", SharedString::from_shared(Arc::from(guard)));
+    let series = Series { guard, kept: Default::default() };
+    move |event| {
+        match event {
+            Event::Built { is_open } => series.begin(*is_open),
+            Event::Checked(check) => series.checks([check.outcome(), check.key()]).increment(1),
+            Event::KeyFileSeen(file) => series.key_file(file),
+            Event::Warning(_) | Event::KeyFileUsable(_) | Event::NewKeys(_) => {}
+        }
+        false
     }
 }
 
-/// Says what the metrics mean, to the recorder that is there now, and has it begin with a series for each reason: of a series
-/// that begins with a flood, Prometheus would not see it rise.
-fn describe() {
-    for (series, reason) in REFUSALS.iter().zip(Reason::ALL) {
-        let _ = counter(series.get_or_init(|| refusals(*reason)));
+impl Series {
+    /// Describes the metrics to the recorder that is installed now, and begins a series of zeros for each reason, because
+    /// Prometheus sees no increase in a series that begins with a flood.
+    fn begin(&self, is_open: bool) {
+        for reason in Reason::ALL {
+            drop(self.checks([reason.as_str(), ""]));
+        }
+        self.set(OPEN, None, f64::from(is_open));
+        with_recorder(|recorder| {
+            let text = SharedString::const_str;
+            recorder.describe_gauge(OPEN.into(), None, text("Whether the metrics guard allows every request."));
+            recorder.describe_counter(CHECKS.into(), None, text("Checks by the metrics guard."));
+            recorder.describe_gauge(STALE.into(), None, text("Whether the key file cannot be used as it is."));
+            recorder.describe_gauge(CHECKED.into(), Some(Unit::Seconds), text("When the key file was last looked at."));
+            recorder.describe_gauge(MODIFIED.into(), Some(Unit::Seconds), text("When the key file was written."));
+        });
     }
-    with_recorder(|recorder| {
-        let text = SharedString::const_str;
-        recorder.describe_counter(CHECKS.into(), None, text("Checks by the metrics guard."));
-        recorder.describe_gauge(STALE.into(), None, text("Whether the key file cannot be used as it is."));
-        recorder.describe_gauge(CHECKED.into(), Some(Unit::Seconds), text("When the key file was last looked at."));
-        recorder.describe_gauge(MODIFIED.into(), Some(Unit::Seconds), text("When the key file was written."));
-    });
-}
 
-// Made once, so that counting allocates once a series and not once a check.
-static REFUSALS: [OnceLock<Key>; Reason::COUNT] = [const { OnceLock::new() }; Reason::COUNT];
-
-/// The first labels of keys. A program that goes on to use others makes their series anew for each check.
-static LABELS: [OnceLock<(&'static str, Key)>; 16] = [const { OnceLock::new() }; 16];
-
-fn count(check: &Check<'_>) {
-    if let Err(denied) = check.result() {
-        let reason = denied.reason();
-        // Each reason has its place. Whatever becomes of that, a check must not panic.
-        return match REFUSALS.get(reason as usize) {
-            Some(series) => counter(series.get_or_init(|| refusals(reason))).increment(1),
-            None => counter(&refusals(reason)).increment(1),
+    /// Returns the counter of the checks with this outcome and this label of a key.
+    fn checks(&self, labels: [&'static str; 2]) -> Counter {
+        let series = || {
+            let [outcome, key] = labels;
+            let labels =
+                [("outcome", outcome), ("key", key)].map(|(name, label)| Label::from_static_parts(name, label));
+            Key::from_parts(CHECKS, iter::once(self.guard.clone()).chain(labels).collect::<Vec<_>>())
         };
+        let register = |key: &Key| with_recorder(|recorder| recorder.register_counter(key, &METADATA));
+        let mut kept = self.kept.iter().map(|slot| slot.get_or_init(|| (labels, series())));
+        kept.find(|(known, _)| *known == labels).map_or_else(|| register(&series()), |(_, key)| register(key))
     }
-    let label = check.key();
-    for slot in &LABELS {
-        let (known, key) = slot.get_or_init(|| (label, series(check.outcome(), label)));
-        if *known == label {
-            return counter(key).increment(1);
+
+    fn key_file(&self, file: &KeyFileStatus) {
+        let path = SharedString::from(file.label().to_owned());
+        let set = |name, value| self.set(name, Some(Label::new("file", path.clone())), value);
+        let seconds = |time: SystemTime| time.duration_since(UNIX_EPOCH).map_or(0.0, |since| since.as_secs_f64());
+        set(STALE, f64::from(file.problem().is_some()));
+        set(CHECKED, seconds(file.checked()));
+        if let Some(modified) = file.modified() {
+            set(MODIFIED, seconds(modified));
         }
     }
-    counter(&series(check.outcome(), label)).increment(1);
-}
 
-fn refusals(reason: Reason) -> Key {
-    series(reason.as_str(), "")
-}
-
-fn series(outcome: &'static str, label: &'static str) -> Key {
-    Key::from_parts(CHECKS, vec![Label::from_static_parts("outcome", outcome), Label::from_static_parts("key", label)])
-}
-
-fn counter(key: &Key) -> Counter {
-    with_recorder(|recorder| recorder.register_counter(key, &METADATA))
-}
-
-fn key_file(file: &KeyFileStatus) {
-    let path = SharedString::from(file.label().to_owned());
-    let set = |name: &'static str, value: f64| {
-        let key = Key::from_parts(name, vec![Label::new("file", path.clone())]);
+    fn set(&self, name: &'static str, label: Option<Label>, value: f64) {
+        let key = Key::from_parts(name, iter::once(self.guard.clone()).chain(label).collect::<Vec<_>>());
         with_recorder(|recorder| recorder.register_gauge(&key, &METADATA).set(value));
-    };
-    let set_time = |name, time: SystemTime| {
-        if let Ok(since) = time.duration_since(UNIX_EPOCH) {
-            set(name, since.as_secs_f64());
-        }
-    };
-    set(STALE, if file.problem().is_some() { 1.0 } else { 0.0 });
-    set_time(CHECKED, file.checked());
-    if let Some(modified) = file.modified() {
-        set_time(MODIFIED, modified);
     }
 }

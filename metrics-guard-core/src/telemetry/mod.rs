@@ -1,4 +1,4 @@
-//! Reports a guard's events to observers, warning hooks, and the features `metrics` and `tracing`.
+//! Reports a guard's events to its listeners: observers, warning hooks, and the features `metrics` and `tracing`.
 //!
 //! Their code can block or panic, and neither may delay a new key. The outcome of a check is reported at once, on the
 //! thread of its request. All other events go through one bounded queue to one thread, which each guard starts when it
@@ -62,50 +62,43 @@ const MAX_WAITING: usize = 64;
 /// How long the building of a guard waits for its first warnings to be reported.
 const PATIENCE: Duration = Duration::from_secs(1);
 
-type Observer = Box<dyn Fn(&Check<'_>) + Send + Sync>;
-type Hook = Box<dyn Fn(&Warning) + Send + Sync>;
+/// Receives each event, and returns whether it has reported a warning.
+type Listener = Box<dyn Fn(&Event<'_>) -> bool + Send + Sync>;
 
 /// Receives the events of one guard.
 #[derive(Default)]
 pub(crate) struct Listeners {
-    observers: Vec<Observer>,
-    hooks: Vec<Hook>,
-    #[cfg(feature = "tracing")]
-    tracing: tracing::Events,
+    listeners: Vec<Listener>,
+    want_checks: bool,
 }
 
 impl Listeners {
     pub(crate) fn add_observer(&mut self, observer: impl Fn(&Check<'_>) + Send + Sync + 'static) {
-        self.observers.push(Box::new(observer));
+        self.want_checks = true;
+        self.listeners.push(Box::new(move |event| {
+            if let Event::Checked(check) = event {
+                observer(check);
+            }
+            false
+        }));
     }
 
     pub(crate) fn add_hook(&mut self, hook: impl Fn(&Warning) + Send + Sync + 'static) {
-        self.hooks.push(Box::new(hook));
+        self.listeners.push(Box::new(move |event| {
+            let Event::Warning(warning) = event else { return false };
+            hook(warning);
+            true
+        }));
     }
 
-    /// Calls every listener that wants `event`, on this thread.
+    /// Calls every listener, on this thread.
     fn report(&self, event: &Event<'_>) {
-        #[cfg(feature = "metrics")]
-        contained(|| metrics::observe(event));
-        #[cfg(feature = "tracing")]
-        let is_logged = contained(|| self.tracing.observe(event)).unwrap_or_default();
-        #[cfg(not(feature = "tracing"))]
-        let is_logged = false;
-        match event {
-            Event::Checked(check) => {
-                for observer in &self.observers {
-                    contained(|| observer(check));
-                }
-            }
-            Event::Warning(warning) => {
-                for hook in &self.hooks {
-                    contained(|| hook(warning));
-                }
-                if self.hooks.is_empty() && !is_logged {
-                    print(format!("warning: metrics-guard: {warning}\n").as_bytes());
-                }
-            }
-            Event::Built | Event::KeyFileSeen(_) | Event::KeyFileUsable(_) | Event::NewKeys(_) => {}
+        let mut is_reported = false;
+        for listener in &self.listeners {
+            is_reported |= contained(|| listener(event)).unwrap_or_default();
+        }
+        if let (Event::Warning(warning), false) = (event, is_reported) {
+            print(format!("warning: metrics-guard: {warning}\n").as_bytes());
         }
     }
 }
@@ -138,18 +131,25 @@ fn contained<T>(call: impl FnOnce() -> T) -> Option<T> {
 
 /// The listeners of one guard, with the queue in front of them. Its drop ends the thread, once that has reported the events
 /// that wait.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(crate) struct Telemetry(Arc<Dispatcher>);
 
 impl Telemetry {
-    pub(crate) fn new(listeners: Listeners) -> Telemetry {
+    /// `guard` is the name of the guard, which its series and its events carry. The features come before other listeners.
+    #[cfg_attr(not(any(feature = "metrics", feature = "tracing")), allow(unused_variables))]
+    pub(crate) fn new(guard: &str, mut listeners: Listeners) -> Telemetry {
+        #[cfg(feature = "tracing")]
+        listeners.listeners.insert(0, Box::new(tracing::listener(guard)));
+        #[cfg(feature = "metrics")]
+        listeners.listeners.insert(0, Box::new(metrics::listener(guard)));
+        listeners.want_checks |= cfg!(feature = "metrics") || cfg!(feature = "tracing");
         Telemetry(Arc::new(Dispatcher { listeners, queue: Mutex::default(), changed: Condvar::new() }))
     }
 
     /// Returns whether no listener wants the outcome of a check.
     #[inline]
     pub(crate) fn ignores_checks(&self) -> bool {
-        !cfg!(feature = "metrics") && !cfg!(feature = "tracing") && self.0.listeners.observers.is_empty()
+        !self.0.listeners.want_checks
     }
 
     /// Reports a check at once. Its listeners delay this request only. A check by one of them is not reported, because each
@@ -174,8 +174,8 @@ impl Telemetry {
 
     /// Reports a guard that was just built, and waits a moment for it: a service that ends right afterwards has logged its
     /// warnings, and one whose log is blocked starts all the same.
-    pub(crate) fn start(&self, file: Option<KeyFileStatus>, warnings: &[Warning]) {
-        self.0.push(Event::Built);
+    pub(crate) fn start(&self, is_open: bool, file: Option<KeyFileStatus>, warnings: &[Warning]) {
+        self.0.push(Event::Built { is_open });
         for warning in warnings {
             self.warn(warning.clone());
         }
@@ -193,6 +193,7 @@ impl Drop for Telemetry {
     }
 }
 
+#[derive(Default)]
 struct Dispatcher {
     listeners: Listeners,
     // Never locked while a listener is called.
@@ -314,7 +315,7 @@ impl fmt::Debug for Dispatcher {
 
 impl fmt::Debug for Listeners {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "Listeners({}, {})", self.observers.len(), self.hooks.len())
+        write!(f, "Listeners({})", self.listeners.len())
     }
 }
 
@@ -337,7 +338,7 @@ mod tests {
             guard.reload().unwrap();
             looks.extend(guard.key_file());
             queue.add(Event::KeyFileSeen(looks[looks.len() - 1].clone()));
-            queue.add(Event::Warning(warning::disabled()));
+            queue.add(Event::Warning(warning::disabled("disabled")));
         }
         let events: Vec<_> = iter::from_fn(|| queue.take()).collect();
         assert!(format!("{:?}", events[0]).contains("3 warnings or key file events were dropped"), "{events:?}");

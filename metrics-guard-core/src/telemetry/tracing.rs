@@ -1,6 +1,6 @@
 //! The feature `tracing`: an event for a denial, up to a limit, and for what becomes of the key file.
 //!
-//! Of a request, an event has the reason, the peer's address, and the names in its client certificate, escaped. What
+//! Each event has the field `guard`, the guard's name. Of a request, an event has the reason, the peer's address, and the names in its client certificate, escaped. What
 //! anyone can write (path, fields, query) is not in it.
 //!
 //! A denial is logged on its request's thread. The rest comes from the guard's telemetry thread, and so goes to the global
@@ -17,7 +17,7 @@
 //! let scrape = Request::get("/metrics").header("X-Metrics-Key", secret).body(())?;
 //! assert!(guard.check(&scrape).is_ok());
 //!
-//! // WARN metrics_guard: metrics denied: no key was presented reason="missing"
+//! // WARN metrics_guard: metrics denied: no key was presented guard="metrics" reason="missing"
 //! let stranger = Request::get("/metrics").body(())?;
 //! assert!(guard.check(&stranger).is_err());
 //! # Ok::<(), Box<dyn std::error::Error>>(())
@@ -41,7 +41,8 @@ use crate::{
 const EVENTS_A_MINUTE: u64 = 10;
 
 /// Makes the events of one guard, with its limit.
-pub(super) struct Events {
+struct Events {
+    guard: Box<str>,
     start: Instant,
     reasons: [Denials; Reason::COUNT],
 }
@@ -50,15 +51,16 @@ pub(super) struct Events {
 #[derive(Default)]
 struct Denials(AtomicU64);
 
-impl Default for Events {
-    fn default() -> Events {
-        Events { start: Instant::now(), reasons: Default::default() }
-    }
+/// Returns a listener that makes the events of the guard with this name.
+pub(super) fn listener(guard: &str) -> impl Fn(&Event<'_>) -> bool + Send + Sync + 'static {
+    let events = Events { guard: guard.into(), start: Instant::now(), reasons: Default::default() };
+    move |event| events.observe(event)
 }
 
 impl Events {
     /// Returns whether a subscriber got a warning.
-    pub(super) fn observe(&self, event: &Event<'_>) -> bool {
+    fn observe(&self, event: &Event<'_>) -> bool {
+        let guard = &*self.guard;
         match event {
             Event::Checked(check) => {
                 if let Err(denied) = check.result() {
@@ -66,17 +68,17 @@ impl Events {
                 }
             }
             Event::Warning(warning) => {
-                tracing::warn!(target: "metrics_guard", "{warning}");
+                tracing::warn!(target: "metrics_guard", guard, "{warning}");
                 return tracing::enabled!(target: "metrics_guard", tracing::Level::WARN);
             }
             Event::KeyFileUsable(file) => {
-                tracing::info!(target: "metrics_guard", file = file.label(), "the key file can be used again");
+                tracing::info!(target: "metrics_guard", guard, file = file.label(), "the key file can be used again");
             }
             Event::NewKeys(file) => {
                 let file = file.label();
-                tracing::info!(target: "metrics_guard", file, "the key file has changed; its keys are in force");
+                tracing::info!(target: "metrics_guard", guard, file, "the key file has changed; its keys are in force");
             }
-            Event::Built | Event::KeyFileSeen(_) => {}
+            Event::Built { .. } | Event::KeyFileSeen(_) => {}
         }
         false
     }
@@ -88,6 +90,7 @@ impl Events {
         let Some(suppressed) = reason.admit(minute) else { return };
         tracing::warn!(
             target: "metrics_guard",
+            guard = &*self.guard,
             reason = denied.reason().as_str(),
             address = peer.and_then(Peer::address).map(tracing::field::display),
             names = peer.filter(|peer| !peer.names().is_empty()).map(|peer| tracing::field::display(List(peer.names()))),
