@@ -15,19 +15,17 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 
-use std::{
-    path::Path,
-    sync::{Arc, atomic::AtomicBool},
-};
+use std::{path::Path, sync::Arc};
 
 use http::{HeaderName, header::AUTHORIZATION};
 
 use crate::{
     access::client_names::ClientNames,
     access::networks::Networks,
+    access::{Access, Required},
     credentials::Sources,
     error::{ConfigError, Origin},
-    guard::{Access, Guard, Policy},
+    guard::{Guard, Policy},
     header_names,
     keys::file,
     keys::form::has_random_part,
@@ -107,7 +105,7 @@ impl GuardBuilder {
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub fn disabled() -> GuardBuilder {
-        GuardBuilder::of(Access::Open, vec![warning::disabled()])
+        GuardBuilder::of(Required::Nothing, vec![warning::disabled()])
     }
 
     /// Reads the key from the field `name` instead of `X-Metrics-Key`. `Authorization` is read besides.
@@ -182,13 +180,12 @@ impl GuardBuilder {
     ///
     /// [`InvalidSetting`](crate::ConfigErrorKind::InvalidSetting) if no name is [required](GuardBuilder::require_client_name) yet.
     pub fn instead_of_key(mut self) -> Result<GuardBuilder, ConfigError> {
-        self.0.access = match self.0.access {
-            Access::Key { names: Some(names), .. } => Access::Certificate { names },
-            other @ (Access::Open | Access::Certificate { .. }) => other,
-            Access::Key { names: None, .. } => {
+        if self.0.access.keys().is_some() {
+            if self.0.access.names.is_none() {
                 return Err(problem::no_client_name().at(Origin::new("GuardBuilder::instead_of_key")));
             }
-        };
+            self.0.access.required = Required::Certificate;
+        }
         self.0.warnings.retain(|warning| !warning.is_about_keys());
         Ok(self)
     }
@@ -241,13 +238,13 @@ impl GuardBuilder {
     pub fn build(self) -> Guard {
         let GuardBuilder(mut policy, listeners) = self;
         policy.telemetry = Telemetry::new(listeners);
-        if let Access::Key { keys, .. } = &policy.access {
+        if let Some(keys) = policy.access.keys() {
             keys.report_to(policy.telemetry.for_news());
             if let Err(warning) = keys.follow() {
                 policy.warnings.push(warning);
             }
         }
-        policy.telemetry.start(policy.keys().and_then(Keys::file), &policy.warnings);
+        policy.telemetry.start(policy.access.keys().and_then(|keys| keys.file()), &policy.warnings);
         Guard(Arc::new(policy))
     }
 
@@ -259,20 +256,17 @@ impl GuardBuilder {
     }
 
     fn with(keys: Keys, warnings: Vec<Warning>) -> GuardBuilder {
-        GuardBuilder::of(Access::Key { keys: Arc::new(keys), names: None }, warnings)
+        GuardBuilder::of(Required::Key(Arc::new(keys)), warnings)
     }
 
-    fn of(access: Access, warnings: Vec<Warning>) -> GuardBuilder {
+    fn of(required: Required<Arc<Keys>>, warnings: Vec<Warning>) -> GuardBuilder {
         let policy = Policy {
-            access,
-            networks: None,
-            names_found_at: None,
+            access: Access::new(required),
+            sources: Sources::default(),
             header_found_at: None,
             query_found_at: None,
-            sources: Sources::default(),
             telemetry: Telemetry::new(Listeners::default()),
             warnings,
-            has_told_of_no_peer: AtomicBool::new(false),
         };
         GuardBuilder(policy, Listeners::default())
     }
@@ -283,13 +277,13 @@ impl GuardBuilder {
         entries: impl IntoIterator<Item: AsRef<str>>,
     ) -> Result<GuardBuilder, ConfigError> {
         let (networks, has_all) = Networks::parse(entries).map_err(|problem| problem.at(origin.clone()))?;
-        if let Some((former, _)) = self.0.networks {
+        if let Some((former, _)) = self.0.access.networks {
             return Err(problem::set_twice(former).at(origin));
         }
         if has_all {
             self.0.warnings.push(warning::all_addresses(&origin));
         }
-        self.0.networks = Some((origin, networks));
+        self.0.access.networks = Some((origin, networks));
         Ok(self)
     }
 
@@ -299,14 +293,10 @@ impl GuardBuilder {
         entries: impl IntoIterator<Item: AsRef<str>>,
     ) -> Result<GuardBuilder, ConfigError> {
         let names = ClientNames::parse(entries).map_err(|problem| problem.at(origin.clone()))?;
-        if let Some(former) = self.0.names_found_at.replace(origin.clone()) {
+        if let Some((former, _)) = self.0.access.names {
             return Err(problem::set_twice(former).at(origin));
         }
-        self.0.access = match self.0.access {
-            Access::Key { keys, .. } => Access::Key { keys, names: Some(names) },
-            // A disabled guard asks for nothing, and one that asks for a certificate has its names already.
-            other @ (Access::Open | Access::Certificate { .. }) => other,
-        };
+        self.0.access.names = Some((origin, names));
         Ok(self)
     }
 
