@@ -367,7 +367,7 @@ fn settings_show_where_they_were_found_and_no_value() {
         settings.set(setting, Origin::new(setting), Value::Text(KEY.into())).unwrap();
     }
     let shown = format!("{settings:?}");
-    assert!(shown.contains(r#"client_names: Some(client_names)"#), "{shown}");
+    assert!(shown.contains("client_names: Some(client_names)"), "{shown}");
     assert!(!shown.contains(KEY), "{shown}");
 }
 
