@@ -40,7 +40,7 @@ fn finds_a_cycle_through_a_third_file() {
     let mut files = vec![
         file("a", "use crate::{b::{self, B}, c};"),
         file("b", "#[cfg(test)] mod tests { use crate::a::A; } fn f() { crate::b::c::C::new(); }"),
-        file("b::c", "use std::fmt;"),
+        file("b::c", "pub(super) struct C;"),
         file("c", "pub use b::c::C;"),
     ];
     assert_eq!(cycle(&imports(&files)), None);
@@ -134,6 +134,9 @@ impl Visit<'_> for Uses<'_> {
             self.add_tree(&item.tree, &[]);
         }
     }
+
+    /// `pub(super)` names a module, and uses nothing of it.
+    fn visit_vis_restricted(&mut self, _: &syn::VisRestricted) {}
 
     fn visit_path(&mut self, path: &syn::Path) {
         self.add(&path.segments.iter().map(|segment| segment.ident.to_string()).collect::<Vec<_>>());

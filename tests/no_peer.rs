@@ -67,14 +67,14 @@ const EXTENSIONS: &str = "`request.extensions_mut().insert(Peer::new(address))`"
 const WITH_NAMES: &str = "`request.extensions_mut().insert(Peer::new(address).with_names(names))`";
 
 #[test]
-fn a_server_with_requests_of_the_crate_http_puts_a_peer_into_their_extensions() {
+fn requests_of_the_crate_http_need_a_peer_in_their_extensions() {
     for_each(check(scrape(())), EXTENSIONS, WITH_NAMES);
     for_each(check(&scrape(()).into_parts().0), EXTENSIONS, WITH_NAMES);
     for_each(check(&mut scrape(())), EXTENSIONS, WITH_NAMES);
 }
 
 #[test]
-fn a_request_head_of_ones_own_returns_a_peer() {
+fn a_custom_request_head_returns_a_peer() {
     struct Head;
 
     impl RequestHead for Head {
@@ -91,11 +91,11 @@ fn a_request_head_of_ones_own_returns_a_peer() {
         }
     }
 
-    for_each(check(Head), "from `RequestHead::peer`", "with_names(names)");
+    for_each(check(Head), "from your `RequestHead::peer`", WITH_NAMES);
 }
 
 #[test]
-fn axum_is_told_of_the_way_of_axum_0_8() {
+fn axum_needs_connect_info_or_a_peer() {
     use axum::{Router, body::Body, routing::get};
     use metrics_guard_tower::{Authorized, guard_metrics};
 
@@ -131,7 +131,7 @@ fn axum_is_told_of_the_way_of_axum_0_8() {
 }
 
 #[test]
-fn warp_is_told_of_the_way_of_warp() {
+fn warp_needs_its_own_server_or_a_peer() {
     let ask = |guard| {
         let guard = metrics_guard_warp::MetricsGuard::with(guard);
         let routes = guard.gate(warp::path("metrics")).or(warp::any().map(warp::reply));
@@ -142,7 +142,7 @@ fn warp_is_told_of_the_way_of_warp() {
 }
 
 #[test]
-fn rocket_is_told_of_the_way_of_rocket() {
+fn rocket_needs_a_tcp_address() {
     #[rocket::get("/")]
     fn theirs() -> &'static str {
         "up 1\n"

@@ -15,19 +15,17 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 
-use std::{
-    path::Path,
-    sync::{Arc, atomic::AtomicBool},
-};
+use std::{path::Path, sync::Arc};
 
 use http::{HeaderName, header::AUTHORIZATION};
 
 use crate::{
     access::client_names::ClientNames,
     access::networks::Networks,
+    access::{Access, Required},
     credentials::Sources,
     error::{ConfigError, Origin, Problem},
-    guard::{Access, Guard, Policy},
+    guard::{Guard, Policy},
     header_names,
     keys::file,
     keys::form::has_random_part,
@@ -82,8 +80,8 @@ impl Guard {
     pub fn builder_with_client_names(names: impl IntoIterator<Item: AsRef<str>>) -> Result<GuardBuilder, ConfigError> {
         let origin = Origin::new("Guard::builder_with_client_names");
         let names = ClientNames::parse(names).map_err(|problem| problem.at(origin.clone()))?;
-        let mut builder = GuardBuilder::of(Access::Certificate { names }, Vec::new());
-        builder.0.names_found_at = Some(origin);
+        let mut builder = GuardBuilder::of(Required::Certificate, Vec::new());
+        builder.0.access.names = Some((origin, names));
         Ok(builder)
     }
 
@@ -128,7 +126,7 @@ impl GuardBuilder {
     }
 
     pub(crate) fn open(warning: Warning) -> GuardBuilder {
-        GuardBuilder::of(Access::Open, vec![warning])
+        GuardBuilder::of(Required::Nothing, vec![warning])
     }
 
     /// Names the guard: its series have the name as the label `guard`, and its `tracing` events as the field `guard`. The
@@ -252,14 +250,14 @@ impl GuardBuilder {
     pub fn build(self) -> Guard {
         let GuardBuilder(mut policy, listeners) = self;
         policy.telemetry = Telemetry::new(&policy.name, listeners);
-        if let Access::Key { keys, .. } = &policy.access {
+        if let Some(keys) = policy.access.keys() {
             keys.report_to(policy.telemetry.for_news());
             if let Err(warning) = keys.follow() {
                 policy.warnings.push(warning);
             }
         }
-        let is_open = matches!(policy.access, Access::Open);
-        policy.telemetry.start(is_open, policy.keys().and_then(Keys::file), &policy.warnings);
+        let file = policy.access.keys().and_then(|keys| keys.file());
+        policy.telemetry.start(policy.access.is_open(), file, &policy.warnings);
         Guard(Arc::new(policy))
     }
 
@@ -271,21 +269,18 @@ impl GuardBuilder {
     }
 
     fn with(keys: Keys, warnings: Vec<Warning>) -> GuardBuilder {
-        GuardBuilder::of(Access::Key { keys: Arc::new(keys), names: None }, warnings)
+        GuardBuilder::of(Required::Key(Arc::new(keys)), warnings)
     }
 
-    fn of(access: Access, warnings: Vec<Warning>) -> GuardBuilder {
+    fn of(required: Required<Arc<Keys>>, warnings: Vec<Warning>) -> GuardBuilder {
         let policy = Policy {
             name: "metrics".into(),
-            access,
-            networks: None,
-            names_found_at: None,
+            access: Access::new(required),
+            sources: Sources::default(),
             header_found_at: None,
             query_found_at: None,
-            sources: Sources::default(),
             telemetry: Telemetry::default(),
             warnings,
-            has_told_of_no_peer: AtomicBool::new(false),
         };
         GuardBuilder(policy, Listeners::default())
     }
@@ -296,13 +291,13 @@ impl GuardBuilder {
         entries: impl IntoIterator<Item: AsRef<str>>,
     ) -> Result<GuardBuilder, ConfigError> {
         let (networks, has_all) = Networks::parse(entries).map_err(|problem| problem.at(origin.clone()))?;
-        if let Some((former, _)) = self.0.networks {
+        if let Some((former, _)) = self.0.access.networks {
             return Err(problem::set_twice(former).at(origin));
         }
         if has_all {
             self.0.warnings.push(warning::all_addresses(&origin));
         }
-        self.0.networks = Some((origin, networks));
+        self.0.access.networks = Some((origin, networks));
         Ok(self)
     }
 
@@ -312,14 +307,10 @@ impl GuardBuilder {
         entries: impl IntoIterator<Item: AsRef<str>>,
     ) -> Result<GuardBuilder, ConfigError> {
         let names = ClientNames::parse(entries).map_err(|problem| problem.at(origin.clone()))?;
-        if let Some(former) = self.0.names_found_at.replace(origin.clone()) {
+        if let Some((former, _)) = self.0.access.names {
             return Err(problem::set_twice(former).at(origin));
         }
-        self.0.access = match self.0.access {
-            Access::Key { keys, .. } => Access::Key { keys, names: Some(names) },
-            // A disabled guard asks for nothing, and one that asks for a certificate has its names already.
-            other @ (Access::Open | Access::Certificate { .. }) => other,
-        };
+        self.0.access.names = Some((origin, names));
         Ok(self)
     }
 

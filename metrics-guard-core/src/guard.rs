@@ -27,19 +27,12 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 
-use std::{
-    borrow::Cow,
-    sync::{
-        Arc,
-        atomic::{AtomicBool, Ordering},
-    },
-};
+use std::{borrow::Cow, sync::Arc};
 
 use http::HeaderName;
 
 use crate::{
-    access::client_names::ClientNames,
-    access::networks::Networks,
+    access::Access,
     authorized::Authorized,
     credentials::Sources,
     credentials::query,
@@ -48,54 +41,39 @@ use crate::{
     keys::ring::KeyRing,
     keys::watch::{KeyFileStatus, Keys},
     problem,
-    request::{Peer, RequestHead},
+    request::RequestHead,
     telemetry::{Check, Telemetry},
-    warning::{self, Warning},
+    warning::Warning,
 };
 
-/// The policy: which keys are accepted, where a request may present one, and who may ask at all.
+/// The policy: the accepted keys, where a request may present one, and which clients are allowed.
 ///
-/// Cheap to clone, and one guard serves all threads: a check takes no lock, and allocates nothing except one small slot at the first
-/// check of each thread. (Observers and the features `metrics` and `tracing` may do both; and the first rejection for want of a
-/// [`Peer`] queues a [warning](crate::GuardBuilder::on_warning).)
+/// Cheap to clone, and shared by all threads: a check takes no lock, and allocates nothing except one small slot at the first
+/// check of each thread. (Observers and the features `metrics` and `tracing` can do both. The first rejection because the
+/// server provides no [`Peer`](crate::Peer) queues a [warning](crate::GuardBuilder::on_warning).)
 ///
 /// A guard from a key file follows that file: see [`reload`](Guard::reload).
 ///
-/// It sees a request and what the server says of its [`Peer`]. It does not see whether the connection is
-/// encrypted: over plain HTTP, whoever reads the traffic reads the key.
+/// A guard does not see whether the connection is encrypted. Over plain HTTP, an attacker who reads the traffic gets the key.
 #[derive(Debug, Clone)]
 pub struct Guard(pub(crate) Arc<Policy>);
 
 #[derive(Debug)]
 pub(crate) struct Policy {
     pub(crate) name: Box<str>,
-    pub(crate) access: Access,
-    pub(crate) networks: Option<(Origin, Networks)>,
-    pub(crate) names_found_at: Option<Origin>,
+    pub(crate) access: Access<Arc<Keys>>,
+    pub(crate) sources: Sources,
     pub(crate) header_found_at: Option<Origin>,
     pub(crate) query_found_at: Option<Origin>,
-    pub(crate) sources: Sources,
     // That of the builder, until it builds.
     pub(crate) telemetry: Telemetry,
     pub(crate) warnings: Vec<Warning>,
-    pub(crate) has_told_of_no_peer: AtomicBool,
-}
-
-/// What a request must show.
-#[derive(Debug)]
-pub(crate) enum Access {
-    /// Nothing: the guard is disabled.
-    Open,
-    /// A key, and where there are names a certificate beside it.
-    Key { keys: Arc<Keys>, names: Option<ClientNames> },
-    /// A certificate instead of a key.
-    Certificate { names: ClientNames },
 }
 
 impl Guard {
-    /// Decides on a request: whether its peer may ask, and the key that it presents against the keys that are accepted.
+    /// Checks a request: whether its client is allowed, and whether the key that it presents is accepted.
     ///
-    /// The peer comes first: who may not ask gets the same answer whatever key is presented.
+    /// The client is checked before the key, so a client that is not allowed learns nothing about its key.
     ///
     /// ```
     /// use http::{HeaderValue, Request, Response, header::CONTENT_TYPE};
@@ -121,21 +99,33 @@ impl Guard {
     ///
     /// # Errors
     ///
-    /// [`Denied`], whose [`reason`](Denied::reason) is for the operator. Answer with
-    /// [`into_response`](Denied::into_response), and let no other route answer instead.
+    /// [`Denied`], whose [`reason`](Denied::reason) is for the operator. Respond with
+    /// [`into_response`](Denied::into_response), and let no other route respond instead.
     ///
-    /// A check never panics: the guard contains a panic of an [observer](crate::GuardBuilder::observe), a recorder or a subscriber,
-    /// and the outcome stays. An observer that blocks delays the thread of its own request only.
+    /// A check never panics: the guard contains a panic of an [observer](crate::GuardBuilder::observe), a recorder or a
+    /// subscriber, and the outcome stays. An observer that blocks delays only the thread of its own request.
     pub fn check(&self, head: &impl RequestHead) -> Result<Authorized, Denied> {
-        if self.0.telemetry.ignores_checks() {
-            return self.0.decide(head);
+        let outcome = self.decide(head);
+        if !self.0.telemetry.ignores_checks() {
+            let result = outcome.as_ref().map_err(|denied| *denied);
+            self.0.telemetry.checked(Check::new(result, head.peer()));
         }
-        let outcome = self.0.decide(head);
-        let result = outcome.as_ref().map_err(|denied| *denied);
-        self.0.telemetry.checked(Check::new(result, head.peer()));
         outcome
     }
 
+    #[inline(never)]
+    fn decide(&self, head: &impl RequestHead) -> Result<Authorized, Denied> {
+        let Policy { access, sources, telemetry, .. } = &*self.0;
+        let Some(keys) = access.admit(head, |warning| telemetry.warn(warning))? else {
+            return Ok(Authorized::WITHOUT_A_KEY);
+        };
+        let (matches, labels) = sources.judged(head, |key| keys.compare(key))?;
+        // The verdict is public from here on.
+        if bool::from(matches.any()) { Ok(Authorized { matches, labels }) } else { Err(Denied::WRONG) }
+    }
+}
+
+impl Guard {
     /// Reads the key file anew and puts its keys in force, without waiting for the guard to do so itself.
     ///
     /// A guard from a file looks at its path every two seconds, in a thread of its own, and takes the keys there once they
@@ -175,7 +165,7 @@ impl Guard {
     /// The key file that the guard follows, as it was when it was last looked at.
     #[must_use]
     pub fn key_file(&self) -> Option<KeyFileStatus> {
-        self.0.keys()?.file()
+        self.0.access.keys()?.file()
     }
 
     /// What was accepted, but should be seen to, as it was told when the guard was built: see
@@ -197,20 +187,16 @@ impl Guard {
         self.0.sources.parameter.as_deref()
     }
 
-    /// Whether everyone passes.
+    /// Returns whether the guard is disabled and allows every request.
     #[must_use]
     pub fn is_disabled(&self) -> bool {
-        matches!(self.0.access, Access::Open)
+        self.0.access.is_open()
     }
 
-    /// Whether a check looks at the names in client certificates. If not, a server need not look for them.
+    /// Returns whether a check reads the names in client certificates. If not, a server need not extract them.
     #[must_use]
     pub fn requires_client_name(&self) -> bool {
-        match &self.0.access {
-            Access::Open => false,
-            Access::Key { names, .. } => names.is_some(),
-            Access::Certificate { .. } => true,
-        }
+        !self.is_disabled() && self.0.access.names.is_some()
     }
 
     /// `query` without the parameters that may present a key: what an access log may show. Borrowed if it had none.
@@ -225,61 +211,7 @@ impl Guard {
     }
 
     fn keys_for(&self, argument: &'static str) -> Result<&Keys, ConfigError> {
-        let keys = self.0.keys();
+        let keys = self.0.access.keys().map(Arc::as_ref);
         keys.ok_or_else(|| problem::no_use_for_keys().at(Origin::new(argument)))
-    }
-}
-
-impl Policy {
-    pub(crate) fn keys(&self) -> Option<&Keys> {
-        match &self.access {
-            Access::Key { keys, .. } => Some(keys),
-            Access::Open | Access::Certificate { .. } => None,
-        }
-    }
-
-    #[inline(never)]
-    fn decide(&self, head: &impl RequestHead) -> Result<Authorized, Denied> {
-        let keys = match &self.access {
-            Access::Key { keys, names: None } if self.networks.is_none() => keys,
-            _ => match self.admitted(head)? {
-                Some(keys) => keys,
-                None => return Ok(Authorized::WITHOUT_A_KEY),
-            },
-        };
-        let (matches, labels) = self.sources.judged(head, |key| keys.compare(key))?;
-        // From here on the verdict is public.
-        if bool::from(matches.any()) { Ok(Authorized { matches, labels }) } else { Err(Denied::WRONG) }
-    }
-
-    /// The keys to ask for, if any and if the peer may ask.
-    #[inline(never)]
-    fn admitted(&self, head: &impl RequestHead) -> Result<Option<&Arc<Keys>>, Denied> {
-        let (keys, names) = match &self.access {
-            Access::Open => return Ok(None),
-            Access::Key { keys, names } => (Some(keys), names.as_ref()),
-            Access::Certificate { names } => (None, Some(names)),
-        };
-        if let Some((origin, networks)) = &self.networks {
-            if !networks.contain(head.peer()) {
-                self.tell_of_no_peer(head, Some(origin), names.is_some());
-                return Err(Denied::ADDRESS);
-            }
-        }
-        if names.is_some_and(|names| !names.include_one_of(head.peer().map_or(&[], Peer::names))) {
-            self.tell_of_no_peer(head, self.names_found_at.as_ref(), true);
-            return Err(Denied::CERTIFICATE);
-        }
-        Ok(keys)
-    }
-
-    /// Whoever builds the server has to know, and once will do: who is refused can ask as often as he likes.
-    fn tell_of_no_peer(&self, head: &impl RequestHead, origin: Option<&Origin>, with_names: bool) {
-        // Read before it is written: a flood of refusals must not have the processors pass it round.
-        let (Some(origin), None) = (origin, head.peer()) else { return };
-        if !self.has_told_of_no_peer.load(Ordering::Relaxed) && !self.has_told_of_no_peer.swap(true, Ordering::Relaxed)
-        {
-            self.telemetry.warn(warning::no_peer(origin, head.peer_advice(with_names)));
-        }
     }
 }

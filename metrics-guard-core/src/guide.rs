@@ -2,10 +2,11 @@
 //!
 //! - [threats]: what a guard stands against, what it promises, and what it leaves to others
 //! - [layers]: which of key, networks, client certificate, own listener and TLS to take
+//! - [`custom_servers`]: how to check requests of a server's own types, or of `http` 0.2
 //! - [rotation]: a new key without a restart and without a failed scrape
 //! - [troubleshooting]: each message by its text, with the cure
 //! - [`constant_time`]: what the time of a check tells, and the tests for it
-//! - [speed]: what a check costs, beside others
+//! - [speed]: what a check costs, and how to measure it
 //!
 //! The beginning, that is, a first service with its key and its scraper, is in the README of the repository; how to use
 //! a framework, on the pages of [Rocket](https://docs.rs/metrics-guard-rocket),
@@ -19,6 +20,7 @@ macro_rules! page {
         $(#[$attribute])?
         #[doc = "[threats]: crate::guide::threats"]
         #[doc = "[layers]: crate::guide::layers"]
+        #[doc = "[`custom_servers`]: crate::guide::custom_servers"]
         #[doc = "[rotation]: crate::guide::rotation"]
         #[doc = "[troubleshooting]: crate::guide::troubleshooting"]
         #[doc = "[constant_time]: crate::guide::constant_time"]
@@ -28,6 +30,7 @@ macro_rules! page {
         #[doc = "[`Guard::reload`]: crate::Guard::reload"]
         #[doc = "[`Guard::replace`]: crate::Guard::replace"]
         #[doc = "[`Key::with_label`]: crate::Key::with_label"]
+        #[doc = "[`Head`]: crate::Head"]
         #[doc = "[`Peer`]: crate::Peer"]
         #[doc = "[`RequestHead`]: crate::RequestHead"]
         #[doc = "[`allow_networks`]: crate::GuardBuilder::allow_networks"]
@@ -45,6 +48,7 @@ macro_rules! page {
 
 page!(threats, include_str!("../docs/guide/threats.md"));
 page!(layers, include_str!("../docs/guide/layers.md"));
+page!(custom_servers, include_str!("../docs/guide/custom-servers.md"));
 page!(rotation, include_str!("../docs/guide/rotation.md"));
 page!(troubleshooting, include_str!("../docs/guide/troubleshooting.md"));
 page!(constant_time, include_str!("../docs/constant-time.md"));

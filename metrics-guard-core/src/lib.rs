@@ -9,6 +9,7 @@
 //! [`GuardedPath`]: GuardedPath
 //! [`KeyFileStatus`]: KeyFileStatus
 //! [`KeyRing`]: KeyRing
+//! [`Head`]: Head
 //! [`Peer`]: Peer
 //! [`RequestHead`]: RequestHead
 //!
@@ -35,6 +36,7 @@ mod keys;
 mod limits;
 mod names;
 mod path;
+mod peer;
 mod problem;
 mod request;
 mod setting;
@@ -43,7 +45,6 @@ mod shown;
 mod telemetry;
 mod warning;
 
-pub use access::client_names::ClientName;
 #[cfg(feature = "macros")]
 pub use answer::Answer;
 pub use authorized::Authorized;
@@ -57,7 +58,8 @@ pub use keys::watch::KeyFileStatus;
 #[cfg(feature = "macros")]
 pub use metrics_guard_macros::guard_metrics_request as guard_metrics;
 pub use path::GuardedPath;
-pub use request::{Peer, RequestHead};
+pub use peer::{ClientName, Peer};
+pub use request::{Head, RequestHead};
 pub use telemetry::Check;
 pub use warning::{Warning, WarningKind};
 

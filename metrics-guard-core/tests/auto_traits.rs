@@ -8,8 +8,8 @@ use std::{
 };
 
 use metrics_guard_core::{
-    Authorized, Check, ClientName, ConfigError, Denied, Guard, GuardBuilder, GuardedPath, Key, KeyFileStatus, KeyRing,
-    Origin, Peer, Reason, Warning,
+    Authorized, Check, ClientName, ConfigError, Denied, Guard, GuardBuilder, GuardedPath, Head, Key, KeyFileStatus,
+    KeyRing, Origin, Peer, Reason, Warning,
     adapter::{Settings, Value},
 };
 
@@ -33,6 +33,7 @@ fn all_else_goes_to_any_thread_and_outlives_a_panic() {
     outlive_a_panic_too::<Key>();
     outlive_a_panic_too::<KeyRing>();
     outlive_a_panic_too::<KeyFileStatus>();
+    outlive_a_panic_too::<Head<'_>>();
     outlive_a_panic_too::<Peer>();
     outlive_a_panic_too::<ClientName>();
     outlive_a_panic_too::<Authorized>();

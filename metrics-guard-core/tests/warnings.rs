@@ -14,7 +14,7 @@ use std::{
 
 use http::Request;
 use metrics_guard_core::{
-    Check, ClientName, Guard, GuardBuilder, Key, KeyRing, Origin, Peer, Reason, RequestHead, Warning, WarningKind,
+    Check, ClientName, Guard, GuardBuilder, Key, KeyRing, Origin, Peer, Reason, Warning, WarningKind,
     adapter::{Settings, Value},
 };
 
@@ -25,11 +25,20 @@ const NETWORKS: &str = "GuardBuilder::allow_networks";
 const NAMES: &str = "GuardBuilder::require_client_name";
 
 fn no_address(origin: &str) -> String {
-    no_peer(origin, Request::new(()).peer_advice(false))
+    no_peer(
+        origin,
+        "put a `Peer` into the request's extensions: `request.extensions_mut().insert(Peer::new(address))`; or return it \
+         from your `RequestHead::peer`",
+    )
 }
 
 fn no_names(origin: &str) -> String {
-    no_peer(origin, Request::new(()).peer_advice(true))
+    no_peer(
+        origin,
+        "put a `Peer` with the names in the client's verified certificate into the request's extensions: \
+         `request.extensions_mut().insert(Peer::new(address).with_names(names))`; or return it from your \
+         `RequestHead::peer`",
+    )
 }
 
 fn no_peer(origin: &str, advice: &str) -> String {

@@ -154,17 +154,19 @@ impl<'r, G: FromRequest<'r>> FromRequest<'r> for Both<Authorized, G> {
     }
 }
 
-/// The other end as the socket knows it, by `remote`: `client_ip` believes a header that anyone can send.
+/// Returns the client at the socket's address, which is `remote`: `client_ip` trusts a header that any client can send.
 #[cfg_attr(not(feature = "mtls"), allow(unused_variables, clippy::unused_async))]
-async fn peer(guard: &Guard, request: &Request<'_>) -> Option<Peer> {
-    let peer = request.remote().map(Peer::new)?;
+async fn peer(guard: &Guard, request: &Request<'_>) -> Peer {
+    const ADVICE: &str = "Rocket provides it for TCP connections and not for Unix sockets; give a request of `rocket::local` \
+                          an address: `client.get(\"/metrics\").remote(address)`";
+    let peer = request.remote().map_or(const { Peer::unknown(ADVICE, ADVICE) }, Peer::new);
     #[cfg(feature = "mtls")]
     if guard.requires_client_name() {
         if let Outcome::Success(certificate) = request.guard::<rocket::mtls::Certificate<'_>>().await {
-            return Some(peer.with_names(crate::mtls::names(&certificate)));
+            return peer.with_names(crate::mtls::names(&certificate));
         }
     }
-    Some(peer)
+    peer
 }
 
 /// A Rocket request, as the core sees one.
@@ -175,7 +177,7 @@ struct Head<'r, 'c> {
     // Two lifetimes, because Rocket 0.5.1 does not shorten that of a request.
     request: &'r Request<'c>,
     received: Option<MutexGuard<'r, Option<Zeroizing<String>>>>,
-    peer: Option<Peer>,
+    peer: Peer,
 }
 
 impl RequestHead for Head<'_, '_> {
@@ -191,12 +193,7 @@ impl RequestHead for Head<'_, '_> {
     }
 
     fn peer(&self) -> Option<&Peer> {
-        self.peer.as_ref()
-    }
-
-    fn peer_advice(&self, _: bool) -> &'static str {
-        "Rocket provides it for TCP connections and not for Unix sockets; give a request of `rocket::local` an address: \
-         `client.get(\"/metrics\").remote(address)`"
+        Some(&self.peer)
     }
 }
 

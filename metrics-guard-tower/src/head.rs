@@ -1,4 +1,4 @@
-//! A request as the guard sees it: with the other end where axum puts that.
+//! A request head whose client can also be where axum puts it.
 //!
 //! ```
 //! use http::Request;
@@ -11,7 +11,7 @@
 //! let service = MetricsGuardLayer::new(guard)
 //!     .layer(tower::service_fn(|_: Request<()>| async { Ok::<_, std::io::Error>(http::Response::new(())) }));
 //!
-//! // Peer, which whoever accepts connections puts there; with axum, `ConnectInfo<SocketAddr>` will do, or in a test `MockConnectInfo`.
+//! // The server inserts the `Peer`. With axum, `ConnectInfo<SocketAddr>` is enough, or `MockConnectInfo` in a test.
 //! let from = |address: [u8; 4]| {
 //!     Request::get("/metrics").header("X-Metrics-Key", secret).extension(Peer::new((address, 9090).into())).body(())
 //! };
@@ -22,9 +22,9 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 
-use std::{any::type_name, cell::OnceCell};
+use std::{any::type_name, cell::OnceCell, net::SocketAddr};
 
-use http::{Extensions, HeaderName};
+use http::{Extensions, HeaderName, request::Parts};
 use metrics_guard_core::{Peer, RequestHead};
 
 const AXUM: &str = if cfg!(feature = "axum") {
@@ -38,11 +38,14 @@ const AXUM: &str = if cfg!(feature = "axum") {
 const TONIC: &str = "on tonic, put a `Peer` with the address of `TcpConnectInfo` into the request's extensions: \
                      `request.extensions_mut().insert(Peer::new(address))`";
 
-/// A head, and the other end of its connection if that is found elsewhere than the core looks for it.
+const WITH_NAMES: &str = "put a `Peer` with the names in the client's verified certificate into the request's extensions: \
+                          `request.extensions_mut().insert(Peer::new(address).with_names(names))`";
+
+/// A request head whose client the core or, failing that, axum knows.
 pub(crate) struct Head<'r, R> {
     request: &'r R,
     extensions: &'r Extensions,
-    connected: OnceCell<Peer>,
+    connected: OnceCell<Option<Peer>>,
 }
 
 impl<'r, R> Head<'r, R> {
@@ -50,25 +53,35 @@ impl<'r, R> Head<'r, R> {
         Head { request, extensions, connected: OnceCell::new() }
     }
 
-    #[cfg(feature = "axum")]
-    fn connected(&self) -> Option<&Peer> {
-        use std::net::SocketAddr;
-
-        use axum::extract::{ConnectInfo, connect_info::MockConnectInfo};
-
-        // As axum's own extractor reads them: a mock counts only where there is no address of a connection.
-        let connected = self.extensions.get().map(|ConnectInfo::<SocketAddr>(address)| *address);
-        let mocked = || self.extensions.get().map(|MockConnectInfo::<SocketAddr>(address)| *address);
-        let address = connected.or_else(mocked)?;
-        Some(self.connected.get_or_init(|| Peer::new(address)))
+    /// Returns the client at the address that axum knows. Without an address, it says how this server provides one.
+    fn connected(&self) -> Option<Peer> {
+        if let Some(address) = address(self.extensions) {
+            return Some(Peer::new(address));
+        }
+        // Only the type of the request's body shows the server. An extractor gets no body, and belongs to axum.
+        let request = type_name::<R>();
+        if request.contains("tonic::") {
+            Some(Peer::unknown(TONIC, WITH_NAMES))
+        } else if request.contains("axum_core::") || request == type_name::<Parts>() {
+            Some(Peer::unknown(AXUM, WITH_NAMES))
+        } else {
+            None
+        }
     }
+}
 
-    #[cfg(not(feature = "axum"))]
-    fn connected(&self) -> Option<&Peer> {
-        // Nobody else puts an address where the core does not look: this is none.
-        let _ = self.extensions;
-        self.connected.get()
-    }
+/// Reads the address as axum's own extractor does: a mock counts only if there is no address of a connection.
+#[cfg(feature = "axum")]
+fn address(extensions: &Extensions) -> Option<SocketAddr> {
+    use axum::extract::{ConnectInfo, connect_info::MockConnectInfo};
+
+    let connected = extensions.get().map(|ConnectInfo::<SocketAddr>(address)| *address);
+    connected.or_else(|| extensions.get().map(|MockConnectInfo::<SocketAddr>(address)| *address))
+}
+
+#[cfg(not(feature = "axum"))]
+const fn address(_: &Extensions) -> Option<SocketAddr> {
+    None
 }
 
 impl<R: RequestHead> RequestHead for Head<'_, R> {
@@ -77,31 +90,12 @@ impl<R: RequestHead> RequestHead for Head<'_, R> {
         self.request.field_values(name)
     }
 
-    #[inline]
-    fn first_field_value<'h>(&'h self, name: &'h HeaderName) -> Option<&'h [u8]> {
-        self.request.first_field_value(name)
-    }
-
     fn query(&self) -> Option<&[u8]> {
         self.request.query()
     }
 
     fn peer(&self) -> Option<&Peer> {
-        // A peer says more than an address: it may have names.
-        self.request.peer().or_else(|| self.connected())
-    }
-
-    fn peer_advice(&self, with_names: bool) -> &'static str {
-        // Who serves shows only in the type of the request's body, and an extractor, which is given none, is axum's.
-        let request = type_name::<R>();
-        if with_names {
-            self.request.peer_advice(true)
-        } else if request.contains("tonic::") {
-            TONIC
-        } else if request.contains("axum_core::") || request == type_name::<http::request::Parts>() {
-            AXUM
-        } else {
-            self.request.peer_advice(false)
-        }
+        // A `Peer` comes first, because it can also have names.
+        self.request.peer().or_else(|| self.connected.get_or_init(|| self.connected()).as_ref())
     }
 }

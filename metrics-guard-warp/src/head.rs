@@ -44,16 +44,19 @@ pub(crate) struct Head {
     pub(crate) method: Method,
     fields: HeaderMap,
     query: Option<Zeroizing<String>>,
-    peer: Option<Peer>,
+    peer: Peer,
 }
+
+const UNKNOWN: Peer = Peer::unknown(
+    "serve a TCP address by `warp::serve(routes)`; in a hyper server of your own, put a `Peer` into the request's \
+     extensions: `request.extensions_mut().insert(Peer::new(address))`",
+    "in a hyper server of your own, put a `Peer` with the names in the client's verified certificate into the request's \
+     extensions: `request.extensions_mut().insert(Peer::new(address).with_names(names))`",
+);
 
 impl RequestHead for Head {
     fn field_values<'h>(&'h self, name: &'h HeaderName) -> impl Iterator<Item = &'h [u8]> {
         self.fields.get_all(name).into_iter().map(HeaderValue::as_bytes)
-    }
-
-    fn first_field_value<'h>(&'h self, name: &'h HeaderName) -> Option<&'h [u8]> {
-        self.fields.get(name).map(HeaderValue::as_bytes)
     }
 
     fn query(&self) -> Option<&[u8]> {
@@ -61,17 +64,7 @@ impl RequestHead for Head {
     }
 
     fn peer(&self) -> Option<&Peer> {
-        self.peer.as_ref()
-    }
-
-    fn peer_advice(&self, with_names: bool) -> &'static str {
-        if with_names {
-            "in a hyper server of your own, put a `Peer` with the names in the client's verified certificate into the \
-             request's extensions: `request.extensions_mut().insert(Peer::new(address).with_names(names))`"
-        } else {
-            "serve a TCP address by `warp::serve(routes)`; in a hyper server of your own, put a `Peer` into the \
-             request's extensions: `request.extensions_mut().insert(Peer::new(address))`"
-        }
+        Some(&self.peer)
     }
 }
 
@@ -97,7 +90,7 @@ pub(crate) fn head(
             method,
             fields,
             query,
-            peer: peer.or(address.map(Peer::new)),
+            peer: peer.or(address.map(Peer::new)).unwrap_or(UNKNOWN),
         })
 }
 
@@ -108,7 +101,7 @@ mod tests {
     use metrics_guard_core::{Guard, Key, Peer, RequestHead};
     use warp::test::request;
 
-    use super::head;
+    use super::{UNKNOWN, head};
 
     fn guard() -> Guard {
         Guard::new(Key::new("c2d94b7e10f3a586d7e9b0c4f1a26853").unwrap())
@@ -119,7 +112,7 @@ mod tests {
         let [socket, told] = [9090, 9091].map(|port| SocketAddr::from(([127, 0, 0, 1], port)));
         let filter = head(&guard());
         let nobody = request().filter(&filter).await.unwrap();
-        assert_eq!(nobody.peer(), None);
+        assert_eq!(nobody.peer(), Some(&UNKNOWN));
         let by_socket = request().remote_addr(socket).filter(&filter).await.unwrap();
         assert_eq!(by_socket.peer(), Some(&Peer::new(socket)));
         let by_extension = request().extension(Peer::new(told)).filter(&filter).await.unwrap();

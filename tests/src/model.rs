@@ -56,7 +56,7 @@ impl Model {
     ///
     /// The reason.
     pub fn verdict(&self, head: &Parts) -> Result<&'static str, Reason> {
-        let peer = head.extensions.get().map(|peer: &Peer| peer.address().ip());
+        let peer = head.extensions.get().and_then(Peer::address).map(|address| address.ip());
         if self.network.is_some_and(|network| !peer.is_some_and(|peer| is_in(peer, network))) {
             return Err(Reason::Address);
         }

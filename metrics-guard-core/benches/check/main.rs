@@ -1,8 +1,8 @@
-//! What a check costs, beside what one would write or take instead: `cargo bench -p metrics-guard-core`.
+//! Measures what a check costs, and checks the goals: `cargo bench -p metrics-guard-core`.
 //!
-//! Each row is a whole check of one request with ten fields, or nine if it presents nothing in one. Times are medians of
-//! ratios, measured in turn within one run: a bare time says more of the machine than of the code. Instructions are counted
-//! by callgrind, which gives the same number each time. It wants valgrind and Go, and says so if one is missing.
+//! Each row is a check of one request with ten headers, or nine if none of them presents a key. Times are medians of
+//! ratios, measured in turn within one run, because a bare time depends mostly on the machine. Callgrind counts
+//! instructions, and memcheck allocations. Without valgrind or Go, the bench reports what it could not measure.
 
 #![allow(clippy::unwrap_used)] // a bench that cannot go on has nobody to tell it to
 

@@ -1,4 +1,117 @@
-//! Rules about the client: its address, and the names in its certificate.
+//! The rules about a client: allowed networks, required names in its certificate, and whether it must present a key.
+//!
+//! The client is checked before the key, so a client that is not allowed learns nothing about its key.
 
 pub(crate) mod client_names;
 pub(crate) mod networks;
+
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use self::{client_names::ClientNames, networks::Networks};
+use crate::{
+    denied::Denied,
+    error::Origin,
+    peer::Peer,
+    request::RequestHead,
+    warning::{self, Warning},
+};
+
+/// What a guard requires of a request, with the accepted keys `K`.
+#[derive(Debug)]
+pub(crate) struct Access<K> {
+    pub(crate) required: Required<K>,
+    pub(crate) networks: Option<(Origin, Networks)>,
+    pub(crate) names: Option<(Origin, ClientNames)>,
+    has_warned: AtomicBool,
+}
+
+#[derive(Debug)]
+pub(crate) enum Required<K> {
+    /// Nothing, because the guard is disabled. Networks and names do not count.
+    Nothing,
+    /// A key.
+    Key(K),
+    /// A certificate with one of the names, instead of a key.
+    Certificate,
+}
+
+impl<K> Access<K> {
+    pub(crate) const fn new(required: Required<K>) -> Access<K> {
+        Access { required, networks: None, names: None, has_warned: AtomicBool::new(false) }
+    }
+
+    pub(crate) const fn is_open(&self) -> bool {
+        matches!(self.required, Required::Nothing)
+    }
+
+    pub(crate) const fn keys(&self) -> Option<&K> {
+        match &self.required {
+            Required::Key(keys) => Some(keys),
+            Required::Nothing | Required::Certificate => None,
+        }
+    }
+
+    /// Decides whether the client is allowed, and returns the keys of which it must present one as well.
+    ///
+    /// Calls `warn` once, at the first rejection because the server does not provide the client.
+    #[inline]
+    pub(crate) fn admit(&self, head: &impl RequestHead, warn: impl FnOnce(Warning)) -> Result<Option<&K>, Denied> {
+        if !self.is_open() && (self.networks.is_some() || self.names.is_some()) {
+            self.check(head.peer(), warn)?;
+        }
+        match &self.required {
+            Required::Key(keys) => Ok(Some(keys)),
+            // Without names, nothing would be required.
+            Required::Certificate if self.names.is_none() => Err(Denied::CERTIFICATE),
+            Required::Certificate | Required::Nothing => Ok(None),
+        }
+    }
+
+    #[inline(never)]
+    fn check(&self, peer: Option<&Peer>, warn: impl FnOnce(Warning)) -> Result<(), Denied> {
+        let (origin, denied) = match (&self.networks, &self.names) {
+            (Some((origin, networks)), _) if !networks.contain(peer) => (origin, Denied::ADDRESS),
+            (_, Some((origin, names))) if !names.include_one_of(peer.map_or(&[], Peer::names)) => {
+                (origin, Denied::CERTIFICATE)
+            }
+            _ => return Ok(()),
+        };
+        if let Some(advice) = Peer::advice(peer, self.names.is_some()) {
+            // Read first, so that a flood of rejected requests does not write to memory that all threads share.
+            if !self.has_warned.load(Ordering::Relaxed) && !self.has_warned.swap(true, Ordering::Relaxed) {
+                warn(warning::no_peer(origin, advice));
+            }
+        }
+        Err(denied)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use http::Request;
+
+    use super::{Access, Networks, Origin, Required, Warning};
+    use crate::{denied::Denied, peer::Peer};
+
+    #[test]
+    fn a_required_certificate_without_names_rejects_everyone() {
+        let access = Access::<()>::new(Required::Certificate);
+        assert_eq!(access.admit(&Request::new(()), |_| ()), Err(Denied::CERTIFICATE));
+    }
+
+    #[test]
+    fn warns_once_with_the_instruction_of_the_peer() {
+        let mut access = Access::new(Required::Key(()));
+        access.networks = Some((Origin::new("here"), Networks::parse(["10.0.0.0/8"]).unwrap().0));
+        let mut request = Request::new(());
+        let mut advice = Vec::new();
+        for peer in [Peer::new(([192, 0, 2, 1], 40000).into()), Peer::unknown("without", "with"), Peer::unknown("", "")]
+        {
+            request.extensions_mut().insert(peer);
+            let warn = |warning: Warning| advice.push(warning.to_string());
+            assert_eq!(access.admit(&request, warn), Err(Denied::ADDRESS));
+        }
+        assert_eq!(advice.len(), 1);
+        assert!(advice[0].ends_with("; without"), "{}", advice[0]);
+    }
+}

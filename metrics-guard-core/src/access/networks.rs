@@ -1,7 +1,7 @@
-//! Who may ask, by address: networks, and whether a peer is in one of them.
+//! Allowed networks, and whether one of them contains a client's address.
 //!
-//! The address is the socket's. `X-Forwarded-For` and its like are not read: anyone can write them. A request through a
-//! proxy comes from the proxy, whose address lets in all that it forwards.
+//! The address is the socket's. The guard does not read `X-Forwarded-For` and similar headers, because any client can write
+//! them. A request through a proxy has the proxy's address, so allowing a proxy allows all its clients.
 //!
 //! ```
 //! use http::{Request, StatusCode};
@@ -26,7 +26,7 @@ use std::{
 
 use ipnet::{IpNet, Ipv4Net, Ipv6Net};
 
-use crate::{error::Problem, problem, request::Peer, shown::shown};
+use crate::{error::Problem, peer::Peer, problem, shown::shown};
 
 /// The networks without a client: this network, multicast, broadcast, and the unspecified address. `240.0.0.0/4` is not among
 /// them, because some clouds use it.
@@ -56,10 +56,10 @@ const fn v6(first: u16, prefix: u8) -> IpNet {
     IpNet::V6(Ipv6Net::new_assert(Ipv6Addr::new(first, 0, 0, 0, 0, 0, 0, 0), prefix))
 }
 
-/// Networks whose peers may ask.
+/// The networks of allowed clients.
 pub(crate) struct Networks(Box<[IpNet]>);
 
-/// Shows no network, because a key in the form of an IPv6 address can be among them by mistake.
+/// Hides the networks, because one of them can be a key in the form of an IPv6 address.
 impl fmt::Debug for Networks {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "Networks({})", self.0.len())
@@ -67,7 +67,7 @@ impl fmt::Debug for Networks {
 }
 
 impl Networks {
-    /// The networks that `entries` name, and whether they hold together every public address of a family.
+    /// Returns the networks in `entries`, and whether they contain every public address of IPv4 or of IPv6.
     pub(crate) fn parse(entries: impl IntoIterator<Item: AsRef<str>>) -> Result<(Networks, bool), Problem> {
         let networks = entries.into_iter().enumerate().map(|(index, entry)| network(entry.as_ref(), index + 1));
         let networks = networks.collect::<Result<Box<[_]>, _>>()?;
@@ -79,11 +79,11 @@ impl Networks {
         Ok((Networks(networks), has_all))
     }
 
-    /// Whether `peer` is in one of them. A peer that nobody knows is not.
+    /// Returns whether one of them contains the client's address. None contains an unknown address.
     pub(crate) fn contain(&self, peer: Option<&Peer>) -> bool {
-        peer.is_some_and(|peer| {
-            // Where a socket takes both, an IPv4 peer comes as ::ffff:10.0.0.1.
-            let address = peer.address().ip().to_canonical();
+        peer.and_then(Peer::address).is_some_and(|address| {
+            // A socket for both families reports an IPv4 client as ::ffff:10.0.0.1.
+            let address = address.ip().to_canonical();
             self.0.iter().any(|network| network.contains(&address))
         })
     }
@@ -138,7 +138,7 @@ fn prefix_len(text: &str) -> Option<u8> {
 #[cfg(test)]
 mod tests {
     use super::Networks;
-    use crate::{problem, request::Peer};
+    use crate::{peer::Peer, problem};
 
     fn contain(networks: &[&str], address: &str) -> bool {
         let (networks, _) = Networks::parse(networks).unwrap();
@@ -250,6 +250,7 @@ mod tests {
     fn case_54_no_address_is_no_allowed_one() {
         let (networks, _) = Networks::parse(["0.0.0.0/0", "::/0"]).unwrap();
         assert!(!networks.contain(None));
+        assert!(!networks.contain(Some(&Peer::unknown("", ""))));
     }
 
     #[test]

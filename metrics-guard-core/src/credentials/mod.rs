@@ -1,13 +1,13 @@
-//! Where a request may present its key: a request head -> the presented key.
+//! The sources of a presented key: a request head -> the presented key.
 //!
-//! The sources are asked in a fixed order, and the first that presents something decides; a wrong key in it is not
-//! made good by a right one in a later source.
+//! The order is fixed, and the first source that presents something decides. If its key is wrong, an accepted key in a later
+//! source does not count.
 //!
-//! 1. The field `X-Metrics-Key`, or another name: its first line, unless that is empty.
-//! 2. `Authorization` (RFC 9110, section 11.6.2) with the scheme `Bearer` (RFC 6750) or `Basic` (RFC 7617, the key as
-//!    password of any user, whose name and colon have 256 bytes beside the longest key). Other schemes are none of ours
-//!    and count as absent; a second line is malformed.
-//! 3. The first query parameter of a given name, where that is switched on.
+//! 1. The header `X-Metrics-Key`, or one with a configured name: its first line, unless that line is empty.
+//! 2. `Authorization` (RFC 9110, section 11.6.2) with the scheme `Bearer` (RFC 6750) or `Basic` (RFC 7617). With `Basic`, the
+//!    key is the password of any user. The decoded credentials have at most 512 bytes. Other schemes count as absent, and a
+//!    second line is malformed.
+//! 3. The first query parameter of a configured name, if one is configured.
 //!
 //! ```
 //! use http::Request;
@@ -61,7 +61,7 @@ impl fmt::Debug for Sources {
     }
 }
 
-/// A presented key, as it stands in the request.
+/// A presented key, as the request encodes it.
 enum Presented<'r> {
     Plain(&'r [u8]),
     /// Basic credentials: base64 of `user-id:password`.
@@ -71,16 +71,16 @@ enum Presented<'r> {
 }
 
 impl Sources {
-    /// Has the presented key judged, decoded if it was encoded.
+    /// Passes the presented key to `judge`, decoded if it was encoded, and exactly once.
     #[inline]
     pub(crate) fn judged<T>(&self, head: &impl RequestHead, judge: impl Fn(&[u8]) -> T) -> Result<T, Denied> {
-        match head.first_field_value(&self.field).map(trim_white_space) {
+        match head.field_values(&self.field).next().map(trim_white_space) {
             None | Some([]) => self.judged_elsewhere(head, judge),
             Some(key) => Ok(judge(key)),
         }
     }
 
-    /// Not inlined, so that what most scrapers do stays short.
+    /// Not inlined, so that the path of most scrapers stays short.
     #[inline(never)]
     fn judged_elsewhere<T>(&self, head: &impl RequestHead, judge: impl Fn(&[u8]) -> T) -> Result<T, Denied> {
         match self.located_elsewhere(head)? {
@@ -103,7 +103,7 @@ impl Sources {
     }
 }
 
-/// The credentials in `Authorization`, none if the field is absent, empty, or of a scheme that is not ours.
+/// Returns the credentials in `Authorization`. None if the header is absent or empty, or has another scheme.
 fn authorization(head: &impl RequestHead) -> Result<Option<Presented<'_>>, Denied> {
     let mut lines = head.field_values(&AUTHORIZATION);
     let Some(value) = lines.next().map(trim_white_space) else {

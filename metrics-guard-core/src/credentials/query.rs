@@ -28,17 +28,16 @@ pub(crate) enum Value<'q> {
     Encoded(&'q [u8]),
 }
 
-/// The first well-formed value of the parameter `name`, whose own bytes need no escapes.
+/// Returns the first well-formed value of the parameter `name`, whose bytes need no escapes.
 pub(crate) fn first<'q>(query: &'q [u8], name: &[u8]) -> Option<Value<'q>> {
-    let mut pairs = query.split(|&byte| byte == b'&');
     if is_plain(query) {
-        pairs.find_map(|pair| match pair.strip_prefix(name)? {
+        pairs(query).find_map(|pair| match pair.strip_prefix(name)? {
             [] => Some(Value::Plain(&[])),
             [b'=', value @ ..] => Some(Value::Plain(value)),
             _ => None,
         })
     } else {
-        pairs.find_map(|pair| {
+        pairs(query).find_map(|pair| {
             let equals = pair.iter().position(|&byte| byte == b'=');
             let (raw_name, raw_value) = equals.map_or((pair, &[][..]), |at| (&pair[..at], &pair[at + 1..]));
             let is_named = decoded(raw_name).eq(name.iter().copied());
@@ -78,13 +77,44 @@ pub(crate) fn without<'q>(query: &'q str, name: &[u8]) -> Cow<'q, str> {
     }
 }
 
-/// Whether each byte of `encoded` stands for itself.
+/// Returns the pairs of `query`, which are separated by `&`.
+fn pairs(query: &[u8]) -> impl Iterator<Item = &[u8]> {
+    let mut rest = Some(query);
+    std::iter::from_fn(move || {
+        let query = rest?;
+        let end = ampersand(query);
+        rest = end.map(|end| &query[end + 1..]);
+        Some(&query[..end.unwrap_or(query.len())])
+    })
+}
+
+/// Returns the position of the first `&`. It tests eight bytes at a time, because most of a query is no `&`.
+fn ampersand(bytes: &[u8]) -> Option<usize> {
+    const ONES: u64 = u64::from_le_bytes([0x01; 8]);
+    const AMPERSANDS: u64 = u64::from_le_bytes([b'&'; 8]);
+    const HIGH_BITS: u64 = u64::from_le_bytes([0x80; 8]);
+    let words = bytes.chunks_exact(8);
+    let (tail, tail_start) = (words.remainder(), bytes.len() / 8 * 8);
+    for (index, word) in words.filter_map(<[u8]>::first_chunk).enumerate() {
+        // A byte is zero if it was `&`. The subtraction sets the high bit of the first zero byte, and of no byte before it.
+        let difference = u64::from_le_bytes(*word) ^ AMPERSANDS;
+        let found = difference.wrapping_sub(ONES) & !difference & HIGH_BITS;
+        if found != 0 {
+            return Some(8 * index + found.trailing_zeros() as usize / 8);
+        }
+    }
+    tail.iter().position(|&byte| byte == b'&').map(|at| tail_start + at)
+}
+
+/// Returns whether each byte of `encoded` represents itself.
 fn is_plain(encoded: &[u8]) -> bool {
+    // Numbers without a branch in a chunk, so that the compiler tests sixteen bytes at a time.
     let special = |byte: &u8| u8::from(*byte == b'%') | u8::from(*byte == b'+') | u8::from(*byte == b';');
-    // Numbers, and no stop within a chunk: so the compiler looks at sixteen bytes at a time.
-    let mut chunks = encoded.chunks_exact(16);
-    chunks.all(|chunk| chunk.iter().fold(0, |found, byte| found | special(byte)) == 0)
-        && chunks.remainder().iter().all(|byte| special(byte) == 0)
+    let has_none = |chunk: &[u8; 16]| chunk.iter().fold(0, |found, byte| found | special(byte)) == 0;
+    match encoded.last_chunk() {
+        Some(last) => encoded.chunks_exact(16).filter_map(<[u8]>::first_chunk).all(has_none) && has_none(last),
+        None => encoded.iter().all(|byte| special(byte) == 0),
+    }
 }
 
 /// Whether there is no `;` in `pair`, and two hexadecimal digits follow each `%`.
@@ -103,7 +133,7 @@ fn unhex(digit: u8) -> Option<u8> {
 mod tests {
     use std::borrow::Cow;
 
-    use super::{Value, decoded, first, without};
+    use super::{Value, ampersand, decoded, first, is_plain, without};
 
     fn value_of(query: &[u8]) -> Option<Vec<u8>> {
         first(query, b"key").map(|value| match value {
@@ -134,6 +164,26 @@ mod tests {
             values += usize::from(found.is_some());
         }
         assert!(values > 100, "{values}");
+    }
+
+    #[test]
+    fn finds_a_byte_at_each_position_of_each_length() {
+        for len in 0..=40 {
+            // Bytes that differ from `&` in one bit, in the highest and in the lowest.
+            for other in [b'\'', b'&' | 0x80, b'\'' | 0x80] {
+                let bytes = vec![other; len];
+                assert_eq!((ampersand(&bytes), is_plain(&bytes)), (None, true), "{len}");
+                for position in 0..len {
+                    let mut bytes = bytes.clone();
+                    bytes[position..].fill(b'&');
+                    assert_eq!(ampersand(&bytes), Some(position), "{len}");
+                    for special in [b'%', b'+', b';'] {
+                        bytes[position] = special;
+                        assert!(!is_plain(&bytes), "{len}: {position}");
+                    }
+                }
+            }
+        }
     }
 
     #[test]

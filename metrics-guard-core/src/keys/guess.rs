@@ -1,11 +1,15 @@
 //! Judges whether a configured key can be guessed: a published example, words of a placeholder, or a simple pattern.
 
+use std::{collections::HashSet, sync::LazyLock};
+
 use zeroize::Zeroizing;
 
 use crate::keys::words::{camel_words, common_words, is_capitalized};
 
-const SAMPLES: &str = include_str!("samples.txt");
-const DIGESTS: &str = include_str!("digests.txt");
+static SAMPLES: LazyLock<Vec<&str>> = LazyLock::new(|| values_of(include_str!("samples.txt")).collect());
+static DIGESTS: LazyLock<HashSet<u64>> = LazyLock::new(|| {
+    values_of(include_str!("digests.txt")).filter_map(|digits| u64::from_str_radix(digits, 16).ok()).collect()
+});
 
 /// Fewer bytes than this are too few for a key, also if a key repeats them.
 const MIN_PERIOD: usize = 16;
@@ -38,7 +42,7 @@ fn is_sample(text: &[u8]) -> bool {
         let mut bytes = sample.bytes().filter(|byte| *byte != b'-');
         text.iter().all(|byte| bytes.next() == Some(*byte))
     };
-    text.len() >= MIN_PERIOD && lines_of(SAMPLES).any(begins)
+    text.len() >= MIN_PERIOD && SAMPLES.iter().any(|sample| begins(sample))
 }
 
 /// Returns whether four of five characters follow the one before them in the alphabet or on the keyboard, or the second,
@@ -122,23 +126,23 @@ fn is_phrase(value: &str) -> bool {
 /// Returns whether `bytes` begin as a digest of `digests.txt`.
 pub(crate) fn is_digest(bytes: &[u8]) -> bool {
     let begin = bytes.iter().take(6).fold(0, |number, byte| number << 8 | u64::from(*byte));
-    bytes.len() >= 16 && lines_of(DIGESTS).any(|digits| u64::from_str_radix(digits, 16) == Ok(begin))
+    bytes.len() >= 16 && DIGESTS.contains(&begin)
 }
 
 /// Returns the values in a file with comments.
-fn lines_of(file: &'static str) -> impl Iterator<Item = &'static str> {
+fn values_of(file: &'static str) -> impl Iterator<Item = &'static str> {
     file.lines().filter(|line| !line.starts_with('#')).flat_map(str::split_ascii_whitespace)
 }
 
 #[cfg(test)]
 mod tests {
-    use super::{SAMPLES, is_guessable, lines_of};
+    use super::{SAMPLES, is_guessable};
 
     #[test]
     fn samples_are_guessable_in_any_case_and_repeated() {
-        for sample in lines_of(SAMPLES) {
+        for sample in SAMPLES.iter() {
             for key in
-                [sample.to_owned(), sample.to_uppercase(), sample.repeat(2), format!("{sample}-{sample}-{sample}")]
+                [(*sample).to_owned(), sample.to_uppercase(), sample.repeat(2), format!("{sample}-{sample}-{sample}")]
             {
                 assert!(is_guessable(&key), "{key}");
             }

@@ -18,7 +18,7 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 
-use crate::{authorized::Authorized, denied::Denied, keys::watch::KeyFileStatus, request::Peer, warning::Warning};
+use crate::{authorized::Authorized, denied::Denied, keys::watch::KeyFileStatus, peer::Peer, warning::Warning};
 
 /// One check, as an observer sees it.
 #[derive(Debug, Clone, Copy)]

@@ -31,9 +31,8 @@ use std::{
 
 use super::event::Event;
 use crate::{
-    access::client_names::ClientName,
     denied::{Denied, Reason},
-    request::Peer,
+    peer::{ClientName, Peer},
 };
 
 /// The denials of a minute that get an event each, for one reason. Those beyond are counted, and the next event for that
@@ -93,7 +92,7 @@ impl Events {
             target: "metrics_guard",
             guard = &*self.guard,
             reason = denied.reason().as_str(),
-            address = peer.map(|peer| tracing::field::display(peer.address())),
+            address = peer.and_then(Peer::address).map(tracing::field::display),
             names = peer.filter(|peer| !peer.names().is_empty()).map(|peer| tracing::field::display(List(peer.names()))),
             suppressed = (suppressed > 0).then_some(suppressed),
             "metrics denied: {denied}",

@@ -1,0 +1,158 @@
+//! The client, as the server that holds the connection knows it: its address, and the names in its certificate.
+//!
+//! ```
+//! use http::Request;
+//! use metrics_guard_core::{ClientName, Guard, Key, Peer};
+//! # let secret = &*format!("{:016x}{:016x}", getrandom::u64()?, getrandom::u64()?).leak();
+//!
+//! let guard = Guard::builder(Key::new(secret)?)
+//!     .allow_networks(["10.0.0.0/8"])?
+//!     .require_client_name(["prometheus.example"])?
+//!     .build();
+//! let mut request = Request::get("/metrics").header("X-Metrics-Key", secret).body(())?;
+//!
+//! let peer = Peer::new(([10, 1, 2, 3], 40000).into());
+//! request.extensions_mut().insert(peer.clone().with_names([ClientName::dns("prometheus.example")]));
+//! assert!(guard.check(&request).is_ok());
+//!
+//! request.extensions_mut().insert(peer);
+//! assert!(guard.check(&request).is_err());
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+
+use std::{fmt, net::SocketAddr, sync::Arc};
+
+/// The client at the other end of a connection, as the server that accepted the connection knows it.
+///
+/// A server puts one into each request's extensions, or returns it from [`RequestHead::peer`](crate::RequestHead::peer).
+/// Headers such as `X-Forwarded-For` and `Client-Cert` have no place here, because any client can write them.
+///
+/// ```
+/// use metrics_guard_core::{ClientName, Peer, RequestHead};
+/// # let address = std::net::SocketAddr::from(([127, 0, 0, 1], 9090));
+///
+/// // With TLS and a verified client certificate, also the names in the certificate.
+/// let peer = Peer::new(address).with_names([ClientName::dns("prometheus.example")]);
+///
+/// let mut request = http::Request::get("/metrics").body(())?;
+/// request.extensions_mut().insert(peer);
+/// assert_eq!(request.peer().and_then(Peer::address), Some(address));
+/// # Ok::<(), http::Error>(())
+/// ```
+///
+/// Cheap to clone: make one for a connection, and give each of its requests a copy.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct Peer {
+    // Without an address, how this server can provide one: for a guard without and with client names.
+    address: Result<SocketAddr, [&'static str; 2]>,
+    names: Option<Arc<[ClientName]>>,
+}
+
+impl Peer {
+    /// Returns the client at `address`, which the server got from `accept`.
+    #[must_use]
+    pub const fn new(address: SocketAddr) -> Peer {
+        Peer { address: Ok(address), names: None }
+    }
+
+    /// Returns a client whose address is not known, for the adapter of a framework. No allowed network contains it.
+    ///
+    /// [`WarningKind::NoPeer`](crate::WarningKind::NoPeer) shows one of the two instructions: how the framework provides the
+    /// address, or for a guard with client names, how it provides the names too.
+    #[doc(hidden)]
+    #[must_use]
+    pub const fn unknown(advice: &'static str, advice_with_names: &'static str) -> Peer {
+        Peer { address: Err([advice, advice_with_names]), names: None }
+    }
+
+    /// Adds the names in the client certificate.
+    ///
+    /// Pass only names from a certificate that the TLS layer has verified: its chain ends in a CA that is trusted for
+    /// clients, and the client has proved that it holds the private key.
+    #[must_use]
+    pub fn with_names(self, names: impl IntoIterator<Item = ClientName>) -> Peer {
+        Peer { names: Some(names.into_iter().collect()), ..self }
+    }
+
+    /// Returns the socket address. None if the client has none, for example at a Unix socket, or if the server does not
+    /// know it.
+    #[must_use]
+    pub const fn address(&self) -> Option<SocketAddr> {
+        match self.address {
+            Ok(address) => Some(address),
+            Err(_) => None,
+        }
+    }
+
+    /// Returns the names in the client certificate. Empty without a certificate.
+    #[must_use]
+    pub fn names(&self) -> &[ClientName] {
+        self.names.as_deref().unwrap_or_default()
+    }
+
+    /// Returns the instruction that provides the address. None if the address is known.
+    pub(crate) fn advice(peer: Option<&Peer>, with_names: bool) -> Option<&'static str> {
+        const GENERAL: Peer = Peer::unknown(
+            "put a `Peer` into the request's extensions: `request.extensions_mut().insert(Peer::new(address))`; or return \
+             it from your `RequestHead::peer`",
+            "put a `Peer` with the names in the client's verified certificate into the request's extensions: \
+             `request.extensions_mut().insert(Peer::new(address).with_names(names))`; or return it from your \
+             `RequestHead::peer`",
+        );
+        Some(peer.unwrap_or(&GENERAL).address.err()?[usize::from(with_names)])
+    }
+}
+
+/// A name that a certificate gives to its holder (subject alternative name, RFC 5280, section 4.2.1.6).
+///
+/// The common name in a certificate's subject is not one of these names, because it can contain anything.
+///
+/// Two names are equal if they have the same kind and the same text. DNS names are compared case-insensitively (RFC 4343).
+/// A `*` is an ordinary character and matches only itself.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct ClientName(Kind);
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+enum Kind {
+    Dns(Box<str>),
+    Uri(Box<str>),
+}
+
+impl ClientName {
+    /// Returns the DNS name `name`.
+    #[must_use]
+    pub fn dns(name: &str) -> ClientName {
+        ClientName(Kind::Dns(name.to_ascii_lowercase().into()))
+    }
+
+    /// Returns the URI `uri`, such as a SPIFFE ID: `spiffe://example.org/ns/monitoring/sa/prometheus`.
+    #[must_use]
+    pub fn uri(uri: &str) -> ClientName {
+        ClientName(Kind::Uri(uri.into()))
+    }
+
+    /// Returns the name as text.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        match &self.0 {
+            Kind::Dns(name) | Kind::Uri(name) => name,
+        }
+    }
+}
+
+/// Escapes control characters, because the client chose the name when it requested the certificate.
+impl fmt::Display for ClientName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}", self.as_str().escape_debug())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::ClientName;
+
+    #[test]
+    fn a_name_prints_no_control_characters() {
+        assert_eq!(ClientName::uri("a\r\n\u{1b}[31mb").to_string(), "a\\r\\n\\u{1b}[31mb");
+    }
+}
