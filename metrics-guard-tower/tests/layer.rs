@@ -24,7 +24,7 @@ use axum::{
 use http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode, header::CACHE_CONTROL};
 use http_body_util::{BodyExt, Full};
 use metrics_guard_tower::{
-    ClientName, Guard, Key, KeyRing, MetricsGuardLayer, MetricsGuardService, Peer, RequestHead, ResponseFuture,
+    ClientName, Guard, Key, KeyRing, MetricsGuardLayer, MetricsGuardService, Peer, ResponseFuture,
 };
 use tower::{Layer, Service, ServiceExt, limit::ConcurrencyLimit, service_fn};
 
