@@ -1,8 +1,7 @@
 //! Rocket's configuration and the environment -> a guard.
 //!
-//! The table `metrics_guard` has the fields that [`Setting::field`] names: strings, but for `disabled`, and for lists, which can
-//! be arrays of strings too. Values are looked at by hand: the errors that serde derives print the value that they stumble
-//! over, which may be the key.
+//! The table `metrics_guard` has the fields that [`SETTINGS`](metrics_guard_core::adapter::SETTINGS) lists. This module reads
+//! values without serde's derived errors, because these print the value, which can be the key.
 //!
 //! ```
 //! use metrics_guard_rocket::{MetricsGuard, guard_metrics};
