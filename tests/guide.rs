@@ -376,7 +376,10 @@ fn where_a_recorder_is_installed_its_upkeep_runs_and_nothing_else_serves_it() {
 fn rejects_what_the_guide_says_is_rejected() {
     let guard = Guard::builder(Key::new(KEY).unwrap());
     let error = guard.require_client_name(["DNS:prometheus.example"]).unwrap_err().to_string();
-    assert!(error.contains("entry 1 is not a DNS name such as prometheus.example"), "{error}");
+    assert!(
+        error.contains("entry 1 is an invalid client name; write a DNS name such as prometheus.example"),
+        "{error}"
+    );
 
     let guard = Guard::new(Key::new(KEY).unwrap());
     let token = Request::get("/metrics").header(AUTHORIZATION, format!("Token {KEY}")).body(()).unwrap();
