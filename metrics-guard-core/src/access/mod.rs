@@ -53,7 +53,7 @@ impl<K> Access<K> {
 
     /// Decides whether the client is allowed, and returns the keys of which it must present one as well.
     ///
-    /// Calls `warn` once, at the first rejection because the server does not provide the client.
+    /// Calls `warn` once, at the first rejection because the server does not provide the client's address or names.
     #[inline]
     pub(crate) fn admit(&self, head: &impl RequestHead, warn: impl FnOnce(Warning)) -> Result<Option<&K>, Denied> {
         if !self.is_open() && (self.networks.is_some() || self.names.is_some()) {
@@ -69,18 +69,18 @@ impl<K> Access<K> {
 
     #[inline(never)]
     fn check(&self, peer: Option<&Peer>, warn: impl FnOnce(Warning)) -> Result<(), Denied> {
-        let (origin, denied) = match (&self.networks, &self.names) {
-            (Some((origin, networks)), _) if !networks.contain(peer) => (origin, Denied::ADDRESS),
+        let (origin, denied, is_provided) = match (&self.networks, &self.names) {
+            (Some((origin, networks)), _) if !networks.contain(peer) => {
+                (origin, Denied::ADDRESS, peer.and_then(Peer::address).is_some())
+            }
             (_, Some((origin, names))) if !names.include_one_of(peer.map_or(&[], Peer::names)) => {
-                (origin, Denied::CERTIFICATE)
+                (origin, Denied::CERTIFICATE, peer.is_some_and(Peer::has_names))
             }
             _ => return Ok(()),
         };
-        if let Some(advice) = Peer::advice(peer, self.names.is_some()) {
-            // Read first, so that a flood of rejected requests does not write to memory that all threads share.
-            if !self.has_warned.load(Ordering::Relaxed) && !self.has_warned.swap(true, Ordering::Relaxed) {
-                warn(warning::no_peer(origin, advice));
-            }
+        // Read first, so that a flood of rejected requests does not write to memory that all threads share.
+        if !is_provided && !self.has_warned.load(Ordering::Relaxed) && !self.has_warned.swap(true, Ordering::Relaxed) {
+            warn(warning::no_peer(origin, Peer::advice(peer, self.names.is_some())));
         }
         Err(denied)
     }

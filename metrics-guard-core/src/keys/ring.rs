@@ -11,7 +11,6 @@ use crate::{
     keys::slots::{Matches, Slots},
     limits::MAX_KEYS,
     problem,
-    setting::PREFIX,
     warning::{self, Warning},
 };
 
@@ -69,7 +68,7 @@ impl KeyRing {
             }
         }
         if kept.is_empty() {
-            return Err(problem::no_key(PREFIX).at(origin.clone()));
+            return Err(problem::empty_ring().at(origin.clone()));
         }
         let mut ring = KeyRing::of(&kept);
         ring.warnings.extend(repeated);
@@ -165,7 +164,9 @@ mod tests {
         assert_eq!(ring.labels, &["current", "previous", "c", "fourth"]);
         let error = KeyRing::new([key(16).with_label("a"), key(17).with_label("a")]).unwrap_err();
         assert!(error.to_string().contains("two keys have the label `a`"), "{error}");
-        assert_eq!(KeyRing::new([]).unwrap_err().kind(), ConfigErrorKind::MissingKey);
+        let error = KeyRing::new([]).unwrap_err();
+        assert_eq!(error.kind(), ConfigErrorKind::MissingKey);
+        assert!(!error.to_string().contains("variable"), "{error}");
         // What could be a key is no label.
         let misplaced = || key(16).with_label("0e8a6c4f2d1b3957ec0f8a7d6b5c4e3f");
         assert_eq!(KeyRing::from(misplaced()).labels[0], "…");
