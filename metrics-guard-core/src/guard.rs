@@ -65,7 +65,7 @@ pub(crate) struct Policy {
     pub(crate) sources: Sources,
     pub(crate) header_found_at: Option<Origin>,
     pub(crate) query_found_at: Option<Origin>,
-    // That of the builder, until it builds.
+    // Has no listeners until `build` replaces it.
     pub(crate) telemetry: Telemetry,
     pub(crate) warnings: Vec<Warning>,
 }
@@ -102,8 +102,8 @@ impl Guard {
     /// [`Denied`], whose [`reason`](Denied::reason) is for the operator. Respond with
     /// [`into_response`](Denied::into_response), and let no other route respond instead.
     ///
-    /// A check never panics: the guard contains a panic of an [observer](crate::GuardBuilder::observe), a recorder or a
-    /// subscriber, and the outcome stays. An observer that blocks delays only the thread of its own request.
+    /// The guard contains a panic of an [observer](crate::GuardBuilder::observe), a recorder or a subscriber, and the outcome
+    /// stays. It does not contain a panic of `head`. An observer that blocks delays only the thread of its own request.
     pub fn check(&self, head: &impl RequestHead) -> Result<Authorized, Denied> {
         let outcome = self.decide(head);
         if !self.0.telemetry.ignores_checks() {
@@ -138,7 +138,7 @@ impl Guard {
     /// # Errors
     ///
     /// - Those of [`builder_from_key_file`](Guard::builder_from_key_file), which [`KeyFileStatus::problem`] returns too. A
-    ///   [warning](crate::GuardBuilder::on_warning) follows soon afterwards.
+    ///   [warning](crate::GuardBuilder::on_warning) follows, unless the file already had this problem.
     /// - [`UnusableFile`](crate::ConfigErrorKind::UnusableFile) if a key is the beginning of a previous one, because the file
     ///   then looks truncated
     /// - [`Unsupported`](crate::ConfigErrorKind::Unsupported) if the guard has no key file or requires no key
@@ -151,8 +151,8 @@ impl Guard {
     /// Replaces the active keys by `keys`. A check that has begun to compare ends with the old keys, which are overwritten when
     /// the last such check ends.
     ///
-    /// If the guard follows a key file, `keys` stay active until it sees that file change. It may not have seen a change of the
-    /// last two seconds yet. The guard keeps the keys of the file in memory, to notice a change.
+    /// If the guard follows a key file, `keys` stay active until it sees that file change, or until [`reload`](Guard::reload). It
+    /// may not have seen a change of the last two seconds yet. The guard keeps the keys of the file in memory, to notice a change.
     ///
     /// # Errors
     ///

@@ -52,11 +52,11 @@ pub struct Settings {
     networks: Option<Found<Vec<String>>>,
     client_names: Option<Found<Vec<String>>>,
     disabled: Option<Found<OsString>>,
-    /// What the environment has that there is no guard with.
+    /// The first error of a variable or of an empty value. `builder` returns it before all others.
     error: Option<ConfigError>,
     /// Whether there is any setting, or a name that is close to one.
     is_set: bool,
-    /// With what the variables begin, if not with [`PREFIX`].
+    /// The prefix of the variables. None for settings of an adapter.
     prefix: Option<Box<str>>,
 }
 

@@ -1,7 +1,7 @@
 //! Decides what a message may show of a value that an operator wrote, because any such value can be a misplaced key.
 //!
-//! Every message, event, metric label and `Debug` of this project that repeats a configured value uses [`shown`]. The
-//! value is judged as the operator wrote it, before it is joined with a folder or resolved.
+//! Messages, events, metric labels and `Debug` show a configured path by [`shown`], and a configured name by [`shown_name`].
+//! The value is judged as the operator wrote it, before it is joined with a folder or resolved.
 
 use std::{
     borrow::Cow,

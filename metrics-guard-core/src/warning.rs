@@ -1,4 +1,4 @@
-//! What an operator should know of a guard that was built.
+//! Conditions that an operator should review, found when a guard is built or later.
 //!
 //! ```
 //! use http::Request;

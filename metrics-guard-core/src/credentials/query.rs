@@ -28,7 +28,7 @@ pub(crate) enum Value<'q> {
     Encoded(&'q [u8]),
 }
 
-/// Returns the first well-formed value of the parameter `name`, whose bytes need no escapes.
+/// Returns the first well-formed value of the parameter `name`. `name` contains only unreserved characters.
 pub(crate) fn first<'q>(query: &'q [u8], name: &[u8]) -> Option<Value<'q>> {
     if is_plain(query) {
         pairs(query).find_map(|pair| match pair.strip_prefix(name)? {

@@ -112,7 +112,7 @@ fn repeat<T>(mut read: impl FnMut() -> Result<Option<T>, Problem>) -> Result<T, 
 const MAX_READINGS: usize = 10;
 const LEASED: Duration = Duration::from_millis(20);
 
-/// Returns nothing if the file has grown meanwhile.
+/// Returns None if the file grew meanwhile, or if the first read returned only a part of it.
 fn read_once(path: &Path, reserve: &mut Reserve) -> Result<Option<Whole>, Problem> {
     let file = reserve.with(|| open(path)).map_err(unreadable)?;
     let metadata = file.metadata().map_err(unreadable)?;

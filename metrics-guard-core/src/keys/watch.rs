@@ -80,8 +80,10 @@ impl KeyFileStatus {
         self.path.label()
     }
 
-    /// Returns when the guard last looked at the file. More than a few seconds ago means that the guard no longer follows it:
-    /// the file system hangs, the process is a fork of the one that built the guard, or no thread could be started.
+    /// Returns when the guard last looked at the file, by itself or in [`Guard::reload`](crate::Guard::reload).
+    ///
+    /// More than a few seconds ago means that the guard no longer follows the file: the file system hangs, the process is a fork
+    /// of the one that built the guard, or no thread could be started.
     #[must_use]
     pub fn checked(&self) -> SystemTime {
         self.checked
@@ -93,7 +95,8 @@ impl KeyFileStatus {
         self.modified
     }
 
-    /// Returns what is wrong with the file now. If there is a problem, the active keys are stale, because they stay as they are.
+    /// Returns what is wrong with the file now. If there is a problem, the active keys stay as they are: those that the file held
+    /// before, or those of [`Guard::replace`](crate::Guard::replace).
     #[must_use]
     pub fn problem(&self) -> Option<&ConfigError> {
         self.problem.as_ref()
@@ -109,8 +112,8 @@ pub(crate) struct Keys {
     report: OnceLock<Report>,
 }
 
-/// Takes news about the keys. It must not wait, because the thread that replaces keys calls it, under a lock that keeps the
-/// news in order.
+/// Takes news about the keys. It must not wait, because the thread that replaces keys calls it. A look at the key file calls it
+/// under a lock, so that the news of two looks stay in order.
 type Report = Box<dyn Fn(News) + Send + Sync>;
 
 struct Followed {

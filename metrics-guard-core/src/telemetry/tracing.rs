@@ -1,9 +1,9 @@
-//! The feature `tracing`: an event for a denial, up to a limit, and for what becomes of the key file.
+//! The feature `tracing`: events for rejections, up to a limit, for warnings, and for changes of the key file.
 //!
-//! Each event has the field `guard`, the guard's name. Of a request, an event has the reason, the peer's address, and the names in its client certificate, escaped. What
-//! anyone can write (path, fields, query) is not in it.
+//! Each event has the field `guard`, the guard's name. The event of a rejection has the reason, the client's address, and the
+//! names in its certificate, escaped. It contains no path, header or query, because any client can write these.
 //!
-//! A denial is logged on its request's thread. The rest comes from the guard's telemetry thread, and so goes to the global
+//! A rejection is logged on the thread of its request. The guard's telemetry thread logs the rest, so that goes to the global
 //! subscriber.
 //!
 //! ```
