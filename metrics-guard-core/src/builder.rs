@@ -1,4 +1,4 @@
-//! Builds a [`Guard`] in code: where it looks for a key, which clients may connect, and what is reported.
+//! Builds a [`Guard`] in code: the sources of the key, the allowed clients, and the listeners.
 //!
 //! ```
 //! use http::Request;
@@ -40,20 +40,20 @@ use crate::{
 };
 
 impl Guard {
-    /// A guard that takes `keys` from `X-Metrics-Key` and from `Authorization`, and not from the query.
+    /// Returns a guard that accepts `keys` in `X-Metrics-Key` and in `Authorization`, and not in the query.
     #[must_use]
     pub fn new(keys: impl Into<KeyRing>) -> Guard {
         Guard::builder(keys).build()
     }
 
-    /// A guard to be adjusted.
+    /// Begins a guard with `keys`.
     pub fn builder(keys: impl Into<KeyRing>) -> GuardBuilder {
         let ring = keys.into();
         let warnings = ring.warnings().to_vec();
         GuardBuilder::with(Keys::fixed(ring), warnings)
     }
 
-    /// A guard to be adjusted, with the keys in the file at `path`, one to four of them, one a line. It follows that file.
+    /// Begins a guard with the keys in the file at `path`: one to four keys, one a line. The guard follows that file.
     ///
     /// Messages show `path` as you pass it, but hide each part that could be a key: see [`KeyFileStatus::label`].
     ///
@@ -85,23 +85,22 @@ impl Guard {
         Ok(builder)
     }
 
-    /// A guard that lets everyone pass, from any address and without a certificate: the open mode of the reference
-    /// middleware, under a name that says so. To be adjusted, it begins as [`GuardBuilder::disabled`].
+    /// Returns a guard that allows every request. It is the open mode of the reference middleware. To adjust it, begin with
+    /// [`GuardBuilder::disabled`].
     #[must_use]
     pub fn disabled() -> Guard {
         GuardBuilder::open(warning::disabled("Guard::disabled")).build()
     }
 }
 
-/// Adjusts where a [`Guard`] looks for a key, who may ask, and who is told. From [`Guard::builder`], or
-/// [`GuardBuilder::disabled`].
+/// Sets the sources of the key, the allowed clients, and the listeners of a [`Guard`].
 #[derive(Debug)]
 #[must_use = "a builder does nothing until `build` is called"]
 pub struct GuardBuilder(Policy, Listeners);
 
 impl GuardBuilder {
-    /// A guard that lets everyone pass, as [`Guard::disabled`] does, to be adjusted: so that checks are observed all the
-    /// same, and the parameter that scrapers go on sending is kept out of logs.
+    /// Begins a guard that allows every request. Observers still see checks, and [`redacted_query`](Guard::redacted_query) still
+    /// hides the parameter.
     ///
     /// ```
     /// use http::Request;
@@ -140,11 +139,11 @@ impl GuardBuilder {
         Ok(self)
     }
 
-    /// Reads the key from the field `name` instead of `X-Metrics-Key`. `Authorization` is read besides.
+    /// Reads the key from the header `name` instead of `X-Metrics-Key`. `Authorization` is still read.
     ///
     /// # Errors
     ///
-    /// - [`InvalidSetting`](crate::ConfigErrorKind::InvalidSetting) if `name` is not a field name (RFC 9110, section 5.1), is
+    /// - [`InvalidSetting`](crate::ConfigErrorKind::InvalidSetting) if `name` is not a header name (RFC 9110, section 5.1), is
     ///   `Authorization` itself, has a `_`, is a word such as `false` or `none`, looks like a key, or is a header of the
     ///   protocol or of proxies, such as `Host`, `Cookie` or `Forwarded`
     /// - [`DuplicateSetting`](crate::ConfigErrorKind::DuplicateSetting) if there is a name already, from the environment for
@@ -153,11 +152,11 @@ impl GuardBuilder {
         self.header_found_at(Origin::new("GuardBuilder::header"), name)
     }
 
-    /// Reads the key from the query parameter `name` as well, where no field presents one.
+    /// Reads the key from the query parameter `name` as well, if no header presents one.
     ///
-    /// A key in a query shows in scrapers' status pages, in access logs and in proxies. Prefer a field.
+    /// A key in a query is visible in scrapers' status pages, in access logs and in proxies. Prefer a header.
     ///
-    /// The query ends at a `#`, which [`http::Uri`] cuts off with what follows: `?key=K#x` presents `K`.
+    /// The query ends at a `#`, because [`http::Uri`] removes the fragment: `?key=K#x` presents `K`.
     ///
     /// # Errors
     ///
@@ -169,14 +168,14 @@ impl GuardBuilder {
         self.query_found_at(Origin::new("GuardBuilder::query"), name)
     }
 
-    /// Lets only peers in these networks ask, in addition to a key and never instead of it: `10.0.0.0/8`, `fd00::/8`, or
-    /// one address. Others are refused with 403, and so is a peer whose address is not known.
+    /// Allows only clients in these networks: `10.0.0.0/8`, `fd00::/8`, or one address. The client must present a key as well.
+    /// Other clients get 403, and so does a client whose address is unknown.
     ///
-    /// The address is the one that the server tells by a [`Peer`]. No field of a request is read for it.
+    /// The guard takes the address from the server's [`Peer`]. It reads no header for it.
     ///
     /// # Errors
     ///
-    /// - [`InvalidSetting`](crate::ConfigErrorKind::InvalidSetting) if there are none, because an empty list does not stand for
+    /// - [`InvalidSetting`](crate::ConfigErrorKind::InvalidSetting) if there are none, because an empty list does not mean
     ///   all; for other notations, leading zeros and zones (`fe80::1%eth0`) among them; for an address within a network, such as
     ///   `10.0.0.1/8`; for `::ffff:10.0.0.0/8`, which is `::/8`; and for addresses that no client has: `0.0.0.0`, `::`,
     ///   broadcast and multicast
@@ -186,11 +185,11 @@ impl GuardBuilder {
         self.networks_found_at(Origin::new("GuardBuilder::allow_networks"), networks)
     }
 
-    /// Lets only peers ask whose client certificate has one of these names, DNS names or URIs (SPIFFE), beside a key.
-    /// Others are refused with 403.
+    /// Allows only clients with one of these names in their certificate: DNS names or URIs (SPIFFE). They must present a key as
+    /// well. Other clients get 403.
     ///
-    /// The names of a peer are those that the server tells by a [`Peer`], and it is the server's TLS that has
-    /// verified the certificate. No field of a request is read for it.
+    /// The guard takes the names from the server's [`Peer`], and the server's TLS verifies the certificate. The guard reads no
+    /// header for them.
     ///
     /// # Errors
     ///
@@ -217,9 +216,8 @@ impl GuardBuilder {
         self
     }
 
-    /// Calls `hook` with each [`Warning`]: at [`build`](GuardBuilder::build) with what is accepted but should be reviewed,
-    /// later with each new problem of the key file, with those of new keys, and at the first rejection for want of a
-    /// [`Peer`].
+    /// Calls `hook` with each [`Warning`]. [`build`](GuardBuilder::build) reports the first ones. The key file, new keys and a
+    /// missing [`Peer`] cause later ones.
     ///
     /// The guard calls all hooks, in the order in which they were added, on a telemetry thread of its own. The warnings
     /// wait for this thread in a queue, so no hook delays a request or a new key. A hook may call the guard, and may drop it.

@@ -1,17 +1,17 @@
-//! What the expansions of `#[guard_metrics]` call. Nobody else should.
+//! The functions that expansions of `#[guard_metrics]` call. Only the macro calls these.
 
-/// Runs `body`. Called by what `#[guard_metrics]` writes: a closure that is called where it stands may not hand out what
-/// it took in.
+/// Runs `body`. The macro calls this and not the closure itself, because a closure that is called at once cannot return what it
+/// captures.
 pub fn run<R>(body: impl FnOnce() -> R) -> R {
     body()
 }
 
-/// Runs `body`, which answers a future of an `A`.
+/// Runs `body`, which returns a future of an `A`.
 pub fn run_future<A, F: Future<Output = A>>(body: impl FnOnce() -> F) -> F {
     body()
 }
 
-/// None. Called by what `#[guard_metrics]` writes: a block that returns what is in it has the type `R`.
+/// Returns None, so that a block of the expansion has the type `R`.
 #[must_use]
 pub fn none<R>() -> Option<R> {
     None

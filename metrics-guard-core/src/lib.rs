@@ -1,5 +1,5 @@
-// Where the README's links lead here, so that rustdoc looks whether they do: of two definitions the first counts. Those
-// at the end of the README are for who reads it as a file.
+// The first definition of a link counts, so that rustdoc checks these. Those at the end of the README are for readers of the
+// file.
 //! [`Authorized`]: Authorized
 //! [`Check`]: Check
 //! [`ConfigError`]: ConfigError
@@ -16,7 +16,7 @@
 #![doc = include_str!("../README.md")]
 #![cfg_attr(docsrs, feature(doc_cfg))]
 #![forbid(unsafe_code)]
-#![warn(missing_debug_implementations)] // here and not in the workspace: of the tests, nobody prints a server
+#![warn(missing_debug_implementations)] // here and not in the workspace: no test prints a server
 
 mod access;
 #[cfg(feature = "macros")]
@@ -63,7 +63,7 @@ pub use request::{Head, RequestHead};
 pub use telemetry::Check;
 pub use warning::{Warning, WarningKind};
 
-/// What an adapter needs that reads settings from the configuration of its framework. A service has no use for it.
+/// Items for an adapter that reads settings from the configuration of its framework. A service does not need them.
 pub mod adapter {
     pub use crate::{
         setting::{Meaning, NearName, SETTINGS, is_close},

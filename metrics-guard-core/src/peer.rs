@@ -22,7 +22,7 @@
 
 use std::{fmt, net::SocketAddr, sync::Arc};
 
-/// The client at the other end of a connection, as the server that accepted the connection knows it.
+/// The client of a connection, as the server that accepted the connection knows it.
 ///
 /// A server puts one into each request's extensions, or returns it from [`RequestHead::peer`](crate::RequestHead::peer).
 /// Headers such as `X-Forwarded-For` and `Client-Cert` have no place here, because any client can write them.

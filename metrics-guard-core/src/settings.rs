@@ -41,8 +41,7 @@ use crate::{
     warning,
 };
 
-/// Settings on their way to a [`Guard`]: each remembers where it was found, so that an error can say so. `Debug` shows
-/// that place alone.
+/// The settings of a guard that is not built yet, each with its origin. `Debug` shows only the origins.
 #[derive(Debug, Default)]
 pub struct Settings {
     key: Option<Found<Zeroizing<Vec<u8>>>>,
@@ -61,17 +60,17 @@ pub struct Settings {
 }
 
 impl Guard {
-    /// A guard as the environment describes it.
+    /// Builds the guard that the environment describes.
     ///
     /// | variable | meaning |
     /// |---|---|
     /// | `METRICS_VERIFICATION_KEY` | the key |
-    /// | `METRICS_VERIFICATION_KEY_FILE` | or the path of a file with one to four keys, one a line, which is followed |
-    /// | `METRICS_VERIFICATION_HEADER` | the field that presents the key, instead of `X-Metrics-Key` |
-    /// | `METRICS_VERIFICATION_QUERY` | the name of a query parameter that may present it; unset: none may |
-    /// | `METRICS_VERIFICATION_NETWORKS` | the networks that may ask, such as `10.0.0.0/8, fd00::/8`; unset: all may |
-    /// | `METRICS_VERIFICATION_CLIENT_NAMES` | names of which a client certificate must have one; unset: none is asked for |
-    /// | `METRICS_VERIFICATION_DISABLED` | `true`: everyone passes |
+    /// | `METRICS_VERIFICATION_KEY_FILE` | or the path of a file with one to four keys, one a line, which the guard follows |
+    /// | `METRICS_VERIFICATION_HEADER` | the header that presents the key, instead of `X-Metrics-Key` |
+    /// | `METRICS_VERIFICATION_QUERY` | the name of a query parameter that presents it; unset: none |
+    /// | `METRICS_VERIFICATION_NETWORKS` | the networks of allowed clients, such as `10.0.0.0/8, fd00::/8`; unset: all |
+    /// | `METRICS_VERIFICATION_CLIENT_NAMES` | names of which a client certificate must have one; unset: no certificate is required |
+    /// | `METRICS_VERIFICATION_DISABLED` | `true`: the guard allows every request |
     ///
     /// Prefer the file: a process's environment can be read by its user, and is inherited by its children.
     ///
@@ -268,7 +267,7 @@ impl Settings {
         self.is_set = true;
     }
 
-    /// Notes an empty value as the error. It comes before all others, because what it sets beside another place is nothing.
+    /// Notes an empty value as the error. An empty value is reported first, because the operator meant to set it.
     fn is_empty(&mut self, name: &str, origin: &Origin, value: &OsStr) -> bool {
         // A key of white space has a message of its own.
         let is_empty = value.is_empty() || name != "key" && value.to_string_lossy().trim().is_empty();
@@ -288,8 +287,7 @@ impl Settings {
         if let Some(error) = self.error {
             return Err(error);
         }
-        // A disabled guard has no use for keys, but for the rest: scrapers go on sending the parameter that logs must not
-        // show, and a bad name shall not come as a surprise on the day that the guard is enabled again.
+        // A disabled guard still checks the other settings. `redacted_query` needs the parameter, and a bad name must fail now.
         let mut builder = match self.disabled()? {
             Some(origin) => GuardBuilder::open(warning::disabled(origin)),
             None => self.keys()?,

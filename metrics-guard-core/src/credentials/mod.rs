@@ -239,7 +239,7 @@ mod tests {
     }
 
     #[test]
-    fn each_refusal_has_its_reason() {
+    fn each_rejection_has_its_reason() {
         assert_eq!(presented(&[], ""), Err(Denied::MISSING));
         assert_eq!(presented(&[], "?key="), Err(Denied::MISSING));
         for foreign in [&b"Digest k"[..], b"Digest", b"Bearers k", b"Basic1 k", b"Bear k"] {

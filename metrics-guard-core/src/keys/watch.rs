@@ -105,7 +105,7 @@ impl KeyFileStatus {
 
 /// The active keys, and where the next ones come from.
 pub(crate) struct Keys {
-    // Replaced whole, so that a check compares with one ring and waits for nobody.
+    // Replaced as a whole. A check compares with one ring and does not wait.
     active: ArcSwap<KeyRing>,
     file: Option<Followed>,
     // Set once the guard is built.
@@ -184,7 +184,7 @@ impl Keys {
         self.report(News { warnings, ..News::default() });
     }
 
-    /// Reads the key file now, and makes its keys the active ones.
+    /// Reads the key file now and makes its keys active.
     pub(crate) fn reload(&self) -> Result<(), ConfigError> {
         let Some(file) = &self.file else {
             return Err(problem::no_key_file().at(Origin::new("Guard::reload")));
@@ -362,7 +362,7 @@ mod tests {
     struct Subject {
         folder: tempfile::TempDir,
         keys: Keys,
-        // All that may ever be in force.
+        // All rings that can become active.
         whole: Mutex<Vec<KeyRing>>,
         is_over: AtomicBool,
     }
@@ -372,7 +372,7 @@ mod tests {
             self.folder.path().join("metrics_key")
         }
 
-        /// Looks at each ring in force until the test is over, and says how many there were.
+        /// Looks at each active ring until the test is over, and returns how many there were.
         fn watch(&self) -> u64 {
             let mut rings = 0;
             let mut known: Option<Arc<KeyRing>> = None;
@@ -502,18 +502,18 @@ mod tests {
     }
 
     #[test]
-    fn what_is_put_in_force_by_hand_stays_until_the_file_changes() {
+    fn keys_that_code_replaced_stay_active_until_the_file_changes() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("metrics_key");
-        let [first, second, by_hand] = [1, 2, 3].map(|generation| content(generation, &mut Numbers(1)));
+        let [first, second, in_code] = [1, 2, 3].map(|generation| content(generation, &mut Numbers(1)));
         fs::write(&path, &first).unwrap();
         let keys = keys_of(&path);
-        keys.replace(ring(&by_hand));
+        keys.replace(ring(&in_code));
         keys.refresh(SETTLED);
-        assert!(keys.active.load_full().is_same(&ring(&by_hand)));
+        assert!(keys.active.load_full().is_same(&ring(&in_code)));
         keys.reload().unwrap();
         assert!(keys.active.load_full().is_same(&ring(&first)));
-        keys.replace(ring(&by_hand));
+        keys.replace(ring(&in_code));
         fs::write(&path, &second).unwrap();
         keys.refresh(SETTLED);
         assert!(keys.active.load_full().is_same(&ring(&second)));
