@@ -73,27 +73,22 @@ impl<A: Answer, E> Answer for Result<A, E> {
     }
 }
 
-impl<'f, A: Answer + 'f> Answer for Pin<Box<dyn Future<Output = A> + Send + 'f>> {
-    fn refusal(denied: Denied) -> Self {
-        Box::pin(async move { A::refusal(denied) })
-    }
+macro_rules! implement_for_boxed_futures {
+    ($($future:ty),+) => {$(
+        impl<'f, A: Answer + 'f> Answer for Pin<Box<$future>> {
+            fn refusal(denied: Denied) -> Self {
+                Box::pin(async move { A::refusal(denied) })
+            }
 
-    fn unstored(self, authorized: &Authorized) -> Self {
-        let authorized = authorized.copy();
-        Box::pin(async move { self.await.unstored(&authorized) })
-    }
+            fn unstored(self, authorized: &Authorized) -> Self {
+                let authorized = authorized.copy();
+                Box::pin(async move { self.await.unstored(&authorized) })
+            }
+        }
+    )+};
 }
 
-impl<'f, A: Answer + 'f> Answer for Pin<Box<dyn Future<Output = A> + 'f>> {
-    fn refusal(denied: Denied) -> Self {
-        Box::pin(async move { A::refusal(denied) })
-    }
-
-    fn unstored(self, authorized: &Authorized) -> Self {
-        let authorized = authorized.copy();
-        Box::pin(async move { self.await.unstored(&authorized) })
-    }
-}
+implement_for_boxed_futures!(dyn Future<Output = A> + Send + 'f, dyn Future<Output = A> + 'f);
 
 impl<A: Answer> Answer for Ready<A> {
     fn refusal(denied: Denied) -> Ready<A> {

@@ -45,10 +45,6 @@ impl Reason {
     pub const ALL: &'static [Reason] =
         &[Reason::Missing, Reason::Malformed, Reason::Wrong, Reason::Address, Reason::Certificate];
 
-    /// How many there are.
-    #[cfg(any(feature = "metrics", feature = "tracing"))]
-    pub(crate) const COUNT: usize = Reason::ALL.len();
-
     /// Returns the reason in one lower-case word, as a log field or a metric label.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
@@ -74,28 +70,26 @@ impl fmt::Display for Reason {
 /// key with 401. The 401 is the same for each reason, so an attacker learns only that the key was wrong.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[must_use = "a rejected request must get the response of the rejection"]
-pub struct Denied {
-    reason: Reason,
-}
+pub struct Denied(Reason);
 
 impl Denied {
-    pub(crate) const MISSING: Denied = Denied { reason: Reason::Missing };
-    pub(crate) const MALFORMED: Denied = Denied { reason: Reason::Malformed };
-    pub(crate) const WRONG: Denied = Denied { reason: Reason::Wrong };
-    pub(crate) const ADDRESS: Denied = Denied { reason: Reason::Address };
-    pub(crate) const CERTIFICATE: Denied = Denied { reason: Reason::Certificate };
+    pub(crate) const MISSING: Denied = Denied(Reason::Missing);
+    pub(crate) const MALFORMED: Denied = Denied(Reason::Malformed);
+    pub(crate) const WRONG: Denied = Denied(Reason::Wrong);
+    pub(crate) const ADDRESS: Denied = Denied(Reason::Address);
+    pub(crate) const CERTIFICATE: Denied = Denied(Reason::Certificate);
 
     /// Returns the reason for the rejection.
     #[must_use]
     pub const fn reason(&self) -> Reason {
-        self.reason
+        self.0
     }
 
     /// Returns the status of the response: 401 (RFC 9110, section 15.5.2) if another key would help, and 403 (section 15.5.4) if
     /// none would.
     #[must_use]
     pub const fn status(&self) -> StatusCode {
-        match self.reason {
+        match self.0 {
             Reason::Missing | Reason::Malformed | Reason::Wrong => StatusCode::UNAUTHORIZED,
             Reason::Address | Reason::Certificate => StatusCode::FORBIDDEN,
         }
@@ -131,7 +125,7 @@ impl Denied {
 
 impl fmt::Display for Denied {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self.reason {
+        f.write_str(match self.0 {
             Reason::Missing => "no key was presented",
             Reason::Malformed => "the credentials are malformed",
             Reason::Wrong => "the presented key is not an accepted one",

@@ -63,8 +63,8 @@ pub(crate) struct Policy {
     pub(crate) name: Box<str>,
     pub(crate) access: Access<Arc<Keys>>,
     pub(crate) sources: Sources,
-    pub(crate) header_found_at: Option<Origin>,
-    pub(crate) query_found_at: Option<Origin>,
+    pub(crate) header_origin: Option<Origin>,
+    pub(crate) query_origin: Option<Origin>,
     // Has no listeners until `build` replaces it.
     pub(crate) telemetry: Telemetry,
     pub(crate) warnings: Vec<Warning>,
@@ -153,7 +153,8 @@ impl Guard {
     /// the last such check ends.
     ///
     /// If the guard follows a key file, `keys` stay active until it sees that file change, or until [`reload`](Guard::reload).
-    /// It may not have seen a change of the last two seconds yet. The guard keeps the keys of the file in memory, to notice a change.
+    /// It may not have seen a change of the last two seconds yet. The guard keeps the keys of the file in memory, to notice a
+    /// change.
     ///
     /// # Errors
     ///
@@ -196,7 +197,7 @@ impl Guard {
     /// Returns whether a check reads the names in client certificates. If not, a server need not extract them.
     #[must_use]
     pub fn requires_client_name(&self) -> bool {
-        !self.is_disabled() && self.0.access.names.is_some()
+        !self.is_disabled() && self.0.access.names().is_some()
     }
 
     /// Returns `query` without the parameters that present a key, so that an access log can show it. Borrowed if it has none.

@@ -31,7 +31,7 @@ pub mod expansion;
 mod guard;
 #[cfg(any(doc, doctest, test))]
 pub mod guide;
-mod header_names;
+mod headers_in_use;
 mod keys;
 mod limits;
 mod names;

@@ -294,16 +294,16 @@ impl Settings {
         };
         if let Some(Found { origin, value }) = self.header {
             // What is not text is not a name either.
-            builder = builder.header_found_at(origin, value.to_str().unwrap_or_default())?;
+            builder = builder.set_header(origin, value.to_str().unwrap_or_default())?;
         }
         if let Some(Found { origin, value }) = self.query {
-            builder = builder.query_found_at(origin, value.to_str().unwrap_or_default())?;
+            builder = builder.set_query(origin, value.to_str().unwrap_or_default())?;
         }
         if let Some(Found { origin, value }) = self.networks {
-            builder = builder.networks_found_at(origin, value)?;
+            builder = builder.set_networks(origin, value)?;
         }
         if let Some(Found { origin, value }) = self.client_names {
-            builder = builder.client_names_found_at(origin, value)?;
+            builder = builder.set_client_names(origin, value)?;
         }
         Ok(builder)
     }

@@ -163,6 +163,11 @@ impl Keys {
         self.active.load().compare(presented)
     }
 
+    /// Returns the warnings of the active keys.
+    pub(crate) fn warnings(&self) -> Vec<Warning> {
+        self.active.load().warnings().to_vec()
+    }
+
     pub(crate) fn file(&self) -> Option<KeyFileStatus> {
         self.file.as_ref().map(|file| lock(&file.status).clone())
     }

@@ -43,7 +43,7 @@ const EVENTS_A_MINUTE: u64 = 10;
 struct Events {
     guard: Box<str>,
     start: Instant,
-    reasons: [Denials; Reason::COUNT],
+    reasons: [Denials; Reason::ALL.len()],
 }
 
 /// The minute since the start, and in the lower half the rejections in that minute.
