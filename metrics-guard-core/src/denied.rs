@@ -138,8 +138,12 @@ impl fmt::Display for Denied {
 impl std::error::Error for Denied {}
 
 #[cfg(test)]
-mod tests {
+pub(crate) mod tests {
     use super::{Denied, Reason};
+
+    pub(crate) fn denied(reason: Reason) -> Denied {
+        Denied(reason)
+    }
 
     #[test]
     fn all_reasons_are_in_their_order() {

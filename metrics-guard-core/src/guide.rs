@@ -60,21 +60,11 @@ page!(
 #[cfg(test)]
 mod tests {
     use crate::{
-        denied::{Denied, Reason},
+        denied::{Reason, tests::denied},
         problem, warning,
     };
 
     const PAGE: &str = include_str!("../docs/guide/troubleshooting.md");
-
-    fn denied(reason: Reason) -> Denied {
-        match reason {
-            Reason::Missing => Denied::MISSING,
-            Reason::Malformed => Denied::MALFORMED,
-            Reason::Wrong => Denied::WRONG,
-            Reason::Address => Denied::ADDRESS,
-            Reason::Certificate => Denied::CERTIFICATE,
-        }
-    }
 
     #[test]
     fn each_message_is_on_the_page_by_its_text() {

@@ -19,15 +19,12 @@
 #![warn(missing_debug_implementations)] // here and not in the workspace: no test prints a server
 
 mod access;
-#[cfg(feature = "macros")]
-mod answer;
+mod attribute;
 mod authorized;
 mod builder;
 mod credentials;
 mod denied;
 mod error;
-#[doc(hidden)]
-pub mod expansion;
 mod guard;
 #[cfg(any(doc, doctest, test))]
 pub mod guide;
@@ -46,7 +43,9 @@ mod telemetry;
 mod warning;
 
 #[cfg(feature = "macros")]
-pub use answer::Answer;
+pub use attribute::answer::Answer;
+#[doc(hidden)]
+pub use attribute::expansion;
 pub use authorized::Authorized;
 pub use builder::GuardBuilder;
 pub use denied::{Denied, Reason};
