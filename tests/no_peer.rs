@@ -36,7 +36,7 @@ fn advice(required: Required, ask: impl FnOnce(Guard)) -> String {
     ask(builder.on_warning(move |warning| drop(sender.send(warning.to_string()))).build());
     let warning = warnings.recv_timeout(Duration::from_secs(10)).unwrap();
     let (_, advice) = warning
-        .split_once(": the server did not provide the client's address, so every request may be rejected; ")
+        .split_once(": the server did not provide the client's address or the names in its certificate, so every request may be rejected; ")
         .unwrap();
     let text = advice.strip_suffix('`').map_or_else(|| format!("| ``{advice}``"), |_| format!("| ``{advice} ``"));
     assert!(PAGE.contains(&text), "not in docs/guide/troubleshooting.md: {text}");

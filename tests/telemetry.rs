@@ -290,7 +290,7 @@ fn what_becomes_of_the_key_file_is_an_event() {
     guard.reload().unwrap();
     // It comes last.
     let log = log.wait_for(["key_of_events", "the key file can be used again"]);
-    assert_eq!(log.matches("its keys are in force").count(), 1, "{log}");
+    assert_eq!(log.matches("the guard activated its keys").count(), 1, "{log}");
     assert_eq!(log.matches("the key file can be used again").count(), 1, "{log}");
     assert_eq!(log.matches("the key file is unusable").count(), 1, "{log}");
     assert!(log.contains(&shown(path.to_str().unwrap()).unwrap()), "{log}");

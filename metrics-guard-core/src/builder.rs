@@ -1,4 +1,4 @@
-//! Builds a [`Guard`] in code: where it looks for a key, which clients may connect, and what is reported.
+//! Builds a [`Guard`] in code: the sources of the key, the allowed clients, and the listeners.
 //!
 //! ```
 //! use http::Request;
@@ -26,7 +26,7 @@ use crate::{
     credentials::Sources,
     error::{ConfigError, Origin, Problem},
     guard::{Guard, Policy},
-    header_names,
+    headers_in_use,
     keys::file,
     keys::form::has_random_part,
     keys::reserve::Reserve,
@@ -40,20 +40,18 @@ use crate::{
 };
 
 impl Guard {
-    /// A guard that takes `keys` from `X-Metrics-Key` and from `Authorization`, and not from the query.
+    /// Returns a guard that accepts `keys` in `X-Metrics-Key` and in `Authorization`, and not in the query.
     #[must_use]
     pub fn new(keys: impl Into<KeyRing>) -> Guard {
         Guard::builder(keys).build()
     }
 
-    /// A guard to be adjusted.
+    /// Begins a guard with `keys`.
     pub fn builder(keys: impl Into<KeyRing>) -> GuardBuilder {
-        let ring = keys.into();
-        let warnings = ring.warnings().to_vec();
-        GuardBuilder::with(Keys::fixed(ring), warnings)
+        GuardBuilder::with(Keys::fixed(keys.into()))
     }
 
-    /// A guard to be adjusted, with the keys in the file at `path`, one to four of them, one a line. It follows that file.
+    /// Begins a guard with the keys in the file at `path`: one to four keys, one a line. The guard follows that file.
     ///
     /// Messages show `path` as you pass it, but hide each part that could be a key: see [`KeyFileStatus::label`].
     ///
@@ -80,28 +78,25 @@ impl Guard {
     pub fn builder_with_client_names(names: impl IntoIterator<Item: AsRef<str>>) -> Result<GuardBuilder, ConfigError> {
         let origin = Origin::new("Guard::builder_with_client_names");
         let names = ClientNames::parse(names).map_err(|problem| problem.at(origin.clone()))?;
-        let mut builder = GuardBuilder::of(Required::Certificate, Vec::new());
-        builder.0.access.names = Some((origin, names));
-        Ok(builder)
+        Ok(GuardBuilder::of(Required::Certificate((origin, names)), Vec::new()))
     }
 
-    /// A guard that lets everyone pass, from any address and without a certificate: the open mode of the reference
-    /// middleware, under a name that says so. To be adjusted, it begins as [`GuardBuilder::disabled`].
+    /// Returns a guard that allows every request. It is the open mode of the reference middleware. To adjust it, begin with
+    /// [`GuardBuilder::disabled`].
     #[must_use]
     pub fn disabled() -> Guard {
         GuardBuilder::open(warning::disabled("Guard::disabled")).build()
     }
 }
 
-/// Adjusts where a [`Guard`] looks for a key, who may ask, and who is told. From [`Guard::builder`], or
-/// [`GuardBuilder::disabled`].
+/// Sets the sources of the key, the allowed clients, and the listeners of a [`Guard`].
 #[derive(Debug)]
 #[must_use = "a builder does nothing until `build` is called"]
 pub struct GuardBuilder(Policy, Listeners);
 
 impl GuardBuilder {
-    /// A guard that lets everyone pass, as [`Guard::disabled`] does, to be adjusted: so that checks are observed all the
-    /// same, and the parameter that scrapers go on sending is kept out of logs.
+    /// Begins a guard that allows every request. Observers still see checks, and [`redacted_query`](Guard::redacted_query) still
+    /// hides the parameter.
     ///
     /// ```
     /// use http::Request;
@@ -140,24 +135,24 @@ impl GuardBuilder {
         Ok(self)
     }
 
-    /// Reads the key from the field `name` instead of `X-Metrics-Key`. `Authorization` is read besides.
+    /// Reads the key from the header `name` instead of `X-Metrics-Key`. `Authorization` is still read.
     ///
     /// # Errors
     ///
-    /// - [`InvalidSetting`](crate::ConfigErrorKind::InvalidSetting) if `name` is not a field name (RFC 9110, section 5.1), is
+    /// - [`InvalidSetting`](crate::ConfigErrorKind::InvalidSetting) if `name` is not a header name (RFC 9110, section 5.1), is
     ///   `Authorization` itself, has a `_`, is a word such as `false` or `none`, looks like a key, or is a header of the
     ///   protocol or of proxies, such as `Host`, `Cookie` or `Forwarded`
     /// - [`DuplicateSetting`](crate::ConfigErrorKind::DuplicateSetting) if there is a name already, from the environment for
     ///   instance
     pub fn header(self, name: &str) -> Result<GuardBuilder, ConfigError> {
-        self.header_found_at(Origin::new("GuardBuilder::header"), name)
+        self.set_header(Origin::new("GuardBuilder::header"), name)
     }
 
-    /// Reads the key from the query parameter `name` as well, where no field presents one.
+    /// Reads the key from the query parameter `name` as well, if no header presents one.
     ///
-    /// A key in a query shows in scrapers' status pages, in access logs and in proxies. Prefer a field.
+    /// A key in a query is visible in scrapers' status pages, in access logs and in proxies. Prefer a header.
     ///
-    /// The query ends at a `#`, which [`http::Uri`] cuts off with what follows: `?key=K#x` presents `K`.
+    /// The query ends at a `#`, because [`http::Uri`] removes the fragment: `?key=K#x` presents `K`.
     ///
     /// # Errors
     ///
@@ -166,31 +161,31 @@ impl GuardBuilder {
     /// - [`DuplicateSetting`](crate::ConfigErrorKind::DuplicateSetting) if there is a name already, from the environment for
     ///   instance
     pub fn query(self, name: &str) -> Result<GuardBuilder, ConfigError> {
-        self.query_found_at(Origin::new("GuardBuilder::query"), name)
+        self.set_query(Origin::new("GuardBuilder::query"), name)
     }
 
-    /// Lets only peers in these networks ask, in addition to a key and never instead of it: `10.0.0.0/8`, `fd00::/8`, or
-    /// one address. Others are refused with 403, and so is a peer whose address is not known.
+    /// Allows only clients in these networks: `10.0.0.0/8`, `fd00::/8`, or one address. The client must present a key as well.
+    /// Other clients get 403, and so does a client whose address is unknown.
     ///
-    /// The address is the one that the server tells by a [`Peer`]. No field of a request is read for it.
+    /// The guard takes the address from the server's [`Peer`]. It reads no header for it.
     ///
     /// # Errors
     ///
-    /// - [`InvalidSetting`](crate::ConfigErrorKind::InvalidSetting) if there are none, because an empty list does not stand for
+    /// - [`InvalidSetting`](crate::ConfigErrorKind::InvalidSetting) if there are none, because an empty list does not mean
     ///   all; for other notations, leading zeros and zones (`fe80::1%eth0`) among them; for an address within a network, such as
     ///   `10.0.0.1/8`; for `::ffff:10.0.0.0/8`, which is `::/8`; and for addresses that no client has: `0.0.0.0`, `::`,
     ///   broadcast and multicast
     /// - [`DuplicateSetting`](crate::ConfigErrorKind::DuplicateSetting) if there is a list already, from the environment for
     ///   instance: it is not clear which counts
     pub fn allow_networks(self, networks: impl IntoIterator<Item: AsRef<str>>) -> Result<GuardBuilder, ConfigError> {
-        self.networks_found_at(Origin::new("GuardBuilder::allow_networks"), networks)
+        self.set_networks(Origin::new("GuardBuilder::allow_networks"), networks)
     }
 
-    /// Lets only peers ask whose client certificate has one of these names, DNS names or URIs (SPIFFE), beside a key.
-    /// Others are refused with 403.
+    /// Allows only clients with one of these names in their certificate: DNS names or URIs (SPIFFE). They must present a key as
+    /// well. Other clients get 403.
     ///
-    /// The names of a peer are those that the server tells by a [`Peer`], and it is the server's TLS that has
-    /// verified the certificate. No field of a request is read for it.
+    /// The guard takes the names from the server's [`Peer`], and the server's TLS verifies the certificate. The guard reads no
+    /// header for them.
     ///
     /// # Errors
     ///
@@ -199,7 +194,7 @@ impl GuardBuilder {
     /// - [`DuplicateSetting`](crate::ConfigErrorKind::DuplicateSetting) if there is a list already, from the environment for
     ///   instance: it is not clear which counts
     pub fn require_client_name(self, names: impl IntoIterator<Item: AsRef<str>>) -> Result<GuardBuilder, ConfigError> {
-        self.client_names_found_at(Origin::new("GuardBuilder::require_client_name"), names)
+        self.set_client_names(Origin::new("GuardBuilder::require_client_name"), names)
     }
 
     /// Calls `observer` with the outcome of each check.
@@ -217,9 +212,8 @@ impl GuardBuilder {
         self
     }
 
-    /// Calls `hook` with each [`Warning`]: at [`build`](GuardBuilder::build) with what is accepted but should be reviewed,
-    /// later with each new problem of the key file, with those of new keys, and at the first rejection for want of a
-    /// [`Peer`].
+    /// Calls `hook` with each [`Warning`]. [`build`](GuardBuilder::build) reports the first ones. The key file, new keys and a
+    /// missing [`Peer`] cause later ones.
     ///
     /// The guard calls all hooks, in the order in which they were added, on a telemetry thread of its own. The warnings
     /// wait for this thread in a queue, so no hook delays a request or a new key. A hook may call the guard, and may drop it.
@@ -263,12 +257,12 @@ impl GuardBuilder {
 
     pub(crate) fn of_file(path: &ShownPath) -> Result<GuardBuilder, ConfigError> {
         let content = file::read(path, &mut Reserve::default())?;
-        let warnings = content.ring.warnings().to_vec();
         // The program may change its working directory.
-        Ok(GuardBuilder::with(Keys::of_file(path.absolute(), content), warnings))
+        Ok(GuardBuilder::with(Keys::of_file(path.absolute(), content)))
     }
 
-    fn with(keys: Keys, warnings: Vec<Warning>) -> GuardBuilder {
+    fn with(keys: Keys) -> GuardBuilder {
+        let warnings = keys.warnings();
         GuardBuilder::of(Required::Key(Arc::new(keys)), warnings)
     }
 
@@ -277,23 +271,21 @@ impl GuardBuilder {
             name: "metrics".into(),
             access: Access::new(required),
             sources: Sources::default(),
-            header_found_at: None,
-            query_found_at: None,
+            header_origin: None,
+            query_origin: None,
             telemetry: Telemetry::default(),
             warnings,
         };
         GuardBuilder(policy, Listeners::default())
     }
 
-    pub(crate) fn networks_found_at(
+    pub(crate) fn set_networks(
         mut self,
         origin: Origin,
         entries: impl IntoIterator<Item: AsRef<str>>,
     ) -> Result<GuardBuilder, ConfigError> {
-        let (networks, has_all) = Networks::parse(entries).map_err(|problem| problem.at(origin.clone()))?;
-        if let Some((former, _)) = self.0.access.networks {
-            return Err(problem::set_twice(former).at(origin));
-        }
+        let former = self.0.access.networks.as_ref().map(|(origin, _)| origin);
+        let (networks, has_all) = only(former, &origin, Networks::parse(entries))?;
         if has_all {
             self.0.warnings.push(warning::all_addresses(&origin));
         }
@@ -301,56 +293,60 @@ impl GuardBuilder {
         Ok(self)
     }
 
-    pub(crate) fn client_names_found_at(
+    pub(crate) fn set_client_names(
         mut self,
         origin: Origin,
         entries: impl IntoIterator<Item: AsRef<str>>,
     ) -> Result<GuardBuilder, ConfigError> {
-        let names = ClientNames::parse(entries).map_err(|problem| problem.at(origin.clone()))?;
-        if let Some((former, _)) = self.0.access.names {
-            return Err(problem::set_twice(former).at(origin));
-        }
+        let former = self.0.access.names().map(|(origin, _)| origin);
+        let names = only(former, &origin, ClientNames::parse(entries))?;
         self.0.access.names = Some((origin, names));
         Ok(self)
     }
 
-    pub(crate) fn header_found_at(mut self, origin: Origin, name: &str) -> Result<GuardBuilder, ConfigError> {
-        if is_word_for_nothing(name) {
-            return Err(problem::word_as_name("X-Scrape-Key").at(origin));
-        }
-        let field = match HeaderName::from_bytes(name.as_bytes()) {
-            Ok(field) if field != AUTHORIZATION && !name.contains('_') => field,
-            _ => return Err(problem::invalid_header().at(origin)),
-        };
-        if has_random_part(name) {
-            return Err(problem::key_as_name().at(origin));
-        }
-        if let Some(reason) = header_names::use_of(field.as_str()) {
-            return Err(problem::header_in_use(reason).at(origin));
-        }
-        if let Some(former) = self.0.header_found_at.replace(origin.clone()) {
-            return Err(problem::set_twice(former).at(origin));
-        }
-        self.0.sources.field = field;
+    pub(crate) fn set_header(mut self, origin: Origin, name: &str) -> Result<GuardBuilder, ConfigError> {
+        self.0.sources.field = only(self.0.header_origin.as_ref(), &origin, header(name))?;
+        self.0.header_origin = Some(origin);
         Ok(self)
     }
 
-    pub(crate) fn query_found_at(mut self, origin: Origin, name: &str) -> Result<GuardBuilder, ConfigError> {
-        if is_word_for_nothing(name) {
-            return Err(problem::word_as_name("key").at(origin));
-        }
-        let is_unreserved = |byte: u8| byte.is_ascii_alphanumeric() || b"-._~".contains(&byte);
-        if name.is_empty() || !name.bytes().all(is_unreserved) {
-            return Err(problem::invalid_parameter().at(origin));
-        }
-        if has_random_part(name) {
-            return Err(problem::key_as_name().at(origin));
-        }
-        if let Some(former) = self.0.query_found_at.replace(origin.clone()) {
-            return Err(problem::set_twice(former).at(origin));
-        }
-        self.0.sources.parameter = Some(name.into());
+    pub(crate) fn set_query(mut self, origin: Origin, name: &str) -> Result<GuardBuilder, ConfigError> {
+        self.0.sources.parameter = Some(only(self.0.query_origin.as_ref(), &origin, parameter(name))?);
+        self.0.query_origin = Some(origin);
         Ok(self)
+    }
+}
+
+/// Returns the value of the setting at `origin`, unless it is unusable or the setting has a former value.
+fn only<T>(former: Option<&Origin>, origin: &Origin, value: Result<T, Problem>) -> Result<T, ConfigError> {
+    let value = value.and_then(|value| match former {
+        Some(former) => Err(problem::set_twice(former)),
+        None => Ok(value),
+    });
+    value.map_err(|problem| problem.at(origin.clone()))
+}
+
+/// Checks the name of the header that presents a key.
+fn header(name: &str) -> Result<HeaderName, Problem> {
+    match HeaderName::from_bytes(name.as_bytes()) {
+        _ if is_word_for_nothing(name) => Err(problem::word_as_name("X-Scrape-Key")),
+        Ok(field) if field != AUTHORIZATION && !name.contains('_') => match headers_in_use::use_of(field.as_str()) {
+            _ if has_random_part(name) => Err(problem::key_as_name()),
+            Some(reason) => Err(problem::header_in_use(reason)),
+            None => Ok(field),
+        },
+        _ => Err(problem::invalid_header()),
+    }
+}
+
+/// Checks the name of the query parameter that presents a key.
+fn parameter(name: &str) -> Result<Box<str>, Problem> {
+    let is_unreserved = |byte: u8| byte.is_ascii_alphanumeric() || b"-._~".contains(&byte);
+    match name {
+        _ if is_word_for_nothing(name) => Err(problem::word_as_name("key")),
+        _ if name.is_empty() || !name.bytes().all(is_unreserved) => Err(problem::invalid_parameter()),
+        _ if has_random_part(name) => Err(problem::key_as_name()),
+        _ => Ok(name.into()),
     }
 }
 

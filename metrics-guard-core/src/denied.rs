@@ -1,4 +1,4 @@
-//! A refusal: its reason for the operator, and its one answer for the client.
+//! A rejection: its reason for the operator, and its response for the client.
 //!
 //! ```
 //! use http::{Request, StatusCode};
@@ -24,32 +24,28 @@ use http::{
     header::{CACHE_CONTROL, WWW_AUTHENTICATE},
 };
 
-/// Why a request was refused. For logs and counters: the client is never told.
+/// The reason for a rejection, for logs and counters. The guard does not send it to the client.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Reason {
     /// No source presented a key.
     Missing,
-    /// Credentials that cannot be read: a repeated `Authorization` field, `Bearer` without a token, bad base64.
+    /// The credentials are malformed: a repeated `Authorization` header, `Bearer` without a token, or bad base64.
     Malformed,
-    /// A key was presented, and it is not an accepted one.
+    /// The presented key is not an accepted one.
     Wrong,
-    /// The peer's address is in no network that may ask, or is not known.
+    /// No allowed network contains the client's address, or the address is unknown.
     Address,
-    /// The peer has no client certificate with a name that may ask.
+    /// The client's certificate has no required name, or there is no certificate.
     Certificate,
 }
 
 impl Reason {
-    /// All reasons, in their order, for a metric that is to have a series for each from the start.
+    /// All reasons, in their order. A metric can then begin with a series for each.
     pub const ALL: &'static [Reason] =
         &[Reason::Missing, Reason::Malformed, Reason::Wrong, Reason::Address, Reason::Certificate];
 
-    /// How many there are.
-    #[cfg(any(feature = "metrics", feature = "tracing"))]
-    pub(crate) const COUNT: usize = Reason::ALL.len();
-
-    /// The reason in one lower-case word, as a log field or a metric label.
+    /// Returns the reason in one lower-case word, as a log field or a metric label.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
         match self {
@@ -68,55 +64,53 @@ impl fmt::Display for Reason {
     }
 }
 
-/// The refusal of a request. It holds nothing that the request presented.
+/// The rejection of a request. It holds nothing that the request presented.
 ///
-/// There are two answers. Who may not ask is told so (403), whatever key is presented. Who may ask and presents no accepted
-/// key is asked for one (401), in the same words for each reason: who tries keys learns only that this was not one.
+/// The guard answers a client that is not allowed with 403, whatever key it presents. It answers a client without an accepted
+/// key with 401. The 401 is the same for each reason, so an attacker learns only that the key was wrong.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-#[must_use = "a refused request must be answered with the refusal"]
-pub struct Denied {
-    reason: Reason,
-}
+#[must_use = "a rejected request must get the response of the rejection"]
+pub struct Denied(Reason);
 
 impl Denied {
-    pub(crate) const MISSING: Denied = Denied { reason: Reason::Missing };
-    pub(crate) const MALFORMED: Denied = Denied { reason: Reason::Malformed };
-    pub(crate) const WRONG: Denied = Denied { reason: Reason::Wrong };
-    pub(crate) const ADDRESS: Denied = Denied { reason: Reason::Address };
-    pub(crate) const CERTIFICATE: Denied = Denied { reason: Reason::Certificate };
+    pub(crate) const MISSING: Denied = Denied(Reason::Missing);
+    pub(crate) const MALFORMED: Denied = Denied(Reason::Malformed);
+    pub(crate) const WRONG: Denied = Denied(Reason::Wrong);
+    pub(crate) const ADDRESS: Denied = Denied(Reason::Address);
+    pub(crate) const CERTIFICATE: Denied = Denied(Reason::Certificate);
 
-    /// Why the request was refused.
+    /// Returns the reason for the rejection.
     #[must_use]
     pub const fn reason(&self) -> Reason {
-        self.reason
+        self.0
     }
 
-    /// The status of the answer: 401 (RFC 9110, section 15.5.2) where another key would help, 403 (section 15.5.4) where
-    /// none does.
+    /// Returns the status of the response: 401 (RFC 9110, section 15.5.2) if another key would help, and 403 (section 15.5.4) if
+    /// none would.
     #[must_use]
     pub const fn status(&self) -> StatusCode {
-        match self.reason {
+        match self.0 {
             Reason::Missing | Reason::Malformed | Reason::Wrong => StatusCode::UNAUTHORIZED,
             Reason::Address | Reason::Certificate => StatusCode::FORBIDDEN,
         }
     }
 
-    /// The value of `WWW-Authenticate`, which a 401 must have (RFC 9110, section 11.6.1), and a 403 has no use for.
+    /// Returns the value of `WWW-Authenticate`, which a 401 must have (RFC 9110, section 11.6.1). A 403 has none.
     ///
-    /// It names `Bearer` alone, though `Basic` is accepted too: at a `Basic` challenge a browser asks its user for a
-    /// password and then keeps it. No `error` parameter (RFC 6750, section 3.1) says what was wrong.
+    /// It names only `Bearer`, although `Basic` is accepted too. A browser answers a `Basic` challenge with a password prompt,
+    /// and keeps the password. No `error` parameter (RFC 6750, section 3.1) gives the reason.
     fn challenge(self) -> Option<HeaderValue> {
         let is_challenged = self.status() == StatusCode::UNAUTHORIZED;
         is_challenged.then_some(HeaderValue::from_static("Bearer realm=\"metrics\""))
     }
 
-    /// The text that an adapter sends as the body, for a person at a terminal. It says no more than the status.
+    /// Returns the text that an adapter sends as the body. It contains no more than the status.
     #[must_use]
     pub fn body(&self) -> &'static str {
         if self.status() == StatusCode::UNAUTHORIZED { "Unauthorized\n" } else { "Forbidden\n" }
     }
 
-    /// The answer, with an empty body: status, challenge, and `Cache-Control: no-store`.
+    /// Returns the response, with an empty body: status, challenge, and `Cache-Control: no-store`.
     #[must_use]
     pub fn into_response<B: Default>(self) -> Response<B> {
         let mut response = Response::new(B::default());
@@ -131,12 +125,12 @@ impl Denied {
 
 impl fmt::Display for Denied {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self.reason {
+        f.write_str(match self.0 {
             Reason::Missing => "no key was presented",
             Reason::Malformed => "the credentials are malformed",
             Reason::Wrong => "the presented key is not an accepted one",
-            Reason::Address => "the peer's address may not ask",
-            Reason::Certificate => "the peer has no client certificate that may ask",
+            Reason::Address => "no allowed network contains the client's address",
+            Reason::Certificate => "the client's certificate has no required name",
         })
     }
 }
@@ -144,8 +138,12 @@ impl fmt::Display for Denied {
 impl std::error::Error for Denied {}
 
 #[cfg(test)]
-mod tests {
+pub(crate) mod tests {
     use super::{Denied, Reason};
+
+    pub(crate) fn denied(reason: Reason) -> Denied {
+        Denied(reason)
+    }
 
     #[test]
     fn all_reasons_are_in_their_order() {

@@ -1,4 +1,4 @@
-//! Why a guard could not be built.
+//! Why a guard, a key or a path could not be built, or keys could not be replaced.
 //!
 //! ```
 //! use metrics_guard_core::{ConfigErrorKind, Key};
@@ -16,7 +16,7 @@ use crate::shown::ShownPath;
 /// The place of a setting, as [`ConfigError::origin`] returns it.
 ///
 /// As text, it is the name of an environment variable, a field of a configuration file, a function, or a file and its
-/// line. It never shows a value.
+/// line. It shows no value except the path of a key file, in which `…` replaces each segment that could be a key.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Origin(Found);
 
@@ -61,7 +61,7 @@ impl fmt::Debug for Origin {
     }
 }
 
-/// Explains why a guard could not be built, and what to do about it.
+/// Explains why a guard, a key or a path could not be built, or why keys could not be reloaded or replaced.
 ///
 /// As text, it names the setting's [origin](ConfigError::origin), what is wrong, and how to correct that. `Debug` writes the
 /// same text, because a `main` that returns the error prints it that way. The error never contains a value, because that could

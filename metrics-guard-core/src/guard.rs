@@ -63,9 +63,9 @@ pub(crate) struct Policy {
     pub(crate) name: Box<str>,
     pub(crate) access: Access<Arc<Keys>>,
     pub(crate) sources: Sources,
-    pub(crate) header_found_at: Option<Origin>,
-    pub(crate) query_found_at: Option<Origin>,
-    // That of the builder, until it builds.
+    pub(crate) header_origin: Option<Origin>,
+    pub(crate) query_origin: Option<Origin>,
+    // Has no listeners until `build` replaces it.
     pub(crate) telemetry: Telemetry,
     pub(crate) warnings: Vec<Warning>,
 }
@@ -102,8 +102,8 @@ impl Guard {
     /// [`Denied`], whose [`reason`](Denied::reason) is for the operator. Respond with
     /// [`into_response`](Denied::into_response), and let no other route respond instead.
     ///
-    /// A check never panics: the guard contains a panic of an [observer](crate::GuardBuilder::observe), a recorder or a
-    /// subscriber, and the outcome stays. An observer that blocks delays only the thread of its own request.
+    /// The guard contains a panic of an [observer](crate::GuardBuilder::observe), a recorder or a subscriber, and the outcome
+    /// stays. It does not contain a panic of `head`. An observer that blocks delays only the thread of its own request.
     pub fn check(&self, head: &impl RequestHead) -> Result<Authorized, Denied> {
         let outcome = self.decide(head);
         if !self.0.telemetry.ignores_checks() {
@@ -126,24 +126,25 @@ impl Guard {
 }
 
 impl Guard {
-    /// Reads the key file anew and puts its keys in force, without waiting for the guard to do so itself.
+    /// Reads the key file now and makes its keys active.
     ///
-    /// A guard from a file looks at its path every two seconds, in a thread of its own, and takes the keys there once they
-    /// have stayed the same for a tenth of a second. It is the path that is followed, not the file: one that is renamed
-    /// into place, or that a symbolic link is turned to, counts. A file mounted by itself into a container (`subPath`) never
-    /// changes there; mount its folder. A process that forks has no such thread afterwards: build the guard after that.
+    /// A thread of the guard reads the path every two seconds. It activates new keys after 0.1 s without a change. The guard
+    /// follows the path, so it notices a renamed file or a changed symbolic link. A single file that is mounted into a container
+    /// (`subPath`) never changes there, so mount its folder. A forked process does not have the thread: build the guard after the
+    /// fork.
     ///
-    /// This reads what is there: call it when the file is written, and where waiting for a file system does no harm.
+    /// Call this when the file is completely written. It waits for the file system.
     ///
     /// # Errors
     ///
     /// - Those of [`builder_from_key_file`](Guard::builder_from_key_file), which [`KeyFileStatus::problem`] returns too. A
-    ///   [warning](crate::GuardBuilder::on_warning) follows soon afterwards.
-    /// - [`UnusableFile`](crate::ConfigErrorKind::UnusableFile) if a key is the beginning of a previous one, because the file
-    ///   then looks truncated
+    ///   [warning](crate::GuardBuilder::on_warning) follows, unless the file already had this problem.
+    /// - [`UnusableFile`](crate::ConfigErrorKind::UnusableFile) if a key is a prefix of a previous one, because the file then
+    ///   looks truncated
     /// - [`Unsupported`](crate::ConfigErrorKind::Unsupported) if the guard has no key file or requires no key
     ///
-    /// The active keys stay as they are, then and when the file is deleted: to revoke a key, write a file without it.
+    /// The guard keeps the active keys after an error, and after an operator deletes the file. To revoke a key, write a file
+    /// without it.
     pub fn reload(&self) -> Result<(), ConfigError> {
         self.keys_for("Guard::reload")?.reload()
     }
@@ -151,8 +152,9 @@ impl Guard {
     /// Replaces the active keys by `keys`. A check that has begun to compare ends with the old keys, which are overwritten when
     /// the last such check ends.
     ///
-    /// If the guard follows a key file, `keys` stay active until it sees that file change. It may not have seen a change of the
-    /// last two seconds yet. The guard keeps the keys of the file in memory, to notice a change.
+    /// If the guard follows a key file, `keys` stay active until it sees that file change, or until [`reload`](Guard::reload).
+    /// It may not have seen a change of the last two seconds yet. The guard keeps the keys of the file in memory, to notice a
+    /// change.
     ///
     /// # Errors
     ///
@@ -162,26 +164,25 @@ impl Guard {
         Ok(())
     }
 
-    /// The key file that the guard follows, as it was when it was last looked at.
+    /// Returns the state of the key file that the guard follows, as the guard last saw it.
     #[must_use]
     pub fn key_file(&self) -> Option<KeyFileStatus> {
         self.0.access.keys()?.file()
     }
 
-    /// What was accepted, but should be seen to, as it was told when the guard was built: see
-    /// [`on_warning`](crate::GuardBuilder::on_warning).
+    /// Returns the warnings that `build` reported. [`on_warning`](crate::GuardBuilder::on_warning) gets later ones too.
     #[must_use]
     pub fn warnings(&self) -> &[Warning] {
         &self.0.warnings
     }
 
-    /// The name of the field that presents a key, beside `Authorization`.
+    /// Returns the name of the header that presents a key, beside `Authorization`.
     #[must_use]
     pub fn header_name(&self) -> &HeaderName {
         &self.0.sources.field
     }
 
-    /// The query parameter that may present a key, if one may.
+    /// Returns the name of the query parameter that presents a key, if one is configured.
     #[must_use]
     pub fn query_parameter(&self) -> Option<&str> {
         self.0.sources.parameter.as_deref()
@@ -205,12 +206,12 @@ impl Guard {
     /// Returns whether a check reads the names in client certificates. If not, a server need not extract them.
     #[must_use]
     pub fn requires_client_name(&self) -> bool {
-        !self.is_disabled() && self.0.access.names.is_some()
+        !self.is_disabled() && self.0.access.names().is_some()
     }
 
-    /// `query` without the parameters that may present a key: what an access log may show. Borrowed if it had none.
+    /// Returns `query` without the parameters that present a key, so that an access log can show it. Borrowed if it has none.
     ///
-    /// The names are compared exactly, as a check does: a key under a mistyped name stays.
+    /// The names are compared exactly, as a check does, so a key under a mistyped name stays.
     #[must_use]
     pub fn redacted_query<'q>(&self, query: &'q str) -> Cow<'q, str> {
         match self.query_parameter() {

@@ -1,6 +1,6 @@
-//! How to guard metrics well: for who sets a guard up, and for who operates it. These pages are no API.
+//! How to guard metrics well, for developers and operators. These pages are no API.
 //!
-//! - [threats]: what a guard stands against, what it promises, and what it leaves to others
+//! - [threats]: the attacks that a guard stops, its promises, and its limits
 //! - [layers]: which of key, networks, client certificate, own listener and TLS to take
 //! - [`custom_servers`]: how to check requests of a server's own types, or of `http` 0.2
 //! - [rotation]: a new key without a restart and without a failed scrape
@@ -8,13 +8,12 @@
 //! - [`constant_time`]: what the time of a check tells, and the tests for it
 //! - [speed]: what a check costs, and how to measure it
 //!
-//! The beginning, that is, a first service with its key and its scraper, is in the README of the repository; how to use
-//! a framework, on the pages of [Rocket](https://docs.rs/metrics-guard-rocket),
+//! A first service with its key and its scraper is in the README of the repository. The frameworks have their own pages:
+//! [Rocket](https://docs.rs/metrics-guard-rocket),
 //! [Warp](https://docs.rs/metrics-guard-warp) and [tower and axum](https://docs.rs/metrics-guard-tower).
 
-/// A page, and before it where its links lead. In the repository they lead to files and to docs.rs, as the end of each
-/// file says; of two definitions of a link, the first counts, so that here they lead to modules and items, and rustdoc
-/// looks whether they do.
+/// A page, after definitions of its links. In the repository, the links lead to files and to docs.rs, as the end of each file
+/// defines. The first definition of a link counts, so that here they lead to modules and items, and rustdoc checks them.
 macro_rules! page {
     ($(#[$attribute:meta])? $name:ident, $text:expr) => {
         $(#[$attribute])?
@@ -61,21 +60,11 @@ page!(
 #[cfg(test)]
 mod tests {
     use crate::{
-        denied::{Denied, Reason},
+        denied::{Reason, tests::denied},
         problem, warning,
     };
 
     const PAGE: &str = include_str!("../docs/guide/troubleshooting.md");
-
-    fn denied(reason: Reason) -> Denied {
-        match reason {
-            Reason::Missing => Denied::MISSING,
-            Reason::Malformed => Denied::MALFORMED,
-            Reason::Wrong => Denied::WRONG,
-            Reason::Address => Denied::ADDRESS,
-            Reason::Certificate => Denied::CERTIFICATE,
-        }
-    }
 
     #[test]
     fn each_message_is_on_the_page_by_its_text() {

@@ -1,5 +1,5 @@
-// Where the README's links lead here, so that rustdoc looks whether they do: of two definitions the first counts. Those
-// at the end of the README are for who reads it as a file.
+// The first definition of a link counts, so that rustdoc checks these. Those at the end of the README are for readers of the
+// file.
 //! [`Authorized`]: Authorized
 //! [`Check`]: Check
 //! [`ConfigError`]: ConfigError
@@ -16,22 +16,19 @@
 #![doc = include_str!("../README.md")]
 #![cfg_attr(docsrs, feature(doc_cfg))]
 #![forbid(unsafe_code)]
-#![warn(missing_debug_implementations)] // here and not in the workspace: of the tests, nobody prints a server
+#![warn(missing_debug_implementations)] // here and not in the workspace: no test prints a server
 
 mod access;
-#[cfg(feature = "macros")]
-mod answer;
+mod attribute;
 mod authorized;
 mod builder;
 mod credentials;
 mod denied;
 mod error;
-#[doc(hidden)]
-pub mod expansion;
 mod guard;
 #[cfg(any(doc, doctest, test))]
 pub mod guide;
-mod header_names;
+mod headers_in_use;
 mod keys;
 mod limits;
 mod names;
@@ -46,7 +43,9 @@ mod telemetry;
 mod warning;
 
 #[cfg(feature = "macros")]
-pub use answer::Answer;
+pub use attribute::answer::Answer;
+#[doc(hidden)]
+pub use attribute::expansion;
 pub use authorized::Authorized;
 pub use builder::GuardBuilder;
 pub use denied::{Denied, Reason};
@@ -63,7 +62,7 @@ pub use request::{Head, RequestHead};
 pub use telemetry::Check;
 pub use warning::{Warning, WarningKind};
 
-/// What an adapter needs that reads settings from the configuration of its framework. A service has no use for it.
+/// Items for an adapter that reads settings from the configuration of its framework. A service does not need them.
 pub mod adapter {
     pub use crate::{
         setting::{Meaning, NearName, SETTINGS, is_close},

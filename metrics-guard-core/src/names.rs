@@ -17,10 +17,10 @@ pub(crate) fn bare(name: &str) -> String {
     name.chars().filter(|letter| !is_separator(*letter)).map(|letter| letter.to_ascii_lowercase()).collect()
 }
 
-/// Where `name` goes on behind a word that is close to `word`, and how unlike it is: first whether another word goes on
-/// without a separator, then the typing errors. The one that is most alike.
+/// Returns the rest of `name` after a word close to `word`, and the difference between the two words: first whether another
+/// word follows without a separator, then the typing errors. Of several, the closest word counts.
 ///
-/// Case and separators do not count. A digit makes another word of it.
+/// Case and separators do not count. A word with a digit is another word.
 pub(crate) fn behind<'n>(name: &'n str, word: &str) -> Option<(&'n str, Unlikeness)> {
     let edits = if word.len() < 8 { 1 } else { 2 };
     let letters: Vec<_> = name.char_indices().filter(|(_, letter)| !is_separator(*letter)).collect();
@@ -49,7 +49,7 @@ pub(crate) fn behind<'n>(name: &'n str, word: &str) -> Option<(&'n str, Unlikene
 /// See [`behind`].
 pub(crate) type Unlikeness = (bool, usize);
 
-/// Also what nobody sees, such as a byte-order mark.
+/// Returns whether `letter` separates words. Invisible characters, such as a byte-order mark, count as separators.
 pub(crate) fn is_separator(letter: char) -> bool {
     !letter.is_alphanumeric()
 }

@@ -22,7 +22,7 @@
 
 use std::{fmt, net::SocketAddr, sync::Arc};
 
-/// The client at the other end of a connection, as the server that accepted the connection knows it.
+/// The client of a connection, as the server that accepted the connection knows it.
 ///
 /// A server puts one into each request's extensions, or returns it from [`RequestHead::peer`](crate::RequestHead::peer).
 /// Headers such as `X-Forwarded-For` and `Client-Cert` have no place here, because any client can write them.
@@ -41,10 +41,13 @@ use std::{fmt, net::SocketAddr, sync::Arc};
 /// ```
 ///
 /// Cheap to clone: make one for a connection, and give each of its requests a copy.
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+///
+/// Two peers are equal if they have the same address and the same names.
+#[derive(Debug, Clone)]
 pub struct Peer {
-    // Without an address, how this server can provide one: for a guard without and with client names.
+    // Err: the instruction for a guard without client names, and the one for a guard with them.
     address: Result<SocketAddr, [&'static str; 2]>,
+    // None if the server has not provided any, which is not the same as a client without a certificate.
     names: Option<Arc<[ClientName]>>,
 }
 
@@ -68,7 +71,8 @@ impl Peer {
     /// Adds the names in the client certificate.
     ///
     /// Pass only names from a certificate that the TLS layer has verified: its chain ends in a CA that is trusted for
-    /// clients, and the client has proved that it holds the private key.
+    /// clients, and the client has proved that it holds the private key. If a client presented no certificate, pass an empty
+    /// list. Otherwise a guard that requires a name warns that the server provides none.
     #[must_use]
     pub fn with_names(self, names: impl IntoIterator<Item = ClientName>) -> Peer {
         Peer { names: Some(names.into_iter().collect()), ..self }
@@ -90,18 +94,31 @@ impl Peer {
         self.names.as_deref().unwrap_or_default()
     }
 
-    /// Returns the instruction that provides the address. None if the address is known.
-    pub(crate) fn advice(peer: Option<&Peer>, with_names: bool) -> Option<&'static str> {
-        const GENERAL: Peer = Peer::unknown(
+    /// Returns whether the server has provided the names, of which there can be none.
+    pub(crate) const fn has_names(&self) -> bool {
+        self.names.is_some()
+    }
+
+    /// Returns the instruction that provides the address, or with it the names.
+    pub(crate) fn advice(peer: Option<&Peer>, with_names: bool) -> &'static str {
+        const GENERAL: [&str; 2] = [
             "put a `Peer` into the request's extensions: `request.extensions_mut().insert(Peer::new(address))`; or return \
              it from your `RequestHead::peer`",
             "put a `Peer` with the names in the client's verified certificate into the request's extensions: \
              `request.extensions_mut().insert(Peer::new(address).with_names(names))`; or return it from your \
              `RequestHead::peer`",
-        );
-        Some(peer.unwrap_or(&GENERAL).address.err()?[usize::from(with_names)])
+        ];
+        peer.and_then(|peer| peer.address.err()).unwrap_or(GENERAL)[usize::from(with_names)]
     }
 }
+
+impl PartialEq for Peer {
+    fn eq(&self, other: &Peer) -> bool {
+        self.address() == other.address() && self.names() == other.names()
+    }
+}
+
+impl Eq for Peer {}
 
 /// A name that a certificate gives to its holder (subject alternative name, RFC 5280, section 4.2.1.6).
 ///
@@ -149,7 +166,16 @@ impl fmt::Display for ClientName {
 
 #[cfg(test)]
 mod tests {
-    use super::ClientName;
+    use super::{ClientName, Peer};
+
+    #[test]
+    fn equal_clients_have_the_same_address_and_names() {
+        let peer = Peer::new(([10, 1, 2, 3], 40000).into());
+        assert_eq!(peer, peer.clone().with_names([]));
+        assert_ne!(peer, peer.clone().with_names([ClientName::dns("a")]));
+        assert_ne!(peer, Peer::new(([10, 1, 2, 3], 40001).into()));
+        assert_eq!(Peer::unknown("one", ""), Peer::unknown("", "other"));
+    }
 
     #[test]
     fn a_name_prints_no_control_characters() {

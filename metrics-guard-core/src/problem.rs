@@ -24,6 +24,7 @@ messages! { Problem, ConfigErrorKind:
     too_short(): WeakKey, "the key has fewer than 16 characters; make one with `openssl rand -hex 32`";
     too_long(): InvalidKey, "the key has more than 256 characters; make one with `openssl rand -hex 32`";
     too_many_keys(): InvalidKey, "more than 4 keys; remove those that no scraper sends any more";
+    empty_ring(): MissingKey, "no keys are given; add one, such as the output of `openssl rand -hex 32`";
     same_label(label = "current"): InvalidKey, "two keys have the label `{label}`; give each its own";
 
     set_twice(other = "METRICS_VERIFICATION_KEY_FILE"): DuplicateSetting,

@@ -67,49 +67,32 @@ pub struct Head<'r> {
     pub peer: Option<&'r Peer>,
 }
 
-impl RequestHead for Head<'_> {
-    #[inline]
-    fn field_values<'h>(&'h self, name: &'h HeaderName) -> impl Iterator<Item = &'h [u8]> {
-        self.headers.get_all(name).into_iter().map(HeaderValue::as_bytes)
-    }
+macro_rules! implement {
+    ($([$($generic:ident)?] $type:ty: |$head:ident| $headers:expr, $uri:expr, $peer:expr;)+) => {$(
+        impl$(<$generic>)? RequestHead for $type {
+            #[inline]
+            fn field_values<'h>(&'h self, name: &'h HeaderName) -> impl Iterator<Item = &'h [u8]> {
+                let $head = self;
+                $headers.get_all(name).into_iter().map(HeaderValue::as_bytes)
+            }
 
-    fn query(&self) -> Option<&[u8]> {
-        self.uri.query().map(str::as_bytes)
-    }
+            fn query(&self) -> Option<&[u8]> {
+                let $head = self;
+                $uri.query().map(str::as_bytes)
+            }
 
-    fn peer(&self) -> Option<&Peer> {
-        self.peer
-    }
+            fn peer(&self) -> Option<&Peer> {
+                let $head = self;
+                $peer
+            }
+        }
+    )+};
 }
 
-impl RequestHead for Parts {
-    #[inline]
-    fn field_values<'h>(&'h self, name: &'h HeaderName) -> impl Iterator<Item = &'h [u8]> {
-        self.headers.get_all(name).into_iter().map(HeaderValue::as_bytes)
-    }
-
-    fn query(&self) -> Option<&[u8]> {
-        self.uri.query().map(str::as_bytes)
-    }
-
-    fn peer(&self) -> Option<&Peer> {
-        self.extensions.get()
-    }
-}
-
-impl<B> RequestHead for Request<B> {
-    #[inline]
-    fn field_values<'h>(&'h self, name: &'h HeaderName) -> impl Iterator<Item = &'h [u8]> {
-        self.headers().get_all(name).into_iter().map(HeaderValue::as_bytes)
-    }
-
-    fn query(&self) -> Option<&[u8]> {
-        self.uri().query().map(str::as_bytes)
-    }
-
-    fn peer(&self) -> Option<&Peer> {
-        self.extensions().get()
-    }
+implement! {
+    [] Head<'_>: |head| head.headers, head.uri, head.peer;
+    [] Parts: |parts| parts.headers, parts.uri, parts.extensions.get();
+    [B] Request<B>: |request| request.headers(), request.uri(), request.extensions().get();
 }
 
 macro_rules! implement_for_references {

@@ -41,8 +41,7 @@ use crate::{
     warning,
 };
 
-/// Settings on their way to a [`Guard`]: each remembers where it was found, so that an error can say so. `Debug` shows
-/// that place alone.
+/// The settings of a guard that is not built yet, each with its origin. `Debug` shows only the origins.
 #[derive(Debug, Default)]
 pub struct Settings {
     key: Option<Found<Zeroizing<Vec<u8>>>>,
@@ -52,26 +51,26 @@ pub struct Settings {
     networks: Option<Found<Vec<String>>>,
     client_names: Option<Found<Vec<String>>>,
     disabled: Option<Found<OsString>>,
-    /// What the environment has that there is no guard with.
+    /// The first error of a variable or of an empty value. `builder` returns it before all others.
     error: Option<ConfigError>,
     /// Whether there is any setting, or a name that is close to one.
     is_set: bool,
-    /// With what the variables begin, if not with [`PREFIX`].
+    /// The prefix of the variables. None for settings of an adapter.
     prefix: Option<Box<str>>,
 }
 
 impl Guard {
-    /// A guard as the environment describes it.
+    /// Builds the guard that the environment describes.
     ///
     /// | variable | meaning |
     /// |---|---|
     /// | `METRICS_VERIFICATION_KEY` | the key |
-    /// | `METRICS_VERIFICATION_KEY_FILE` | or the path of a file with one to four keys, one a line, which is followed |
-    /// | `METRICS_VERIFICATION_HEADER` | the field that presents the key, instead of `X-Metrics-Key` |
-    /// | `METRICS_VERIFICATION_QUERY` | the name of a query parameter that may present it; unset: none may |
-    /// | `METRICS_VERIFICATION_NETWORKS` | the networks that may ask, such as `10.0.0.0/8, fd00::/8`; unset: all may |
-    /// | `METRICS_VERIFICATION_CLIENT_NAMES` | names of which a client certificate must have one; unset: none is asked for |
-    /// | `METRICS_VERIFICATION_DISABLED` | `true`: everyone passes |
+    /// | `METRICS_VERIFICATION_KEY_FILE` | or the path of a file with one to four keys, one a line, which the guard follows |
+    /// | `METRICS_VERIFICATION_HEADER` | the header that presents the key, instead of `X-Metrics-Key` |
+    /// | `METRICS_VERIFICATION_QUERY` | the name of a query parameter that presents it; unset: none |
+    /// | `METRICS_VERIFICATION_NETWORKS` | the networks of allowed clients, such as `10.0.0.0/8, fd00::/8`; unset: all |
+    /// | `METRICS_VERIFICATION_CLIENT_NAMES` | names of which a client certificate must have one; unset: no certificate is required |
+    /// | `METRICS_VERIFICATION_DISABLED` | `true`: the guard allows every request |
     ///
     /// Prefer the file: a process's environment can be read by its user, and is inherited by its children.
     ///
@@ -273,7 +272,7 @@ impl Settings {
         self.is_set = true;
     }
 
-    /// Notes an empty value as the error. It comes before all others, because what it sets beside another place is nothing.
+    /// Notes an empty value as the error. An empty value is reported first, because the operator meant to set it.
     fn is_empty(&mut self, name: &str, origin: &Origin, value: &OsStr) -> bool {
         // A key of white space has a message of its own.
         let is_empty = value.is_empty() || name != "key" && value.to_string_lossy().trim().is_empty();
@@ -293,24 +292,23 @@ impl Settings {
         if let Some(error) = self.error {
             return Err(error);
         }
-        // A disabled guard has no use for keys, but for the rest: scrapers go on sending the parameter that logs must not
-        // show, and a bad name shall not come as a surprise on the day that the guard is enabled again.
+        // A disabled guard still checks the other settings. `redacted_query` needs the parameter, and a bad name must fail now.
         let mut builder = match self.disabled()? {
             Some(origin) => GuardBuilder::open(warning::disabled(origin)),
             None => self.keys()?,
         };
         if let Some(Found { origin, value }) = self.header {
             // What is not text is not a name either.
-            builder = builder.header_found_at(origin, value.to_str().unwrap_or_default())?;
+            builder = builder.set_header(origin, value.to_str().unwrap_or_default())?;
         }
         if let Some(Found { origin, value }) = self.query {
-            builder = builder.query_found_at(origin, value.to_str().unwrap_or_default())?;
+            builder = builder.set_query(origin, value.to_str().unwrap_or_default())?;
         }
         if let Some(Found { origin, value }) = self.networks {
-            builder = builder.networks_found_at(origin, value)?;
+            builder = builder.set_networks(origin, value)?;
         }
         if let Some(Found { origin, value }) = self.client_names {
-            builder = builder.client_names_found_at(origin, value)?;
+            builder = builder.set_client_names(origin, value)?;
         }
         Ok(builder)
     }

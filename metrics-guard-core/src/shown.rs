@@ -1,7 +1,7 @@
 //! Decides what a message may show of a value that an operator wrote, because any such value can be a misplaced key.
 //!
-//! Every message, event, metric label and `Debug` of this project that repeats a configured value uses [`shown`]. The
-//! value is judged as the operator wrote it, before it is joined with a folder or resolved.
+//! Messages, events, metric labels and `Debug` show a configured path by [`shown`], and a configured name by [`shown_name`].
+//! The value is judged as the operator wrote it, before it is joined with a folder or resolved.
 
 use std::{
     borrow::Cow,
@@ -11,8 +11,10 @@ use std::{
     sync::Arc,
 };
 
-/// A path segment or a name of at most this length is no key: the shortest key has 16 bytes.
-const MAX_LEN: usize = 15;
+use crate::limits::MIN_LEN;
+
+/// A path segment or a name of at most this length is no key.
+const MAX_LEN: usize = MIN_LEN - 1;
 
 /// Returns whether `value` is a path or a reference to a secret: it contains `/`, and each of its segments is `.`, `..`,
 /// `~` or 1 to 15 characters of `[a-z0-9._-]`.
@@ -45,10 +47,10 @@ pub fn shown_name(name: &str) -> &str {
 
 /// The path of a key file. `Display` and `Debug` show its [`label`](ShownPath::label), after the setting if that has gaps.
 // Shared, so that errors and warnings stay small.
-#[derive(Clone, PartialEq, Eq, Hash)]
+#[derive(Clone, PartialEq, Eq)]
 pub(crate) struct ShownPath(Arc<Parts>);
 
-#[derive(PartialEq, Eq, Hash)]
+#[derive(PartialEq, Eq)]
 struct Parts {
     path: PathBuf,
     shown: Option<String>,

@@ -1,4 +1,4 @@
-//! What an operator should know of a guard that was built.
+//! Conditions that an operator should review, found when a guard is built or later.
 //!
 //! ```
 //! use http::Request;
@@ -38,8 +38,8 @@ pub enum WarningKind {
     Permissions,
     /// The key file is unusable, so the previous keys stay active; or the guard cannot follow the file.
     Stale,
-    /// The server did not provide the client as a [`Peer`](crate::Peer), so the guard rejected a request. Reported once for
-    /// each guard.
+    /// The server did not provide the client's address or names as a [`Peer`](crate::Peer), so the guard rejected a request.
+    /// Reported once for each guard.
     NoPeer,
     /// Later warnings, and events about the key file, were dropped: a [hook](crate::GuardBuilder::on_warning), a subscriber, a
     /// recorder or the standard error blocked, and the queue was full.
@@ -97,7 +97,8 @@ messages! { Warning, WarningKind:
         "{origin}: the networks together allow every public IPv4 or every public IPv6 address; list those of the \
          scrapers, or remove the list";
     no_peer(origin = "METRICS_VERIFICATION_NETWORKS", advice = "put a `Peer` into the request's extensions: `request.extensions_mut().insert(Peer::new(address))`"): NoPeer,
-        "{origin}: the server did not provide the client's address, so every request may be rejected; {advice}";
+        "{origin}: the server did not provide the client's address or the names in its certificate, so every request \
+         may be rejected; {advice}";
     dropped(count = 3): Dropped,
         "{count} warnings or key file events were dropped, because a warning hook, a subscriber, a recorder or the \
          standard error blocked; make it return at once, then check `Guard::key_file`";

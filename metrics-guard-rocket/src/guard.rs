@@ -163,9 +163,8 @@ async fn peer(guard: &Guard, request: &Request<'_>) -> Peer {
     let peer = request.remote().map_or(const { Peer::unknown(ADVICE, ADVICE) }, Peer::new);
     #[cfg(feature = "mtls")]
     if guard.requires_client_name() {
-        if let Outcome::Success(certificate) = request.guard::<rocket::mtls::Certificate<'_>>().await {
-            return peer.with_names(crate::mtls::names(&certificate));
-        }
+        let certificate = request.guard::<rocket::mtls::Certificate<'_>>().await.succeeded();
+        return peer.with_names(certificate.iter().flat_map(crate::mtls::names));
     }
     peer
 }

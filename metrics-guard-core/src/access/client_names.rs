@@ -33,7 +33,10 @@ impl ClientNames {
     pub(crate) fn parse(entries: impl IntoIterator<Item: AsRef<str>>) -> Result<ClientNames, Problem> {
         let names = entries.into_iter().enumerate();
         let names = names.map(|(index, entry)| match entry.as_ref().trim() {
-            word if is_word_for_nothing(word) => Err(problem::word_as_name("prometheus.example")),
+            // A DNS name such as `y.es` is no word.
+            word if !word.contains('.') && is_word_for_nothing(word) => {
+                Err(problem::word_as_name("prometheus.example"))
+            }
             entry => required(entry).ok_or_else(|| problem::invalid_client_name(index + 1)),
         });
         let names = names.collect::<Result<Box<[_]>, _>>()?;
@@ -107,6 +110,17 @@ mod tests {
             (SPIFFE, ClientName::uri(&SPIFFE[..SPIFFE.len() - 1])),
         ] {
             assert!(!pass(&[required], &[presented]), "{required}");
+        }
+    }
+
+    #[test]
+    fn accepts_dns_names_that_spell_a_word_with_their_dot() {
+        for name in ["y.es", "no.ne", "fal.se", "requi.red"] {
+            assert!(pass(&[name], &[ClientName::dns(name)]), "{name}");
+        }
+        for word in ["none", "No", "false"] {
+            let problem = ClientNames::parse([word]).unwrap_err();
+            assert_eq!(problem.text, problem::word_as_name("prometheus.example").text, "{word}");
         }
     }
 

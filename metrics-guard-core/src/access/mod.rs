@@ -21,6 +21,7 @@ use crate::{
 pub(crate) struct Access<K> {
     pub(crate) required: Required<K>,
     pub(crate) networks: Option<(Origin, Networks)>,
+    /// Names of which one is required as well.
     pub(crate) names: Option<(Origin, ClientNames)>,
     has_warned: AtomicBool,
 }
@@ -31,8 +32,8 @@ pub(crate) enum Required<K> {
     Nothing,
     /// A key.
     Key(K),
-    /// A certificate with one of the names, instead of a key.
-    Certificate,
+    /// A certificate with one of these names, instead of a key.
+    Certificate((Origin, ClientNames)),
 }
 
 impl<K> Access<K> {
@@ -47,40 +48,42 @@ impl<K> Access<K> {
     pub(crate) const fn keys(&self) -> Option<&K> {
         match &self.required {
             Required::Key(keys) => Some(keys),
-            Required::Nothing | Required::Certificate => None,
+            Required::Nothing | Required::Certificate(_) => None,
+        }
+    }
+
+    pub(crate) const fn names(&self) -> Option<&(Origin, ClientNames)> {
+        match &self.required {
+            Required::Certificate(names) => Some(names),
+            Required::Nothing | Required::Key(_) => self.names.as_ref(),
         }
     }
 
     /// Decides whether the client is allowed, and returns the keys of which it must present one as well.
     ///
-    /// Calls `warn` once, at the first rejection because the server does not provide the client.
+    /// Calls `warn` once, at the first rejection because the server does not provide the client's address or names.
     #[inline]
     pub(crate) fn admit(&self, head: &impl RequestHead, warn: impl FnOnce(Warning)) -> Result<Option<&K>, Denied> {
-        if !self.is_open() && (self.networks.is_some() || self.names.is_some()) {
+        if !self.is_open() && (self.networks.is_some() || self.names().is_some()) {
             self.check(head.peer(), warn)?;
         }
-        match &self.required {
-            Required::Key(keys) => Ok(Some(keys)),
-            // Without names, nothing would be required.
-            Required::Certificate if self.names.is_none() => Err(Denied::CERTIFICATE),
-            Required::Certificate | Required::Nothing => Ok(None),
-        }
+        Ok(self.keys())
     }
 
     #[inline(never)]
     fn check(&self, peer: Option<&Peer>, warn: impl FnOnce(Warning)) -> Result<(), Denied> {
-        let (origin, denied) = match (&self.networks, &self.names) {
-            (Some((origin, networks)), _) if !networks.contain(peer) => (origin, Denied::ADDRESS),
+        let (origin, denied, is_provided) = match (&self.networks, self.names()) {
+            (Some((origin, networks)), _) if !networks.contain(peer) => {
+                (origin, Denied::ADDRESS, peer.and_then(Peer::address).is_some())
+            }
             (_, Some((origin, names))) if !names.include_one_of(peer.map_or(&[], Peer::names)) => {
-                (origin, Denied::CERTIFICATE)
+                (origin, Denied::CERTIFICATE, peer.is_some_and(Peer::has_names))
             }
             _ => return Ok(()),
         };
-        if let Some(advice) = Peer::advice(peer, self.names.is_some()) {
-            // Read first, so that a flood of rejected requests does not write to memory that all threads share.
-            if !self.has_warned.load(Ordering::Relaxed) && !self.has_warned.swap(true, Ordering::Relaxed) {
-                warn(warning::no_peer(origin, advice));
-            }
+        // Read first, so that a flood of rejected requests does not write to memory that all threads share.
+        if !is_provided && !self.has_warned.load(Ordering::Relaxed) && !self.has_warned.swap(true, Ordering::Relaxed) {
+            warn(warning::no_peer(origin, Peer::advice(peer, self.names().is_some())));
         }
         Err(denied)
     }
@@ -92,12 +95,6 @@ mod tests {
 
     use super::{Access, Networks, Origin, Required, Warning};
     use crate::{denied::Denied, peer::Peer};
-
-    #[test]
-    fn a_required_certificate_without_names_rejects_everyone() {
-        let access = Access::<()>::new(Required::Certificate);
-        assert_eq!(access.admit(&Request::new(()), |_| ()), Err(Denied::CERTIFICATE));
-    }
 
     #[test]
     fn warns_once_with_the_instruction_of_the_peer() {

@@ -120,8 +120,7 @@ fn network(entry: &str, number: usize) -> Result<IpNet, Problem> {
     }
 }
 
-/// An IPv4-mapped network as the IPv4 network that it stands for. A shorter prefix than that of all mapped addresses would
-/// let in what nobody wrote.
+/// Returns the IPv4 network of an IPv4-mapped network. A shorter prefix would allow addresses that the operator did not list.
 fn unmapped(mapped: Ipv6Addr, prefix: u8, number: usize) -> Result<(IpAddr, u8), Problem> {
     match prefix.checked_sub(96) {
         Some(prefix) => Ok((IpAddr::V6(mapped).to_canonical(), prefix)),

@@ -71,9 +71,10 @@ enum Presented<'r> {
 }
 
 impl Sources {
-    /// Passes the presented key to `judge`, decoded if it was encoded, and exactly once.
+    /// Passes the presented key to `judge`, decoded if it was encoded. Does not call `judge` if the request presents no key, or
+    /// if the credentials are malformed.
     #[inline]
-    pub(crate) fn judged<T>(&self, head: &impl RequestHead, judge: impl Fn(&[u8]) -> T) -> Result<T, Denied> {
+    pub(crate) fn judged<T>(&self, head: &impl RequestHead, judge: impl FnOnce(&[u8]) -> T) -> Result<T, Denied> {
         match head.field_values(&self.field).next().map(trim_white_space) {
             None | Some([]) => self.judged_elsewhere(head, judge),
             Some(key) => Ok(judge(key)),
@@ -82,7 +83,7 @@ impl Sources {
 
     /// Not inlined, so that the path of most scrapers stays short.
     #[inline(never)]
-    fn judged_elsewhere<T>(&self, head: &impl RequestHead, judge: impl Fn(&[u8]) -> T) -> Result<T, Denied> {
+    fn judged_elsewhere<T>(&self, head: &impl RequestHead, judge: impl FnOnce(&[u8]) -> T) -> Result<T, Denied> {
         match self.located_elsewhere(head)? {
             Presented::Plain(key) => Ok(judge(key)),
             Presented::Basic(encoded) => password(encoded, &mut Scratch::new()).map(judge),
@@ -238,7 +239,7 @@ mod tests {
     }
 
     #[test]
-    fn each_refusal_has_its_reason() {
+    fn each_rejection_has_its_reason() {
         assert_eq!(presented(&[], ""), Err(Denied::MISSING));
         assert_eq!(presented(&[], "?key="), Err(Denied::MISSING));
         for foreign in [&b"Digest k"[..], b"Digest", b"Bearers k", b"Basic1 k", b"Bear k"] {

@@ -20,15 +20,15 @@
 
 use std::borrow::Cow;
 
-/// A parameter's value, as it stands in the query.
+/// A parameter's value, as the query encodes it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Value<'q> {
-    /// Each byte stands for itself.
+    /// Each byte represents itself.
     Plain(&'q [u8]),
     Encoded(&'q [u8]),
 }
 
-/// Returns the first well-formed value of the parameter `name`, whose bytes need no escapes.
+/// Returns the first well-formed value of the parameter `name`. `name` contains only unreserved characters.
 pub(crate) fn first<'q>(query: &'q [u8], name: &[u8]) -> Option<Value<'q>> {
     if is_plain(query) {
         pairs(query).find_map(|pair| match pair.strip_prefix(name)? {
@@ -46,7 +46,7 @@ pub(crate) fn first<'q>(query: &'q [u8], name: &[u8]) -> Option<Value<'q>> {
     }
 }
 
-/// The bytes that `encoded`, which is well-formed, stands for.
+/// Returns the bytes that `encoded` represents, which is well-formed.
 pub(crate) fn decoded(encoded: &[u8]) -> impl Iterator<Item = u8> {
     let mut rest = encoded;
     std::iter::from_fn(move || {
@@ -61,8 +61,8 @@ pub(crate) fn decoded(encoded: &[u8]) -> impl Iterator<Item = u8> {
     })
 }
 
-/// `query` without the pairs named `name`: also without those that [`first`] passes over because they are malformed,
-/// since they may hold the key just as well.
+/// Returns `query` without the pairs named `name`. It also removes malformed ones, which [`first`] ignores, because they can
+/// hold the key too.
 pub(crate) fn without<'q>(query: &'q str, name: &[u8]) -> Cow<'q, str> {
     let is_named = |pair: &str| {
         pair.split(';').any(|part| {
@@ -117,7 +117,7 @@ fn is_plain(encoded: &[u8]) -> bool {
     }
 }
 
-/// Whether there is no `;` in `pair`, and two hexadecimal digits follow each `%`.
+/// Returns whether there is no `;` in `pair`, and two hexadecimal digits follow each `%`.
 fn is_well_formed(pair: &[u8]) -> bool {
     let mut after_percent = pair.split(|&byte| byte == b'%').skip(1);
     !pair.contains(&b';')

@@ -1,12 +1,13 @@
 //! Finds the parts of a value that chance does not explain: names, numbers, repeated signs, brackets, and a key among them.
 //!
 //! Two descriptions of the value are compared by their length in eighths of a bit. The first spells the value as a random
-//! password, which costs 51 (83 possible characters) for each character. The second lists the parts:
+//! password, which costs 51 (83 possible characters) for each character, or 48 (64) without signs that base64 does not have. The
+//! second lists the parts:
 //!
 //! | part | cost |
 //! |---|---|
 //! | a key, for each character | 32 (hexadecimal), 41 (letters of one case and digits) or 48 (all letters and digits) |
-//! | a common word | 64, because there are about 250, in three spellings |
+//! | common words | 24 to begin them, 64 for each (of 216) |
 //! | another name | 26 to begin it, 38 for each letter (of 26), 40 for each further word |
 //! | a number | 25 to begin it, 26 for each digit |
 //! | other letters and digits | more than in the first description, because they interrupt the list |

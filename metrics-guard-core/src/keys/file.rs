@@ -112,7 +112,7 @@ fn repeat<T>(mut read: impl FnMut() -> Result<Option<T>, Problem>) -> Result<T, 
 const MAX_READINGS: usize = 10;
 const LEASED: Duration = Duration::from_millis(20);
 
-/// Returns nothing if the file has grown meanwhile.
+/// Returns None if the file grew meanwhile, or if the first read returned only a part of it.
 fn read_once(path: &Path, reserve: &mut Reserve) -> Result<Option<Whole>, Problem> {
     let file = reserve.with(|| open(path)).map_err(unreadable)?;
     let metadata = file.metadata().map_err(unreadable)?;
@@ -136,7 +136,7 @@ fn unreadable(error: io::Error) -> Problem {
     problem.caused_by(error)
 }
 
-/// Opens what is there, without waiting for the other end if it is a pipe.
+/// Opens `path` without waiting for the writer if it is a pipe.
 fn open(path: &Path) -> io::Result<File> {
     let mut options = File::options();
     #[cfg(unix)]
@@ -144,8 +144,8 @@ fn open(path: &Path) -> io::Result<File> {
     options.read(true).open(path)
 }
 
-/// What one call reads of `file`, none if there is more. Read until there is no more, what was there before could get the end
-/// of what came appended to it.
+/// Returns what one call reads of `file`. None if there is more, because several reads could join the beginning of the old
+/// content with the end of the new one.
 fn by_one_call(mut file: impl Read) -> io::Result<Option<Zeroizing<Vec<u8>>>> {
     let mut text = Zeroizing::new(vec![0; MAX_FILE_LEN + 1]);
     let len = file.read(&mut text)?;

@@ -4,15 +4,15 @@ use std::{collections::HashSet, sync::LazyLock};
 
 use zeroize::Zeroizing;
 
-use crate::keys::words::{camel_words, common_words, is_capitalized};
+use crate::{
+    keys::words::{camel_words, common_words, is_capitalized},
+    limits::MIN_LEN,
+};
 
 static SAMPLES: LazyLock<Vec<&str>> = LazyLock::new(|| values_of(include_str!("samples.txt")).collect());
 static DIGESTS: LazyLock<HashSet<u64>> = LazyLock::new(|| {
     values_of(include_str!("digests.txt")).filter_map(|digits| u64::from_str_radix(digits, 16).ok()).collect()
 });
-
-/// Fewer bytes than this are too few for a key, also if a key repeats them.
-const MIN_PERIOD: usize = 16;
 
 /// Returns whether `value` is a key that an attacker tries first.
 pub(crate) fn is_guessable(value: &str) -> bool {
@@ -33,7 +33,7 @@ fn is_pattern(text: &[u8]) -> bool {
     let is_known = |text: &[u8]| is_sample(text) || is_sequence(text);
     let repeats = |period: &usize| text[*period..] == text[..text.len() - period];
     let period = (1..=text.len() / 2).find(repeats);
-    is_known(text) || period.is_some_and(|period| period < MIN_PERIOD || is_known(&text[..period]))
+    is_known(text) || period.is_some_and(|period| period < MIN_LEN || is_known(&text[..period]))
 }
 
 /// Returns whether `text`, letters and digits without the signs between them, is published or begins a published value.
@@ -42,7 +42,7 @@ fn is_sample(text: &[u8]) -> bool {
         let mut bytes = sample.bytes().filter(|byte| *byte != b'-');
         text.iter().all(|byte| bytes.next() == Some(*byte))
     };
-    text.len() >= MIN_PERIOD && SAMPLES.iter().any(|sample| begins(sample))
+    text.len() >= MIN_LEN && SAMPLES.iter().any(|sample| begins(sample))
 }
 
 /// Returns whether four of five characters follow the one before them in the alphabet or on the keyboard, or the second,
@@ -56,7 +56,7 @@ fn is_sequence(text: &[u8]) -> bool {
         breaks.take(most + 1).count() <= most
     };
     let is_new = |(index, byte): &(usize, &u8)| !text[..*index].contains(byte);
-    text.len() >= MIN_PERIOD
+    text.len() >= MIN_LEN
         && ((1..=MAX_STRIDE).any(|stride| is_sequence(stride, follows))
             || is_sequence(1, is_beside)
             || text.iter().enumerate().filter(is_new).take(4).count() < 4)

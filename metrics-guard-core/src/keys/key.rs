@@ -41,7 +41,7 @@ pub struct Key {
 impl Key {
     /// Accepts `bytes` as a key. Make one with `openssl rand -hex 32`.
     ///
-    /// Length is no measure of chance: a key that somebody made up can be guessed, whatever its length.
+    /// An attacker can guess a key that a person invented, whatever its length.
     /// A passphrase is accepted if it has four or more words with one sign between each two. Fewer words, and the default form
     /// of xkpasswd with padding signs at its ends, are rejected: use `openssl rand -hex 32` instead.
     ///

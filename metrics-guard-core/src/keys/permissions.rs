@@ -62,7 +62,7 @@ fn places(path: &Path) -> Vec<PathBuf> {
     places
 }
 
-/// The user as whom this process acts. A socket belongs to the user that makes it, and asking for the owner of one needs
+/// Returns the effective user of the process. A socket belongs to the user that makes it, and asking for the owner of one needs
 /// neither `unsafe` nor another crate, as `geteuid` would. A sandbox can forbid sockets.
 fn user(reserve: &mut Reserve) -> Option<u32> {
     let socket = reserve.with(reserve::socket).and_then(|socket| socket.metadata());

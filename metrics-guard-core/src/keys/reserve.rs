@@ -37,13 +37,13 @@ fn spare() -> io::Result<File> {
     file
 }
 
-/// A descriptor that needs no file. It belongs to the user as whom the process acts.
+/// A descriptor that needs no file. It belongs to the effective user of the process.
 #[cfg(unix)]
 pub(crate) fn socket() -> io::Result<File> {
     std::os::unix::net::UnixDatagram::unbound().map(|socket| std::os::fd::OwnedFd::from(socket).into())
 }
 
-/// Whether the process, or the system, has as many files open as it may.
+/// Returns whether the process or the system has reached its limit of open files.
 #[cfg(unix)]
 pub(crate) fn is_exhausted(error: &io::Error) -> bool {
     matches!(error.raw_os_error(), Some(libc::EMFILE | libc::ENFILE))

@@ -11,7 +11,6 @@ use crate::{
     keys::slots::{Matches, Slots},
     limits::MAX_KEYS,
     problem,
-    setting::PREFIX,
     warning::{self, Warning},
 };
 
@@ -22,12 +21,11 @@ const ADVISED_LEN: usize = 32;
 ///
 /// # What the comparison does and does not hide
 ///
-/// The time that a comparison takes follows the *presented* key's length, which who presents it knows, and nothing of
-/// the accepted keys: not how much of one matched, not which matched, not how long they are, not how many there are.
+/// The time depends on the length of the presented key, which the client knows. It does not depend on the accepted keys: on
+/// how much of one matched, which one matched, how long they are, or how many there are.
 ///
-/// That is a property of the compiled code, and the compiler promises none. The two barriers
-/// ([`black_box`](std::hint::black_box) and [`subtle`]) are best effort by their own documentation. Not covered are the
-/// memory that a stolen core dump shows, power, and speculation.
+/// The compiler does not guarantee this. The two barriers ([`black_box`](std::hint::black_box) and [`subtle`]) are best effort
+/// by their own documentation. The comparison does not protect against core dumps, power analysis and speculation.
 ///
 /// # How long keys stay in memory
 ///
@@ -43,7 +41,7 @@ pub struct KeyRing {
 /// The labels of a ring's slots.
 pub(crate) type Labels = &'static [&'static str; MAX_KEYS];
 
-/// The labels of keys that were given none.
+/// The labels of keys without a configured label.
 const POSITIONS: Labels = &["current", "previous", "third", "fourth"];
 
 impl KeyRing {
@@ -69,7 +67,7 @@ impl KeyRing {
             }
         }
         if kept.is_empty() {
-            return Err(problem::no_key(PREFIX).at(origin.clone()));
+            return Err(problem::empty_ring().at(origin.clone()));
         }
         let mut ring = KeyRing::of(&kept);
         ring.warnings.extend(repeated);
@@ -165,7 +163,9 @@ mod tests {
         assert_eq!(ring.labels, &["current", "previous", "c", "fourth"]);
         let error = KeyRing::new([key(16).with_label("a"), key(17).with_label("a")]).unwrap_err();
         assert!(error.to_string().contains("two keys have the label `a`"), "{error}");
-        assert_eq!(KeyRing::new([]).unwrap_err().kind(), ConfigErrorKind::MissingKey);
+        let error = KeyRing::new([]).unwrap_err();
+        assert_eq!(error.kind(), ConfigErrorKind::MissingKey);
+        assert!(!error.to_string().contains("variable"), "{error}");
         // What could be a key is no label.
         let misplaced = || key(16).with_label("0e8a6c4f2d1b3957ec0f8a7d6b5c4e3f");
         assert_eq!(KeyRing::from(misplaced()).labels[0], "…");

@@ -80,8 +80,10 @@ impl KeyFileStatus {
         self.path.label()
     }
 
-    /// Returns when the guard last looked at the file. More than a few seconds ago means that the guard no longer follows it:
-    /// the file system hangs, the process is a fork of the one that built the guard, or no thread could be started.
+    /// Returns when the guard last looked at the file, by itself or in [`Guard::reload`](crate::Guard::reload).
+    ///
+    /// More than a few seconds ago means that the guard no longer follows the file: the file system hangs, the process is a fork
+    /// of the one that built the guard, or no thread could be started.
     #[must_use]
     pub fn checked(&self) -> SystemTime {
         self.checked
@@ -93,7 +95,8 @@ impl KeyFileStatus {
         self.modified
     }
 
-    /// Returns what is wrong with the file now. If there is a problem, the active keys are stale, because they stay as they are.
+    /// Returns what is wrong with the file now. If there is a problem, the active keys stay as they are: those that the file held
+    /// before, or those of [`Guard::replace`](crate::Guard::replace).
     #[must_use]
     pub fn problem(&self) -> Option<&ConfigError> {
         self.problem.as_ref()
@@ -102,15 +105,15 @@ impl KeyFileStatus {
 
 /// The active keys, and where the next ones come from.
 pub(crate) struct Keys {
-    // Replaced whole, so that a check compares with one ring and waits for nobody.
+    // Replaced as a whole. A check compares with one ring and does not wait.
     active: ArcSwap<KeyRing>,
     file: Option<Followed>,
     // Set once the guard is built.
     report: OnceLock<Report>,
 }
 
-/// Takes news about the keys. It must not wait, because the thread that replaces keys calls it, under a lock that keeps the
-/// news in order.
+/// Takes news about the keys. It must not wait, because the thread that replaces keys calls it. A look at the key file calls it
+/// under a lock, so that the news of two looks stay in order.
 type Report = Box<dyn Fn(News) + Send + Sync>;
 
 struct Followed {
@@ -160,6 +163,11 @@ impl Keys {
         self.active.load().compare(presented)
     }
 
+    /// Returns the warnings of the active keys.
+    pub(crate) fn warnings(&self) -> Vec<Warning> {
+        self.active.load().warnings().to_vec()
+    }
+
     pub(crate) fn file(&self) -> Option<KeyFileStatus> {
         self.file.as_ref().map(|file| lock(&file.status).clone())
     }
@@ -181,7 +189,7 @@ impl Keys {
         self.report(News { warnings, ..News::default() });
     }
 
-    /// Reads the key file now, and makes its keys the active ones.
+    /// Reads the key file now and makes its keys active.
     pub(crate) fn reload(&self) -> Result<(), ConfigError> {
         let Some(file) = &self.file else {
             return Err(problem::no_key_file().at(Origin::new("Guard::reload")));
@@ -359,7 +367,7 @@ mod tests {
     struct Subject {
         folder: tempfile::TempDir,
         keys: Keys,
-        // All that may ever be in force.
+        // All rings that can become active.
         whole: Mutex<Vec<KeyRing>>,
         is_over: AtomicBool,
     }
@@ -369,7 +377,7 @@ mod tests {
             self.folder.path().join("metrics_key")
         }
 
-        /// Looks at each ring in force until the test is over, and says how many there were.
+        /// Looks at each active ring until the test is over, and returns how many there were.
         fn watch(&self) -> u64 {
             let mut rings = 0;
             let mut known: Option<Arc<KeyRing>> = None;
@@ -499,18 +507,18 @@ mod tests {
     }
 
     #[test]
-    fn what_is_put_in_force_by_hand_stays_until_the_file_changes() {
+    fn keys_that_code_replaced_stay_active_until_the_file_changes() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("metrics_key");
-        let [first, second, by_hand] = [1, 2, 3].map(|generation| content(generation, &mut Numbers(1)));
+        let [first, second, in_code] = [1, 2, 3].map(|generation| content(generation, &mut Numbers(1)));
         fs::write(&path, &first).unwrap();
         let keys = keys_of(&path);
-        keys.replace(ring(&by_hand));
+        keys.replace(ring(&in_code));
         keys.refresh(SETTLED);
-        assert!(keys.active.load_full().is_same(&ring(&by_hand)));
+        assert!(keys.active.load_full().is_same(&ring(&in_code)));
         keys.reload().unwrap();
         assert!(keys.active.load_full().is_same(&ring(&first)));
-        keys.replace(ring(&by_hand));
+        keys.replace(ring(&in_code));
         fs::write(&path, &second).unwrap();
         keys.refresh(SETTLED);
         assert!(keys.active.load_full().is_same(&ring(&second)));

@@ -32,11 +32,11 @@ impl<'c> Check<'c> {
         Check { result, peer }
     }
 
-    /// What the check returns.
+    /// Returns the result of the check.
     ///
     /// # Errors
     ///
-    /// [`Denied`], if it refuses the request.
+    /// [`Denied`], if the check rejected the request.
     pub fn result(&self) -> Result<&'c Authorized, Denied> {
         self.result
     }
@@ -47,7 +47,7 @@ impl<'c> Check<'c> {
         self.peer
     }
 
-    /// The result in one lower-case word, as a metric label: `allowed`, or the [reason](crate::Reason::as_str).
+    /// Returns the result in one lower-case word, as a metric label: `allowed`, or the [reason](crate::Reason::as_str).
     #[must_use]
     pub fn outcome(&self) -> &'static str {
         match self.result {
@@ -56,7 +56,7 @@ impl<'c> Check<'c> {
         }
     }
 
-    /// The label of the key that was used, as a metric label: empty if none was.
+    /// Returns the label of the key that was used, as a metric label. Empty without a key.
     #[must_use]
     pub fn key(&self) -> &'static str {
         self.result.ok().and_then(Authorized::key).unwrap_or_default()

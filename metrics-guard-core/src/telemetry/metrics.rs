@@ -4,7 +4,7 @@
 //! |---|---|
 //! | `metrics_guard_open{guard}` | 1 if the guard allows every request, because it is disabled or nothing configures it, else 0 |
 //! | `metrics_guard_checks_total{guard, outcome, key}` | checks; `outcome` is `allowed` or a [`Reason`](crate::Reason), `key` the label of the key that was used |
-//! | `metrics_guard_key_file_stale{guard, file}` | 1 while the key file cannot be used as it is, and the keys in force are not its, else 0 |
+//! | `metrics_guard_key_file_stale{guard, file}` | 1 while the key file is unusable, so the active keys are older than its content, else 0 |
 //! | `metrics_guard_key_file_checked_timestamp_seconds{guard, file}` | when the key file was last looked at, in seconds since 1970 |
 //! | `metrics_guard_key_file_modified_timestamp_seconds{guard, file}` | when the file was written that the keys were last read from: `time()` minus this is its age |
 //!

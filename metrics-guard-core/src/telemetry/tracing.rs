@@ -1,9 +1,9 @@
-//! The feature `tracing`: an event for a denial, up to a limit, and for what becomes of the key file.
+//! The feature `tracing`: events for rejections, up to a limit, for warnings, and for changes of the key file.
 //!
-//! Each event has the field `guard`, the guard's name. Of a request, an event has the reason, the peer's address, and the names in its client certificate, escaped. What
-//! anyone can write (path, fields, query) is not in it.
+//! Each event has the field `guard`, the guard's name. The event of a rejection has the reason, the client's address, and the
+//! names in its certificate, escaped. It contains no path, header or query, because any client can write these.
 //!
-//! A denial is logged on its request's thread. The rest comes from the guard's telemetry thread, and so goes to the global
+//! A rejection is logged on the thread of its request. The guard's telemetry thread logs the rest, so that goes to the global
 //! subscriber.
 //!
 //! ```
@@ -35,19 +35,18 @@ use crate::{
     peer::{ClientName, Peer},
 };
 
-/// The denials of a minute that get an event each, for one reason. Those beyond are counted, and the next event for that
-/// reason says how many there were: a flood of wrong keys shall not fill a disk, and one of missing keys not hide the wrong
-/// ones.
+/// The rejections in a minute that get an event each, for one reason. Later ones are counted, and the next event for that reason
+/// has their number. So a flood of wrong keys does not fill a disk, and a flood of missing keys does not hide wrong ones.
 const EVENTS_A_MINUTE: u64 = 10;
 
 /// Makes the events of one guard, with its limit.
 struct Events {
     guard: Box<str>,
     start: Instant,
-    reasons: [Denials; Reason::COUNT],
+    reasons: [Denials; Reason::ALL.len()],
 }
 
-/// The minute since the start, and in the lower half the denials in that minute.
+/// The minute since the start, and in the lower half the rejections in that minute.
 #[derive(Default)]
 struct Denials(AtomicU64);
 
@@ -76,7 +75,7 @@ impl Events {
             }
             Event::NewKeys(file) => {
                 let file = file.label();
-                tracing::info!(target: "metrics_guard", guard, file, "the key file has changed; its keys are in force");
+                tracing::info!(target: "metrics_guard", guard, file, "the key file has changed; the guard activated its keys");
             }
             Event::Built { .. } | Event::KeyFileSeen(_) => {}
         }
@@ -85,7 +84,7 @@ impl Events {
 
     fn denied(&self, denied: Denied, peer: Option<&Peer>) {
         let minute = self.start.elapsed().as_secs() / 60;
-        // Each reason has its place. Whatever becomes of that, a check must not panic.
+        // Each reason has its place. The first one is used rather than a panic, because a check must not panic.
         let reason = self.reasons.get(denied.reason() as usize).unwrap_or(&self.reasons[0]);
         let Some(suppressed) = reason.admit(minute) else { return };
         tracing::warn!(
@@ -101,8 +100,7 @@ impl Events {
 }
 
 impl Denials {
-    /// Counts a denial in `minute`, and says whether it gets an event: then with the number of those before it that got
-    /// none.
+    /// Counts a rejection in `minute`. If it gets an event, returns the number of rejections before it that got none.
     fn admit(&self, minute: u64) -> Option<u64> {
         // A thread that looked at the clock before another counts in the minute of that one.
         let counted = |packed: u64| {

@@ -1,4 +1,4 @@
-//! What a function under `#[guard_metrics(guard = ..)]` may return.
+//! The response types of a function under `#[guard_metrics(guard = ..)]`.
 //!
 //! ```
 //! use std::sync::LazyLock;
@@ -32,10 +32,11 @@ use http::Response;
 
 use crate::{authorized::Authorized, denied::Denied};
 
-/// A type that a refusal can be made of, and that an allowed answer can be kept from caches in.
+/// A response type: the macro can build the refusal as this type and add `no-store` to it.
 ///
-/// Implemented for `Response<B>` with a body that has a default, for a `Result` of such a thing, and for a boxed future or a
-/// `Ready` of either, as `#[async_trait]` and hyper's services return. Implement it for a response type of your own, or name a function: `#[guard_metrics(guard = .., denied = function)]`.
+/// Implemented for `Response<B>` with a body that has a default, for a `Result` of it, and for a boxed future or a `Ready` of
+/// either, as `#[async_trait]` and hyper's services return. Implement it for a custom response type, or name a function:
+/// `#[guard_metrics(guard = .., denied = function)]`.
 #[diagnostic::on_unimplemented(
     message = "`#[guard_metrics]` cannot make a refusal of `{Self}`",
     label = "not a response that can be made here",
@@ -43,10 +44,10 @@ use crate::{authorized::Authorized, denied::Denied};
     note = "or say how: `#[guard_metrics(guard = .., denied = function)]`, with a function from `Denied` to this type"
 )]
 pub trait Answer {
-    /// The refusal.
+    /// Returns the response to a rejected request.
     fn refusal(denied: Denied) -> Self;
 
-    /// This answer to an authorized request, which caches shall not store. See [`Authorized::set_no_store`].
+    /// Returns this response to an authorized request, with `no-store`: see [`Authorized::set_no_store`].
     #[must_use]
     fn unstored(self, authorized: &Authorized) -> Self;
 }
@@ -72,27 +73,22 @@ impl<A: Answer, E> Answer for Result<A, E> {
     }
 }
 
-impl<'f, A: Answer + 'f> Answer for Pin<Box<dyn Future<Output = A> + Send + 'f>> {
-    fn refusal(denied: Denied) -> Self {
-        Box::pin(async move { A::refusal(denied) })
-    }
+macro_rules! implement_for_boxed_futures {
+    ($($future:ty),+) => {$(
+        impl<'f, A: Answer + 'f> Answer for Pin<Box<$future>> {
+            fn refusal(denied: Denied) -> Self {
+                Box::pin(async move { A::refusal(denied) })
+            }
 
-    fn unstored(self, authorized: &Authorized) -> Self {
-        let authorized = authorized.copy();
-        Box::pin(async move { self.await.unstored(&authorized) })
-    }
+            fn unstored(self, authorized: &Authorized) -> Self {
+                let authorized = authorized.copy();
+                Box::pin(async move { self.await.unstored(&authorized) })
+            }
+        }
+    )+};
 }
 
-impl<'f, A: Answer + 'f> Answer for Pin<Box<dyn Future<Output = A> + 'f>> {
-    fn refusal(denied: Denied) -> Self {
-        Box::pin(async move { A::refusal(denied) })
-    }
-
-    fn unstored(self, authorized: &Authorized) -> Self {
-        let authorized = authorized.copy();
-        Box::pin(async move { self.await.unstored(&authorized) })
-    }
-}
+implement_for_boxed_futures!(dyn Future<Output = A> + Send + 'f, dyn Future<Output = A> + 'f);
 
 impl<A: Answer> Answer for Ready<A> {
     fn refusal(denied: Denied) -> Ready<A> {
