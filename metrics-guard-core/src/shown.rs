@@ -30,11 +30,11 @@ pub(crate) fn is_path(value: &str) -> bool {
 #[must_use]
 pub fn shown(value: &str) -> Option<String> {
     let may_show = is_path(value) || value.starts_with(['/', '.', '~']);
-    let shown = |segment| -> &str {
+    let replaced = |segment| -> &str {
         let is_shown = str::is_empty(segment) || may_show && is_plain(segment);
         if is_shown { segment } else { "…" }
     };
-    value.contains('/').then(|| value.split('/').map(shown).collect::<Vec<_>>().join("/"))
+    value.contains('/').then(|| value.split('/').map(replaced).collect::<Vec<_>>().join("/"))
 }
 
 /// Returns what a message may show of `name`, the name of a field, a header, a parameter or a variable: all of it if it is 1
@@ -71,7 +71,7 @@ impl ShownPath {
 
     /// Returns `path` with the same setting: this path, or a folder that the system looks it up in.
     #[cfg(unix)]
-    pub(crate) fn or_folder(&self, path: PathBuf) -> ShownPath {
+    pub(crate) fn with_path(&self, path: PathBuf) -> ShownPath {
         if path == self.0.path {
             self.clone()
         } else {

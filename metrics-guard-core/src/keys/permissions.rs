@@ -22,15 +22,18 @@ pub(crate) fn is_readable_by_all(file: &Metadata) -> bool {
 pub(crate) fn writable_by_others(path: &Path, file: &Metadata, reserve: &mut Reserve) -> Option<PathBuf> {
     let (root, user) = (root(), user(reserve));
     let is_trusted = |owner| owner == 0 || owner == root || user.is_none_or(|user| owner == user);
-    let is_open = |place: &Metadata| {
+    let others_can_change = |place: &Metadata| {
         // A link has no mode of its own.
         let is_kept = place.is_symlink() || place.is_dir() && place.mode() & STICKY != 0;
         !is_trusted(place.uid()) || place.mode() & WRITE != 0 && !is_kept
     };
-    if is_open(file) {
+    if others_can_change(file) {
         return Some(path.to_owned());
     }
-    places(path).into_iter().rev().find(|place| fs::symlink_metadata(place).is_ok_and(|place| is_open(&place)))
+    places(path)
+        .into_iter()
+        .rev()
+        .find(|place| fs::symlink_metadata(place).is_ok_and(|place| others_can_change(&place)))
 }
 
 /// The folders in which the system looks up a part of `path`, and the links that it follows, in its order. Symbolic links
