@@ -20,18 +20,12 @@ use std::{path::Path, sync::Arc};
 use http::{HeaderName, header::AUTHORIZATION};
 
 use crate::{
-    access::client_names::ClientNames,
-    access::networks::Networks,
-    access::{Access, Required},
+    access::{Access, Required, client_names::ClientNames, networks::Networks},
     credentials::Sources,
     error::{ConfigError, Origin, Problem},
     guard::{Guard, Policy},
     headers_in_use,
-    keys::file,
-    keys::form::has_random_part,
-    keys::reserve::Reserve,
-    keys::ring::KeyRing,
-    keys::watch::Keys,
+    keys::{file, form::has_random_part, reserve::Reserve, ring::KeyRing, watch::Keys},
     names::is_word_for_nothing,
     problem,
     shown::ShownPath,

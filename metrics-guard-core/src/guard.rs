@@ -34,8 +34,7 @@ use http::HeaderName;
 use crate::{
     access::Access,
     authorized::Authorized,
-    credentials::Sources,
-    credentials::query,
+    credentials::{Sources, query},
     denied::Denied,
     error::{ConfigError, Origin},
     keys::ring::KeyRing,

@@ -193,7 +193,7 @@ impl Drop for Telemetry {
     }
 }
 
-#[derive(Default)]
+#[derive(Debug, Default)]
 struct Dispatcher {
     listeners: Listeners,
     // Never locked while a listener is called.
@@ -201,7 +201,7 @@ struct Dispatcher {
     changed: Condvar,
 }
 
-#[derive(Default)]
+#[derive(Debug, Default)]
 struct Queue {
     events: VecDeque<Event<'static>>,
     // The last look at the key file, in place of all before it: a blocked recorder must not fill the queue with them.
@@ -304,12 +304,6 @@ impl Dispatcher {
             let Some(event) = self.queue().take() else { return };
             self.listeners.report(&event);
         }
-    }
-}
-
-impl fmt::Debug for Dispatcher {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Dispatcher").field("listeners", &self.listeners).finish_non_exhaustive()
     }
 }
 
