@@ -74,15 +74,15 @@ pub(crate) fn read(path: &ShownPath, reserve: &mut Reserve) -> Result<Content, C
     }
     let mut ring = KeyRing::found_at(&origin, keys)?;
     if is_one_value(&text) {
-        ring.warn(warning::split_key(path));
+        ring.warnings.push(warning::split_key(path));
     }
     #[cfg(unix)]
     {
         if permissions::is_readable_by_all(&metadata) {
-            ring.warn(warning::readable_by_all(path));
+            ring.warnings.push(warning::readable_by_all(path));
         }
         if let Some(writable) = permissions::writable_by_others(path.path(), &metadata, reserve) {
-            ring.warn(warning::writable_by_others(path.with_path(writable)));
+            ring.warnings.push(warning::writable_by_others(path.with_path(writable)));
         }
     }
     Ok(Content { ring, modified: metadata.modified().ok() })

@@ -35,17 +35,7 @@ pub(crate) enum Flaw {
 }
 
 const AROUND: &str = "a key with other characters around it";
-const BRACKETS: &str = "a key in brackets";
-const COMMENT: &str = "a key behind a comment sign";
-const ENCODED: &str = "a text in base64 or hexadecimal digits that is no key";
-const HASH: &str = "a password hash";
-const JSON: &str = "a key in JSON";
-const NAMED: &str = "a key behind `NAME=`";
-const PUBLIC: &str = "a public key";
 const QUOTES: &str = "a key in quotes";
-const SCHEME: &str = "a key behind an authentication scheme";
-const USER: &str = "a key behind `NAME:`";
-const XML: &str = "a key in XML";
 
 /// Returns why `value` is not a key, or None. White space around it does not count.
 pub(crate) fn flaw(value: &[u8]) -> Option<Flaw> {
@@ -194,7 +184,7 @@ fn standard(value: &str) -> Option<&'static str> {
         ["AAAAB3NzaC1", "AAAAC3NzaC1", "AAAAE2VjZHNh", "AAAAGnNrLX", "MCowBQYDK2V", "MFkwEwYHKoZ", "MIIBIjANBgk"];
     const AGE_LEN: usize = 62;
     if value.starts_with("age1") && value.len() == AGE_LEN || PUBLIC_KEYS.iter().any(|key| value.starts_with(key)) {
-        return Some(PUBLIC);
+        return Some("a public key");
     }
     let is_hash_byte = |byte: u8| byte.is_ascii_alphanumeric() || b"+/=_.-$,:{}".contains(&byte);
     let is_crypt = value.starts_with('$') && value.matches('$').count() > 2; // `$2y$12$..`
@@ -204,7 +194,7 @@ fn standard(value: &str) -> Option<&'static str> {
         || ["sha256-", "sha384-", "sha512-"].iter().any(|known| value.starts_with(known));
     let is_md5 = value.strip_prefix("md5").is_some_and(|digits| digits.len() == 32 && hex(digits) == Some(digits));
     let is_hash = (is_crypt || is_named) && value.len() > MIN_LEN && value.bytes().all(is_hash_byte) || is_md5;
-    is_hash.then_some(HASH)
+    is_hash.then_some("a password hash")
 }
 
 /// What the wrapping is that has these texts in front of the key and behind it.
@@ -217,18 +207,18 @@ fn kind(before: &str, after: &str) -> &'static str {
     if is_comment(before) && (!has_names || before.starts_with('#'))
         || after.starts_with(char::is_whitespace) && is_comment(after.trim())
     {
-        COMMENT
+        "a key behind a comment sign"
     } else if before.starts_with(['{', '[']) && has_quotes {
-        JSON
+        "a key in JSON"
     } else if before.starts_with('<') && has_names {
-        XML
+        "a key in XML"
     } else {
         match name.chars().next_back() {
-            Some('=') if has_names => NAMED,
-            Some(':') if has_names => USER,
-            Some('{' | '[' | '(' | '<') => BRACKETS,
+            Some('=') if has_names => "a key behind `NAME=`",
+            Some(':') if has_names => "a key behind `NAME:`",
+            Some('{' | '[' | '(' | '<') => "a key in brackets",
             _ if has_quotes => QUOTES,
-            Some(_) if has_names && before.ends_with(' ') => SCHEME,
+            Some(_) if has_names && before.ends_with(' ') => "a key behind an authentication scheme",
             _ => AROUND,
         }
     }
@@ -259,7 +249,7 @@ fn encoded(value: &str) -> Option<Flaw> {
     match flaw(text.as_bytes()) {
         Some(Flaw::Guessable) => Some(Flaw::Guessable),
         None if text.len() >= MIN_LEN && text.bytes().all(|byte| byte.is_ascii_graphic()) => None,
-        _ => Some(Flaw::Wrapped(ENCODED)),
+        _ => Some(Flaw::Wrapped("a text in base64 or hexadecimal digits that is no key")),
     }
 }
 

@@ -35,7 +35,7 @@ pub struct KeyRing {
     // Boxed, so that moving a ring leaves no copy of the keys on the stack.
     slots: Box<Slots>,
     labels: Labels,
-    warnings: Vec<Warning>,
+    pub(crate) warnings: Vec<Warning>,
 }
 
 /// The labels of a ring's slots.
@@ -94,14 +94,6 @@ impl KeyRing {
     #[inline]
     pub(crate) fn compare(&self, presented: &[u8]) -> (Matches, Labels) {
         (self.slots.compare(presented), self.labels)
-    }
-
-    pub(crate) fn warn(&mut self, warning: Warning) {
-        self.warnings.push(warning);
-    }
-
-    pub(crate) fn warnings(&self) -> &[Warning] {
-        &self.warnings
     }
 
     /// Returns whether `other` has the same keys in the same places, with the same labels.

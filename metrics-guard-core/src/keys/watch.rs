@@ -165,7 +165,7 @@ impl Keys {
 
     /// Returns the warnings of the active keys.
     pub(crate) fn warnings(&self) -> Vec<Warning> {
-        self.active.load().warnings().to_vec()
+        self.active.load().warnings.clone()
     }
 
     pub(crate) fn file(&self) -> Option<KeyFileStatus> {
@@ -184,7 +184,7 @@ impl Keys {
     }
 
     pub(crate) fn replace(&self, ring: KeyRing) {
-        let warnings = ring.warnings().to_vec();
+        let warnings = ring.warnings.clone();
         self.active.store(Arc::new(ring));
         self.report(News { warnings, ..News::default() });
     }
@@ -263,9 +263,9 @@ impl Followed {
                 news.has_new_keys = !ring.is_same(last_good);
                 // For the same keys, the new warnings: the rights of the file or of a folder can have changed. They are compared
                 // as texts, because the first look had the path as it was written, and these have the absolute one.
-                let before: Vec<_> = last_good.warnings().iter().map(ToString::to_string).collect();
+                let before: Vec<_> = last_good.warnings.iter().map(ToString::to_string).collect();
                 let is_new = |warning: &&Warning| news.has_new_keys || !before.contains(&warning.to_string());
-                news.warnings = ring.warnings().iter().filter(is_new).cloned().collect();
+                news.warnings = ring.warnings.iter().filter(is_new).cloned().collect();
                 *last_good = Arc::new(ring);
                 news.is_usable_again = status.problem.take().is_some();
                 status.modified = modified;
