@@ -20,18 +20,12 @@ use std::{path::Path, sync::Arc};
 use http::{HeaderName, header::AUTHORIZATION};
 
 use crate::{
-    access::client_names::ClientNames,
-    access::networks::Networks,
-    access::{Access, Required},
+    access::{Access, Required, client_names::ClientNames, networks::Networks},
     credentials::Sources,
     error::{ConfigError, Origin, Problem},
     guard::{Guard, Policy},
     headers_in_use,
-    keys::file,
-    keys::form::has_random_part,
-    keys::reserve::Reserve,
-    keys::ring::KeyRing,
-    keys::watch::Keys,
+    keys::{file, form::has_random_part, reserve::Reserve, ring::KeyRing, watch::Keys},
     names::is_word_for_nothing,
     problem,
     shown::ShownPath,
@@ -48,7 +42,7 @@ impl Guard {
 
     /// Begins a guard with `keys`.
     pub fn builder(keys: impl Into<KeyRing>) -> GuardBuilder {
-        GuardBuilder::with(Keys::fixed(keys.into()))
+        GuardBuilder::with_keys(Keys::fixed(keys.into()))
     }
 
     /// Begins a guard with the keys in the file at `path`: one to four keys, one a line. The guard follows that file.
@@ -63,7 +57,7 @@ impl Guard {
     /// [`Key::new`]: crate::Key::new
     pub fn builder_from_key_file(path: impl AsRef<Path>) -> Result<GuardBuilder, ConfigError> {
         let path = path.as_ref();
-        GuardBuilder::of_file(&ShownPath::new(path.as_os_str(), path.to_owned(), "Guard::builder_from_key_file"))
+        GuardBuilder::from_file(&ShownPath::new(path.as_os_str(), path.to_owned(), "Guard::builder_from_key_file"))
     }
 
     /// Begins a guard that requires a client certificate with one of these names, and no key.
@@ -78,14 +72,14 @@ impl Guard {
     pub fn builder_with_client_names(names: impl IntoIterator<Item: AsRef<str>>) -> Result<GuardBuilder, ConfigError> {
         let origin = Origin::new("Guard::builder_with_client_names");
         let names = ClientNames::parse(names).map_err(|problem| problem.at(origin.clone()))?;
-        Ok(GuardBuilder::of(Required::Certificate((origin, names)), Vec::new()))
+        Ok(GuardBuilder::new(Required::Certificate((origin, names)), Vec::new()))
     }
 
     /// Returns a guard that allows every request. It is the open mode of the reference middleware. To adjust it, begin with
     /// [`GuardBuilder::disabled`].
     #[must_use]
     pub fn disabled() -> Guard {
-        GuardBuilder::open(warning::disabled("Guard::disabled")).build()
+        GuardBuilder::disabled_with(warning::disabled("Guard::disabled")).build()
     }
 }
 
@@ -117,11 +111,11 @@ impl GuardBuilder {
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub fn disabled() -> GuardBuilder {
-        GuardBuilder::open(warning::disabled("GuardBuilder::disabled"))
+        GuardBuilder::disabled_with(warning::disabled("GuardBuilder::disabled"))
     }
 
-    pub(crate) fn open(warning: Warning) -> GuardBuilder {
-        GuardBuilder::of(Required::Nothing, vec![warning])
+    pub(crate) fn disabled_with(warning: Warning) -> GuardBuilder {
+        GuardBuilder::new(Required::Nothing, vec![warning])
     }
 
     /// Names the guard: its series have the name as the label `guard`, and its `tracing` events as the field `guard`. The
@@ -255,18 +249,18 @@ impl GuardBuilder {
         Guard(Arc::new(policy))
     }
 
-    pub(crate) fn of_file(path: &ShownPath) -> Result<GuardBuilder, ConfigError> {
+    pub(crate) fn from_file(path: &ShownPath) -> Result<GuardBuilder, ConfigError> {
         let content = file::read(path, &mut Reserve::default())?;
         // The program may change its working directory.
-        Ok(GuardBuilder::with(Keys::of_file(path.absolute(), content)))
+        Ok(GuardBuilder::with_keys(Keys::of_file(path.absolute(), content)))
     }
 
-    fn with(keys: Keys) -> GuardBuilder {
+    fn with_keys(keys: Keys) -> GuardBuilder {
         let warnings = keys.warnings();
-        GuardBuilder::of(Required::Key(Arc::new(keys)), warnings)
+        GuardBuilder::new(Required::Key(Arc::new(keys)), warnings)
     }
 
-    fn of(required: Required<Arc<Keys>>, warnings: Vec<Warning>) -> GuardBuilder {
+    fn new(required: Required<Arc<Keys>>, warnings: Vec<Warning>) -> GuardBuilder {
         let policy = Policy {
             name: "metrics".into(),
             access: Access::new(required),

@@ -34,8 +34,7 @@ use http::HeaderName;
 use crate::{
     access::Access,
     authorized::Authorized,
-    credentials::Sources,
-    credentials::query,
+    credentials::{Sources, query},
     denied::Denied,
     error::{ConfigError, Origin},
     keys::ring::KeyRing,
@@ -220,8 +219,8 @@ impl Guard {
         }
     }
 
-    fn keys_for(&self, argument: &'static str) -> Result<&Keys, ConfigError> {
+    fn keys_for(&self, function: &'static str) -> Result<&Keys, ConfigError> {
         let keys = self.0.access.keys().map(Arc::as_ref);
-        keys.ok_or_else(|| problem::no_use_for_keys().at(Origin::new(argument)))
+        keys.ok_or_else(|| problem::no_use_for_keys().at(Origin::new(function)))
     }
 }

@@ -21,7 +21,7 @@ pub(crate) fn bare(name: &str) -> String {
 /// word follows without a separator, then the typing errors. Of several, the closest word counts.
 ///
 /// Case and separators do not count. A word with a digit is another word.
-pub(crate) fn behind<'n>(name: &'n str, word: &str) -> Option<(&'n str, Unlikeness)> {
+pub(crate) fn after_close_word<'n>(name: &'n str, word: &str) -> Option<(&'n str, Unlikeness)> {
     let edits = if word.len() < 8 { 1 } else { 2 };
     let letters: Vec<_> = name.char_indices().filter(|(_, letter)| !is_separator(*letter)).collect();
     let ways = (word.len() - 1..=word.len() + edits).chain([word.len() - edits]).filter_map(|len| {
@@ -46,7 +46,7 @@ pub(crate) fn behind<'n>(name: &'n str, word: &str) -> Option<(&'n str, Unlikene
     ways.min_by_key(|(_, unlikeness)| *unlikeness)
 }
 
-/// See [`behind`].
+/// See [`after_close_word`].
 pub(crate) type Unlikeness = (bool, usize);
 
 /// Returns whether `letter` separates words. Invisible characters, such as a byte-order mark, count as separators.
@@ -129,7 +129,7 @@ const PROTOCOLS: [&str; 3] = ["TCP", "UDP", "SCTP"];
 
 #[cfg(test)]
 mod tests {
-    use super::{behind, is_list_of_networks, is_near, is_service_link};
+    use super::{after_close_word, is_list_of_networks, is_near, is_service_link};
 
     #[test]
     fn counts_typing_errors() {
@@ -160,7 +160,7 @@ mod tests {
             ("GUAR_KEY", "guard", "_KEY", (false, 1)),
             ("VERFICATON_X", "verification", "_X", (false, 2)),
         ] {
-            assert_eq!(behind(name, word), Some((rest, unlikeness)), "{name}");
+            assert_eq!(after_close_word(name, word), Some((rest, unlikeness)), "{name}");
         }
         for (name, word) in [
             ("METRO_GUARD", "metrics"),
@@ -170,7 +170,7 @@ mod tests {
             ("NOTIFICATION", "verification"),
             ("", "guard"),
         ] {
-            assert_eq!(behind(name, word), None, "{name}");
+            assert_eq!(after_close_word(name, word), None, "{name}");
         }
     }
 

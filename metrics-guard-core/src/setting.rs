@@ -2,7 +2,7 @@
 //! close to those.
 
 use crate::{
-    names::{Unlikeness, bare, behind, is_list_of_networks, is_near, is_separator, is_service_link},
+    names::{Unlikeness, after_close_word, bare, is_list_of_networks, is_near, is_separator, is_service_link},
     shown::shown_name,
 };
 
@@ -35,10 +35,10 @@ pub(crate) fn by_near_name(name: &str) -> Option<&'static str> {
 
 /// Returns the setting whose [`bare`] name is this one, with a typing error or two.
 fn by_typing_error(name: &str) -> Option<&'static str> {
-    let is_near = |setting: &str, edits| is_near(name.as_bytes(), setting.as_bytes(), edits);
+    let is_close = |setting: &str, edits| is_near(name.as_bytes(), setting.as_bytes(), edits);
     find(|setting| name == setting)
-        .or_else(|| find(|setting| is_near(setting, 1)))
-        .or_else(|| find(|setting| setting.len() > 5 && is_near(setting, 2)))
+        .or_else(|| find(|setting| is_close(setting, 1)))
+        .or_else(|| find(|setting| setting.len() > 5 && is_close(setting, 2)))
 }
 
 fn find(is_it: impl Fn(&str) -> bool) -> Option<&'static str> {
@@ -62,7 +62,7 @@ pub(crate) fn assigned(prefix: &str, name: &str, value: &str) -> Option<&'static
 /// Returns whether `name` is `word`, in whatever case and with a typing error or two.
 #[must_use]
 pub fn is_close(name: &str, word: &str) -> bool {
-    behind(name, word).is_some_and(|(rest, _)| rest.is_empty())
+    after_close_word(name, word).is_some_and(|(rest, _)| rest.is_empty())
 }
 
 /// A name that is close to the name of a setting or of the guard's table.
@@ -105,7 +105,7 @@ impl NearName {
         let own =
             || near(name, value, has_table).map(|(shown, meaning)| NearName { shown, meaning, has_prefix: false });
         let with_prefix = || {
-            let ways = prefixes.iter().filter_map(|prefix| behind(name, prefix));
+            let ways = prefixes.iter().filter_map(|prefix| after_close_word(name, prefix));
             let (rest, _) = ways.min_by_key(|(_, unlikeness)| *unlikeness)?;
             let before = name[..name.len() - rest.len()].escape_debug();
             if let Some((shown, meaning)) = near(rest, value, has_table) {
@@ -154,8 +154,8 @@ impl NearName {
 fn near(name: &str, value: &str, has_table: bool) -> Option<(String, Meaning)> {
     let orders = OTHER_WORDS.into_iter().flat_map(|other| [(METRICS, other), (other, METRICS)]);
     let ways = orders.chain(VERBS.map(|verb| (METRICS, verb))).filter_map(|(first, second)| {
-        let (rest, (first_is_glued, first_edits)) = behind(name, first)?;
-        let (rest, (is_glued, edits)) = behind(rest, second)?;
+        let (rest, (first_is_glued, first_edits)) = after_close_word(name, first)?;
+        let (rest, (is_glued, edits)) = after_close_word(rest, second)?;
         let (is_verb, edits) = (VERBS.contains(&second), first_edits + edits);
         if is_verb && (edits > 0 || rest.is_empty()) {
             return None;
@@ -191,7 +191,7 @@ fn near(name: &str, value: &str, has_table: bool) -> Option<(String, Meaning)> {
 fn reordered(name: &str) -> Option<&'static str> {
     const MIN_LEN: usize = 7;
     let is_in = |words: [&str; 3]| {
-        words.into_iter().try_fold(name, |rest, word| behind(rest, word).map(|(rest, _)| rest)) == Some("")
+        words.into_iter().try_fold(name, |rest, word| after_close_word(rest, word).map(|(rest, _)| rest)) == Some("")
     };
     let mut settings = SETTINGS.into_iter().filter(|setting| bare(setting).len() >= MIN_LEN);
     settings.find(|setting| {

@@ -139,7 +139,7 @@ impl GuardBuilder {
         if !prefix.bytes().all(is_allowed) || guard_name(&name).is_err() || NearName::can_begin_with(prefix) {
             return Err(problem::invalid_prefix().at(Origin::new("GuardBuilder::from_env_with_prefix")));
         }
-        Settings::behind(prefix).builder()?.name(&name)
+        Settings::from_env_behind(prefix).builder()?.name(&name)
     }
 }
 
@@ -180,11 +180,11 @@ impl Settings {
     /// Kubernetes makes for a Service, such as `METRICS_VERIFICATION_SERVICE_HOST`, do not count.
     #[must_use]
     pub fn from_env() -> Settings {
-        Settings::behind(PREFIX)
+        Settings::from_env_behind(PREFIX)
     }
 
     /// The settings that the environment holds in variables that begin with `prefix`.
-    fn behind(prefix: &str) -> Settings {
+    fn from_env_behind(prefix: &str) -> Settings {
         let mut settings = Settings { prefix: Some(prefix.into()), ..Settings::default() };
         for (name, value) in std::env::vars_os() {
             // What is not text is no setting's name, and can begin like one.
@@ -228,7 +228,7 @@ impl Settings {
             return Err(unknown(by_near_name(name).map(|near| format!("`{near}`")), origin));
         }
         let value = match (name, value) {
-            (_, Value::Text(text)) if self.is_empty(name, &origin, &text) => return Ok(()),
+            (_, Value::Text(text)) if self.note_if_empty(name, &origin, &text) => return Ok(()),
             (_, Value::Text(text)) => text,
             ("networks", Value::List(list)) => return put(&mut self.networks, origin.clone(), strings(list, &origin)?),
             ("client_names", Value::List(list)) => {
@@ -259,7 +259,7 @@ impl Settings {
     /// As for [`set`](Settings::set).
     pub fn set_key_file(&mut self, origin: Origin, written: &OsStr, folder: &Path) -> Result<(), ConfigError> {
         self.is_set = true;
-        if self.is_empty("key_file", &origin, written) {
+        if self.note_if_empty("key_file", &origin, written) {
             return Ok(());
         }
         let path = ShownPath::new(written, folder.join(written), origin.to_string());
@@ -268,12 +268,12 @@ impl Settings {
 
     /// Notes that a configuration file has a place for settings, so that [`builder_or_open`](Settings::builder_or_open)
     /// builds no open guard. An adapter calls this also if that place is empty, or in a profile that is not selected.
-    pub fn has_table(&mut self) {
+    pub fn note_table(&mut self) {
         self.is_set = true;
     }
 
     /// Notes an empty value as the error. An empty value is reported first, because the operator meant to set it.
-    fn is_empty(&mut self, name: &str, origin: &Origin, value: &OsStr) -> bool {
+    fn note_if_empty(&mut self, name: &str, origin: &Origin, value: &OsStr) -> bool {
         // A key of white space has a message of its own.
         let is_empty = value.is_empty() || name != "key" && value.to_string_lossy().trim().is_empty();
         if is_empty {
@@ -294,7 +294,7 @@ impl Settings {
         }
         // A disabled guard still checks the other settings. `redacted_query` needs the parameter, and a bad name must fail now.
         let mut builder = match self.disabled()? {
-            Some(origin) => GuardBuilder::open(warning::disabled(origin)),
+            Some(origin) => GuardBuilder::disabled_with(warning::disabled(origin)),
             None => self.keys()?,
         };
         if let Some(Found { origin, value }) = self.header {
@@ -320,7 +320,11 @@ impl Settings {
     ///
     /// As for [`builder`](Settings::builder), if there is any setting.
     pub fn builder_or_open(self) -> Result<GuardBuilder, ConfigError> {
-        if self.is_set { self.builder() } else { Ok(GuardBuilder::open(warning::open(variable(PREFIX, "key_file")))) }
+        if self.is_set {
+            self.builder()
+        } else {
+            Ok(GuardBuilder::disabled_with(warning::open(variable(PREFIX, "key_file"))))
+        }
     }
 
     fn keys(&self) -> Result<GuardBuilder, ConfigError> {
@@ -328,7 +332,7 @@ impl Settings {
         match (&self.key, &self.key_file) {
             (Some(key), Some(file)) => Err(problem::set_twice(&file.origin).at(key.origin.clone())),
             (Some(key), None) => Ok(Guard::builder(Key::found_at(key.origin.clone(), &key.value)?)),
-            (None, Some(file)) => GuardBuilder::of_file(&file.value),
+            (None, Some(file)) => GuardBuilder::from_file(&file.value),
             (None, None) => Err(problem::no_key(prefix).at(Origin::new(variable(prefix, "key")))),
         }
     }

@@ -19,7 +19,7 @@ const MAX_LEN: usize = MIN_LEN - 1;
 /// Returns whether `value` is a path or a reference to a secret: it contains `/`, and each of its segments is `.`, `..`,
 /// `~` or 1 to 15 characters of `[a-z0-9._-]`.
 pub(crate) fn is_path(value: &str) -> bool {
-    value.contains('/') && segments(value).all(is_plain)
+    value.contains('/') && value.split('/').all(is_plain)
 }
 
 /// Returns what a message may show of `value`, such as a path, or `None` if it must show nothing.
@@ -30,11 +30,11 @@ pub(crate) fn is_path(value: &str) -> bool {
 #[must_use]
 pub fn shown(value: &str) -> Option<String> {
     let may_show = is_path(value) || value.starts_with(['/', '.', '~']);
-    let shown = |segment| -> &str {
+    let replaced = |segment| -> &str {
         let is_shown = str::is_empty(segment) || may_show && is_plain(segment);
         if is_shown { segment } else { "…" }
     };
-    value.contains('/').then(|| value.split('/').map(shown).collect::<Vec<_>>().join("/"))
+    value.contains('/').then(|| value.split('/').map(replaced).collect::<Vec<_>>().join("/"))
 }
 
 /// Returns what a message may show of `name`, the name of a field, a header, a parameter or a variable: all of it if it is 1
@@ -71,7 +71,7 @@ impl ShownPath {
 
     /// Returns `path` with the same setting: this path, or a folder that the system looks it up in.
     #[cfg(unix)]
-    pub(crate) fn or_folder(&self, path: PathBuf) -> ShownPath {
+    pub(crate) fn with_path(&self, path: PathBuf) -> ShownPath {
         if path == self.0.path {
             self.clone()
         } else {
@@ -109,11 +109,7 @@ impl fmt::Debug for ShownPath {
     }
 }
 
-/// The segments of a value, without the empty ones in front of a leading `/` and between two of them.
-fn segments(value: &str) -> impl Iterator<Item = &str> {
-    value.split('/').filter(|segment| !segment.is_empty())
-}
-
+/// Returns whether a message may show `segment`. An empty one is in front of a leading `/` or between two of them.
 fn is_plain(segment: &str) -> bool {
     let is_plain = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || b"._-".contains(&byte);
     segment == "~" || segment.len() <= MAX_LEN && segment.bytes().all(is_plain)

@@ -605,7 +605,7 @@ fn what_an_adapter_sets_opens_no_guard() {
         settings.builder_or_open().is_ok()
     };
     assert!(open_with(&|_| ()));
-    assert!(!open_with(&|settings| settings.has_table()));
+    assert!(!open_with(&|settings| settings.note_table()));
     assert!(!open_with(&|settings| settings.set("header", origin(), Value::Text("X-A".into())).unwrap()));
     assert!(!open_with(&|settings| settings.set("networks", origin(), Value::List(vec![])).unwrap()));
     assert!(!open_with(&|settings| settings.set("no_such", origin(), Value::Other).map_or((), drop)));

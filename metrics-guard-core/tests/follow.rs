@@ -44,7 +44,7 @@ fn threads() -> (usize, usize) {
     });
     let names: Vec<_> = names.collect();
     let count = |name| names.iter().filter(|other| other.trim() == name).count();
-    (count("metrics-guard"), count("guard-telemetry"))
+    (count("guard-key-file"), count("guard-telemetry"))
 }
 
 /// A file for this user alone: of another there would be a warning, some time after its keys are in force.

@@ -249,7 +249,7 @@ fn check_names(figment: &Figment, settings: &mut Settings) -> Result<(), ConfigE
         check_profile(figment, profile, values)?;
         for (name, value) in values {
             if name == TABLE {
-                settings.has_table();
+                settings.note_table();
                 check_fields(figment, value)?;
                 continue;
             }

@@ -61,13 +61,11 @@ impl fmt::Debug for Sources {
     }
 }
 
-/// A presented key, as the request encodes it.
-enum Presented<'r> {
-    Plain(&'r [u8]),
-    /// Basic credentials: base64 of `user-id:password`.
+/// The credentials in `Authorization`.
+enum Credentials<'r> {
+    Bearer(&'r [u8]),
+    /// Base64 of `user-id:password`.
     Basic(&'r [u8]),
-    /// A parameter's value, percent-encoded.
-    Encoded(&'r [u8]),
 }
 
 impl Sources {
@@ -84,28 +82,22 @@ impl Sources {
     /// Not inlined, so that the path of most scrapers stays short.
     #[inline(never)]
     fn judged_elsewhere<T>(&self, head: &impl RequestHead, judge: impl FnOnce(&[u8]) -> T) -> Result<T, Denied> {
-        match self.located_elsewhere(head)? {
-            Presented::Plain(key) => Ok(judge(key)),
-            Presented::Basic(encoded) => password(encoded, &mut Scratch::new()).map(judge),
-            Presented::Encoded(value) => Ok(judge(Scratch::new().collect(query::decoded(value)))),
-        }
-    }
-
-    fn located_elsewhere<'r>(&self, head: &'r impl RequestHead) -> Result<Presented<'r>, Denied> {
-        if let Some(presented) = authorization(head)? {
-            return Ok(presented);
+        match authorization(head)? {
+            Some(Credentials::Bearer(key)) => return Ok(judge(key)),
+            Some(Credentials::Basic(encoded)) => return password(encoded, &mut Scratch::default()).map(judge),
+            None => {}
         }
         let parameter = self.parameter.as_deref().ok_or(Denied::MISSING)?;
         match head.query().and_then(|query| query::first(query, parameter.as_bytes())) {
             None | Some(Value::Plain([]) | Value::Encoded([])) => Err(Denied::MISSING),
-            Some(Value::Plain(value)) => Ok(Presented::Plain(value)),
-            Some(Value::Encoded(value)) => Ok(Presented::Encoded(value)),
+            Some(Value::Plain(key)) => Ok(judge(key)),
+            Some(Value::Encoded(value)) => Ok(judge(Scratch::default().collect(query::decoded(value)))),
         }
     }
 }
 
 /// Returns the credentials in `Authorization`. None if the header is absent or empty, or has another scheme.
-fn authorization(head: &impl RequestHead) -> Result<Option<Presented<'_>>, Denied> {
+fn authorization(head: &impl RequestHead) -> Result<Option<Credentials<'_>>, Denied> {
     let mut lines = head.field_values(&AUTHORIZATION);
     let Some(value) = lines.next().map(trim_white_space) else {
         return Ok(None);
@@ -118,9 +110,9 @@ fn authorization(head: &impl RequestHead) -> Result<Option<Presented<'_>>, Denie
     }
     if let Some(rest) = after_scheme(value, b"bearer") {
         // Any bytes, not only RFC 6750's b64token: an accepted key may hold every visible character.
-        after_spaces(rest).map(Presented::Plain).map(Some)
+        after_spaces(rest).map(Credentials::Bearer).map(Some)
     } else if let Some(rest) = after_scheme(value, b"basic") {
-        after_spaces(rest).map(Presented::Basic).map(Some)
+        after_spaces(rest).map(Credentials::Basic).map(Some)
     } else if has_scheme(value) {
         Ok(None)
     } else {
@@ -177,16 +169,13 @@ fn is_token_byte(byte: u8) -> bool {
 }
 
 /// Room for a decoded key on the stack of one check, overwritten at its end.
+#[derive(Default)]
 struct Scratch(Option<[u8; SCRATCH_LEN]>);
 
 /// The longest key, and as much again for the user of Basic credentials and the colon.
 const SCRATCH_LEN: usize = 2 * MAX_LEN;
 
 impl Scratch {
-    const fn new() -> Scratch {
-        Scratch(None)
-    }
-
     fn buffer(&mut self) -> &mut [u8] {
         self.0.insert([0; SCRATCH_LEN])
     }

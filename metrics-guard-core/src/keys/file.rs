@@ -59,7 +59,8 @@ const MAX_FILE_LEN: usize = 2 * MAX_KEYS * MAX_LEN;
 /// Reads the file that is at `path` now: one to four keys, one a line, and blank lines.
 pub(crate) fn read(path: &ShownPath, reserve: &mut Reserve) -> Result<Content, ConfigError> {
     let origin = Origin::file(path);
-    let (text, metadata) = repeat(|| read_once(path.path(), reserve)).map_err(|problem| problem.at(origin.clone()))?;
+    let (text, metadata) =
+        with_retries(|| read_unless_changing(path.path(), reserve)).map_err(|problem| problem.at(origin.clone()))?;
 
     let mut keys = Vec::with_capacity(MAX_KEYS);
     for (index, line) in text.split(|&byte| byte == b'\n').enumerate() {
@@ -73,15 +74,15 @@ pub(crate) fn read(path: &ShownPath, reserve: &mut Reserve) -> Result<Content, C
     }
     let mut ring = KeyRing::found_at(&origin, keys)?;
     if is_one_value(&text) {
-        ring.warn(warning::split_key(path));
+        ring.warnings.push(warning::split_key(path));
     }
     #[cfg(unix)]
     {
         if permissions::is_readable_by_all(&metadata) {
-            ring.warn(warning::readable_by_all(path));
+            ring.warnings.push(warning::readable_by_all(path));
         }
         if let Some(writable) = permissions::writable_by_others(path.path(), &metadata, reserve) {
-            ring.warn(warning::writable_by_others(path.or_folder(writable)));
+            ring.warnings.push(warning::writable_by_others(path.with_path(writable)));
         }
     }
     Ok(Content { ring, modified: metadata.modified().ok() })
@@ -92,7 +93,7 @@ type Whole = (Zeroizing<Vec<u8>>, fs::Metadata);
 
 /// Reads until nothing comes between. A lease of another process, as a file server takes one, ends soon after the first
 /// attempt to open the file, which tells that process.
-fn repeat<T>(mut read: impl FnMut() -> Result<Option<T>, Problem>) -> Result<T, Problem> {
+fn with_retries<T>(mut read: impl FnMut() -> Result<Option<T>, Problem>) -> Result<T, Problem> {
     let mut problem = problem::changing();
     for _ in 0..MAX_READINGS {
         match read() {
@@ -101,7 +102,7 @@ fn repeat<T>(mut read: impl FnMut() -> Result<Option<T>, Problem>) -> Result<T, 
             Err(other) if other.cause() == Some(io::ErrorKind::Interrupted) => problem = problem::changing(),
             Err(leased) if leased.cause() == Some(io::ErrorKind::WouldBlock) => {
                 problem = leased;
-                thread::sleep(LEASED);
+                thread::sleep(LEASE_WAIT);
             }
             Err(other) => return Err(other),
         }
@@ -110,17 +111,17 @@ fn repeat<T>(mut read: impl FnMut() -> Result<Option<T>, Problem>) -> Result<T, 
 }
 
 const MAX_READINGS: usize = 10;
-const LEASED: Duration = Duration::from_millis(20);
+const LEASE_WAIT: Duration = Duration::from_millis(20);
 
 /// Returns None if the file grew meanwhile, or if the first read returned only a part of it.
-fn read_once(path: &Path, reserve: &mut Reserve) -> Result<Option<Whole>, Problem> {
+fn read_unless_changing(path: &Path, reserve: &mut Reserve) -> Result<Option<Whole>, Problem> {
     let file = reserve.with(|| open(path)).map_err(unreadable)?;
     let metadata = file.metadata().map_err(unreadable)?;
     // A pipe or a device could keep us waiting.
     if !metadata.is_file() {
         return Err(problem::not_a_file());
     }
-    match by_one_call(file).map_err(unreadable)? {
+    match read_in_one_call(file).map_err(unreadable)? {
         Some(text) if text.len() > MAX_FILE_LEN => Err(problem::file_too_large()),
         text => Ok(text.map(|text| (text, metadata))),
     }
@@ -146,7 +147,7 @@ fn open(path: &Path) -> io::Result<File> {
 
 /// Returns what one call reads of `file`. None if there is more, because several reads could join the beginning of the old
 /// content with the end of the new one.
-fn by_one_call(mut file: impl Read) -> io::Result<Option<Zeroizing<Vec<u8>>>> {
+fn read_in_one_call(mut file: impl Read) -> io::Result<Option<Zeroizing<Vec<u8>>>> {
     let mut text = Zeroizing::new(vec![0; MAX_FILE_LEN + 1]);
     let len = file.read(&mut text)?;
     text.truncate(len);
@@ -182,7 +183,7 @@ fn is_digit(byte: u8) -> bool {
 mod tests {
     use std::io::{ErrorKind, Read};
 
-    use super::{MAX_FILE_LEN, MAX_READINGS, by_one_call, is_one_value, repeat, unreadable};
+    use super::{MAX_FILE_LEN, MAX_READINGS, is_one_value, read_in_one_call, unreadable, with_retries};
     use crate::{error::Problem, problem};
 
     #[test]
@@ -217,7 +218,7 @@ mod tests {
 
     #[test]
     fn nothing_is_appended_to_what_one_call_has_read() {
-        let read = |file: &mut dyn Read| by_one_call(file).unwrap().map(|text| text.to_vec());
+        let read = |file: &mut dyn Read| read_in_one_call(file).unwrap().map(|text| text.to_vec());
         assert_eq!(read(&mut &b"whole"[..]), Some(b"whole".to_vec()));
         assert_eq!(read(&mut b"the old".chain(&b" and the end of the new"[..])), None);
         assert_eq!(read(&mut &b""[..]), Some(Vec::new()));
@@ -229,12 +230,13 @@ mod tests {
         let leased = unreadable(ErrorKind::WouldBlock.into());
         let read = |first: usize, problem: &Problem| {
             let mut before = 0..first;
-            repeat(|| before.next().map_or(Ok(Some("keys")), |_| Err(problem.clone()))).map_err(|problem| problem.text)
+            with_retries(|| before.next().map_or(Ok(Some("keys")), |_| Err(problem.clone())))
+                .map_err(|problem| problem.text)
         };
         assert_eq!(read(MAX_READINGS - 1, &leased), Ok("keys"));
         assert_eq!(read(MAX_READINGS, &leased), Err(leased.text));
         assert_eq!(read(MAX_READINGS - 1, &unreadable(ErrorKind::Interrupted.into())), Ok("keys"));
         assert_eq!(read(1, &problem::not_a_file()), Err(problem::not_a_file().text));
-        assert_eq!(repeat(|| Ok(None::<()>)).unwrap_err().text, problem::changing().text);
+        assert_eq!(with_retries(|| Ok(None::<()>)).unwrap_err().text, problem::changing().text);
     }
 }

@@ -21,9 +21,9 @@ use crate::{
     shown::is_path,
 };
 
-/// What a value is that should be a key.
+/// Why a value is not a key.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Form {
+pub(crate) enum Flaw {
     /// A published example, words of a placeholder, or a simple pattern.
     Guessable,
     /// A template or a reference that nothing has replaced by a key.
@@ -35,20 +35,10 @@ pub(crate) enum Form {
 }
 
 const AROUND: &str = "a key with other characters around it";
-const BRACKETS: &str = "a key in brackets";
-const COMMENT: &str = "a key behind a comment sign";
-const ENCODED: &str = "a text in base64 or hexadecimal digits that is no key";
-const HASH: &str = "a password hash";
-const JSON: &str = "a key in JSON";
-const NAMED: &str = "a key behind `NAME=`";
-const PUBLIC: &str = "a public key";
 const QUOTES: &str = "a key in quotes";
-const SCHEME: &str = "a key behind an authentication scheme";
-const USER: &str = "a key behind `NAME:`";
-const XML: &str = "a key in XML";
 
-/// The form of `value`, if it is not that of a key. White space around it does not count.
-pub(crate) fn form(value: &[u8]) -> Option<Form> {
+/// Returns why `value` is not a key, or None. White space around it does not count.
+pub(crate) fn flaw(value: &[u8]) -> Option<Flaw> {
     /// Longer values are documents. This also bounds the work.
     const MAX_LEN: usize = 1024;
     let value = std::str::from_utf8(value).ok().filter(|value| value.len() <= MAX_LEN)?.trim();
@@ -56,12 +46,12 @@ pub(crate) fn form(value: &[u8]) -> Option<Form> {
         let mut text = Zeroizing::new(value.to_owned().into_bytes());
         (0..3).for_each(|_| unescape(&mut text)); // what is escaped can be escaped again
         let text = std::str::from_utf8(&text).ok().filter(|text| text.len() < value.len())?;
-        judged(text).or_else(|| is_plain(text).then_some(Form::Wrapped(AROUND)))
+        judged(text).or_else(|| is_plain(text).then_some(Flaw::Wrapped(AROUND)))
     });
     // What cannot be sent has an error of its own.
     let is_sendable = value.bytes().all(|byte| byte.is_ascii_graphic() || byte == b' ');
-    let form = found.flatten().or_else(|| judged(value));
-    form.filter(|form| is_sendable || *form != Form::Wrapped(AROUND))
+    let flaw = found.flatten().or_else(|| judged(value));
+    flaw.filter(|flaw| is_sendable || *flaw != Flaw::Wrapped(AROUND))
 }
 
 /// Replaces `%22`, `&quot;` and `\x22` by the characters that they mean.
@@ -92,29 +82,29 @@ fn escape(text: &[u8]) -> Option<(u8, usize)> {
 }
 
 /// The first rule that fits decides.
-fn judged(value: &str) -> Option<Form> {
-    let guessable = is_guessable(value).then_some(Form::Guessable);
+fn judged(value: &str) -> Option<Flaw> {
+    let guessable = is_guessable(value).then_some(Flaw::Guessable);
     if value.contains(['/', '\\']) && (is_path(value) || is_path_of_names(value)) {
-        Some(Form::Path)
+        Some(Flaw::Path)
     } else if is_passphrase(value) {
         guessable
     } else if is_plain(value) {
-        let template = || is_reference(value).then_some(Form::Template);
+        let template = || is_reference(value).then_some(Flaw::Template);
         guessable.or_else(|| composed(value)).or_else(template).or_else(|| encoded(value))
     } else if hex(value).is_none() && is_hex_with_signs(value) {
         let is_address = value.len() < 32 || value.parse::<std::net::Ipv6Addr>().is_ok();
-        guessable.or(is_address.then_some(Form::Template))
+        guessable.or(is_address.then_some(Flaw::Template))
     } else {
         composed(value).or(guessable)
     }
 }
 
 /// A password hash, a key in quotes, two keys, or parts that chance does not explain.
-fn composed(value: &str) -> Option<Form> {
+fn composed(value: &str) -> Option<Flaw> {
     let quoted = |quote| value.strip_prefix(quote)?.strip_suffix(quote).filter(|inner: &&str| !inner.contains(quote));
     let is_quoted = || ['"', '\''].into_iter().find_map(quoted).is_some_and(|inner| inner.len() >= MIN_LEN);
     if let Some(what) = standard(value) {
-        return Some(Form::Wrapped(what));
+        return Some(Flaw::Wrapped(what));
     }
     let named = value.split_once(['=', ':']).filter(|(name, key)| {
         key.len() >= MIN_LEN
@@ -123,11 +113,11 @@ fn composed(value: &str) -> Option<Form> {
             && runs(name).all(|run| common_words(run).is_some_and(|words| words > 0))
     });
     match parts(value) {
-        Some(Parts::Key(before, after)) => Some(Form::Wrapped(kind(before, after))),
-        Some(Parts::Names) => Some(Form::Template),
-        None if named.is_some() => named.map(|(name, _)| Form::Wrapped(kind(&value[..=name.len()], ""))),
-        None if is_quoted() => Some(Form::Wrapped(QUOTES)),
-        None => is_two_keys(value).then_some(Form::Wrapped(AROUND)),
+        Some(Parts::Key(before, after)) => Some(Flaw::Wrapped(kind(before, after))),
+        Some(Parts::Names) => Some(Flaw::Template),
+        None if named.is_some() => named.map(|(name, _)| Flaw::Wrapped(kind(&value[..=name.len()], ""))),
+        None if is_quoted() => Some(Flaw::Wrapped(QUOTES)),
+        None => is_two_keys(value).then_some(Flaw::Wrapped(AROUND)),
     }
 }
 
@@ -194,7 +184,7 @@ fn standard(value: &str) -> Option<&'static str> {
         ["AAAAB3NzaC1", "AAAAC3NzaC1", "AAAAE2VjZHNh", "AAAAGnNrLX", "MCowBQYDK2V", "MFkwEwYHKoZ", "MIIBIjANBgk"];
     const AGE_LEN: usize = 62;
     if value.starts_with("age1") && value.len() == AGE_LEN || PUBLIC_KEYS.iter().any(|key| value.starts_with(key)) {
-        return Some(PUBLIC);
+        return Some("a public key");
     }
     let is_hash_byte = |byte: u8| byte.is_ascii_alphanumeric() || b"+/=_.-$,:{}".contains(&byte);
     let is_crypt = value.starts_with('$') && value.matches('$').count() > 2; // `$2y$12$..`
@@ -204,7 +194,7 @@ fn standard(value: &str) -> Option<&'static str> {
         || ["sha256-", "sha384-", "sha512-"].iter().any(|known| value.starts_with(known));
     let is_md5 = value.strip_prefix("md5").is_some_and(|digits| digits.len() == 32 && hex(digits) == Some(digits));
     let is_hash = (is_crypt || is_named) && value.len() > MIN_LEN && value.bytes().all(is_hash_byte) || is_md5;
-    is_hash.then_some(HASH)
+    is_hash.then_some("a password hash")
 }
 
 /// What the wrapping is that has these texts in front of the key and behind it.
@@ -217,25 +207,25 @@ fn kind(before: &str, after: &str) -> &'static str {
     if is_comment(before) && (!has_names || before.starts_with('#'))
         || after.starts_with(char::is_whitespace) && is_comment(after.trim())
     {
-        COMMENT
+        "a key behind a comment sign"
     } else if before.starts_with(['{', '[']) && has_quotes {
-        JSON
+        "a key in JSON"
     } else if before.starts_with('<') && has_names {
-        XML
+        "a key in XML"
     } else {
         match name.chars().next_back() {
-            Some('=') if has_names => NAMED,
-            Some(':') if has_names => USER,
-            Some('{' | '[' | '(' | '<') => BRACKETS,
+            Some('=') if has_names => "a key behind `NAME=`",
+            Some(':') if has_names => "a key behind `NAME:`",
+            Some('{' | '[' | '(' | '<') => "a key in brackets",
             _ if has_quotes => QUOTES,
-            Some(_) if has_names && before.ends_with(' ') => SCHEME,
+            Some(_) if has_names && before.ends_with(' ') => "a key behind an authentication scheme",
             _ => AROUND,
         }
     }
 }
 
 /// Base64 or hexadecimal digits of what is no key: a text, such as Kubernetes has in a Secret, a digest, or bytes in a row.
-fn encoded(value: &str) -> Option<Form> {
+fn encoded(value: &str) -> Option<Flaw> {
     if value.len() < MIN_LEN {
         return None;
     }
@@ -250,16 +240,16 @@ fn encoded(value: &str) -> Option<Form> {
     if len >= MIN_LEN && bytes.windows(2).all(|pair| pair[1].wrapping_sub(pair[0]) == bytes[1].wrapping_sub(bytes[0]))
         || is_digest(&bytes)
     {
-        return Some(Form::Guessable);
+        return Some(Flaw::Guessable);
     }
     let text = std::str::from_utf8(&bytes)
         .ok()
         .filter(|text| text.bytes().all(|byte| byte.is_ascii_graphic() || byte.is_ascii_whitespace()))?;
     // The text is shorter than the value, so that this ends.
-    match form(text.as_bytes()) {
-        Some(Form::Guessable) => Some(Form::Guessable),
+    match flaw(text.as_bytes()) {
+        Some(Flaw::Guessable) => Some(Flaw::Guessable),
         None if text.len() >= MIN_LEN && text.bytes().all(|byte| byte.is_ascii_graphic()) => None,
-        _ => Some(Form::Wrapped(ENCODED)),
+        _ => Some(Flaw::Wrapped("a text in base64 or hexadecimal digits that is no key")),
     }
 }
 

@@ -50,15 +50,15 @@ fn is_sample(text: &[u8]) -> bool {
 /// are three different ones at most.
 fn is_sequence(text: &[u8]) -> bool {
     const MAX_STRIDE: usize = 4;
-    let is_sequence = |stride: usize, follows: fn(u8, u8) -> bool| {
+    let has_few_breaks = |stride: usize, follows: fn(u8, u8) -> bool| {
         let breaks = text.iter().zip(&text[stride..]).filter(|(one, next)| !follows(**one, **next));
         let most = (text.len() - stride) / 5;
         breaks.take(most + 1).count() <= most
     };
     let is_new = |(index, byte): &(usize, &u8)| !text[..*index].contains(byte);
     text.len() >= MIN_LEN
-        && ((1..=MAX_STRIDE).any(|stride| is_sequence(stride, follows))
-            || is_sequence(1, is_beside)
+        && ((1..=MAX_STRIDE).any(|stride| has_few_breaks(stride, follows))
+            || has_few_breaks(1, is_beside)
             || text.iter().enumerate().filter(is_new).take(4).count() < 4)
 }
 

@@ -22,7 +22,7 @@ use zeroize::Zeroizing;
 
 use crate::{
     error::{ConfigError, Origin, Problem},
-    keys::form::{Form, form},
+    keys::form::{Flaw, flaw},
     limits::{MAX_LEN, MIN_LEN},
     problem,
     shown::shown_name,
@@ -82,12 +82,12 @@ impl Key {
 fn unacceptable(bytes: &[u8]) -> Option<Problem> {
     if bytes.trim_ascii().is_empty() {
         Some(problem::blank())
-    } else if let Some(form) = form(bytes) {
-        Some(match form {
-            Form::Guessable => problem::sample(),
-            Form::Template => problem::placeholder(),
-            Form::Path => problem::path_as_key(),
-            Form::Wrapped(what) => problem::wrapped(what),
+    } else if let Some(flaw) = flaw(bytes) {
+        Some(match flaw {
+            Flaw::Guessable => problem::sample(),
+            Flaw::Template => problem::placeholder(),
+            Flaw::Path => problem::path_as_key(),
+            Flaw::Wrapped(what) => problem::wrapped(what),
         })
     } else if !bytes.iter().all(u8::is_ascii_graphic) {
         Some(problem::unsendable())

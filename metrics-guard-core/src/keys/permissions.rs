@@ -20,17 +20,23 @@ pub(crate) fn is_readable_by_all(file: &Metadata) -> bool {
 /// The file if other users can write it, or else the nearest folder or link by which they can put another one in its
 /// place. An owner can, whatever the mode is, because he can change that.
 pub(crate) fn writable_by_others(path: &Path, file: &Metadata, reserve: &mut Reserve) -> Option<PathBuf> {
-    let (root, user) = (root(), user(reserve));
+    // In a user namespace without the system's root, as in rootless containers, it looks like each other user of the host
+    // (65534). A warning about all of the host's files would be a false alarm then.
+    let root = fs::metadata("/proc/sys").map_or(0, |owned| owned.uid());
+    let user = user(reserve);
     let is_trusted = |owner| owner == 0 || owner == root || user.is_none_or(|user| owner == user);
-    let is_open = |place: &Metadata| {
+    let others_can_change = |place: &Metadata| {
         // A link has no mode of its own.
         let is_kept = place.is_symlink() || place.is_dir() && place.mode() & STICKY != 0;
         !is_trusted(place.uid()) || place.mode() & WRITE != 0 && !is_kept
     };
-    if is_open(file) {
+    if others_can_change(file) {
         return Some(path.to_owned());
     }
-    places(path).into_iter().rev().find(|place| fs::symlink_metadata(place).is_ok_and(|place| is_open(&place)))
+    places(path)
+        .into_iter()
+        .rev()
+        .find(|place| fs::symlink_metadata(place).is_ok_and(|place| others_can_change(&place)))
 }
 
 /// The folders in which the system looks up a part of `path`, and the links that it follows, in its order. Symbolic links
@@ -67,12 +73,6 @@ fn places(path: &Path) -> Vec<PathBuf> {
 fn user(reserve: &mut Reserve) -> Option<u32> {
     let socket = reserve.with(reserve::socket).and_then(|socket| socket.metadata());
     socket.or_else(|_| fs::metadata("/proc/self")).ok().map(|owned| owned.uid())
-}
-
-/// The system's root, as this process sees it. In a user namespace without that user, as in rootless containers, it looks
-/// like each other user of the host (65534). A warning about all of the host's files would be a false alarm then.
-fn root() -> u32 {
-    fs::metadata("/proc/sys").map_or(0, |owned| owned.uid())
 }
 
 #[cfg(test)]

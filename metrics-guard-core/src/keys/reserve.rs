@@ -4,7 +4,7 @@
 use std::{fs::File, io};
 
 /// How many descriptors are kept. Another thread of the process can take one in the moment between its release and its use.
-const KEPT: usize = 4;
+const RESERVED: usize = 4;
 
 /// Descriptors that are open so that no other part of the process uses them.
 #[derive(Debug, Default)]
@@ -23,7 +23,7 @@ impl Reserve {
 
     /// Takes the descriptors that are missing, if any are free.
     pub(crate) fn fill(&mut self) {
-        let missing = KEPT - self.0.len();
+        let missing = RESERVED - self.0.len();
         self.0.extend((0..missing).map_while(|_| spare().ok()));
     }
 }
@@ -59,13 +59,13 @@ pub(crate) fn is_exhausted(_: &io::Error) -> bool {
 mod tests {
     use std::os::unix::fs::FileTypeExt;
 
-    use super::{KEPT, Reserve};
+    use super::{RESERVED, Reserve};
 
     #[test]
     fn is_kept_where_sockets_are_forbidden() {
         let mut reserve = Reserve::default();
         reserve.fill();
         let sockets = reserve.0.iter().filter(|kept| kept.metadata().unwrap().file_type().is_socket());
-        assert_eq!((reserve.0.len(), sockets.count()), (KEPT, 0));
+        assert_eq!((reserve.0.len(), sockets.count()), (RESERVED, 0));
     }
 }

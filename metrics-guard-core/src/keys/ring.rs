@@ -35,7 +35,7 @@ pub struct KeyRing {
     // Boxed, so that moving a ring leaves no copy of the keys on the stack.
     slots: Box<Slots>,
     labels: Labels,
-    warnings: Vec<Warning>,
+    pub(crate) warnings: Vec<Warning>,
 }
 
 /// The labels of a ring's slots.
@@ -56,22 +56,22 @@ impl KeyRing {
     }
 
     pub(crate) fn found_at(origin: &Origin, keys: impl IntoIterator<Item = Key>) -> Result<KeyRing, ConfigError> {
-        let (mut kept, mut repeated) = (Vec::<Key>::with_capacity(MAX_KEYS), Vec::new());
+        let (mut unique, mut repeated) = (Vec::<Key>::with_capacity(MAX_KEYS), Vec::new());
         for key in keys {
-            if kept.iter().any(|other| other.bytes == key.bytes) {
+            if unique.iter().any(|other| other.bytes == key.bytes) {
                 repeated.push(warning::same_key(key.origin));
-            } else if kept.len() == MAX_KEYS {
+            } else if unique.len() == MAX_KEYS {
                 return Err(problem::too_many_keys().at(origin.clone()));
             } else {
-                kept.push(key);
+                unique.push(key);
             }
         }
-        if kept.is_empty() {
+        if unique.is_empty() {
             return Err(problem::empty_ring().at(origin.clone()));
         }
-        let mut ring = KeyRing::of(&kept);
+        let mut ring = KeyRing::of(&unique);
         ring.warnings.extend(repeated);
-        let labels = &ring.labels[..kept.len()];
+        let labels = &ring.labels[..unique.len()];
         match labels.iter().enumerate().find(|(index, label)| labels[..*index].contains(label)) {
             Some((_, label)) => Err(problem::same_label(label).at(origin.clone())),
             None => Ok(ring),
@@ -87,21 +87,13 @@ impl KeyRing {
         }
         let short = keys.iter().filter(|key| key.bytes.len() < ADVISED_LEN);
         let warnings = short.map(|key| warning::short_key(&key.origin)).collect();
-        KeyRing { slots, labels: kept(labels), warnings }
+        KeyRing { slots, labels: interned(labels), warnings }
     }
 
     /// Compares `presented` with the keys: see [`Slots::compare`].
     #[inline]
     pub(crate) fn compare(&self, presented: &[u8]) -> (Matches, Labels) {
         (self.slots.compare(presented), self.labels)
-    }
-
-    pub(crate) fn warn(&mut self, warning: Warning) {
-        self.warnings.push(warning);
-    }
-
-    pub(crate) fn warnings(&self) -> &[Warning] {
-        &self.warnings
     }
 
     /// Returns whether `other` has the same keys in the same places, with the same labels.
@@ -122,16 +114,16 @@ impl KeyRing {
 
 /// Keeps `labels` for the rest of the process, once for all rings that have the same ones, so that a check can return them
 /// without copying or counting. Labels are `'static` too: a program that leaks none has a limited number of them.
-fn kept(labels: [&'static str; MAX_KEYS]) -> Labels {
-    static KEPT: Mutex<Vec<Labels>> = Mutex::new(Vec::new());
+fn interned(labels: [&'static str; MAX_KEYS]) -> Labels {
+    static INTERNED: Mutex<Vec<Labels>> = Mutex::new(Vec::new());
     if labels == *POSITIONS {
         return POSITIONS;
     }
-    let mut kept = KEPT.lock().unwrap_or_else(PoisonError::into_inner);
-    let known = kept.iter().copied().find(|known| **known == labels);
+    let mut all = INTERNED.lock().unwrap_or_else(PoisonError::into_inner);
+    let known = all.iter().copied().find(|known| **known == labels);
     known.unwrap_or_else(|| {
-        kept.push(Box::leak(Box::new(labels)));
-        kept[kept.len() - 1]
+        all.push(Box::leak(Box::new(labels)));
+        all[all.len() - 1]
     })
 }
 

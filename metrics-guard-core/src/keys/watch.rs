@@ -61,7 +61,7 @@ use crate::{
 const PERIOD: Duration = Duration::from_secs(2);
 
 /// For how long what has changed about a key file must stay as it is before it counts.
-const SETTLED: Duration = Duration::from_millis(100);
+const SETTLE_TIME: Duration = Duration::from_millis(100);
 
 /// The key file of a guard, as it was when the guard last looked at it.
 #[derive(Debug, Clone)]
@@ -121,12 +121,12 @@ struct Followed {
     // Locked for a moment only, because a handler may read it.
     status: Mutex<KeyFileStatus>,
     // Locked for as long as it takes to look at the file.
-    last_read: Mutex<LastRead>,
+    last_good: Mutex<LastGood>,
     // Never used: its drop ends the thread.
     alive: OnceLock<Sender<Infallible>>,
 }
 
-struct LastRead {
+struct LastGood {
     /// What the file held when it was last good, with the warnings of that look.
     ring: Arc<KeyRing>,
     /// For the next look.
@@ -151,9 +151,9 @@ impl Keys {
     pub(crate) fn of_file(path: ShownPath, Content { ring, modified }: Content) -> Keys {
         let ring = Arc::new(ring);
         let status = KeyFileStatus { path: path.clone(), checked: SystemTime::now(), modified, problem: None };
-        let mut last_read = LastRead { ring: Arc::clone(&ring), reserve: Reserve::default() };
-        last_read.reserve.fill();
-        let file = Followed { path, status: status.into(), last_read: last_read.into(), alive: OnceLock::new() };
+        let mut last_good = LastGood { ring: Arc::clone(&ring), reserve: Reserve::default() };
+        last_good.reserve.fill();
+        let file = Followed { path, status: status.into(), last_good: last_good.into(), alive: OnceLock::new() };
         Keys { active: ring.into(), file: Some(file), report: OnceLock::new() }
     }
 
@@ -165,7 +165,7 @@ impl Keys {
 
     /// Returns the warnings of the active keys.
     pub(crate) fn warnings(&self) -> Vec<Warning> {
-        self.active.load().warnings().to_vec()
+        self.active.load().warnings.clone()
     }
 
     pub(crate) fn file(&self) -> Option<KeyFileStatus> {
@@ -184,7 +184,7 @@ impl Keys {
     }
 
     pub(crate) fn replace(&self, ring: KeyRing) {
-        let warnings = ring.warnings().to_vec();
+        let warnings = ring.warnings.clone();
         self.active.store(Arc::new(ring));
         self.report(News { warnings, ..News::default() });
     }
@@ -194,13 +194,13 @@ impl Keys {
         let Some(file) = &self.file else {
             return Err(problem::no_key_file().at(Origin::new("Guard::reload")));
         };
-        let mut last_read = lock(&file.last_read);
-        let found = file.look(&mut last_read);
+        let mut last_good = lock(&file.last_good);
+        let found = file.look(&mut last_good);
         let result = found.as_ref().map(|_| ()).map_err(Clone::clone);
-        let news = file.note(Some(found), &mut last_read.ring);
+        let news = file.note(Some(found), &mut last_good.ring);
         if result.is_ok() {
             // Also if they have not changed, because code may have replaced them.
-            self.active.store(Arc::clone(&last_read.ring));
+            self.active.store(Arc::clone(&last_good.ring));
         }
         self.report(news);
         result
@@ -209,20 +209,20 @@ impl Keys {
     /// Looks at the key file. If its keys have changed, and then stayed the same for `settled`, they become the active ones.
     fn refresh(&self, settled: Duration) {
         let Some(file) = &self.file else { return };
-        let mut last_read = lock(&file.last_read);
-        let found = file.look(&mut last_read);
+        let mut last_good = lock(&file.last_good);
+        let found = file.look(&mut last_good);
         let problem = lock(&file.status).problem.clone();
-        let found = if is_same(&found, problem.as_ref().map_or(Ok(&*last_read.ring), Err)) {
+        let found = if is_same(&found, problem.as_ref().map_or(Ok(&*last_good.ring), Err)) {
             Some(found)
         } else {
             // It may be being written: half a key can look like a whole one, and a file is empty for a moment.
             thread::sleep(settled);
-            let again = file.look(&mut last_read);
+            let again = file.look(&mut last_good);
             is_same(&again, found.as_ref().map(|content| &content.ring)).then_some(again)
         };
-        let news = file.note(found, &mut last_read.ring);
+        let news = file.note(found, &mut last_good.ring);
         if news.has_new_keys {
-            self.active.store(Arc::clone(&last_read.ring));
+            self.active.store(Arc::clone(&last_good.ring));
         }
         self.report(news);
     }
@@ -232,7 +232,7 @@ impl Keys {
         let Some(file) = &self.file else { return Ok(()) };
         let (alive, end) = mpsc::channel();
         let keys = Arc::downgrade(self);
-        let thread = thread::Builder::new().name("metrics-guard".to_owned()).spawn(move || keep_fresh(&keys, &end));
+        let thread = thread::Builder::new().name("guard-key-file".to_owned()).spawn(move || keep_fresh(&keys, &end));
         match thread {
             Ok(_) => {
                 let _ = file.alive.set(alive); // the first, since a builder builds once
@@ -245,28 +245,28 @@ impl Keys {
 
 impl Followed {
     /// What the file holds, if that can follow what it held before.
-    fn look(&self, last_read: &mut LastRead) -> Result<Content, ConfigError> {
-        let content = file::read(&self.path, &mut last_read.reserve);
-        last_read.reserve.fill();
+    fn look(&self, last_good: &mut LastGood) -> Result<Content, ConfigError> {
+        let content = file::read(&self.path, &mut last_good.reserve);
+        last_good.reserve.fill();
         let content = content?;
-        let is_cut = content.ring.is_cut_from(&last_read.ring);
+        let is_cut = content.ring.is_cut_from(&last_good.ring);
         if is_cut { Err(problem::cut_off().at(Origin::file(&self.path))) } else { Ok(content) }
     }
 
     /// Notes a look, with what it found unless that has not settled.
-    fn note(&self, found: Option<Result<Content, ConfigError>>, last_read: &mut Arc<KeyRing>) -> News {
+    fn note(&self, found: Option<Result<Content, ConfigError>>, last_good: &mut Arc<KeyRing>) -> News {
         let mut news = News::default();
         let mut status = lock(&self.status);
         status.checked = SystemTime::now();
         match found {
             Some(Ok(Content { ring, modified })) => {
-                news.has_new_keys = !ring.is_same(last_read);
+                news.has_new_keys = !ring.is_same(last_good);
                 // For the same keys, the new warnings: the rights of the file or of a folder can have changed. They are compared
                 // as texts, because the first look had the path as it was written, and these have the absolute one.
-                let before: Vec<_> = last_read.warnings().iter().map(ToString::to_string).collect();
+                let before: Vec<_> = last_good.warnings.iter().map(ToString::to_string).collect();
                 let is_new = |warning: &&Warning| news.has_new_keys || !before.contains(&warning.to_string());
-                news.warnings = ring.warnings().iter().filter(is_new).cloned().collect();
-                *last_read = Arc::new(ring);
+                news.warnings = ring.warnings.iter().filter(is_new).cloned().collect();
+                *last_good = Arc::new(ring);
                 news.is_usable_again = status.problem.take().is_some();
                 status.modified = modified;
             }
@@ -295,7 +295,7 @@ fn is_same(look: &Result<Content, ConfigError>, other: Result<&KeyRing, &ConfigE
 fn keep_fresh(keys: &Weak<Keys>, end: &Receiver<Infallible>) {
     while end.recv_timeout(PERIOD) == Err(RecvTimeoutError::Timeout) {
         let Some(keys) = keys.upgrade() else { return };
-        keys.refresh(SETTLED);
+        keys.refresh(SETTLE_TIME);
     }
 }
 
@@ -323,7 +323,7 @@ mod tests {
         time::Duration,
     };
 
-    use super::{Keys, SETTLED, lock};
+    use super::{Keys, SETTLE_TIME, lock};
     use crate::{keys::file, keys::key::Key, keys::reserve::Reserve, keys::ring::KeyRing, shown::ShownPath};
 
     fn keys_of(path: &Path) -> Keys {
@@ -502,7 +502,7 @@ mod tests {
 
         let replaced = Arc::downgrade(&keys.active.load());
         fs::write(&path, &third).unwrap();
-        keys.refresh(SETTLED);
+        keys.refresh(SETTLE_TIME);
         assert_eq!(replaced.strong_count(), 0);
     }
 
@@ -514,13 +514,13 @@ mod tests {
         fs::write(&path, &first).unwrap();
         let keys = keys_of(&path);
         keys.replace(ring(&in_code));
-        keys.refresh(SETTLED);
+        keys.refresh(SETTLE_TIME);
         assert!(keys.active.load_full().is_same(&ring(&in_code)));
         keys.reload().unwrap();
         assert!(keys.active.load_full().is_same(&ring(&first)));
         keys.replace(ring(&in_code));
         fs::write(&path, &second).unwrap();
-        keys.refresh(SETTLED);
+        keys.refresh(SETTLE_TIME);
         assert!(keys.active.load_full().is_same(&ring(&second)));
     }
 
@@ -541,7 +541,7 @@ mod tests {
         });
         assert!(keys.active.load_full().is_same(&ring(&first)));
         fs::write(&path, &second).unwrap();
-        keys.refresh(SETTLED);
+        keys.refresh(SETTLE_TIME);
         assert!(keys.active.load_full().is_same(&ring(&second)));
     }
 }

@@ -60,7 +60,7 @@ pub(crate) use event::Event;
 const MAX_WAITING: usize = 64;
 
 /// How long the building of a guard waits for its first warnings to be reported.
-const PATIENCE: Duration = Duration::from_secs(1);
+const MAX_FLUSH_TIME: Duration = Duration::from_secs(1);
 
 /// Receives each event, and returns whether it has reported a warning.
 type Listener = Box<dyn Fn(&Event<'_>) -> bool + Send + Sync>;
@@ -68,7 +68,7 @@ type Listener = Box<dyn Fn(&Event<'_>) -> bool + Send + Sync>;
 /// Receives the events of one guard.
 #[derive(Default)]
 pub(crate) struct Listeners {
-    listeners: Vec<Listener>,
+    all: Vec<Listener>,
     want_checks: bool,
     want_peer: bool,
 }
@@ -76,7 +76,7 @@ pub(crate) struct Listeners {
 impl Listeners {
     pub(crate) fn add_observer(&mut self, observer: impl Fn(&Check<'_>) + Send + Sync + 'static) {
         (self.want_checks, self.want_peer) = (true, true);
-        self.listeners.push(Box::new(move |event| {
+        self.all.push(Box::new(move |event| {
             if let Event::Checked(check) = event {
                 observer(check);
             }
@@ -85,7 +85,7 @@ impl Listeners {
     }
 
     pub(crate) fn add_hook(&mut self, hook: impl Fn(&Warning) + Send + Sync + 'static) {
-        self.listeners.push(Box::new(move |event| {
+        self.all.push(Box::new(move |event| {
             let Event::Warning(warning) = event else { return false };
             hook(warning);
             true
@@ -95,7 +95,7 @@ impl Listeners {
     /// Calls every listener, on this thread.
     fn report(&self, event: &Event<'_>) {
         let mut is_reported = false;
-        for listener in &self.listeners {
+        for listener in &self.all {
             is_reported |= contained(|| listener(event)).unwrap_or_default();
         }
         if let (Event::Warning(warning), false) = (event, is_reported) {
@@ -140,9 +140,9 @@ impl Telemetry {
     #[cfg_attr(not(any(feature = "metrics", feature = "tracing")), allow(unused_variables))]
     pub(crate) fn new(guard: &str, mut listeners: Listeners) -> Telemetry {
         #[cfg(feature = "tracing")]
-        listeners.listeners.insert(0, Box::new(tracing::listener(guard)));
+        listeners.all.insert(0, Box::new(tracing::listener(guard)));
         #[cfg(feature = "metrics")]
-        listeners.listeners.insert(0, Box::new(metrics::listener(guard)));
+        listeners.all.insert(0, Box::new(metrics::listener(guard)));
         listeners.want_peer |= cfg!(feature = "tracing");
         listeners.want_checks |= cfg!(feature = "metrics") || cfg!(feature = "tracing");
         Telemetry(Arc::new(Dispatcher { listeners, queue: Mutex::default(), changed: Condvar::new() }))
@@ -200,7 +200,7 @@ impl Drop for Telemetry {
     }
 }
 
-#[derive(Default)]
+#[derive(Debug, Default)]
 struct Dispatcher {
     listeners: Listeners,
     // Never locked while a listener is called.
@@ -208,7 +208,7 @@ struct Dispatcher {
     changed: Condvar,
 }
 
-#[derive(Default)]
+#[derive(Debug, Default)]
 struct Queue {
     events: VecDeque<Event<'static>>,
     // The last look at the key file, in place of all before it: a blocked recorder must not fill the queue with them.
@@ -303,7 +303,7 @@ impl Dispatcher {
     fn flush(&self) {
         let queue = self.queue();
         if queue.has_thread {
-            drop(self.changed.wait_timeout_while(queue, PATIENCE, |queue| !queue.is_done()));
+            drop(self.changed.wait_timeout_while(queue, MAX_FLUSH_TIME, |queue| !queue.is_done()));
             return;
         }
         drop(queue);
@@ -314,15 +314,9 @@ impl Dispatcher {
     }
 }
 
-impl fmt::Debug for Dispatcher {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Dispatcher").field("listeners", &self.listeners).finish_non_exhaustive()
-    }
-}
-
 impl fmt::Debug for Listeners {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "Listeners({})", self.listeners.len())
+        write!(f, "Listeners({})", self.all.len())
     }
 }
 
