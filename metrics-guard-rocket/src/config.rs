@@ -51,7 +51,7 @@ pub(crate) fn settings(figment: &Figment) -> Result<Settings, ConfigError> {
     check_inline_tables()?;
     check_config_file(figment, &mut settings)?;
     if env::vars_os().any(|(name, _)| is_read(&name.to_string_lossy())) {
-        settings.has_table(); // also if this figment reads no variables
+        settings.note_table(); // also if this figment reads no variables
     }
     check_names(figment, &mut settings)?;
     let fields = match figment.find_value(TABLE) {
@@ -171,7 +171,7 @@ fn check_config_file(figment: &Figment, settings: &mut Settings) -> Result<(), C
     let Some(path) = Env::var(NAME) else {
         for name in unread_files(figment, &folder) {
             if name == FILE {
-                settings.has_table();
+                settings.note_table();
             } else if !is_there(FILE) {
                 return Err(unknown(Some(FILE.to_owned()), Origin::new(name.escape_debug().to_string())));
             }
