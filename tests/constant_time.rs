@@ -82,7 +82,7 @@ impl Programs {
             let (name, numbers) = line.split_once('\t').unwrap();
             (name.to_owned(), numbers.split('\t').map(|number| number.parse().unwrap()).collect())
         });
-        // ==123==    at 0x135DD1: metrics_guard_core::guard::Policy::decide (in ..)
+        // ==123==    at 0x135DD1: metrics_guard_core::guard::Guard::decide (in ..)
         let said = String::from_utf8(output.stderr).unwrap();
         let places = said.lines().filter_map(|line| line.split_once("    at 0x")?.1.split_once(": "));
         (numbers.collect(), places.map(|(_, place)| place.split(" (").next().unwrap().to_owned()).collect())
@@ -110,7 +110,7 @@ impl Programs {
             assert!(reports >= that_must_tell && most == 1, "{source}: {numbers:?}");
         }
         let places: Vec<_> = places.iter().map(String::as_str).collect();
-        assert_eq!(places, ["metrics_guard_core::guard::Policy::decide"]);
+        assert_eq!(places, ["metrics_guard_core::guard::Guard::decide"]);
     }
 
     /// What is presented decides how many instructions a check takes, and what is accepted does not.

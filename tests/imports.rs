@@ -41,12 +41,16 @@ fn finds_a_cycle_through_a_third_file() {
         file("a", "use crate::{b::{self, B}, c};"),
         file("b", "#[cfg(test)] mod tests { use crate::a::A; } fn f() { crate::b::c::C::new(); }"),
         file("b::c", "pub(super) struct C;"),
-        file("c", "pub use b::c::C;"),
+        file("c", "pub(super) use self::d::D; struct C;"),
+        file("c::d", "struct D;"),
     ];
     assert_eq!(cycle(&imports(&files)), None);
-    files[2].1 = "fn f(_: super::super::a::A) {}".to_owned();
-    let cycle = cycle(&imports(&files)).unwrap();
-    assert_eq!(cycle.len(), 3, "{cycle:?}");
+    files.push((Vec::new(), "mod a; mod b; mod c; pub use a::A;".to_owned()));
+    for text in ["fn f(_: super::super::a::A) {}", "use crate::A;", "pub(crate) use crate::a::A;"] {
+        files[2].1 = text.to_owned();
+        let cycle = cycle(&imports(&files)).unwrap();
+        assert_eq!(cycle.len(), 3, "{text}: {cycle:?}");
+    }
 }
 
 /// The files below `folder`, as modules below `parent`, with their text.
@@ -67,19 +71,30 @@ fn files(folder: &Path, parent: &[String]) -> Vec<(Module, String)> {
 
 fn imports(files: &[(Module, String)]) -> Imports {
     let modules: BTreeSet<_> = files.iter().map(|(module, _)| module.clone()).collect();
-    let imports = files.iter().filter(|(module, _)| !module.is_empty()).map(|(module, text)| {
-        let mut uses = Uses { module, modules: &modules, found: BTreeSet::new() };
+    let mut exports = BTreeMap::new();
+    let mut imports = Imports::new();
+    // First `lib.rs`, whose module is the shortest.
+    for (module, text) in files.iter().collect::<BTreeSet<_>>() {
+        let mut uses = Uses { module, modules: &modules, exports: &exports, found: BTreeMap::new() };
         uses.visit_file(&syn::parse_file(text).unwrap());
-        (module.clone(), uses.found)
-    });
-    imports.collect()
+        let found = uses.found;
+        if module.is_empty() {
+            exports = found;
+        } else {
+            imports.insert(module.clone(), found.into_values().collect());
+        }
+    }
+    imports
 }
 
 /// The modules that a file uses, but for its tests.
 struct Uses<'m> {
     module: &'m Module,
     modules: &'m BTreeSet<Module>,
-    found: BTreeSet<Module>,
+    /// What `lib.rs` exports, and from where.
+    exports: &'m BTreeMap<String, Module>,
+    /// The modules, each by the last name of its path.
+    found: BTreeMap<String, Module>,
 }
 
 impl Uses<'_> {
@@ -94,14 +109,18 @@ impl Uses<'_> {
             }
             rest = others;
         }
-        let whole = [&from[..], rest].concat();
+        let exported = rest.first().filter(|_| from.is_empty()).and_then(|name| self.exports.get(name));
+        let whole = exported.cloned().unwrap_or_else(|| [&from[..], rest].concat());
         // The longest beginning that is a module. A name without such a beginning is of another crate, or of this file.
         let used = (1..=whole.len()).rev().map(|len| &whole[..len]).find(|path| self.modules.contains(*path));
         if let Some(used) = used.filter(|used| used != self.module) {
             // A path inside this module that names none of its files: an item of this file.
             let is_above = self.module.starts_with(used) && path.len() == rest.len();
             if !is_above {
-                self.found.insert(used.to_vec());
+                self.found.insert(path.join("::"), used.to_vec());
+                if let Some(name) = path.last().filter(|_| self.module.is_empty()) {
+                    self.found.insert(name.clone(), used.to_vec());
+                }
             }
         }
     }
@@ -130,8 +149,11 @@ impl Visit<'_> for Uses<'_> {
 
     /// What a parent exports of its children is no import of its own.
     fn visit_item_use(&mut self, item: &ItemUse) {
-        if matches!(item.vis, Visibility::Inherited) {
-            self.add_tree(&item.tree, &[]);
+        let before = self.found.clone();
+        self.add_tree(&item.tree, &[]);
+        if !matches!(item.vis, Visibility::Inherited) && !self.module.is_empty() {
+            let module = self.module;
+            self.found.retain(|path, used| before.contains_key(path) || !used.starts_with(module));
         }
     }
 

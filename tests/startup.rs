@@ -84,7 +84,7 @@ fn a_bad_configuration_does_not_start() {
         (&[("METRICS_VERIFICATION_KEY_FILE", &wrong_key)], "METRICS_VERIFICATION_KEY_FILE, ./…: no such file"),
         (
             &[("METRICS_VERIFICATION_KEY", KEY), ("METRICS_VERIFICATION_HEADER", "X Key")],
-            "METRICS_VERIFICATION_HEADER: not the name",
+            "METRICS_VERIFICATION_HEADER: invalid header name",
         ),
         (
             &[("METRICS_VERIFICATION_KEY", KEY), ("METRICS_VERIFICATION_QUERY", "")],

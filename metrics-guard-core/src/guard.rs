@@ -193,6 +193,15 @@ impl Guard {
         self.0.access.is_open()
     }
 
+    /// Returns whether the guard reads the [`Peer`](crate::Peer) of a request: for a check, an observer, or the feature
+    /// `tracing`. If not, a server need not provide it.
+    #[must_use]
+    pub fn reads_peer(&self) -> bool {
+        let access = &self.0.access;
+        let is_checked = !access.is_open() && (access.networks.is_some() || access.names.is_some());
+        is_checked || self.0.telemetry.wants_peer()
+    }
+
     /// Returns whether a check reads the names in client certificates. If not, a server need not extract them.
     #[must_use]
     pub fn requires_client_name(&self) -> bool {

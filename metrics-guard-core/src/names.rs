@@ -84,12 +84,8 @@ pub(crate) fn is_service_link(name: &str, value: &str) -> bool {
         let port = address.parse::<SocketAddr>().ok()?.port().to_string();
         Some((PROTOCOLS.into_iter().find(|protocol| scheme == protocol.to_ascii_lowercase())?, port))
     };
-    // Docker has all variables of a linked container there.
-    if words.iter().skip(2).rev().skip(1).any(|word| *word == "ENV") {
-        return true;
-    }
     match words[..] {
-        [.., "NAME"] => value.starts_with('/') && !value.contains('='),
+        _ if is_docker_link(&name, value) => true,
         [.., "SERVICE", "HOST"] => is_address(value),
         [.., "PORT", number, protocol, "ADDR"] if PROTOCOLS.contains(&protocol) => {
             is_number(number) && is_address(value)
@@ -104,6 +100,18 @@ pub(crate) fn is_service_link(name: &str, value: &str) -> bool {
             has_service_port && is_number(value) || words.last() == Some(&"PORT") && url().is_some()
         }
     }
+}
+
+/// Returns whether Docker makes a variable with this value for a linked container: each variable of the container behind
+/// `ALIAS_ENV_`, and `ALIAS_NAME=/container/alias`.
+pub(crate) fn is_docker_link(name: &str, value: &str) -> bool {
+    let words: Vec<&str> = name.split('_').collect();
+    let is_alias = |before: &[&str]| {
+        let alias = value.strip_prefix('/').and_then(|path| path.split_once('/'));
+        alias.is_some_and(|(_, alias)| bare(alias) == bare(&before.join("_")))
+    };
+    words.iter().skip(2).rev().skip(1).any(|word| word.eq_ignore_ascii_case("ENV"))
+        || matches!(&words[..], [before @ .., last] if last.eq_ignore_ascii_case("NAME") && is_alias(before))
 }
 
 /// Returns whether `value` is a list of networks for the setting that is called `name`. One address without a prefix length can
@@ -197,6 +205,7 @@ mod tests {
             ("PORT_8080_HTTP_ADDR", "10.96.0.12"),
             ("HOST", "10.96.0.12"),
             ("CLIENT_NAME", "/CN=prometheus"),
+            ("METRICS_VERIFICATION_KEY_FILE_NAME", "/run/secrets/metrics_key"),
             ("ROCKET_ENV_METRICS_GUARD", "1"),
         ] {
             assert!(!is_service_link(name, value), "{name}={value}");

@@ -34,7 +34,7 @@ use crate::{
     error::{ConfigError, Origin},
     guard::Guard,
     keys::key::Key,
-    names::bare,
+    names::{bare, is_docker_link},
     problem,
     setting::{Meaning, NearName, PREFIX, SETTINGS, assigned, by_near_name, by_variable, variable},
     shown::{ShownPath, shown_name},
@@ -198,7 +198,12 @@ impl Settings {
                 Some(setting) => settings.set(setting, Origin::new(name), Value::Text(value)),
                 None => match misspelled(prefix, &name, &value.to_string_lossy()) {
                     Some(judged) => judged,
-                    None => continue,
+                    None => {
+                        // What Docker passes on from a linked container may have been meant for this guard.
+                        let begins = name.get(..prefix.len()).is_some_and(|begin| begin.eq_ignore_ascii_case(prefix));
+                        settings.is_set |= begins && is_docker_link(&name, &value.to_string_lossy());
+                        continue;
+                    }
                 },
             };
             settings.is_set = true;

@@ -578,6 +578,15 @@ fn from_env_or_open_is_open_only_if_nothing_is_set() {
         ("metrics_verification_key", KEY, "metrics_verification_key: is not known here"),
         ("METRIC_VERIFICATION_KEY", "", "METRIC_VERIFICATION_KEY: is not known here"),
         ("METRICS_GUARD_KEY", KEY, "METRICS_GUARD_KEY: is not known here"),
+        // In the form of what Docker makes for a linked container.
+        (
+            "METRICS_VERIFICATION_KEY_FILE_NAME",
+            "/run/secrets/key",
+            "METRICS_VERIFICATION_KEY_FILE_NAME: is not known here",
+        ),
+        ("METRICS_GUARD_KEY_FILE_NAME", "/run/key", "METRICS_GUARD_KEY_FILE_NAME: is not known here"),
+        ("METRICS_VERIFICATION_ENV_KEY", KEY, "METRICS_VERIFICATION_KEY: no key is configured"),
+        ("METRICS_VERIFICATION_NAME", "/app/metrics-verification", "METRICS_VERIFICATION_KEY: no key is configured"),
         ("METRICS_GUARD", "on", "METRICS_VERIFICATION_KEY: no key is configured"),
         ("export", "METRICS_VERIFICATION_KEY=k", "export: is not known here"),
     ] {

@@ -49,7 +49,10 @@ pub(crate) fn settings(figment: &Figment) -> Result<Settings, ConfigError> {
     let mut settings = Settings::from_env();
     check_variables()?;
     check_inline_tables()?;
-    check_config_file(figment)?;
+    check_config_file(figment, &mut settings)?;
+    if env::vars_os().any(|(name, _)| is_read(&name.to_string_lossy())) {
+        settings.note_table(); // also if this figment reads no variables
+    }
     check_names(figment, &mut settings)?;
     let fields = match figment.find_value(TABLE) {
         Ok(Value::Dict(_, fields)) => fields,
@@ -160,13 +163,20 @@ const FILE: &str = "Rocket.toml";
 
 /// Rejects a `ROCKET_CONFIG` that names no file, and a `Rocket.toml` under another name, because Rocket goes on without one,
 /// and so without the settings in it.
-fn check_config_file(figment: &Figment) -> Result<(), ConfigError> {
+fn check_config_file(figment: &Figment, settings: &mut Settings) -> Result<(), ConfigError> {
     const NAME: &str = "ROCKET_CONFIG";
     // Rocket searches for a relative path in the folders above too.
     let folder = env::current_dir().unwrap_or_default();
     let is_there = |path: &str| folder.ancestors().any(|folder| !path.is_empty() && folder.join(path).is_file());
     let Some(path) = Env::var(NAME) else {
-        return if is_there(FILE) { Ok(()) } else { check_near_files(figment, &folder) };
+        for name in unread_files(figment, &folder) {
+            if name == FILE {
+                settings.note_table();
+            } else if !is_there(FILE) {
+                return Err(unknown(Some(FILE.to_owned()), Origin::new(name.escape_debug().to_string())));
+            }
+        }
+        return Ok(());
     };
     if is_there(&path) {
         return Ok(());
@@ -180,32 +190,37 @@ fn check_config_file(figment: &Figment) -> Result<(), ConfigError> {
     Err(ConfigError::new(ConfigErrorKind::UnusableFile, Origin::new(origin), text))
 }
 
-/// Rejects a file with our table whose name is close to `Rocket.toml`, unless the program reads it by itself.
-fn check_near_files(figment: &Figment, folder: &Path) -> Result<(), ConfigError> {
+/// The names of files with our table whose name is `Rocket.toml` or close to it, but for those that the program reads.
+fn unread_files(figment: &Figment, folder: &Path) -> Vec<String> {
     let read: Vec<_> = figment.metadata().filter_map(|metadata| metadata.source.as_ref()?.file_path()).collect();
-    for entry in folder.ancestors().filter_map(|folder| fs::read_dir(folder).ok()).flatten().flatten() {
+    let entries = folder.ancestors().filter_map(|folder| fs::read_dir(folder).ok()).flatten().flatten();
+    let has_table = |path: &Path| {
+        let profiles = fs::read_to_string(path).ok().and_then(|text| Toml::string(&text).nested().data().ok());
+        let is_table = |name: &String| NearName::of(name, "", &[]).is_some_and(|near| near.meaning == Meaning::Table);
+        profiles.iter().flat_map(|profiles| profiles.values()).flat_map(Dict::keys).any(is_table)
+    };
+    let unread = entries.filter_map(|entry| {
         let name = entry.file_name();
         let text = name.to_string_lossy();
         // A `~` ends the copies of editors.
         let is_near = is_close(text.strip_suffix(".txt").unwrap_or(&text), "rockettoml") && !text.ends_with('~');
-        if !is_near || read.iter().any(|path| path.file_name() == Some(&name)) || !entry.path().is_file() {
-            continue;
-        }
-        let profiles = fs::read_to_string(entry.path()).ok().and_then(|text| Toml::string(&text).nested().data().ok());
-        let is_table = |name: &String| NearName::of(name, "", &[]).is_some_and(|near| near.meaning == Meaning::Table);
-        if profiles.iter().flat_map(|profiles| profiles.values()).flat_map(Dict::keys).any(is_table) {
-            return Err(unknown(Some(FILE.to_owned()), Origin::new(text.escape_debug().to_string())));
-        }
-    }
-    Ok(())
+        let is_read = read.iter().any(|path| path.file_name() == Some(&name));
+        (is_near && !is_read && entry.path().is_file() && has_table(&entry.path())).then(|| text.into_owned())
+    });
+    unread.collect()
 }
 
-fn near_variable(name: &str, value: &str) -> Option<NearName> {
+/// Returns whether Rocket reads the variable for the table: in whatever case, also with a dot and a field behind it.
+fn is_read(name: &str) -> bool {
     let lower_case = name.trim().to_ascii_lowercase();
     // Behind a dot without a field, figment takes the value for the whole table.
     let is_field =
         |rest: &str| rest.strip_prefix('.').is_some_and(|field| !field.is_empty() && !field.starts_with('.'));
-    if lower_case.strip_prefix(READ).is_some_and(|rest| rest.is_empty() || is_field(rest)) {
+    lower_case.strip_prefix(READ).is_some_and(|rest| rest.is_empty() || is_field(rest))
+}
+
+fn near_variable(name: &str, value: &str) -> Option<NearName> {
+    if is_read(name) {
         return None;
     }
     // Of the names without `ROCKET_`, the core knows those of settings.

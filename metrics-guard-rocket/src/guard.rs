@@ -25,6 +25,7 @@
 //! ```
 
 use std::{
+    borrow::Cow,
     fmt,
     sync::{Mutex, MutexGuard, PoisonError},
 };
@@ -181,7 +182,9 @@ struct Head<'r, 'c> {
 
 impl RequestHead for Head<'_, '_> {
     fn field_values<'h>(&'h self, name: &'h HeaderName) -> impl Iterator<Item = &'h [u8]> {
-        self.request.headers().get(name.as_str()).map(str::as_bytes)
+        // Not `get`, which hashes the name by SipHash. Each value is borrowed from the request.
+        let lines = self.request.headers().iter().filter(|line| line.name() == name.as_str());
+        lines.filter_map(|line| if let Cow::Borrowed(value) = line.value { Some(value.as_bytes()) } else { None })
     }
 
     fn query(&self) -> Option<&[u8]> {

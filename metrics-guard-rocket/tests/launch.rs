@@ -370,6 +370,28 @@ fn child_with_a_base() {
     });
 }
 
+/// A program can have a figment that reads neither Rocket.toml nor the variables.
+#[test]
+fn fairing_or_open_is_not_open_beside_a_table_that_rocket_does_not_read() {
+    let folder = tempfile::tempdir().unwrap();
+    let said = |variables: &[(&str, &str)]| child_in(folder.path(), "child_with_a_figment_of_its_own", variables);
+    assert!(said(&[]).contains("status: Ok("), "{}", said(&[]));
+    for name in ["ROCKET_METRICS_GUARD", "rocket_metrics_guard.key_file"] {
+        let said = said(&[(name, "{key_file='/run/key'}")]);
+        assert!(said.contains("status: Err("), "{name}: {said}");
+    }
+    fs::write(folder.path().join("Rocket.toml"), "[default.metrics_guard]\nkey_file = '/run/key'\n").unwrap();
+    assert!(said(&[]).contains("status: Err("), "{}", said(&[]));
+}
+
+#[test]
+#[ignore = "started by another test"]
+fn child_with_a_figment_of_its_own() {
+    let figment = Figment::from(rocket::Config::debug_default());
+    let app = rocket::custom(figment).mount("/", routes![metrics]).attach(MetricsGuard::fairing_or_open());
+    println!("status: {:?}", Client::untracked(app).map(|client| client.get("/metrics").dispatch().status()));
+}
+
 /// The environment can be set of a process alone, so the test starts itself.
 fn child(child: &str, variables: &[(&str, &str)]) -> String {
     child_in(Path::new("."), child, variables)

@@ -222,8 +222,12 @@ fn errors(example: &Path) {
     // The guard's own errors, with a key and without one.
     for key in [&[][..], &[("KEY", KEY)]] {
         let with_key = |setting| [key, &[setting]].concat();
-        says(&with_key(("HEADER", "Authorization")), &complete(&[]), "METRICS_VERIFICATION_HEADER: not the name");
-        says(&with_key(("QUERY", "a b")), &complete(&[]), "METRICS_VERIFICATION_QUERY: not a parameter");
+        says(
+            &with_key(("HEADER", "Authorization")),
+            &complete(&[]),
+            "METRICS_VERIFICATION_HEADER: invalid header name",
+        );
+        says(&with_key(("QUERY", "a b")), &complete(&[]), "METRICS_VERIFICATION_QUERY: invalid query parameter name");
         says(&with_key(("NETWORKS", "10.0.0.1/8")), &complete(&[]), "METRICS_VERIFICATION_NETWORKS: entry 1");
         says(&with_key(("CLIENT_NAMES", "*.example")), &complete(&[]), "METRICS_VERIFICATION_CLIENT_NAMES: entry 1");
         says(&with_key(("DISABLED", "yes")), &complete(&[]), "METRICS_VERIFICATION_DISABLED: must be");

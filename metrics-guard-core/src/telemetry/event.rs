@@ -41,7 +41,7 @@ impl<'c> Check<'c> {
         self.result
     }
 
-    /// Returns the client, if the server knows it.
+    /// Returns the client, if the server provides one. Its [address](Peer::address) can be unknown all the same.
     #[must_use]
     pub fn peer(&self) -> Option<&'c Peer> {
         self.peer

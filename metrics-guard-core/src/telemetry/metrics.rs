@@ -33,7 +33,10 @@
 
 use std::{
     iter,
-    sync::{Arc, OnceLock},
+    sync::{
+        Arc, OnceLock,
+        atomic::{AtomicBool, Ordering::Relaxed},
+    },
     time::{SystemTime, UNIX_EPOCH},
 };
 
@@ -54,17 +57,24 @@ static METADATA: Metadata<'_> = Metadata::new("metrics_guard", Level::INFO, None
 /// program that goes on to use other labels makes their series anew for each check.
 struct Series {
     guard: Label,
+    is_open: AtomicBool,
     kept: [OnceLock<([&'static str; 2], Key)>; 16],
 }
 
 /// Returns a listener that counts the checks of the guard with this name, and exports its state.
 pub(super) fn listener(guard: &str) -> impl Fn(&Event<'_>) -> bool + Send + Sync + 'static {
     let guard = Label::new("guard", SharedString::from_shared(Arc::from(guard)));
-    let series = Series { guard, kept: Default::default() };
+    let series = Series { guard, is_open: AtomicBool::new(false), kept: Default::default() };
     move |event| {
         match event {
             Event::Built { is_open } => series.begin(*is_open),
-            Event::Checked(check) => series.checks([check.outcome(), check.key()]).increment(1),
+            Event::Checked(check) => {
+                series.checks([check.outcome(), check.key()]).increment(1);
+                // Again, because a recorder can be installed later, and a closed guard of the same name can be built later.
+                if series.is_open.load(Relaxed) {
+                    series.set(OPEN, None, 1.0);
+                }
+            }
             Event::KeyFileSeen(file) => series.key_file(file),
             Event::Warning(_) | Event::KeyFileUsable(_) | Event::NewKeys(_) => {}
         }
@@ -79,6 +89,7 @@ impl Series {
         for reason in Reason::ALL {
             drop(self.checks([reason.as_str(), ""]));
         }
+        self.is_open.store(is_open, Relaxed);
         self.set(OPEN, None, f64::from(is_open));
         with_recorder(|recorder| {
             let text = SharedString::const_str;

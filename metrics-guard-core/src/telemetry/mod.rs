@@ -70,11 +70,12 @@ type Listener = Box<dyn Fn(&Event<'_>) -> bool + Send + Sync>;
 pub(crate) struct Listeners {
     all: Vec<Listener>,
     want_checks: bool,
+    want_peer: bool,
 }
 
 impl Listeners {
     pub(crate) fn add_observer(&mut self, observer: impl Fn(&Check<'_>) + Send + Sync + 'static) {
-        self.want_checks = true;
+        (self.want_checks, self.want_peer) = (true, true);
         self.all.push(Box::new(move |event| {
             if let Event::Checked(check) = event {
                 observer(check);
@@ -142,6 +143,7 @@ impl Telemetry {
         listeners.all.insert(0, Box::new(tracing::listener(guard)));
         #[cfg(feature = "metrics")]
         listeners.all.insert(0, Box::new(metrics::listener(guard)));
+        listeners.want_peer |= cfg!(feature = "tracing");
         listeners.want_checks |= cfg!(feature = "metrics") || cfg!(feature = "tracing");
         Telemetry(Arc::new(Dispatcher { listeners, queue: Mutex::default(), changed: Condvar::new() }))
     }
@@ -150,6 +152,11 @@ impl Telemetry {
     #[inline]
     pub(crate) fn ignores_checks(&self) -> bool {
         !self.0.listeners.want_checks
+    }
+
+    /// Returns whether a listener wants the client of each check.
+    pub(crate) fn wants_peer(&self) -> bool {
+        self.0.listeners.want_peer
     }
 
     /// Reports a check at once. Its listeners delay this request only. A check by one of them is not reported, because each
