@@ -47,7 +47,8 @@ impl Guard {
 
     /// Begins a guard with the keys in the file at `path`: one to four keys, one a line. The guard follows that file.
     ///
-    /// Messages show `path` as you pass it, but hide each part that could be a key: see [`KeyFileStatus::label`].
+    /// Messages show `path` as you pass it, but hide each part that could be a key: see
+    /// [`KeyFileStatus::label`](crate::KeyFileStatus::label).
     ///
     /// # Errors
     ///
@@ -161,7 +162,7 @@ impl GuardBuilder {
     /// Allows only clients in these networks: `10.0.0.0/8`, `fd00::/8`, or one address. The client must present a key as well.
     /// Other clients get 403, and so does a client whose address is unknown.
     ///
-    /// The guard takes the address from the server's [`Peer`]. It reads no header for it.
+    /// The guard takes the address from the server's [`Peer`](crate::Peer). It reads no header for it.
     ///
     /// # Errors
     ///
@@ -178,8 +179,8 @@ impl GuardBuilder {
     /// Allows only clients with one of these names in their certificate: DNS names or URIs (SPIFFE). They must present a key as
     /// well. Other clients get 403.
     ///
-    /// The guard takes the names from the server's [`Peer`], and the server's TLS verifies the certificate. The guard reads no
-    /// header for them.
+    /// The guard takes the names from the server's [`Peer`](crate::Peer), and the server's TLS verifies the certificate. The guard
+    /// reads no header for them.
     ///
     /// # Errors
     ///
@@ -207,7 +208,7 @@ impl GuardBuilder {
     }
 
     /// Calls `hook` with each [`Warning`]. [`build`](GuardBuilder::build) reports the first ones. The key file, new keys and a
-    /// missing [`Peer`] cause later ones.
+    /// missing [`Peer`](crate::Peer) cause later ones.
     ///
     /// The guard calls all hooks, in the order in which they were added, on a telemetry thread of its own. The warnings
     /// wait for this thread in a queue, so no hook delays a request or a new key. A hook may call the guard, and may drop it.

@@ -94,9 +94,9 @@ impl Peer {
         self.names.as_deref().unwrap_or_default()
     }
 
-    /// Returns whether the server has provided the names, of which there can be none.
-    pub(crate) const fn has_names(&self) -> bool {
-        self.names.is_some()
+    /// Returns whether the server has provided the address and the names, of which there can be none.
+    pub(crate) const fn is_complete(&self) -> bool {
+        self.address.is_ok() && self.names.is_some()
     }
 
     /// Returns the instruction that provides the address, or with it the names.

@@ -320,11 +320,8 @@ impl Settings {
     ///
     /// As for [`builder`](Settings::builder), if there is any setting.
     pub fn builder_or_open(self) -> Result<GuardBuilder, ConfigError> {
-        if self.is_set {
-            self.builder()
-        } else {
-            Ok(GuardBuilder::disabled_with(warning::open(variable(PREFIX, "key_file"))))
-        }
+        let warning = warning::open(variable(PREFIX, "key_file"));
+        if self.is_set { self.builder() } else { Ok(GuardBuilder::disabled_with(warning)) }
     }
 
     fn keys(&self) -> Result<GuardBuilder, ConfigError> {

@@ -77,7 +77,7 @@ impl<K> Access<K> {
                 (origin, Denied::ADDRESS, peer.and_then(Peer::address).is_some())
             }
             (_, Some((origin, names))) if !names.include_one_of(peer.map_or(&[], Peer::names)) => {
-                (origin, Denied::CERTIFICATE, peer.is_some_and(Peer::has_names))
+                (origin, Denied::CERTIFICATE, peer.is_some_and(Peer::is_complete))
             }
             _ => return Ok(()),
         };

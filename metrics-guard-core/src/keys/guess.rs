@@ -4,10 +4,8 @@ use std::{collections::HashSet, sync::LazyLock};
 
 use zeroize::Zeroizing;
 
-use crate::{
-    keys::words::{camel_words, common_words, is_capitalized},
-    limits::MIN_LEN,
-};
+use crate::keys::words::{camel_words, common_words, is_capitalized};
+use crate::limits::MIN_LEN;
 
 static SAMPLES: LazyLock<Vec<&str>> = LazyLock::new(|| values_of(include_str!("samples.txt")).collect());
 static DIGESTS: LazyLock<HashSet<u64>> = LazyLock::new(|| {

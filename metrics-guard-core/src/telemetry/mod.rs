@@ -228,10 +228,6 @@ impl Queue {
         }
     }
 
-    fn is_done(&self) -> bool {
-        self.events.is_empty() && self.key_file.is_none() && !self.is_reporting
-    }
-
     /// Takes the next event. The number of dropped ones comes first, since a queue that is never empty must not hide it.
     fn take(&mut self) -> Option<Event<'static>> {
         if self.dropped > 0 {
@@ -303,7 +299,9 @@ impl Dispatcher {
     fn flush(&self) {
         let queue = self.queue();
         if queue.has_thread {
-            drop(self.changed.wait_timeout_while(queue, MAX_FLUSH_TIME, |queue| !queue.is_done()));
+            let is_busy =
+                |queue: &mut Queue| !queue.events.is_empty() || queue.key_file.is_some() || queue.is_reporting;
+            drop(self.changed.wait_timeout_while(queue, MAX_FLUSH_TIME, is_busy));
             return;
         }
         drop(queue);
