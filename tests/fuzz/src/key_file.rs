@@ -77,7 +77,9 @@ fn says_nothing_of(content: &[u8], error: &ConfigError, path: &Path) {
     // The guide has one wrapping of many.
     let wrapping = text.strip_prefix("the value is ").and_then(|text| text.strip_suffix(WRAPPING_END));
     let is_fixed = match wrapping {
-        Some(wrapping) => !keys(content).iter().any(|key| wrapping.as_bytes().windows(key.len()).any(|part| part == *key)),
+        Some(wrapping) => {
+            !keys(content).iter().any(|key| wrapping.as_bytes().windows(key.len()).any(|part| part == *key))
+        }
         None => GUIDE.contains(&format!("| ``{text}")),
     };
     assert!(is_fixed, "{error}");
