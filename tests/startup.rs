@@ -7,7 +7,7 @@ use std::{fs, path::PathBuf, sync::LazyLock};
 use metrics_guard_core::adapter::shown;
 use metrics_guard_tests::{
     KEY, WRONG,
-    guarded::Guarded,
+    key_changes::Guarded,
     process::Process,
     server::{Profile, Running, Server},
     wire::{exchange, request},

@@ -26,7 +26,7 @@ use crate::{
     guard::{Guard, Policy},
     headers_in_use,
     keys::{file, form::has_random_part, reserve::Reserve, ring::KeyRing, watch::Keys},
-    names::is_word_for_nothing,
+    near_names::is_word_for_nothing,
     problem,
     shown::ShownPath,
     telemetry::{Check, Listeners, Telemetry},

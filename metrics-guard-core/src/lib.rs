@@ -31,12 +31,12 @@ pub mod guide;
 mod headers_in_use;
 mod keys;
 mod limits;
-mod names;
+mod near_names;
 mod path;
 mod peer;
 mod problem;
 mod request;
-mod setting;
+mod setting_names;
 mod settings;
 mod shown;
 mod telemetry;
@@ -65,7 +65,7 @@ pub use warning::{Warning, WarningKind};
 /// Items for an adapter that reads settings from the configuration of its framework. A service does not need them.
 pub mod adapter {
     pub use crate::{
-        setting::{Meaning, NearName, SETTINGS, is_close},
+        setting_names::{Meaning, NearName, SETTINGS, is_close},
         settings::{Settings, Value, unknown},
         shown::{shown, shown_name},
     };

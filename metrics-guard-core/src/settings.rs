@@ -34,9 +34,9 @@ use crate::{
     error::{ConfigError, Origin},
     guard::Guard,
     keys::key::Key,
-    names::{bare, is_docker_link},
+    near_names::{bare, is_docker_link},
     problem,
-    setting::{Meaning, NearName, PREFIX, SETTINGS, assigned, by_near_name, by_variable, variable},
+    setting_names::{Meaning, NearName, PREFIX, SETTINGS, assigned, by_near_name, by_variable, variable},
     shown::{ShownPath, shown_name},
     warning,
 };

@@ -1,43 +1,13 @@
-//! The table that the four expansions read: each framework with its arguments and its route attributes, and the other
-//! attributes that get a treatment of their own.
+//! Sorts the attributes below ours: those that stay outside the check, those that go with the guarded body, and those that
+//! are errors.
 //!
 //! An attribute macro outside the check could keep an answer and serve it without a check. So only what is listed here stays
 //! outside, and all other attributes go with the guarded body.
 
-use proc_macro2::{Ident, Span, TokenStream, TokenTree};
-use syn::{Attribute, Error, Meta, Path, Token, parse::Parser, parse_quote_spanned, punctuated::Punctuated};
+use proc_macro2::{TokenStream, TokenTree};
+use syn::{Attribute, Error, Meta, Path, Token, parse::Parser, punctuated::Punctuated};
 
-use crate::args::Args;
-
-/// What an expansion knows of its framework.
-pub(crate) struct Framework {
-    /// The crate whose items the expansion names, unless `crate = path` names another.
-    pub(crate) krate: &'static str,
-    /// The arguments that the attribute takes, and how a message lists them.
-    pub(crate) arguments: &'static [&'static str],
-    pub(crate) expected: &'static str,
-    /// The route attributes, which stay outside, by the last segment of their paths.
-    pub(crate) routes: &'static [&'static str],
-}
-
-pub(crate) const ROCKET: Framework = Framework {
-    krate: "metrics_guard_rocket",
-    arguments: &["crate", "route_attr"],
-    expected: "`crate = path` or `route_attr = name`",
-    routes: &["get", "put", "post", "delete", "head", "options", "patch", "route"],
-};
-
-pub(crate) const AXUM: Framework =
-    Framework { krate: "metrics_guard_tower", arguments: &["crate"], expected: "`crate = path`", routes: &[] };
-
-pub(crate) const WARP: Framework = Framework { krate: "metrics_guard_warp", ..AXUM };
-
-pub(crate) const REQUEST: Framework = Framework {
-    krate: "metrics_guard_core",
-    arguments: &["crate", "guard", "request", "denied"],
-    expected: "`guard = expression`, `request = name`, `denied = path` or `crate = path`",
-    routes: &[],
-};
+use crate::{args::Args, frameworks::Framework};
 
 /// Built-in attributes that stay outside, as single identifiers: the compiler rejects a macro imported under such a name as
 /// ambiguous. They are about the function as its callers see it, or hold for all that is inside.
@@ -141,23 +111,6 @@ impl Sorted {
     /// The first attribute inside that is no tool's, and may be a macro.
     pub(crate) fn foreign(&self) -> Option<&Attribute> {
         self.inside.iter().find(|attr| !all_of(&attr.meta).iter().all(|meta| is_of_a_tool(meta.path())))
-    }
-}
-
-impl Framework {
-    pub(crate) fn parse(&self, args: TokenStream) -> syn::Result<Args> {
-        Args::parse(args, self.arguments, self.expected)
-    }
-
-    /// Where the items are that the expansion names. `span` is that of the framework's own name.
-    pub(crate) fn path(&self, args: &Args, span: Span) -> Path {
-        let name = Ident::new(self.krate, span);
-        args.krate.clone().unwrap_or_else(|| parse_quote_spanned!(span=> ::#name))
-    }
-
-    pub(crate) fn is_route(&self, path: &Path, args: &Args) -> bool {
-        let last = path.segments.last().map(|segment| &segment.ident);
-        last.is_some_and(|last| Some(last) == args.route_attr.as_ref() || self.routes.iter().any(|name| last == name))
     }
 }
 

@@ -6,10 +6,11 @@ use syn::{Error, FnArg, PatType, Safety, parse_quote, spanned::Spanned};
 
 use crate::{
     args::Args,
-    attributes::{AXUM, Sorted},
-    expand::{CLIPPY_MAX_PARAMETERS, PROOF, guarded_or_error},
+    attributes::Sorted,
+    frameworks::AXUM,
     handler::Item,
     nested::Nested,
+    shared::{CLIPPY_MAX_PARAMETERS, PROOF, guarded_or_error},
 };
 
 /// axum's handlers have so many parameters at most.

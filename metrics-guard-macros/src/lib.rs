@@ -9,11 +9,12 @@
 mod args;
 mod attributes;
 mod axum;
-mod expand;
+mod frameworks;
 mod handler;
 mod nested;
 mod request;
 mod rocket;
+mod shared;
 mod warp;
 
 use proc_macro::TokenStream;

@@ -13,10 +13,11 @@ use syn::{
 
 use crate::{
     args::Args,
-    attributes::{REQUEST, Sorted, is_foreign, shown},
-    expand::guarded_or_error,
+    attributes::{Sorted, is_foreign, shown},
+    frameworks::REQUEST,
     handler::{Handler, Item, find_ident, last_is},
     nested::{Nested, Runs, bind, in_place},
+    shared::guarded_or_error,
 };
 
 pub(crate) fn expand(args: TokenStream, item: TokenStream) -> TokenStream {

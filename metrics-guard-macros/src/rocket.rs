@@ -10,10 +10,11 @@ use syn::{
 
 use crate::{
     args::Args,
-    attributes::{ROCKET, Sorted},
-    expand::{CLIPPY_MAX_PARAMETERS, PROOF, guarded_or_error},
+    attributes::Sorted,
+    frameworks::ROCKET,
     handler::{Handler, Item, find_ident},
     nested::{Nested, bind, our_name, respanned},
+    shared::{CLIPPY_MAX_PARAMETERS, PROOF, guarded_or_error},
 };
 
 pub(crate) fn expand(args: TokenStream, item: TokenStream) -> TokenStream {

@@ -5,11 +5,7 @@ use quote::quote_spanned;
 use syn::{Error, parse_quote, spanned::Spanned};
 
 use crate::{
-    args::Args,
-    attributes::{Sorted, WARP},
-    expand::guarded_or_error,
-    handler::Item,
-    nested::Nested,
+    args::Args, attributes::Sorted, frameworks::WARP, handler::Item, nested::Nested, shared::guarded_or_error,
 };
 
 pub(crate) fn expand(args: TokenStream, item: TokenStream) -> TokenStream {

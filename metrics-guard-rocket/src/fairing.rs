@@ -233,7 +233,7 @@ fn refusal(denied: Denied) -> Response<'static> {
     let mut response = Response::build();
     response.status(Status::new(head.status.as_u16())).header(ContentType::Plain);
     for (name, value) in &head.headers {
-        response.raw_header(name.as_str().to_owned(), String::from_utf8_lossy(value.as_bytes()).into_owned());
+        response.raw_header_adjoin(name.as_str().to_owned(), String::from_utf8_lossy(value.as_bytes()).into_owned());
     }
     response.sized_body(body.len(), Cursor::new(body)).finalize()
 }

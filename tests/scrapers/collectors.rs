@@ -9,7 +9,7 @@ use std::{fs, io, path::Path, process::Command};
 use libtest_mimic::Trial;
 use metrics_guard_tests::{
     KEY, WRONG,
-    guarded::{Guarded, KeyFile},
+    key_changes::{Guarded, KeyFile},
     process::succeed,
     prometheus::{Prometheus, Version},
     server::{Profile, Server},

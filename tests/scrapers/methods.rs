@@ -13,7 +13,7 @@ use metrics_guard_core::adapter::shown;
 use metrics_guard_tests::{
     WRONG,
     certificates::{Authority, Validity, lead},
-    guarded::{Guarded, KeyFile, previous_key_falls_out_of_use},
+    key_changes::{Guarded, KeyFile, previous_key_falls_out_of_use},
     numbered_key,
     prometheus::Version,
     scraper::{Place, Program, Scraper, Scraping},

@@ -10,7 +10,7 @@ use std::{
 use libtest_mimic::{Failed, Trial};
 use metrics_guard_tests::{
     certificates::{Authority, Validity, lead},
-    guarded::{Guarded, KeyFile, previous_key_falls_out_of_use},
+    key_changes::{Guarded, KeyFile, previous_key_falls_out_of_use},
     numbered_key,
     prometheus::Version,
     scraper::{Program, Scraper, Scraping},

@@ -6,8 +6,8 @@
 pub mod build;
 pub mod certificates;
 pub mod fetch;
-pub mod guarded;
 pub mod hostile;
+pub mod key_changes;
 mod keys;
 pub mod model;
 pub mod process;

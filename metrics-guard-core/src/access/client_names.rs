@@ -24,7 +24,7 @@
 
 use std::fmt;
 
-use crate::{error::Problem, names::is_word_for_nothing, peer::ClientName, problem};
+use crate::{error::Problem, near_names::is_word_for_nothing, peer::ClientName, problem};
 
 /// The names of which a client certificate must contain one.
 pub(crate) struct ClientNames(Box<[ClientName]>);

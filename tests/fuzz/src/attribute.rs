@@ -9,8 +9,8 @@ mod args;
 mod attributes;
 #[path = "../../../metrics-guard-macros/src/axum.rs"]
 mod axum;
-#[path = "../../../metrics-guard-macros/src/expand.rs"]
-mod expand;
+#[path = "../../../metrics-guard-macros/src/frameworks.rs"]
+mod frameworks;
 #[path = "../../../metrics-guard-macros/src/handler.rs"]
 mod handler;
 #[path = "../../../metrics-guard-macros/src/nested.rs"]
@@ -19,6 +19,8 @@ mod nested;
 mod request;
 #[path = "../../../metrics-guard-macros/src/rocket.rs"]
 mod rocket;
+#[path = "../../../metrics-guard-macros/src/shared.rs"]
+mod shared;
 #[path = "../../../metrics-guard-macros/src/warp.rs"]
 mod warp;
 

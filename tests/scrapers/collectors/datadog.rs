@@ -18,7 +18,7 @@ use libtest_mimic::{Completion, Failed, Trial};
 use metrics_guard_tests::{
     KEY, WRONG,
     fetch::is_ci,
-    guarded::replace_file,
+    key_changes::replace_file,
     numbered_key,
     process::{Process, succeed},
 };

@@ -2,7 +2,7 @@
 //! close to those.
 
 use crate::{
-    names::{Unlikeness, after_close_word, bare, is_list_of_networks, is_near, is_separator, is_service_link},
+    near_names::{Unlikeness, after_close_word, bare, is_list_of_networks, is_near, is_separator, is_service_link},
     shown::shown_name,
 };
 
