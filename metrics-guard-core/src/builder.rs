@@ -295,7 +295,7 @@ impl GuardBuilder {
     ) -> Result<GuardBuilder, ConfigError> {
         let former = self.0.access.names().map(|(origin, _)| origin);
         let names = only(former, &origin, ClientNames::parse(entries))?;
-        self.0.access.names = Some((origin, names));
+        self.0.access.names_beside_key = Some((origin, names));
         Ok(self)
     }
 

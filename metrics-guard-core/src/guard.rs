@@ -197,9 +197,7 @@ impl Guard {
     /// `tracing`. If not, a server need not provide it.
     #[must_use]
     pub fn reads_peer(&self) -> bool {
-        let access = &self.0.access;
-        let is_checked = !access.is_open() && (access.networks.is_some() || access.names.is_some());
-        is_checked || self.0.telemetry.wants_peer()
+        self.0.access.reads_peer() || self.0.telemetry.wants_peer()
     }
 
     /// Returns whether a check reads the names in client certificates. If not, a server need not extract them.

@@ -20,8 +20,11 @@ pub(crate) fn bare(name: &str) -> String {
 /// Returns the rest of `name` after a word close to `word`, and the difference between the two words: first whether another
 /// word follows without a separator, then the typing errors. Of several, the closest word counts.
 ///
-/// Case and separators do not count. A word with a digit is another word.
+/// Case and separators of `name` do not count. A word with a digit is another word. `word` is in lower case.
 pub(crate) fn after_close_word<'n>(name: &'n str, word: &str) -> Option<(&'n str, Unlikeness)> {
+    if word.len() < 2 {
+        return None; // each name would be close
+    }
     let edits = if word.len() < 8 { 1 } else { 2 };
     let letters: Vec<_> = name.char_indices().filter(|(_, letter)| !is_separator(*letter)).collect();
     let ways = (word.len() - 1..=word.len() + edits).chain([word.len() - edits]).filter_map(|len| {
@@ -169,6 +172,8 @@ mod tests {
             ("CERTIFICATION", "verification"),
             ("NOTIFICATION", "verification"),
             ("", "guard"),
+            ("x", "k"),
+            ("x", ""),
         ] {
             assert_eq!(after_close_word(name, word), None, "{name}");
         }

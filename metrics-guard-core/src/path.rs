@@ -29,7 +29,8 @@ const ENDS: [char; 4] = [';', ':', '?', '#'];
 /// The adapters use it for Warp's `gate_path` and tower's `only_path`. In a server of your own, check the requests that it
 /// [covers](GuardedPath::covers).
 ///
-/// A spelling is read as follows. The guarded path itself is read in the same way.
+/// A spelling is read as follows. The guarded path itself is read in the same way, but a text
+/// from a `;` or `:` on is a part of its name.
 ///
 /// 1. The path is percent-decoded until no escape is left. A path that then has a NUL or is not UTF-8 is always covered.
 /// 2. `\` counts as `/`. Empty segments and `.` do not count.
@@ -45,6 +46,7 @@ const ENDS: [char; 4] = [';', ':', '?', '#'];
 ///
 /// - **Another name in the file system:** a symbolic or hard link, a short name of Windows, or a name with other characters
 ///   that the file system folds or ignores. Do not serve a folder with such names of the metrics.
+/// - **Spellings that few servers know:** `%u006d` for a letter, and `//host/metrics` where a server reads a host.
 /// - **Another path to the same content:** a folder for its `index.html`, a file with or without the extension that the
 ///   server adds, a compressed variant (`/metrics.gz`), a route of another name. Guard each of these paths.
 #[derive(Clone)]

@@ -94,7 +94,8 @@ impl Peer {
         self.names.as_deref().unwrap_or_default()
     }
 
-    /// Returns whether the server has provided the address and the names, of which there can be none.
+    /// Returns whether the server has provided the address and the names, of which there can be none. An adapter that finds
+    /// no address gives the names of a client that it does not know.
     pub(crate) const fn is_complete(&self) -> bool {
         self.address.is_ok() && self.names.is_some()
     }

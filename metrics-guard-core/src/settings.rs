@@ -177,7 +177,8 @@ impl Settings {
     /// Each other name that begins with `METRICS_VERIFICATION_`, in whatever case, is an error of the guard, so that no layer
     /// is missing because its name was mistyped. A name that is close to a setting's, such as `METRIC_VERIFICATION_KEY`,
     /// `METRICSVERIFICATIONKEY`, `METRICS_GUARD_KEY` or `export METRICS_VERIFICATION_KEY`, is an error too. Variables that
-    /// Kubernetes makes for a Service, such as `METRICS_VERIFICATION_SERVICE_HOST`, do not count.
+    /// Kubernetes makes for a Service, such as `METRICS_VERIFICATION_SERVICE_HOST`, and Docker for a linked container
+    /// (`METRICS_VERIFICATION_ENV_PATH`) do not count.
     #[must_use]
     pub fn from_env() -> Settings {
         Settings::from_env_behind(PREFIX)
@@ -292,7 +293,8 @@ impl Settings {
         if let Some(error) = self.error {
             return Err(error);
         }
-        // A disabled guard still checks the other settings. `redacted_query` needs the parameter, and a bad name must fail now.
+        // A disabled guard still checks the settings below, but no keys. `redacted_query` needs the parameter, and a bad name
+        // must fail now.
         let mut builder = match self.disabled()? {
             Some(origin) => GuardBuilder::disabled_with(warning::disabled(origin)),
             None => self.keys()?,

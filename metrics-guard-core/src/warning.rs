@@ -34,7 +34,7 @@ pub enum WarningKind {
     Open,
     /// A key has fewer than 32 bytes, is there twice, or seems to be a part of a value that was broken into lines.
     WeakKey,
-    /// Other users can read or replace the key file.
+    /// Other users can read or replace the key file. Reported on Unix.
     Permissions,
     /// The key file is unusable, so the previous keys stay active; or the guard cannot follow the file.
     Stale,

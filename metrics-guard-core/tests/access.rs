@@ -237,3 +237,15 @@ fn every_check_is_observed_once_by_each_observer() {
     ask(&disabled, None, None).unwrap();
     assert_eq!(seen.lock().unwrap().last(), Some(&("disabled", Ok(None), None)));
 }
+
+#[test]
+fn a_guard_says_whether_it_reads_the_client() {
+    let key = || Key::new("9c2f1e7ab5d84036f1c0a7e3b6925d48").unwrap();
+    let traced = cfg!(feature = "tracing");
+    assert_eq!(Guard::new(key()).reads_peer(), traced);
+    assert_eq!(Guard::disabled().reads_peer(), traced);
+    assert!(Guard::builder(key()).allow_networks(["10.0.0.0/8"]).unwrap().build().reads_peer());
+    assert!(Guard::builder(key()).require_client_name(["a.example"]).unwrap().build().reads_peer());
+    assert!(Guard::builder_with_client_names(["a.example"]).unwrap().build().reads_peer());
+    assert!(Guard::builder(key()).observe(|_| ()).build().reads_peer());
+}

@@ -131,6 +131,7 @@ mod tests {
         for (guard, is_extracted) in [
             (builder().build(), cfg!(feature = "tracing")),
             (builder().require_client_name(["a.example"]).unwrap().build(), true),
+            (Guard::builder_with_client_names(["a.example"]).unwrap().build(), true),
             (builder().observe(|_| ()).build(), true),
         ] {
             let seen = request().remote_addr(address).filter(&head(&guard)).await.unwrap();

@@ -21,8 +21,8 @@ use crate::{
 pub(crate) struct Access<K> {
     pub(crate) required: Required<K>,
     pub(crate) networks: Option<(Origin, Networks)>,
-    /// Names of which one is required as well.
-    pub(crate) names: Option<(Origin, ClientNames)>,
+    /// Names of which one is required beside a key.
+    pub(crate) names_beside_key: Option<(Origin, ClientNames)>,
     has_warned: AtomicBool,
 }
 
@@ -38,7 +38,7 @@ pub(crate) enum Required<K> {
 
 impl<K> Access<K> {
     pub(crate) const fn new(required: Required<K>) -> Access<K> {
-        Access { required, networks: None, names: None, has_warned: AtomicBool::new(false) }
+        Access { required, networks: None, names_beside_key: None, has_warned: AtomicBool::new(false) }
     }
 
     pub(crate) const fn is_open(&self) -> bool {
@@ -55,8 +55,13 @@ impl<K> Access<K> {
     pub(crate) const fn names(&self) -> Option<&(Origin, ClientNames)> {
         match &self.required {
             Required::Certificate(names) => Some(names),
-            Required::Nothing | Required::Key(_) => self.names.as_ref(),
+            Required::Nothing | Required::Key(_) => self.names_beside_key.as_ref(),
         }
+    }
+
+    /// Returns whether a check reads the client.
+    pub(crate) fn reads_peer(&self) -> bool {
+        !self.is_open() && (self.networks.is_some() || self.names().is_some())
     }
 
     /// Decides whether the client is allowed, and returns the keys of which it must present one as well.
@@ -64,7 +69,7 @@ impl<K> Access<K> {
     /// Calls `warn` once, at the first rejection because the server does not provide the client's address or names.
     #[inline]
     pub(crate) fn admit(&self, head: &impl RequestHead, warn: impl FnOnce(Warning)) -> Result<Option<&K>, Denied> {
-        if !self.is_open() && (self.networks.is_some() || self.names().is_some()) {
+        if self.reads_peer() {
             self.check(head.peer(), warn)?;
         }
         Ok(self.keys())

@@ -47,7 +47,8 @@ pub trait Answer {
     /// Returns the response to a rejected request.
     fn refusal(denied: Denied) -> Self;
 
-    /// Returns this response to an authorized request, with `no-store`: see [`Authorized::set_no_store`].
+    /// Returns this response to an authorized request, with `no-store`: see [`Authorized::set_no_store`]. An `Err` stays
+    /// as it is, because the guard does not know the response that the server makes of it.
     #[must_use]
     fn unstored(self, authorized: &Authorized) -> Self;
 }

@@ -3,7 +3,7 @@
 //! [`judged`] is the list of rules. The rules name few tools. [`guess`](super::guess) knows what attackers try first, and
 //! [`chance`](super::chance) finds names and wrappings by likelihood. A test tries a million keys of common generators.
 //!
-//! The value is not copied, because it may be a key, and nothing would clear the copy. What is decoded of it is cleared.
+//! The value may be a key, so each copy of it is in a `Zeroizing` that never grows.
 
 use base64::{
     Engine,

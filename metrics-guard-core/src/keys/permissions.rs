@@ -18,7 +18,8 @@ pub(crate) fn is_readable_by_all(file: &Metadata) -> bool {
 }
 
 /// The file if other users can write it, or else the nearest folder or link by which they can put another one in its
-/// place. An owner can, whatever the mode is, because he can change that.
+/// place. An owner can, whatever the mode is, because an owner can change that. If the system does not
+/// tell the user of the process, every owner is trusted.
 pub(crate) fn writable_by_others(path: &Path, file: &Metadata, reserve: &mut Reserve) -> Option<PathBuf> {
     // In a user namespace without the system's root, as in rootless containers, it looks like each other user of the host
     // (65534). A warning about all of the host's files would be a false alarm then.

@@ -30,7 +30,7 @@ const ADVISED_LEN: usize = 32;
 /// # How long keys stay in memory
 ///
 /// The bytes of a ring are overwritten when it is dropped. A guard drops a replaced ring when the last check that compares
-/// with it ends, which is not at once but microseconds later.
+/// with it ends, which is not at once but microseconds later. It keeps the keys of a key file until that file changes.
 pub struct KeyRing {
     // Boxed, so that moving a ring leaves no copy of the keys on the stack.
     slots: Box<Slots>,
