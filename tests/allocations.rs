@@ -99,23 +99,23 @@ fn warp_allocates_for_copies_and_nothing_else() {
     let open = warp::service(warp::path!("metrics").and(warp::get()).map(|| "up 1\n"));
 
     // Two tables hold the copied fields. Their bytes are shared, not copied, and what counts who shares them is made with
-    // the first copy of a value, and of a name that is not a standard one. (A connection's buffer has it already.) A query
-    // is one more; so is none, which Warp rejects.
+    // the first copy of a value, and of a name that is not a standard one. (A connection's buffer has it already.) The future
+    // of the filter that fits the guard is one more. So is a query, and none at all, which Warp rejects.
     for (name, guard, field, value, query, more) in [
-        ("field", &by_field, "x-metrics-key", KEY.to_owned(), "", 4),
-        ("field and a query that nobody asks for", &by_field, "x-metrics-key", KEY.to_owned(), "?a=%20b", 4),
-        ("Bearer", &by_field, "authorization", format!("Bearer {KEY}"), "", 3),
+        ("field", &by_field, "x-metrics-key", KEY.to_owned(), "", 5),
+        ("field and a query that nobody asks for", &by_field, "x-metrics-key", KEY.to_owned(), "?a=%20b", 5),
+        ("Bearer", &by_field, "authorization", format!("Bearer {KEY}"), "", 4),
         (
             "Basic",
             &by_field,
             "authorization",
             format!("Basic {}", Base64::encode_string(format!("u:{KEY}").as_bytes())),
             "",
-            3,
+            4,
         ),
-        ("query", &by_query, "accept", "*/*".to_owned(), &format!("?a=1&key={KEY}"), 4),
-        ("field beside a query", &by_query, "x-metrics-key", KEY.to_owned(), "?a=1", 5),
-        ("field and no query", &by_query, "x-metrics-key", KEY.to_owned(), "", 5),
+        ("query", &by_query, "accept", "*/*".to_owned(), &format!("?a=1&key={KEY}"), 5),
+        ("field beside a query", &by_query, "x-metrics-key", KEY.to_owned(), "?a=1", 6),
+        ("field and no query", &by_query, "x-metrics-key", KEY.to_owned(), "", 6),
     ] {
         let request = || Request::get(format!("/metrics{query}")).header(field, &value).body(String::new()).unwrap();
         let closed = warp::service(guard.protect(warp::path!("metrics"), warp::get().map(guarded)));
