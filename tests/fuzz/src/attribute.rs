@@ -50,7 +50,7 @@ fn asks_for_the_proof(of: &ItemFn) -> bool {
 fn joins_the_proof(of: &ItemFn) -> bool {
     let joins =
         |input: &FnArg| matches!(input, FnArg::Typed(typed) if has(&typed.ty, "Both") && has(&typed.ty, "Authorized"));
-    of.sig.inputs.len() == expand::CLIPPY_MAX_PARAMETERS && of.sig.inputs.iter().any(joins)
+    of.sig.inputs.len() == shared::CLIPPY_MAX_PARAMETERS && of.sig.inputs.iter().any(joins)
 }
 
 fn ends_in(of: &ItemFn, name: &str) -> bool {
