@@ -8,7 +8,6 @@ use std::{
     convert::Infallible,
     future::{Ready, ready},
     pin::pin,
-    sync::Barrier,
     task::{Context, Poll, Waker},
     thread,
 };
@@ -69,21 +68,17 @@ fn a_check_allocates_nothing() {
 }
 
 #[test]
-fn the_first_check_of_a_thread_allocates_its_slot_and_the_next_one_nothing() {
+fn the_first_check_of_a_thread_allocates_one_slot_at_most_and_the_next_one_nothing() {
     let guard = Guard::new(Key::new(KEY).unwrap());
     let request = Request::get("/metrics").header("x-metrics-key", KEY).body(()).unwrap();
     let check = || allocations(|| assert!(guard.check(&request).is_ok()));
     check();
-    // Both threads hold their slots until both have checked, because a new thread takes over the slot of one that has ended.
-    let both = Barrier::new(2);
     thread::scope(|scope| {
-        for _ in 0..2 {
-            scope.spawn(|| {
-                let counts = [check(), check()];
-                both.wait();
-                assert_eq!(counts, [1, 0]);
-            });
-        }
+        scope.spawn(|| {
+            // None where the thread takes over the slot of one that has ended, such as that of another test.
+            assert!(check() <= 1);
+            assert_eq!(check(), 0);
+        });
     });
 }
 
