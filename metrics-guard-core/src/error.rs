@@ -111,6 +111,11 @@ impl ConfigError {
         self.problem.kind
     }
 
+    /// Returns whether an operator reads the same error.
+    pub(crate) fn is_same(&self, other: &ConfigError) -> bool {
+        self.to_string() == other.to_string()
+    }
+
     /// Returns the place of the setting.
     #[must_use]
     pub fn origin(&self) -> &Origin {

@@ -272,7 +272,7 @@ impl Followed {
             }
             Some(Err(error)) => {
                 let known = status.problem.replace(error.clone());
-                if known.is_none_or(|known| known.to_string() != error.to_string()) {
+                if !known.is_some_and(|known| known.is_same(&error)) {
                     news.warnings.push(warning::stale(error));
                 }
             }
@@ -287,7 +287,7 @@ impl Followed {
 fn is_same(look: &Result<Content, ConfigError>, other: Result<&KeyRing, &ConfigError>) -> bool {
     match (look, other) {
         (Ok(content), Ok(ring)) => content.ring.is_same(ring),
-        (Err(one), Err(other)) => one.to_string() == other.to_string(),
+        (Err(one), Err(other)) => one.is_same(other),
         _ => false,
     }
 }
@@ -317,7 +317,7 @@ mod tests {
         path::{Path, PathBuf},
         sync::{
             Arc, Mutex,
-            atomic::{AtomicBool, Ordering},
+            atomic::{AtomicBool, AtomicU64, Ordering},
         },
         thread,
         time::Duration,
@@ -377,9 +377,8 @@ mod tests {
             self.folder.path().join("metrics_key")
         }
 
-        /// Looks at each active ring until the test is over, and returns how many there were.
-        fn watch(&self) -> u64 {
-            let mut rings = 0;
+        /// Looks at each active ring until the test is over, and counts them.
+        fn watch(&self, rings: &AtomicU64) {
             let mut known: Option<Arc<KeyRing>> = None;
             while !self.is_over.load(Ordering::Relaxed) {
                 let ring = self.keys.active.load_full();
@@ -388,10 +387,9 @@ mod tests {
                     let whole = lock(&self.whole);
                     assert!(whole.iter().rev().any(|whole| whole.is_same(&ring)), "a torn ring");
                     known = Some(ring);
-                    rings += 1;
+                    rings.fetch_add(1, Ordering::Relaxed);
                 }
             }
-            rings
         }
 
         fn disturb(&self, generation: u64, numbers: &mut Numbers) {
@@ -452,21 +450,23 @@ mod tests {
         let keys = keys_of(&path);
         let subject = Subject { folder, keys, whole: Mutex::new(vec![ring(&first)]), is_over: AtomicBool::new(false) };
 
+        let (rings, reads) = (AtomicU64::new(0), AtomicU64::new(0));
+        let has_run = || [&rings, &reads].iter().all(|count| count.load(Ordering::Relaxed) > 100);
         thread::scope(|scope| {
-            let watcher = scope.spawn(|| subject.watch());
+            let watcher = scope.spawn(|| subject.watch(&rings));
             // Its reads fall between any two steps of the changes, and so do those that a guard does by itself.
             let reader = scope.spawn(|| {
-                let mut reads = 0;
                 while !subject.is_over.load(Ordering::Relaxed) {
-                    reads += u64::from(subject.keys.reload().is_ok());
+                    reads.fetch_add(subject.keys.reload().is_ok().into(), Ordering::Relaxed);
                     subject.keys.refresh(Duration::from_micros(50));
                     // Not at once: the lock would never be free.
                     thread::sleep(Duration::from_micros(100));
                 }
-                reads
             });
             let changes = scope.spawn(|| {
-                for generation in 1..=1000 {
+                // More than a thousand where the machine is so busy that the other threads have not run.
+                let is_over = || subject.is_over.load(Ordering::Relaxed);
+                for generation in (1..=100_000).take_while(|at| !is_over() && (*at <= 1000 || !has_run())) {
                     subject.disturb(generation, &mut numbers);
                 }
             });
@@ -474,8 +474,10 @@ mod tests {
                 thread::sleep(Duration::from_millis(1));
             }
             subject.is_over.store(true, Ordering::Relaxed);
-            changes.join().unwrap();
-            assert!(watcher.join().unwrap() > 10 && reader.join().unwrap() > 10);
+            for thread in [changes, watcher, reader] {
+                thread.join().unwrap();
+            }
+            assert!(has_run());
         });
 
         subject.rename_into_place(&first);
