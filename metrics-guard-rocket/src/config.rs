@@ -28,7 +28,11 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 
-use std::{collections::HashSet, env, fs, path::Path};
+use std::{
+    collections::HashSet,
+    env, fs,
+    path::{Path, PathBuf},
+};
 
 use metrics_guard_core::{
     ConfigError, ConfigErrorKind, Origin,
@@ -167,18 +171,21 @@ fn check_config_file(figment: &Figment, settings: &mut Settings) -> Result<(), C
     const NAME: &str = "ROCKET_CONFIG";
     // Rocket searches for a relative path in the folders above too.
     let folder = env::current_dir().unwrap_or_default();
-    let is_there = |path: &str| folder.ancestors().any(|folder| !path.is_empty() && folder.join(path).is_file());
+    let find = |path: &str| -> Vec<PathBuf> {
+        let files = folder.ancestors().map(|folder| folder.join(path));
+        files.filter(|file| !path.is_empty() && file.is_file()).collect()
+    };
     let Some(path) = Env::var(NAME) else {
-        for name in unread_files(figment, &folder) {
-            if name == FILE {
-                settings.note_table();
-            } else if !is_there(FILE) {
-                return Err(unknown(Some(FILE.to_owned()), Origin::new(name.escape_debug().to_string())));
-            }
+        let files = find(FILE);
+        if files.is_empty() {
+            return check_near_files(figment, &folder);
+        }
+        if files.iter().any(|file| has_unread_table(figment, file)) {
+            settings.note_table();
         }
         return Ok(());
     };
-    if is_there(&path) {
+    if !find(&path).is_empty() {
         return Ok(());
     }
     let origin = shown_file(&path).map_or(NAME.to_owned(), |path| format!("{NAME}, {path}"));
@@ -190,24 +197,29 @@ fn check_config_file(figment: &Figment, settings: &mut Settings) -> Result<(), C
     Err(ConfigError::new(ConfigErrorKind::UnusableFile, Origin::new(origin), text))
 }
 
-/// The names of files with our table whose name is `Rocket.toml` or close to it, but for those that the program reads.
-fn unread_files(figment: &Figment, folder: &Path) -> Vec<String> {
-    let read: Vec<_> = figment.metadata().filter_map(|metadata| metadata.source.as_ref()?.file_path()).collect();
-    let entries = folder.ancestors().filter_map(|folder| fs::read_dir(folder).ok()).flatten().flatten();
-    let has_table = |path: &Path| {
-        let profiles = fs::read_to_string(path).ok().and_then(|text| Toml::string(&text).nested().data().ok());
-        let is_table = |name: &String| NearName::of(name, "", &[]).is_some_and(|near| near.meaning == Meaning::Table);
-        profiles.iter().flat_map(|profiles| profiles.values()).flat_map(Dict::keys).any(is_table)
-    };
-    let unread = entries.filter_map(|entry| {
+/// Rejects a file with our table whose name is close to `Rocket.toml`, unless the program reads it by itself.
+fn check_near_files(figment: &Figment, folder: &Path) -> Result<(), ConfigError> {
+    for entry in folder.ancestors().filter_map(|folder| fs::read_dir(folder).ok()).flatten().flatten() {
         let name = entry.file_name();
         let text = name.to_string_lossy();
         // A `~` ends the copies of editors.
         let is_near = is_close(text.strip_suffix(".txt").unwrap_or(&text), "rockettoml") && !text.ends_with('~');
-        let is_read = read.iter().any(|path| path.file_name() == Some(&name));
-        (is_near && !is_read && entry.path().is_file() && has_table(&entry.path())).then(|| text.into_owned())
-    });
-    unread.collect()
+        if is_near && has_unread_table(figment, &entry.path()) {
+            return Err(unknown(Some(FILE.to_owned()), Origin::new(text.escape_debug().to_string())));
+        }
+    }
+    Ok(())
+}
+
+/// Returns whether `path` is a file with our table that the program does not read.
+fn has_unread_table(figment: &Figment, path: &Path) -> bool {
+    let mut read = figment.metadata().filter_map(|metadata| metadata.source.as_ref()?.file_path());
+    if read.any(|read| read.file_name() == path.file_name()) || !path.is_file() {
+        return false;
+    }
+    let profiles = fs::read_to_string(path).ok().and_then(|text| Toml::string(&text).nested().data().ok());
+    let is_table = |name: &String| NearName::of(name, "", &[]).is_some_and(|near| near.meaning == Meaning::Table);
+    profiles.iter().flat_map(|profiles| profiles.values()).flat_map(Dict::keys).any(is_table)
 }
 
 /// Returns whether Rocket reads the variable for the table: in whatever case, also with a dot and a field behind it.
