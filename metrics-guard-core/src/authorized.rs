@@ -37,7 +37,7 @@ use crate::{keys::slots::Matches, limits::MAX_KEYS};
 /// `Authorized`. It proves nothing about a later request, so do not keep it.
 ///
 /// ```compile_fail,E0451
-/// let forged = metrics_guard_core::Authorized { matches: 1, labels: 0 };
+/// let forged = metrics_guard_core::Authorized { matches: todo!(), labels: todo!() };
 /// ```
 #[must_use = "this is the proof that a handler should ask for"]
 pub struct Authorized {

@@ -1,19 +1,23 @@
 //! The texts of all errors, one function a message. Each says what is wrong, gives one instruction and one example.
 //! The page `docs/guide/troubleshooting.md` lists them with these examples as arguments.
 
-use crate::error::{ConfigErrorKind, Problem, messages};
+use crate::{
+    error::{ConfigErrorKind, Problem, messages},
+    limits::{MAX_KEYS, MAX_LEN, MIN_LEN},
+};
+
+const MAKE_ONE: &str = "make one with `openssl rand -hex 32`";
 
 messages! { Problem, ConfigErrorKind:
     no_key(prefix = "METRICS_VERIFICATION_"): MissingKey,
-        "no key is configured; make one with `openssl rand -hex 32`, and set this variable to it, or \
+        "no key is configured; {MAKE_ONE}, and set this variable to it, or \
          {prefix}KEY_FILE to the path of a file that holds it";
-    blank(): InvalidKey, "the key is blank; make one with `openssl rand -hex 32`";
+    blank(): InvalidKey, "the key is blank; {MAKE_ONE}";
     unsendable(): InvalidKey,
         "the key has a space, a line break, a byte-order mark or another character that is not visible ASCII, so \
-         scrapers cannot send it; make one with `openssl rand -hex 32`";
+         scrapers cannot send it; {MAKE_ONE}";
     sample(): WeakKey,
-        "the key is a published example or easy to guess, and attackers try these first; make one with `openssl rand \
-         -hex 32`";
+        "the key is a published example or easy to guess, and attackers try these first; {MAKE_ONE}";
     placeholder(): InvalidKey,
         "the key is an unexpanded template or reference; write the key itself, such as the output of `openssl rand \
          -hex 32`";
@@ -21,9 +25,9 @@ messages! { Problem, ConfigErrorKind:
         "the value is {what}; write the key alone, as `openssl rand -hex 32` prints it";
     path_as_key(): InvalidKey,
         "the key is a path; write the key itself, or set the variable that ends in `_KEY_FILE` to the path";
-    too_short(): WeakKey, "the key has fewer than 16 characters; make one with `openssl rand -hex 32`";
-    too_long(): InvalidKey, "the key has more than 256 characters; make one with `openssl rand -hex 32`";
-    too_many_keys(): InvalidKey, "more than 4 keys; remove those that no scraper sends any more";
+    too_short(): WeakKey, "the key has fewer than {MIN_LEN} characters; {MAKE_ONE}";
+    too_long(): InvalidKey, "the key has more than {MAX_LEN} characters; {MAKE_ONE}";
+    too_many_keys(): InvalidKey, "more than {MAX_KEYS} keys; remove those that no scraper sends any more";
     empty_ring(): MissingKey, "no keys are given; add one, such as the output of `openssl rand -hex 32`";
     same_label(label = "current"): InvalidKey, "two keys have the label `{label}`; give each its own";
 
@@ -94,7 +98,7 @@ messages! { Problem, ConfigErrorKind:
         "the file cannot be opened, because this process or the system has too many open files; limit the connections \
          of clients and their time, or raise the limit, for example with `ulimit -n`";
     not_a_file(): UnusableFile, "a directory, a pipe or a device; the key file must be a regular file";
-    file_too_large(): UnusableFile, "too large; the key file must hold one to 4 keys and nothing else";
+    file_too_large(): UnusableFile, "too large; the key file must hold one to {MAX_KEYS} keys and nothing else";
     changing(): UnusableFile, "the file changed during every read attempt; write it once and rename it into place";
     cut_off(): UnusableFile,
         "a key is a prefix of a previous key, so the file looks truncated; write it elsewhere and rename it, or \

@@ -27,14 +27,16 @@ use crate::peer::Peer;
 pub trait RequestHead {
     /// Returns the value of each header line named `name`, in the order received (RFC 9110, section 5.3).
     ///
-    /// Compare names without case: `name` is in lower case, and a received name can have capitals. Return one item for each line, with every byte that was received, and do not split values at commas. The guard
-    /// rejects a repeated `Authorization` only if it sees both lines.
+    /// Compare names without case: `name` is in lower case, and a received name can have capitals. Return one item for each
+    /// line, with every byte that was received, and do not split values at commas. The guard rejects a repeated
+    /// `Authorization` only if it sees both lines.
     fn field_values<'h>(&'h self, name: &'h HeaderName) -> impl Iterator<Item = &'h [u8]>;
 
     /// Returns the query of the request target without `?`, as received and not percent-decoded.
     fn query(&self) -> Option<&[u8]>;
 
     /// Returns the client, if the server knows it.
+    ///
     /// A check can call this twice, so return the same client each time.
     fn peer(&self) -> Option<&Peer>;
 }

@@ -20,7 +20,8 @@ pub(crate) fn variable(prefix: &str, setting: &str) -> String {
 
 /// Returns the setting of an environment variable.
 pub(crate) fn by_variable(prefix: &str, name: &str) -> Option<&'static str> {
-    SETTINGS.into_iter().find(|setting| variable(prefix, setting) == name)
+    let rest = name.strip_prefix(prefix)?;
+    SETTINGS.into_iter().find(|setting| setting.to_ascii_uppercase() == rest)
 }
 
 /// Returns the setting whose name is closest to this one, if one is close.

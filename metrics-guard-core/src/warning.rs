@@ -77,8 +77,8 @@ messages! { Warning, WarningKind:
     open(variable = "METRICS_VERIFICATION_KEY_FILE"): Open,
         "{variable}: no variable configures the guard, so EVERYONE can read the metrics; write the output of `openssl \
          rand -hex 32` to a file, and set this variable to its path";
-    short_key(origin = "METRICS_VERIFICATION_KEY"): WeakKey,
-        "{origin}: the key has fewer than 32 characters; `openssl rand -hex 32` makes a longer one";
+    short_key(origin = "METRICS_VERIFICATION_KEY", least = 32): WeakKey,
+        "{origin}: the key has fewer than {least} characters; `openssl rand -hex 32` makes a longer one";
     same_key(origin = "./accepted_keys, line 2"): WeakKey, "{origin}: the same key as an earlier one; it counts once";
     split_key(path = "./accepted_keys"): WeakKey,
         "{path}: the lines look like one base64 value that was broken into lines, and each line is accepted as a key; \

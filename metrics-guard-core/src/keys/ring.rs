@@ -86,7 +86,7 @@ impl KeyRing {
             labels[slot] = key.label.unwrap_or(labels[slot]);
         }
         let short = keys.iter().filter(|key| key.bytes.len() < ADVISED_LEN);
-        let warnings = short.map(|key| warning::short_key(&key.origin)).collect();
+        let warnings = short.map(|key| warning::short_key(&key.origin, ADVISED_LEN)).collect();
         KeyRing { slots, labels: interned(labels), warnings }
     }
 
