@@ -79,7 +79,7 @@ impl MetricsGuard {
     /// A Rocket.toml with `key` in it must not be readable or writable by other users. The guard does not look at the rights
     /// of that file, and Rocket prints the line of a syntax error in it before any fairing runs. So prefer `key_file`.
     ///
-    /// A setting that stands in both is an error. Without a usable key, the launch fails and the log says why. What is
+    /// A setting that has a value in both is an error. Without a usable key, the launch fails and the log says why. What is
     /// wrong with the key file later is in the log too.
     ///
     /// A name that is close to one of these stops the launch, because Rocket would ignore it: `[metrics_guard]` without
@@ -123,7 +123,7 @@ impl MetricsGuard {
     ///
     /// # Errors
     ///
-    /// - [`DuplicateSetting`](crate::ConfigErrorKind::DuplicateSetting) for a setting that stands in both
+    /// - [`DuplicateSetting`](crate::ConfigErrorKind::DuplicateSetting) for a setting that has a value in both
     /// - [`InvalidSetting`](crate::ConfigErrorKind::InvalidSetting) for a value of the wrong type
     /// - [`UnknownSetting`](crate::ConfigErrorKind::UnknownSetting) for names in Rocket's configuration and in the environment
     ///   that are close to ours
