@@ -506,6 +506,21 @@ fn rejects_a_wrapping_of_few_signs_around_letters_and_digits() {
     assert!(accepted.len() <= 12, "{accepted:#?}");
 }
 
+/// No generator prints a key with these lengths and signs.
+#[test]
+fn rejects_more_characters_than_an_encoding_explains() {
+    const URL_SAFE_KEY: &str = "q9Zk-7yH2mVx0Lr4TtBw8sEc_Nd1JfUavK3oPiGh5bM";
+    for (key, values) in [
+        (BASE64, &["/KEY", "KEY/", "KEY=", "0xKEY", "KEY.KEY"][..]),
+        (ALPHANUMERIC_KEY, &["/KEY", "KEY/", "KEY="]),
+        (URL_SAFE_KEY, &["/KEY", "KEY/", "secret/KEY", "KEY/metrics", "KEY.KEY", "ENC[base64url:KEY]"]),
+        (&ALPHANUMERIC_KEY[..24], &["/KEY", "KEY/", "${KEY}", "$(KEY)", "ENC[base64url:KEY]", "ENC(KEY)"]),
+    ] {
+        assert!(Key::new(key).is_ok(), "{key}");
+        assert_rejected(values.iter().map(|value| value.replace("KEY", key)));
+    }
+}
+
 /// With `KEY` for the key.
 const WRAPPINGS: &[(&str, &[&str])] = &[
     (

@@ -7,7 +7,7 @@
 //! | part | cost |
 //! |---|---|
 //! | a key, for each character | 32 (hexadecimal), 41 (letters of one case and digits) or 48 (all letters and digits) |
-//! | common words | 24 to begin them, 64 for each (of 216) |
+//! | common words | 24 to begin them, 64 for each (of some 200) |
 //! | another name | 26 to begin it, 38 for each letter (of 26), 40 for each further word |
 //! | a number | 25 to begin it, 26 for each digit |
 //! | other letters and digits | more than in the first description, because they interrupt the list |
@@ -79,9 +79,11 @@ fn cost_of_run(run: &str, literal: usize) -> usize {
     let letters = without_number(run);
     let digits = 26 * (run.len() - letters.len());
     let spelled = literal * run.len();
-    match common_words(letters) {
+    // Also with numbers between them, as in `base64url`.
+    let is_digit = |c: char| c.is_ascii_digit();
+    match run.split(is_digit).map(common_words).sum() {
         _ if is_number(run) => 26 * run.len() + 25,
-        Some(words @ 1..) => 24 + 64 * words + digits,
+        Some(words @ 1_usize..) => 24 + 64 * words + 26 * run.matches(is_digit).count(),
         _ if !is_name(run) || !letters.bytes().all(|byte| byte.is_ascii_alphabetic()) => {
             spelled + 16 * run.len().min(4)
         }
@@ -117,9 +119,13 @@ fn cost_of_signs(outside: &[&str]) -> usize {
 
 const BRACKETS: [[u8; 2]; 4] = [*b"{}", *b"[]", *b"()", *b"<>"];
 
-/// Returns whether a value begins and ends in brackets, also in those of what was around it.
+/// Returns whether a value begins and ends in brackets, also in those of what was around it. A name may come first, as in
+/// `ENC[..]`.
 fn is_in_brackets(value: &str) -> bool {
-    let ends = value.bytes().next().zip(value.bytes().next_back());
+    let brackets = value.trim_start_matches(|c: char| c.is_ascii_alphabetic());
+    let name = &value[..value.len() - brackets.len()];
+    let brackets = if name.len() > 2 && is_name(name) { brackets } else { value };
+    let ends = brackets.bytes().next().zip(brackets.bytes().next_back());
     BRACKETS.iter().any(|[open, close]| ends == Some((*open, *close)) || ends == Some((*close, *open)))
 }
 
@@ -177,7 +183,7 @@ pub(crate) fn is_plain(value: &str) -> bool {
     value.trim_end_matches('=').bytes().all(|byte| byte.is_ascii_alphanumeric() || b"+/_.-".contains(&byte))
 }
 
-/// Returns whether a plain value can be base64 or base32 of whole bytes.
+/// Returns whether a plain value can be base64, in one of its alphabets, or base32 of whole bytes.
 pub(crate) fn is_encoded(value: &str) -> bool {
     let digits = value.trim_end_matches('=');
     let is_base32 = || digits.bytes().all(|byte| byte.is_ascii_alphabetic() || (b'2'..=b'7').contains(&byte));
@@ -187,5 +193,5 @@ pub(crate) fn is_encoded(value: &str) -> bool {
         3 | 4 | 6 => value.len() % 8 == 0 && is_base32(),
         _ => false,
     };
-    is_padded && !digits.contains('.')
+    is_padded && !digits.contains('.') && !(digits.contains(['+', '/']) && digits.contains(['-', '_']))
 }

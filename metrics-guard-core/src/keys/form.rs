@@ -117,17 +117,31 @@ fn composed(value: &str) -> Option<Flaw> {
         Some(Parts::Names) => Some(Flaw::Template),
         None if named.is_some() => named.map(|(name, _)| Flaw::Wrapped(kind(&value[..=name.len()], ""))),
         None if is_quoted() => Some(Flaw::Wrapped(QUOTES)),
-        None => is_two_keys(value).then_some(Flaw::Wrapped(AROUND)),
+        None if is_two_keys(value) || is_longer_than_key(value) => Some(Flaw::Wrapped(AROUND)),
+        None => is_between_template_signs(value).then_some(Flaw::Template),
     }
+}
+
+/// Template signs around the whole value, such as `${` and `}`.
+fn is_between_template_signs(value: &str) -> bool {
+    const SIGNS: [(&str, &str); 8] =
+        [("${", "}"), ("$(", ")"), ("{{", "}}"), ("{%", "%}"), ("<%", "%>"), ("<?", "?>"), ("[[", "]]"), ("((", "))")];
+    SIGNS.iter().any(|(before, after)| value.starts_with(before) && value.ends_with(after))
+}
+
+/// A key with a `/` at an end, or with characters that its padding does not fit to, such as a second `=` or `0x`.
+fn is_longer_than_key(value: &str) -> bool {
+    let key = value.trim_matches('/');
+    let has_slash = key.len() < value.len() && !key.contains('/') && is_random(&key);
+    is_plain(value) && !is_encoded(value) && (has_slash || value.ends_with('='))
 }
 
 /// Two keys of one length with a sign between them, such as no generator prints.
 fn is_two_keys(value: &str) -> bool {
     let Some((one, rest)) = value.split_at_checked(value.len() / 2) else { return false };
-    let is_key =
-        |key: &str| is_random(&key) && key.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-_".contains(&byte));
+    let is_key = |key: &str| is_random(&key) && is_plain(key) && !key.contains('.');
     let two = rest.strip_prefix(['.', '-', '_']).filter(|two| two.len() == one.len());
-    is_plain(value) && !is_encoded(value) && is_key(one) && two.is_some_and(is_key)
+    !is_encoded(value) && is_key(one) && two.is_some_and(is_key)
 }
 
 /// Such as the address of a network card, or hexadecimal digits with a colon between each two.
