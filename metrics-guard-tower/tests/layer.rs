@@ -5,7 +5,6 @@
 use std::{
     collections::VecDeque,
     convert::Infallible,
-    fmt::Debug,
     future::{Pending, Ready, pending, ready},
     net::SocketAddr,
     sync::{
@@ -41,13 +40,6 @@ fn scrape(key: &str) -> Request<()> {
 /// A service that is open.
 fn up() -> impl Service<Request<()>, Response = Response<String>, Error = Infallible> + Clone {
     service_fn(|_| ready(Ok(Response::new("up 1\n".to_owned()))))
-}
-
-async fn status<S, B>(service: &S, request: Request<()>) -> u16
-where
-    S: Service<Request<()>, Response = Response<B>, Error: Debug> + Clone,
-{
-    service.clone().oneshot(request).await.unwrap().status().as_u16()
 }
 
 #[tokio::test]
@@ -87,7 +79,7 @@ async fn rejected_requests_get_one_answer_and_do_not_reach_the_service() {
 
 type Readiness = Poll<Result<(), &'static str>>;
 
-/// A service whose readiness is written down beforehand, and whose calls fail.
+/// A service that follows a script of readiness, and whose calls fail.
 struct Scripted(VecDeque<Readiness>);
 
 impl Service<Request<()>> for Scripted {
@@ -149,7 +141,7 @@ fn the_future_holds_that_of_the_service_and_little_more() {
     assert!(future <= size_of::<Answer>() + with_proof, "{future}");
 }
 
-/// `tests/allocations.rs` in the workspace counts for the headers.
+/// `tests/allocations.rs` in the workspace counts the allocations for each header.
 #[tokio::test]
 async fn reading_the_path_the_query_and_the_client_allocates_nothing() {
     let allocations = |run: &mut dyn FnMut()| allocation_counter::measure(run).count_total;
@@ -181,7 +173,7 @@ async fn answers_are_not_stored_unless_the_service_says_so() {
     }
 }
 
-/// Also without the feature `axum`, which alone makes axum's `ConnectInfo<SocketAddr>` count.
+/// The rows hold with and without the feature `axum`. axum's `ConnectInfo<SocketAddr>` counts only with it.
 #[tokio::test]
 async fn the_client_is_the_peer_in_the_extensions_or_what_axum_knows() {
     const NAME: &str = "prometheus.example";
@@ -228,11 +220,13 @@ async fn the_client_is_the_peer_in_the_extensions_or_what_axum_knows() {
             request.extensions_mut().insert(ConnectInfo(socket(connected)));
         }
         let service = MetricsGuardLayer::new(guard.clone()).layer(up());
-        assert_eq!(status(&service, request).await, expected, "{peer} {names:?} {connected} {key}");
+        let response = service.oneshot(request).await.unwrap();
+        assert_eq!(response.status(), expected, "{peer} {names:?} {connected} {key}");
     }
 }
 
-/// By the body of its requests, whatever wraps that. `tests/no_peer.rs` in the workspace holds the texts against the guide.
+/// The layer knows the server by the body type of the requests, also within another body. `tests/no_peer.rs` in the
+/// workspace holds the texts against the guide.
 #[tokio::test]
 async fn a_missing_address_is_explained_for_the_server_in_use() {
     async fn advice<B: Default + 'static>(with_names: bool) -> String {
@@ -268,10 +262,7 @@ async fn a_missing_address_is_explained_for_the_server_in_use() {
         assert!(advice.starts_with(start), "{advice}");
     }
     for advice in [advice::<()>(true).await, advice::<Axum>(true).await, advice::<Tonic>(true).await] {
-        assert!(
-            advice.starts_with("put a `Peer` with the names in the client's verified certificate into"),
-            "{advice}"
-        );
+        assert!(advice.starts_with("put a `Peer` with the names in the client's verified certificate"), "{advice}");
     }
 }
 
@@ -311,7 +302,7 @@ async fn only_path_guards_its_paths_and_does_not_check_other_requests() {
     assert!(error.to_string().starts_with("guarded path: invalid path: begin it with `/`"), "{error}");
 }
 
-/// In the orders that the layer's documentation gives, since a rejection's body is a default.
+/// In the orders that the layer's documentation gives, because the body of a rejection is a default.
 mod bodies_without_a_default {
     use super::*;
 
@@ -375,7 +366,7 @@ mod bodies_without_a_default {
     }
 }
 
-/// tonic's server over a socket. A gRPC client makes a code of the HTTP status of an answer without `grpc-status`.
+/// tonic's server over a socket. If an answer has no `grpc-status`, a gRPC client derives its code from the HTTP status.
 mod grpc {
     use super::*;
 
@@ -414,7 +405,7 @@ mod grpc {
         }
     }
 
-    /// The address of a server that `serve` makes of the incoming connections.
+    /// Starts a server by `serve`, and returns its address.
     fn bind<F: Future<Output = Result<(), Error>> + Send + 'static>(
         serve: impl FnOnce(TcpIncoming) -> F,
     ) -> SocketAddr {
@@ -424,7 +415,7 @@ mod grpc {
         address
     }
 
-    /// The HTTP status of the answer, and its `grpc-status` and `Cache-Control`, such as `200 0 no-store`.
+    /// Returns the HTTP status of the answer, its `grpc-status` and `Cache-Control`, such as `200 0 no-store`.
     async fn call(address: SocketAddr, path: &str, key: &str) -> String {
         let stream = TokioIo::new(tokio::net::TcpStream::connect(address).await.unwrap());
         let (mut sender, connection) =
@@ -442,7 +433,7 @@ mod grpc {
         let layer = || MetricsGuardLayer::new(Guard::new(key()));
         let by_network =
             || MetricsGuardLayer::new(Guard::builder(key()).allow_networks(["127.0.0.0/8"]).unwrap().build());
-        // tonic knows the client's address in a type of its own, of which a `Peer` must be made.
+        // tonic puts the client's address into an extension of its own type, so a layer must make a `Peer` of it.
         let with_peer = MapRequestLayer::new(|mut request: Request<Body>| {
             if let Some(address) = request.extensions().get().and_then(TcpConnectInfo::remote_addr) {
                 request.extensions_mut().insert(Peer::new(address));

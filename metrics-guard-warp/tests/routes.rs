@@ -1,4 +1,4 @@
-//! What the guard covers and what it does not, among the other filters of a Warp.
+//! Routes and gates among other filters of Warp: which requests the guard covers, and which it does not.
 
 #![allow(clippy::panic, clippy::unwrap_used)] // in tests; clippy.toml does not reach their helper functions
 
@@ -41,7 +41,7 @@ where
     routes.map(Reply::into_response).boxed()
 }
 
-/// The status and the body of the answer, such as `200 up 1`.
+/// Returns the status and the body of the answer, such as `200 up 1`.
 async fn ask(routes: &Routes, method: &str, path: &str, key: &str) -> String {
     let response = warp::test::request().method(method).path(path).header("X-Metrics-Key", key).reply(routes).await;
     let body = String::from_utf8(response.body().to_vec()).unwrap();
@@ -176,7 +176,7 @@ async fn answers_are_not_stored_unless_the_handler_says_so_and_a_head_has_their_
     }
 }
 
-/// Cases 2 and 27, which `warp::test` cannot say: of repeated lines the first counts, and a second `Authorization` is
+/// Cases 2 and 27, which `warp::test` cannot send: the first of repeated lines counts, and a second `Authorization` is
 /// malformed.
 #[tokio::test]
 async fn every_line_of_a_header_is_checked() {
@@ -192,7 +192,7 @@ async fn every_line_of_a_header_is_checked() {
     }
 }
 
-/// The `Peer` is from a server that accepts TLS connections, as in examples/tls.rs.
+/// A server that accepts TLS connections provides the `Peer`, as in examples/tls.rs.
 #[tokio::test]
 async fn a_certificate_beside_the_key_or_instead_of_it() {
     let beside = Guard::builder(Key::new(KEY).unwrap()).require_client_name(["prometheus.example"]).unwrap().build();
