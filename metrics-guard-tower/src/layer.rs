@@ -24,7 +24,7 @@
 use std::{
     pin::Pin,
     sync::Arc,
-    task::{Context, Poll, ready},
+    task::{Context, Poll},
 };
 
 use http::{Extensions, Request, Response, Uri};
@@ -271,13 +271,16 @@ where
     type Output = Result<Response<B>, E>;
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        Poll::Ready(match self.project().state.project() {
-            Projected::Allowed { future, authorized } => ready!(future.poll(cx)).map(|mut response| {
-                authorized.set_no_store(response.headers_mut()); // unless the service has a word on that
-                response
-            }),
-            Projected::Unguarded { future } => ready!(future.poll(cx)),
-            Projected::Denied { denied } => Ok(denied.into_response()),
-        })
+        match self.project().state.project() {
+            Projected::Allowed { future, authorized } => {
+                let mut outcome = future.poll(cx);
+                if let Poll::Ready(Ok(response)) = &mut outcome {
+                    authorized.set_no_store(response.headers_mut()); // unless the service set a Cache-Control
+                }
+                outcome
+            }
+            Projected::Unguarded { future } => future.poll(cx),
+            Projected::Denied { denied } => Poll::Ready(Ok(denied.into_response())),
+        }
     }
 }
