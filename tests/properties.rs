@@ -14,8 +14,8 @@ use std::{
 use base64ct::{Base64, Encoding};
 use http::{HeaderValue, Request, request::Parts};
 use metrics_guard_core::{
-    Guard, Key, KeyRing, Origin, Peer, Reason,
-    adapter::{SETTINGS, Settings, Value},
+    Guard, Key, KeyRing, Peer, Reason,
+    adapter::{SETTINGS, Settings},
 };
 use metrics_guard_tests::{
     KEY, SYMBOLS, WRONG,
@@ -339,10 +339,10 @@ fn texts([accepted, wrong]: &[String; 2]) -> Vec<String> {
     for setting in SETTINGS {
         let mut settings = Settings::default();
         if !setting.starts_with("key") {
-            settings.set("key", Origin::new("KEY"), Value::Text(accepted.into())).unwrap();
+            settings.set("key", "KEY", accepted).unwrap();
         }
         // With the slash, it is nothing but a key.
-        let mut set = || settings.set(setting, Origin::new("field"), Value::Text(format!("{wrong}/").into()));
+        let mut set = || settings.set(setting, "field", format!("{wrong}/"));
         set().unwrap();
         add(&set().map_err(|error| (error.to_string(), error)));
         add(&settings.builder().map_err(|error| (error.to_string(), error)));

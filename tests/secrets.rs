@@ -19,8 +19,8 @@ use std::{
 use http::Request;
 use metrics_exporter_prometheus::PrometheusBuilder;
 use metrics_guard_core::{
-    ConfigError, Guard, GuardBuilder, GuardedPath, Key, KeyRing, Origin,
-    adapter::{SETTINGS, Settings, Value, shown},
+    ConfigError, Guard, GuardBuilder, GuardedPath, Key, KeyRing,
+    adapter::{SETTINGS, Settings, shown},
 };
 use metrics_guard_rocket::MetricsGuard;
 use metrics_guard_tests::{KEY, WRONG, variable_of};
@@ -219,9 +219,9 @@ fn of_the_core(said: &mut Said, value: &str) {
     for setting in SETTINGS {
         let mut settings = Settings::default();
         if !setting.starts_with("key") {
-            settings.set("key", Origin::new("KEY"), Value::Text(KEY.into())).unwrap();
+            settings.set("key", "KEY", KEY).unwrap();
         }
-        let mut set = || settings.set(setting, Origin::new(variable_of(setting)), Value::Text(value.into()));
+        let mut set = || settings.set(setting, variable_of(setting), value);
         set().unwrap();
         said.result(set());
         said.debug(&settings);
@@ -254,7 +254,7 @@ fn of_the_core(said: &mut Said, value: &str) {
         disturb(&path, change);
         said.builder(Guard::builder_from_key_file(&path), &|_| ());
         let mut settings = Settings::default();
-        let origin = Origin::new("`metrics_guard.key_file` in Rocket.toml");
+        let origin = "`metrics_guard.key_file` in Rocket.toml";
         settings.set_key_file(origin, value.as_ref(), folder.path()).unwrap();
         said.debug(&settings);
         said.builder(settings.builder(), &|_| ());
@@ -382,9 +382,7 @@ fn child_of_the_environment() {
 /// What Rocket logs of a launch with this configuration, at the level that shows most, goes to the output.
 fn launch(said: &mut Said, figment: Figment) {
     let figment = figment.merge(("log_level", "debug")).merge(("cli_colors", false));
-    if let Some(settings) = said.result(MetricsGuard::settings(&figment)) {
-        said.builder(settings.builder(), &|_| ());
-    }
+    said.builder(MetricsGuard::builder(&figment), &|_| ());
     let app = || -> Rocket<_> { rocket::custom(&figment).attach(MetricsGuard::fairing().mount("/metrics", routes![])) };
     match Client::untracked(app()) {
         Ok(client) => drop(client.get("/metrics").dispatch()),

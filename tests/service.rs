@@ -8,10 +8,7 @@ use std::{
     time::{Duration, SystemTime, UNIX_EPOCH},
 };
 
-use metrics_guard_core::{
-    ConfigError, ConfigErrorKind, Guard, Origin, Reason,
-    adapter::{Settings, Value},
-};
+use metrics_guard_core::{ConfigError, ConfigErrorKind, Guard, GuardBuilder, Reason, adapter::Settings};
 use prometheus::{
     GaugeVec, HistogramOpts, HistogramVec, IntCounter, IntCounterVec, IntGauge, Opts, Registry, TextEncoder,
 };
@@ -123,17 +120,17 @@ impl Instruments {
         TextEncoder::new().encode_to_string(&self.registry.gather())
     }
 
-    /// The guard of these settings; or, if they have no key, with a key for this run, and that key. Its checks are
+    /// The guard of this builder, or if no key is configured, one with a key for this run, and that key. Its checks are
     /// counted.
     pub(crate) fn guard(
         &self,
-        settings: impl Fn() -> Result<Settings, ConfigError>,
+        builder: Result<GuardBuilder, ConfigError>,
     ) -> Result<(Guard, Option<String>), Box<dyn Error>> {
-        let (builder, key_for_this_run) = match settings().and_then(Settings::builder) {
+        let (builder, key_for_this_run) = match builder {
             Err(error) if error.kind() == ConfigErrorKind::MissingKey => {
                 let key = key_for_this_run()?;
-                let mut settings = settings()?;
-                settings.set("key", Origin::new("the key for this run"), Value::Text(key.clone().into()))?;
+                let mut settings = Settings::from_env();
+                settings.set("key", "the key for this run", &key)?;
                 (settings.builder()?, Some(key))
             }
             builder => (builder?, None),

@@ -16,7 +16,7 @@ use http::{
 };
 use http_body_util::Full;
 use hyper::body::{Body, Bytes};
-use metrics_guard_core::{Guard, adapter::Settings, guard_metrics};
+use metrics_guard_core::{Guard, GuardBuilder, guard_metrics};
 use service::Instruments;
 use tokio::net::TcpListener;
 
@@ -91,7 +91,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
     let address = listener.local_addr()?;
 
     let instruments = Instruments::new()?;
-    let (guard, key_for_this_run) = instruments.guard(|| Ok(Settings::from_env()))?;
+    let (guard, key_for_this_run) = instruments.guard(GuardBuilder::from_env())?;
     service::announce(key_for_this_run.as_deref(), "http", address);
     let service = Service { guard, instruments };
     connections::serve(listener, connections::plain, move |request| ready(Ok(service.answer(&request)))).await

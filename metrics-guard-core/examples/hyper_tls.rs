@@ -13,7 +13,7 @@
 use std::{env, error::Error, future::ready, net::Ipv4Addr};
 
 use http::{HeaderValue, Request, Response, StatusCode, header::CONTENT_TYPE};
-use metrics_guard_core::{Guard, adapter::Settings, guard_metrics};
+use metrics_guard_core::{Guard, GuardBuilder, guard_metrics};
 use service::Instruments;
 use tokio::net::TcpListener;
 
@@ -61,7 +61,7 @@ fn status(status: StatusCode) -> Response<String> {
 #[tokio::main]
 async fn main() -> Result<(), Box<dyn Error>> {
     let instruments = Instruments::new()?;
-    let (guard, key_for_this_run) = instruments.guard(|| Ok(Settings::from_env()))?;
+    let (guard, key_for_this_run) = instruments.guard(GuardBuilder::from_env())?;
     let tls = acceptor::acceptor()?;
     let port = env::var("PORT").map_or(Ok(8443), |port| port.parse())?;
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, port)).await?;

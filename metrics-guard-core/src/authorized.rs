@@ -49,12 +49,6 @@ pub struct Authorized {
 impl Authorized {
     pub(crate) const WITHOUT_A_KEY: Authorized = Authorized { matches: Matches::NONE, labels: &[""; MAX_KEYS] };
 
-    /// For a response to the same request that is not ready yet.
-    #[cfg(feature = "macros")]
-    pub(crate) const fn copy(&self) -> Authorized {
-        Authorized { matches: self.matches, labels: self.labels }
-    }
-
     /// Returns the label of the key that the request presented. None if the guard requires no key, because it is
     /// [disabled](crate::Guard::disabled) or requires only a [certificate](crate::Guard::builder_with_client_names).
     #[must_use]

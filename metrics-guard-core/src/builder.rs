@@ -71,7 +71,7 @@ impl Guard {
     ///
     /// As for [`require_client_name`](GuardBuilder::require_client_name).
     pub fn builder_with_client_names(names: impl IntoIterator<Item: AsRef<str>>) -> Result<GuardBuilder, ConfigError> {
-        let origin = Origin::new("Guard::builder_with_client_names");
+        let origin = Origin::from("Guard::builder_with_client_names");
         let names = ClientNames::parse(names).map_err(|problem| problem.at(origin.clone()))?;
         Ok(GuardBuilder::new(Required::Certificate((origin, names)), Vec::new()))
     }
@@ -126,7 +126,7 @@ impl GuardBuilder {
     ///
     /// If `name` is not 1 to 64 characters of `a-z 0-9 _ -`, or if it looks like a key.
     pub fn name(mut self, name: &str) -> Result<GuardBuilder, ConfigError> {
-        self.0.name = guard_name(name).map_err(|problem| problem.at(Origin::new("GuardBuilder::name")))?;
+        self.0.name = guard_name(name).map_err(|problem| problem.at("GuardBuilder::name"))?;
         Ok(self)
     }
 
@@ -140,7 +140,7 @@ impl GuardBuilder {
     /// - [`DuplicateSetting`](crate::ConfigErrorKind::DuplicateSetting) if there is a name already, from the environment for
     ///   instance
     pub fn header(self, name: &str) -> Result<GuardBuilder, ConfigError> {
-        self.set_header(Origin::new("GuardBuilder::header"), name)
+        self.set_header("GuardBuilder::header".into(), name)
     }
 
     /// Reads the key from the query parameter `name` as well, if no header presents one.
@@ -156,7 +156,7 @@ impl GuardBuilder {
     /// - [`DuplicateSetting`](crate::ConfigErrorKind::DuplicateSetting) if there is a name already, from the environment for
     ///   instance
     pub fn query(self, name: &str) -> Result<GuardBuilder, ConfigError> {
-        self.set_query(Origin::new("GuardBuilder::query"), name)
+        self.set_query("GuardBuilder::query".into(), name)
     }
 
     /// Allows only clients in these networks: `10.0.0.0/8`, `fd00::/8`, or one address. The client must present a key as well.
@@ -173,7 +173,7 @@ impl GuardBuilder {
     /// - [`DuplicateSetting`](crate::ConfigErrorKind::DuplicateSetting) if there is a list already, from the environment for
     ///   instance: it is not clear which counts
     pub fn allow_networks(self, networks: impl IntoIterator<Item: AsRef<str>>) -> Result<GuardBuilder, ConfigError> {
-        self.set_networks(Origin::new("GuardBuilder::allow_networks"), networks)
+        self.set_networks("GuardBuilder::allow_networks".into(), networks)
     }
 
     /// Allows only clients with one of these names in their certificate: DNS names or URIs (SPIFFE). They must present a key as
@@ -189,7 +189,7 @@ impl GuardBuilder {
     /// - [`DuplicateSetting`](crate::ConfigErrorKind::DuplicateSetting) if there is a list already, from the environment for
     ///   instance: it is not clear which counts
     pub fn require_client_name(self, names: impl IntoIterator<Item: AsRef<str>>) -> Result<GuardBuilder, ConfigError> {
-        self.set_client_names(Origin::new("GuardBuilder::require_client_name"), names)
+        self.set_client_names("GuardBuilder::require_client_name".into(), names)
     }
 
     /// Calls `observer` with the outcome of each check.

@@ -5,61 +5,15 @@
 //!
 //! let error = Key::new("some-super-secret-key").unwrap_err();
 //! assert_eq!(error.kind(), ConfigErrorKind::WeakKey);
-//! assert_eq!(error.origin().to_string(), "Key::new");
+//! assert_eq!(error.origin(), "Key::new");
 //! assert!(!error.to_string().contains("some-super-secret-key"));
 //! ```
 
 use std::{borrow::Cow, error::Error, fmt, io, panic::AssertUnwindSafe, sync::Arc};
 
-use crate::shown::ShownPath;
-
-/// The place of a setting, as [`ConfigError::origin`] returns it.
-///
-/// As text, it is the name of an environment variable, a field of a configuration file, a function, or a file and its
-/// line. It shows no value except the path of a key file, in which `…` replaces each segment that could be a key.
-#[derive(Clone, PartialEq, Eq)]
-pub struct Origin(Found);
-
-#[derive(Clone, PartialEq, Eq)]
-enum Found {
-    Named(Cow<'static, str>),
-    File(ShownPath),
-    Line(ShownPath, usize),
-}
-
-impl Origin {
-    /// Creates the origin of a setting that an [adapter](crate::adapter) read. An operator must find the setting by `name`,
-    /// such as `` `key` in app.toml``. Do not put a value into `name`, because it could be a key.
-    #[must_use]
-    pub fn new(name: impl Into<Cow<'static, str>>) -> Origin {
-        Origin(Found::Named(name.into()))
-    }
-
-    pub(crate) fn file(path: &ShownPath) -> Origin {
-        Origin(Found::File(path.clone()))
-    }
-
-    /// A line of a file, the first being 1.
-    pub(crate) fn line(path: &ShownPath, line: usize) -> Origin {
-        Origin(Found::Line(path.clone(), line))
-    }
-}
-
-impl fmt::Display for Origin {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match &self.0 {
-            Found::Named(name) => f.write_str(name),
-            Found::File(path) => path.fmt(f),
-            Found::Line(path, line) => write!(f, "{path}, line {line}"),
-        }
-    }
-}
-
-impl fmt::Debug for Origin {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        fmt::Display::fmt(self, f)
-    }
-}
+/// The place of a setting: the name of an environment variable, a field of a configuration file, a function, or a file and
+/// its line.
+pub(crate) type Origin = Cow<'static, str>;
 
 /// Explains why a guard, a key or a path could not be built, or why keys could not be reloaded or replaced.
 ///
@@ -99,9 +53,9 @@ pub enum ConfigErrorKind {
 
 impl ConfigError {
     /// Creates an error of an [adapter](crate::adapter). `text` says what is wrong with the setting at `origin`, gives one
-    /// instruction and one example, and contains no value.
+    /// instruction and one example. Neither contains a value, because it could be a key.
     #[must_use]
-    pub fn new(kind: ConfigErrorKind, origin: Origin, text: impl Into<String>) -> ConfigError {
+    pub fn new(kind: ConfigErrorKind, origin: impl Into<Cow<'static, str>>, text: impl Into<String>) -> ConfigError {
         Problem::new(kind, text.into()).at(origin)
     }
 
@@ -116,9 +70,11 @@ impl ConfigError {
         self.to_string() == other.to_string()
     }
 
-    /// Returns the place of the setting.
+    /// Returns the place of the setting: the name of an environment variable, a field of a configuration file, a function, or
+    /// a file and its line. It shows no value except the path of a key file, in which `…` replaces each segment that could
+    /// be a key.
     #[must_use]
-    pub fn origin(&self) -> &Origin {
+    pub fn origin(&self) -> &str {
         &self.origin
     }
 }
@@ -164,16 +120,16 @@ impl Problem {
         self.source.as_ref().map(|error| error.kind())
     }
 
-    pub(crate) fn at(self, origin: Origin) -> ConfigError {
-        ConfigError { origin, problem: self }
+    pub(crate) fn at(self, origin: impl Into<Origin>) -> ConfigError {
+        ConfigError { origin: origin.into(), problem: self }
     }
 }
 
 /// Defines a function for each message, and for tests `all`, which returns each message with its example arguments.
 macro_rules! messages {
-    ($type:ident, $kinds:ident: $($name:ident($($argument:ident = $example:expr),*): $kind:ident, $text:literal;)+) => {
+    ($type:ident: $($name:ident($($argument:ident = $example:expr),*)$(: $kind:ident)?, $text:literal;)+) => {
         $(pub(crate) fn $name($($argument: impl std::fmt::Display),*) -> $type {
-            $type::new($kinds::$kind, format!($text))
+            $type::new($(ConfigErrorKind::$kind,)? format!($text))
         })+
 
         #[cfg(test)]

@@ -219,6 +219,6 @@ impl Guard {
 
     fn keys_for(&self, function: &'static str) -> Result<&Keys, ConfigError> {
         let keys = self.0.access.keys().map(Arc::as_ref);
-        keys.ok_or_else(|| problem::no_use_for_keys().at(Origin::new(function)))
+        keys.ok_or_else(|| problem::no_use_for_keys().at(function))
     }
 }

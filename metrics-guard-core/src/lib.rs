@@ -49,7 +49,7 @@ pub use attribute::expansion;
 pub use authorized::Authorized;
 pub use builder::GuardBuilder;
 pub use denied::{Denied, Reason};
-pub use error::{ConfigError, ConfigErrorKind, Origin};
+pub use error::{ConfigError, ConfigErrorKind};
 pub use guard::Guard;
 pub use keys::key::Key;
 pub use keys::ring::KeyRing;
@@ -58,15 +58,15 @@ pub use keys::watch::KeyFileStatus;
 pub use metrics_guard_macros::guard_metrics_request as guard_metrics;
 pub use path::GuardedPath;
 pub use peer::{ClientName, Peer};
-pub use request::{Head, RequestHead};
+pub use request::{RequestHead, request_head};
 pub use telemetry::Check;
-pub use warning::{Warning, WarningKind};
+pub use warning::Warning;
 
 /// Items for an adapter that reads settings from the configuration of its framework. A service does not need them.
 pub mod adapter {
     pub use crate::{
-        setting_names::{Meaning, NearName, SETTINGS, is_close},
-        settings::{Settings, Value, unknown},
+        setting_names::{NearName, SETTINGS, is_close},
+        settings::{Settings, unknown},
         shown::{shown, shown_name},
     };
 }

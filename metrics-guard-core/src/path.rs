@@ -16,10 +16,7 @@
 
 use std::{borrow::Cow, fmt, sync::Arc};
 
-use crate::{
-    error::{ConfigError, Origin},
-    problem,
-};
+use crate::{error::ConfigError, problem};
 
 /// A segment of a request counts up to one of these: parameters, a stream of NTFS, and an encoded query or fragment.
 const ENDS: [char; 4] = [';', ':', '?', '#'];
@@ -61,7 +58,7 @@ impl GuardedPath {
     /// router (`*`, `{..}`, `<..>`, `/:`), `..`, a NUL or invalid UTF-8, or if none of its segments counts, as in `/;metrics`.
     /// Most of these would guard nothing, or every path.
     pub fn new(path: &str) -> Result<GuardedPath, ConfigError> {
-        let names = names(path).ok_or_else(|| problem::invalid_path().at(Origin::new("guarded path")))?;
+        let names = names(path).ok_or_else(|| problem::invalid_path().at("guarded path"))?;
         Ok(GuardedPath(names.into()))
     }
 

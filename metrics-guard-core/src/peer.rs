@@ -60,8 +60,8 @@ impl Peer {
 
     /// Returns a client whose address is not known, for the adapter of a framework. No allowed network contains it.
     ///
-    /// [`WarningKind::NoPeer`](crate::WarningKind::NoPeer) shows one of the two instructions: how the framework provides the
-    /// address, or for a guard with client names, how it provides the names too.
+    /// The [warning](crate::GuardBuilder::on_warning) at the first rejection shows one of the two instructions: how the
+    /// framework provides the address, or for a guard with client names, how it provides the names too.
     #[doc(hidden)]
     #[must_use]
     pub const fn unknown(advice: &'static str, advice_with_names: &'static str) -> Peer {

@@ -8,7 +8,7 @@ use crate::{
 
 const MAKE_ONE: &str = "make one with `openssl rand -hex 32`";
 
-messages! { Problem, ConfigErrorKind:
+messages! { Problem:
     no_key(prefix = "METRICS_VERIFICATION_"): MissingKey,
         "no key is configured; {MAKE_ONE}, and set this variable to it, or \
          {prefix}KEY_FILE to the path of a file that holds it";

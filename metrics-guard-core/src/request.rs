@@ -15,14 +15,16 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 
+use std::fmt::Debug;
+
 use http::{HeaderMap, HeaderName, HeaderValue, Request, Uri, request::Parts};
 
 use crate::peer::Peer;
 
 /// The part of a request that a check reads: header values, the query, and the client.
 ///
-/// [`http::Request`] and [`http::request::Parts`] implement it, with the client as a [`Peer`] in their extensions. [`Head`]
-/// implements it for separate headers and URI. For a server with its own request type, implement it for a type that borrows
+/// [`http::Request`] and [`http::request::Parts`] implement it, with the client as a [`Peer`] in their extensions.
+/// [`request_head`] makes one of separate headers and URI. For a server with its own request type, implement it for a type that borrows
 /// the request. Do not allocate there, because a check allocates nothing.
 pub trait RequestHead {
     /// Returns the value of each header line named `name`, in the order received (RFC 9110, section 5.3).
@@ -41,11 +43,12 @@ pub trait RequestHead {
     fn peer(&self) -> Option<&Peer>;
 }
 
-/// The head of a request whose headers and URI are of the crate `http` and are stored separately.
+/// Returns the head of a request whose headers and URI are of the crate `http` and are stored separately, from the client at
+/// `peer` if the server knows it.
 ///
 /// ```
 /// use http::{HeaderMap, HeaderValue, Uri};
-/// use metrics_guard_core::{Guard, Head, Key, Peer};
+/// use metrics_guard_core::{Guard, Key, Peer, request_head};
 /// # let secret = &*format!("{:016x}{:016x}", getrandom::u64()?, getrandom::u64()?).leak();
 ///
 /// let guard = Guard::builder(Key::new(secret)?).allow_networks(["10.0.0.0/8"])?.build();
@@ -54,20 +57,25 @@ pub trait RequestHead {
 /// headers.insert("X-Metrics-Key", HeaderValue::from_str(secret)?);
 ///
 /// let scraper = Peer::new(([10, 1, 2, 3], 40000).into());
-/// assert!(guard.check(&Head { headers: &headers, uri: &uri, peer: Some(&scraper) }).is_ok());
+/// assert!(guard.check(&request_head(&headers, &uri, Some(&scraper))).is_ok());
 ///
 /// let stranger = Peer::new(([203, 0, 113, 7], 40000).into());
-/// assert!(guard.check(&Head { headers: &headers, uri: &uri, peer: Some(&stranger) }).is_err());
+/// assert!(guard.check(&request_head(&headers, &uri, Some(&stranger))).is_err());
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
+pub fn request_head<'r>(
+    headers: &'r HeaderMap,
+    uri: &'r Uri,
+    peer: Option<&'r Peer>,
+) -> impl RequestHead + Copy + Debug + use<'r> {
+    Separate { headers, uri, peer }
+}
+
 #[derive(Debug, Clone, Copy)]
-pub struct Head<'r> {
-    /// The headers.
-    pub headers: &'r HeaderMap,
-    /// The request target.
-    pub uri: &'r Uri,
-    /// The client, if the server knows it.
-    pub peer: Option<&'r Peer>,
+struct Separate<'r> {
+    headers: &'r HeaderMap,
+    uri: &'r Uri,
+    peer: Option<&'r Peer>,
 }
 
 macro_rules! implement {
@@ -93,28 +101,7 @@ macro_rules! implement {
 }
 
 implement! {
-    [] Head<'_>: |head| head.headers, head.uri, head.peer;
+    [] Separate<'_>: |head| head.headers, head.uri, head.peer;
     [] Parts: |parts| parts.headers, parts.uri, parts.extensions.get();
     [B] Request<B>: |request| request.headers(), request.uri(), request.extensions().get();
 }
-
-macro_rules! implement_for_references {
-    ($($reference:ty),*) => {$(
-        impl<T: RequestHead + ?Sized> RequestHead for $reference {
-            #[inline]
-            fn field_values<'h>(&'h self, name: &'h HeaderName) -> impl Iterator<Item = &'h [u8]> {
-                (**self).field_values(name)
-            }
-
-            fn query(&self) -> Option<&[u8]> {
-                (**self).query()
-            }
-
-            fn peer(&self) -> Option<&Peer> {
-                (**self).peer()
-            }
-        }
-    )*};
-}
-
-implement_for_references!(&T, &mut T);

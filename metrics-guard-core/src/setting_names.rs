@@ -1,8 +1,10 @@
 //! The settings by name: what each is called in the environment and in a configuration file, and which other names are
 //! close to those.
 
+use strsim::osa_distance;
+
 use crate::{
-    near_names::{Unlikeness, after_close_word, bare, is_list_of_networks, is_near, is_separator, is_service_link},
+    near_names::{Unlikeness, after_close_word, bare, is_list_of_networks, is_separator, is_service_link},
     shown::shown_name,
 };
 
@@ -36,7 +38,7 @@ pub(crate) fn by_near_name(name: &str) -> Option<&'static str> {
 
 /// Returns the setting whose [`bare`] name is this one, with a typing error or two.
 fn by_typing_error(name: &str) -> Option<&'static str> {
-    let is_close = |setting: &str, edits| is_near(name.as_bytes(), setting.as_bytes(), edits);
+    let is_close = |setting: &str, edits| osa_distance(name, setting) <= edits;
     find(|setting| name == setting)
         .or_else(|| find(|setting| is_close(setting, 1)))
         .or_else(|| find(|setting| setting.len() > 5 && is_close(setting, 2)))
@@ -71,22 +73,13 @@ pub fn is_close(name: &str, word: &str) -> bool {
 pub struct NearName {
     /// What a message may show of the name.
     pub shown: String,
-    /// What the name means.
-    pub meaning: Meaning,
+    /// The setting that it means, by its name in [`SETTINGS`]. None for the table, and for a name that begins as those of
+    /// settings do and is close to none of them.
+    pub setting: Option<&'static str>,
+    /// Whether it means the table with all settings.
+    pub is_table: bool,
     /// Whether it begins with a word of the adapter's.
     pub has_prefix: bool,
-}
-
-/// What a [`NearName`] means.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-#[non_exhaustive]
-pub enum Meaning {
-    /// The table with all settings.
-    Table,
-    /// A setting, by its name in [`SETTINGS`].
-    Setting(&'static str),
-    /// It begins as the names of settings do, and is close to none of them.
-    Unknown,
 }
 
 impl NearName {
@@ -103,19 +96,19 @@ impl NearName {
             return None;
         }
         let has_table = !prefixes.is_empty();
-        let own =
-            || near(name, value, has_table).map(|(shown, meaning)| NearName { shown, meaning, has_prefix: false });
+        let own = || near(name, value, has_table);
         let with_prefix = || {
             let ways = prefixes.iter().filter_map(|prefix| after_close_word(name, prefix));
             let (rest, _) = ways.min_by_key(|(_, unlikeness)| *unlikeness)?;
             let before = name[..name.len() - rest.len()].escape_debug();
-            if let Some((shown, meaning)) = near(rest, value, has_table) {
-                return Some(NearName { shown: format!("{before}{shown}"), meaning, has_prefix: true });
+            if let Some(near) = near(rest, value, has_table) {
+                return Some(NearName { shown: format!("{before}{}", near.shown), has_prefix: true, ..near });
             }
             let rest = rest.trim_start_matches(is_separator);
             let (word, rest) = rest.split_at(rest.find(is_separator)?);
-            let (shown, meaning) = near(rest, value, false)?;
-            Some(NearName { shown: format!("{before}_{}{shown}", shown_name(word)), meaning, has_prefix: true })
+            let near = near(rest, value, false)?;
+            let shown = format!("{before}_{}{}", shown_name(word), near.shown);
+            Some(NearName { shown, has_prefix: true, ..near })
         };
         // Of a script that became a file for the environment: `export NAME`, `declare -x NAME`, `$env:NAME`.
         let exported = || {
@@ -151,8 +144,8 @@ impl NearName {
     }
 }
 
-/// What may be shown of `name`, and what it means, if it is close to ours.
-fn near(name: &str, value: &str, has_table: bool) -> Option<(String, Meaning)> {
+/// Judges `name` without a word of the adapter's.
+fn near(name: &str, value: &str, has_table: bool) -> Option<NearName> {
     let orders = OTHER_WORDS.into_iter().flat_map(|other| [(METRICS, other), (other, METRICS)]);
     let ways = orders.chain(VERBS.map(|verb| (METRICS, verb))).filter_map(|(first, second)| {
         let (rest, (first_is_glued, first_edits)) = after_close_word(name, first)?;
@@ -173,19 +166,18 @@ fn near(name: &str, value: &str, has_table: bool) -> Option<(String, Meaning)> {
             let setting = if is_verb { setting } else { by_near_name(rest) };
             setting.or(is_list_of_networks(rest, value).then_some("networks"))
         };
-        let meaning = match () {
-            () if rest.is_empty() => Meaning::Table,
-            () => setting().map(Meaning::Setting).or(is_ours.then_some(Meaning::Unknown))?,
-        };
+        let setting = if rest.is_empty() { None } else { setting() };
         let unlikeness: Unlikeness = (first_is_glued || is_glued, edits);
-        Some((unlikeness, rest, meaning))
+        (rest.is_empty() || setting.is_some() || is_ours).then_some((unlikeness, rest, setting))
     });
-    let Some((_, rest, meaning)) = ways.min_by_key(|(unlikeness, ..)| *unlikeness) else {
-        return Some((name.escape_debug().to_string(), Meaning::Setting(reordered(name)?)));
+    let Some((_, rest, setting)) = ways.min_by_key(|(unlikeness, ..)| *unlikeness) else {
+        let (shown, setting) = (name.escape_debug().to_string(), Some(reordered(name)?));
+        return Some(NearName { shown, setting, is_table: false, has_prefix: false });
     };
     let field = rest.trim_start_matches(is_separator);
     let before = name[..name.len() - field.len()].escape_debug();
-    Some((format!("{before}{}", if field.is_empty() { "" } else { shown_name(field) }), meaning))
+    let shown = format!("{before}{}", if field.is_empty() { "" } else { shown_name(field) });
+    Some(NearName { shown, setting, is_table: rest.is_empty(), has_prefix: false })
 }
 
 /// The setting in front of our words. Short names of settings are words of others there.
@@ -203,7 +195,7 @@ fn reordered(name: &str) -> Option<&'static str> {
 
 #[cfg(test)]
 mod tests {
-    use super::{Meaning, NearName, PREFIX, SETTINGS, by_near_name, by_variable, variable};
+    use super::{NearName, PREFIX, SETTINGS, by_near_name, by_variable, variable};
 
     #[test]
     fn no_variable_belongs_to_two_prefixes() {
@@ -255,7 +247,9 @@ mod tests {
 
     #[test]
     fn judges_names_that_are_close() {
-        let setting = Meaning::Setting;
+        let setting = |name| (Some(name), false);
+        let (unknown, table) = ((None, false), (None, true));
+        let meaning = |near: NearName| (near.setting, near.is_table);
         for (name, expected) in [
             ("METRIC_VERIFICATION_KEY", setting("key")),
             ("METRICS_VERFICATION_NETWORKS", setting("networks")),
@@ -273,10 +267,10 @@ mod tests {
             ("MetricsGuardNetworks", setting("networks")),
             ("metrics-verification.query", setting("query")),
             ("METRICS__VERIFICATION__DISABLED", setting("disabled")),
-            ("METRICS_VERIFICATION_TIMEOUT", Meaning::Unknown),
-            ("METRICS_VERIFICATION_", Meaning::Unknown),
-            ("METRICS_VERFICATION_TIMEOUT", Meaning::Unknown),
-            ("Metrics_Verification", Meaning::Table),
+            ("METRICS_VERIFICATION_TIMEOUT", unknown),
+            ("METRICS_VERIFICATION_", unknown),
+            ("METRICS_VERFICATION_TIMEOUT", unknown),
+            ("Metrics_Verification", table),
             // Of a file for the environment that begins with a byte-order mark, or is a script.
             ("\u{feff}METRICS_VERIFICATION_NETWORKS", setting("networks")),
             ("export METRICS_VERIFICATION_NETWORKS", setting("networks")),
@@ -287,19 +281,19 @@ mod tests {
             ("METRICS_VERIFICATION_NETWORKS\t", setting("networks")),
             ("METRICS_VERIFICATION\u{a0}NETWORKS", setting("networks")),
         ] {
-            let near = NearName::of(name, "1", &[]).map(|near| near.meaning);
+            let near = NearName::of(name, "1", &[]).map(meaning);
             assert_eq!(near, Some(expected), "{name}");
             for prefix in ["ROCKET_", "ROKET__", "rocket_RELEASE_"] {
                 let near = NearName::of(&format!("{prefix}{name}"), "1", &["rocket"]);
                 let has_prefix = near.is_some_and(|near| near.has_prefix);
                 // Behind another word, only what is certain counts.
-                let is_certain = prefix != "rocket_RELEASE_" || expected != Meaning::Unknown;
+                let is_certain = prefix != "rocket_RELEASE_" || expected != unknown;
                 assert!(has_prefix || !is_certain || name.contains([' ', '\t', '\u{feff}', ':']), "{prefix}{name}");
             }
         }
         for words in ["METRICS_VERIFICATION", "METRICS_GUARD", "GUARD_METRICS", "METRIC_GAURD", "METRICS_VERIFY"] {
             for rest in ["ALLOWED_IPS", "ALLOW_FROM", "SUBNETS", "IP_RANGES", "SOURCES"] {
-                let near = NearName::of(&format!("{words}_{rest}"), "10.0.0.0/8", &[]).map(|near| near.meaning);
+                let near = NearName::of(&format!("{words}_{rest}"), "10.0.0.0/8", &[]).map(meaning);
                 assert_eq!(near, Some(setting("networks")), "{words}_{rest}");
             }
         }

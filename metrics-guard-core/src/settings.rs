@@ -2,12 +2,12 @@
 //!
 //! ```
 //! use http::Request;
-//! use metrics_guard_core::{ConfigErrorKind, Origin, adapter::{Settings, Value}};
+//! use metrics_guard_core::{ConfigErrorKind, adapter::Settings};
 //! # let secret = &*format!("{:016x}{:016x}", getrandom::u64()?, getrandom::u64()?).leak();
 //!
 //! let mut settings = Settings::default();
-//! settings.set("key", Origin::new("`key` in app.toml"), Value::Text(secret.into()))?;
-//! settings.set("header", Origin::new("`header` in app.toml"), Value::Text("X-Scrape-Key".into()))?;
+//! settings.set("key", "`key` in app.toml", secret)?;
+//! settings.set("header", "`header` in app.toml", "X-Scrape-Key")?;
 //! let guard = settings.builder()?.build();
 //!
 //! let scrape = Request::get("/metrics").header("X-Scrape-Key", secret).body(())?;
@@ -36,7 +36,7 @@ use crate::{
     keys::key::Key,
     near_names::{bare, is_docker_link},
     problem,
-    setting_names::{Meaning, NearName, PREFIX, SETTINGS, assigned, by_near_name, by_variable, variable},
+    setting_names::{NearName, PREFIX, SETTINGS, assigned, by_near_name, by_variable, variable},
     shown::{ShownPath, shown_name},
     warning,
 };
@@ -116,7 +116,9 @@ impl GuardBuilder {
     ///
     /// As for [`Guard::from_env_or_open`].
     pub fn from_env_or_open() -> Result<GuardBuilder, ConfigError> {
-        Settings::from_env().builder_or_open()
+        let settings = Settings::from_env();
+        let warning = warning::open(variable(PREFIX, "key_file"));
+        if settings.is_set { settings.builder() } else { Ok(GuardBuilder::disabled_with(warning)) }
     }
 
     /// Begins a second guard in one process, from variables of its own: with the prefix `PPROF_GUARD_` they are
@@ -137,25 +139,9 @@ impl GuardBuilder {
         let is_allowed = |byte: u8| byte.is_ascii_uppercase() || byte.is_ascii_digit() || byte == b'_';
         let name = prefix.strip_suffix('_').unwrap_or_default().to_ascii_lowercase();
         if !prefix.bytes().all(is_allowed) || guard_name(&name).is_err() || NearName::can_begin_with(prefix) {
-            return Err(problem::invalid_prefix().at(Origin::new("GuardBuilder::from_env_with_prefix")));
+            return Err(problem::invalid_prefix().at("GuardBuilder::from_env_with_prefix"));
         }
         Settings::from_env_behind(prefix).builder()?.name(&name)
-    }
-}
-
-/// The value of a setting in a configuration file. `Debug` does not show it, because it can be a key.
-pub enum Value {
-    /// A text. For a setting that takes a name or a truth value, also `true` and `false` without quotes.
-    Text(OsString),
-    /// A list, with `None` for each entry that is not a string.
-    List(Vec<Option<String>>),
-    /// A value of another type.
-    Other,
-}
-
-impl fmt::Debug for Value {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("Value")
     }
 }
 
@@ -167,7 +153,7 @@ struct Found<T> {
 /// Not the value: it is the key, or may be by mistake.
 impl<T> fmt::Debug for Found<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        fmt::Debug::fmt(&self.origin, f)
+        f.write_str(&self.origin)
     }
 }
 
@@ -196,7 +182,7 @@ impl Settings {
             }
             let set = match by_variable(prefix, &name) {
                 // An environment can hold a name twice.
-                Some(setting) => settings.set(setting, Origin::new(name), Value::Text(value)),
+                Some(setting) => settings.set(setting, name, value),
                 None => match misspelled(prefix, &name, &value.to_string_lossy()) {
                     Some(judged) => judged,
                     None => {
@@ -215,32 +201,24 @@ impl Settings {
         settings
     }
 
-    /// Adds the setting `name`, one of [`SETTINGS`](crate::adapter::SETTINGS). An empty value is an error of the guard.
+    /// Adds the setting `name`, one of [`SETTINGS`](crate::adapter::SETTINGS). `origin` is where an operator finds it, such as
+    /// `` `key` in app.toml``, and contains no value, because that could be a key. An empty value is an error of the guard.
     ///
     /// # Errors
     ///
     /// - [`UnknownSetting`](crate::ConfigErrorKind::UnknownSetting) if no setting has this name; the text contains a close one
-    /// - [`InvalidSetting`](crate::ConfigErrorKind::InvalidSetting) if the value has a wrong type
     /// - [`DuplicateSetting`](crate::ConfigErrorKind::DuplicateSetting) if the setting has a value already: no origin has
     ///   precedence
-    pub fn set(&mut self, name: &str, origin: Origin, value: Value) -> Result<(), ConfigError> {
-        self.is_set = true;
-        if !SETTINGS.contains(&name) {
-            return Err(unknown(by_near_name(name).map(|near| format!("`{near}`")), origin));
+    pub fn set(
+        &mut self,
+        name: &str,
+        origin: impl Into<Origin>,
+        value: impl Into<OsString>,
+    ) -> Result<(), ConfigError> {
+        let (origin, value) = (known(name, origin)?, value.into());
+        if self.note_if_empty(name, &origin, &value) {
+            return Ok(());
         }
-        let value = match (name, value) {
-            (_, Value::Text(text)) if self.note_if_empty(name, &origin, &text) => return Ok(()),
-            (_, Value::Text(text)) => text,
-            ("networks", Value::List(list)) => return put(&mut self.networks, origin.clone(), strings(list, &origin)?),
-            ("client_names", Value::List(list)) => {
-                return put(&mut self.client_names, origin.clone(), strings(list, &origin)?);
-            }
-            ("networks", _) => return Err(problem::not_a_list("10.0.0.0/8").at(origin)),
-            ("client_names", _) => return Err(problem::not_a_list("prometheus.example").at(origin)),
-            ("disabled", _) => return Err(problem::not_true_or_false().at(origin)),
-            ("key", Value::List(_)) => return Err(problem::several_keys().at(origin)),
-            _ => return Err(problem::not_a_string().at(origin)),
-        };
         match name {
             "key" => put(&mut self.key, origin, Zeroizing::new(value.into_encoded_bytes())),
             "key_file" => self.set_key_file(origin, &value, Path::new("")),
@@ -252,25 +230,49 @@ impl Settings {
         }
     }
 
+    /// Adds the setting `name` with a value that is no text: a list, with `None` for each entry that is no text, or `None` for
+    /// a value of another type.
+    ///
+    /// # Errors
+    ///
+    /// As for [`set`](Settings::set), and [`InvalidSetting`](crate::ConfigErrorKind::InvalidSetting) if the setting has no such
+    /// value.
+    pub fn set_list(
+        &mut self,
+        name: &str,
+        origin: impl Into<Origin>,
+        list: Option<Vec<Option<String>>>,
+    ) -> Result<(), ConfigError> {
+        let origin = known(name, origin)?;
+        match (name, list) {
+            ("networks", Some(list)) => put(&mut self.networks, origin.clone(), strings(list, &origin)?),
+            ("client_names", Some(list)) => put(&mut self.client_names, origin.clone(), strings(list, &origin)?),
+            ("networks", None) => Err(problem::not_a_list("10.0.0.0/8").at(origin)),
+            ("client_names", None) => Err(problem::not_a_list("prometheus.example").at(origin)),
+            ("disabled", _) => Err(problem::not_true_or_false().at(origin)),
+            ("key", Some(_)) => Err(problem::several_keys().at(origin)),
+            _ => Err(problem::not_a_string().at(origin)),
+        }
+    }
+
     /// Adds the setting `key_file`, a path that begins at `folder` if it is relative. Messages show the path as the operator
     /// wrote it, and hide each part that could be a key.
     ///
     /// # Errors
     ///
     /// As for [`set`](Settings::set).
-    pub fn set_key_file(&mut self, origin: Origin, written: &OsStr, folder: &Path) -> Result<(), ConfigError> {
-        self.is_set = true;
+    pub fn set_key_file(
+        &mut self,
+        origin: impl Into<Origin>,
+        written: &OsStr,
+        folder: &Path,
+    ) -> Result<(), ConfigError> {
+        let origin = origin.into();
         if self.note_if_empty("key_file", &origin, written) {
             return Ok(());
         }
         let path = ShownPath::new(written, folder.join(written), origin.to_string());
         put(&mut self.key_file, origin, path)
-    }
-
-    /// Notes that a configuration file has a place for settings, so that [`builder_or_open`](Settings::builder_or_open)
-    /// builds no open guard. An adapter calls this also if that place is empty, or in a profile that is not selected.
-    pub fn note_table(&mut self) {
-        self.is_set = true;
     }
 
     /// Notes an empty value as the error. An empty value is reported first, because the operator meant to set it.
@@ -315,24 +317,13 @@ impl Settings {
         Ok(builder)
     }
 
-    /// Returns a builder as [`builder`](Settings::builder) does, or one of an open guard if there is no setting: see
-    /// [`Guard::from_env_or_open`].
-    ///
-    /// # Errors
-    ///
-    /// As for [`builder`](Settings::builder), if there is any setting.
-    pub fn builder_or_open(self) -> Result<GuardBuilder, ConfigError> {
-        let warning = warning::open(variable(PREFIX, "key_file"));
-        if self.is_set { self.builder() } else { Ok(GuardBuilder::disabled_with(warning)) }
-    }
-
     fn keys(&self) -> Result<GuardBuilder, ConfigError> {
         let prefix = self.prefix.as_deref().unwrap_or(PREFIX);
         match (&self.key, &self.key_file) {
             (Some(key), Some(file)) => Err(problem::set_twice(&file.origin).at(key.origin.clone())),
             (Some(key), None) => Ok(Guard::builder(Key::found_at(key.origin.clone(), &key.value)?)),
             (None, Some(file)) => GuardBuilder::from_file(&file.value),
-            (None, None) => Err(problem::no_key(prefix).at(Origin::new(variable(prefix, "key")))),
+            (None, None) => Err(problem::no_key(prefix).at(variable(prefix, "key"))),
         }
     }
 
@@ -345,6 +336,14 @@ impl Settings {
             Some(Found { origin, .. }) => Err(problem::not_true_or_false().at(origin.clone())),
         }
     }
+}
+
+/// Returns the origin of a setting, if there is one of this name.
+fn known(name: &str, origin: impl Into<Origin>) -> Result<Origin, ConfigError> {
+    if SETTINGS.contains(&name) {
+        return Ok(origin.into());
+    }
+    Err(unknown(by_near_name(name).map(|near| format!("`{near}`")), origin))
 }
 
 /// Keeps a setting, unless another place has set it.
@@ -360,7 +359,7 @@ fn put<T>(slot: &mut Option<Found<T>>, origin: Origin, value: T) -> Result<(), C
 
 /// Returns the error of a name that is not that of a setting, with the right name if there is one.
 #[must_use]
-pub fn unknown(right_name: Option<String>, origin: Origin) -> ConfigError {
+pub fn unknown(right_name: Option<String>, origin: impl Into<Origin>) -> ConfigError {
     right_name.map_or_else(problem::unknown, problem::misspelled).at(origin)
 }
 
@@ -368,17 +367,15 @@ pub fn unknown(right_name: Option<String>, origin: Origin) -> ConfigError {
 fn misspelled(prefix: &str, name: &str, value: &str) -> Option<Result<(), ConfigError>> {
     let assigned = assigned(prefix, name, value).map(|setting| variable(prefix, setting));
     if let Some(variable) = assigned.filter(|variable| std::env::var_os(variable).is_none()) {
-        return Some(Err(unknown(Some(variable), Origin::new(shown_name(name).to_owned()))));
+        return Some(Err(unknown(Some(variable), shown_name(name).to_owned())));
     }
-    let NearName { shown, meaning, .. } = NearName::of_variable(prefix, name, value)?;
-    let right_name = match meaning {
-        Meaning::Setting(setting) => Some(variable(prefix, setting)),
-        Meaning::Unknown => None,
-        // All settings at once, as Rocket takes them, or the beginning of our names alone.
-        Meaning::Table if value.trim_start().starts_with('{') || bare(name) == "metricsverification" => None,
-        Meaning::Table => return Some(Ok(())),
-    };
-    Some(Err(unknown(right_name, Origin::new(shown))))
+    let near = NearName::of_variable(prefix, name, value)?;
+    // All settings at once, as Rocket takes them, or the beginning of our names alone, are an error. Else a table is none.
+    if near.is_table && !value.trim_start().starts_with('{') && bare(name) != "metricsverification" {
+        return Some(Ok(()));
+    }
+    let right_name = near.setting.map(|setting| variable(prefix, setting));
+    Some(Err(unknown(right_name, near.shown)))
 }
 
 /// The entries of a list, if all are strings.

@@ -7,9 +7,8 @@ use std::sync::{Arc, Mutex};
 use common::{assert_says, from};
 use http::Request;
 use metrics_guard_core::{
-    Authorized, Check, ClientName, ConfigError, ConfigErrorKind, Denied, Guard, GuardBuilder, Key, Origin, Peer,
-    Reason,
-    adapter::{Settings, Value},
+    Authorized, Check, ClientName, ConfigError, ConfigErrorKind, Denied, Guard, GuardBuilder, Key, Peer, Reason,
+    adapter::Settings,
 };
 
 mod common;
@@ -138,7 +137,7 @@ fn the_environment_says_who_may_ask() {
     ] {
         let error = with(variable, value).unwrap_err();
         assert_says(&error, expected);
-        assert_eq!(error.origin(), &Origin::new(variable), "{value}");
+        assert_eq!(error.origin(), variable, "{value}");
     }
     // Neither error shows what was set: it may be the key.
     for variable in [NETWORKS, NAMES] {
@@ -166,13 +165,7 @@ fn a_second_list_or_name_is_not_taken_for_the_first() {
     assert!(given_twice(without_key.require_client_name(["other.example"]).unwrap_err()));
     let mut settings = Settings::default();
     for (setting, value) in [("key", KEY), ("networks", "10.0.0.0/8")] {
-        settings
-            .set(
-                setting,
-                Origin::new(format!("METRICS_VERIFICATION_{}", setting.to_uppercase())),
-                Value::Text(value.into()),
-            )
-            .unwrap();
+        settings.set(setting, format!("METRICS_VERIFICATION_{}", setting.to_uppercase()), value).unwrap();
     }
     let error = settings.builder().unwrap().allow_networks(["203.0.113.0/24"]).unwrap_err();
     assert_says(&error, &format!("set here and in {NETWORKS};"));
@@ -232,7 +225,7 @@ fn every_check_is_observed_once_by_each_observer() {
     assert_eq!(seen.lock().unwrap()[0].1, Err(Reason::Malformed));
 
     let mut settings = Settings::default();
-    settings.set("disabled", Origin::new("disabled"), Value::Text("true".into())).unwrap();
+    settings.set("disabled", "disabled", "true").unwrap();
     let disabled = settings.builder().unwrap().observe(observer("disabled")).build();
     ask(&disabled, None, None).unwrap();
     assert_eq!(seen.lock().unwrap().last(), Some(&("disabled", Ok(None), None)));

@@ -8,9 +8,8 @@ use std::{
 };
 
 use metrics_guard_core::{
-    Authorized, Check, ClientName, ConfigError, Denied, Guard, GuardBuilder, GuardedPath, Head, Key, KeyFileStatus,
-    KeyRing, Origin, Peer, Reason, Warning,
-    adapter::{Settings, Value},
+    Authorized, Check, ClientName, ConfigError, Denied, Guard, GuardBuilder, GuardedPath, Key, KeyFileStatus, KeyRing,
+    Peer, Reason, Warning, adapter::Settings,
 };
 
 fn go_to_any_thread<T: Send + Sync + Unpin + Debug>() {}
@@ -29,11 +28,9 @@ fn what_holds_functions_of_others_goes_to_any_thread() {
 #[test]
 fn all_else_goes_to_any_thread_and_outlives_a_panic() {
     outlive_a_panic_too::<Settings>();
-    outlive_a_panic_too::<Value>();
     outlive_a_panic_too::<Key>();
     outlive_a_panic_too::<KeyRing>();
     outlive_a_panic_too::<KeyFileStatus>();
-    outlive_a_panic_too::<Head<'_>>();
     outlive_a_panic_too::<Peer>();
     outlive_a_panic_too::<ClientName>();
     outlive_a_panic_too::<Authorized>();
@@ -42,7 +39,6 @@ fn all_else_goes_to_any_thread_and_outlives_a_panic() {
     outlive_a_panic_too::<Check<'_>>();
     outlive_a_panic_too::<GuardedPath>();
     outlive_a_panic_too::<ConfigError>();
-    outlive_a_panic_too::<Origin>();
     outlive_a_panic_too::<Warning>();
 }
 

@@ -15,10 +15,7 @@ use std::{
 };
 
 use http::Request;
-use metrics_guard_core::{
-    ConfigError, Guard, Key, KeyRing, Origin,
-    adapter::{Settings, Value},
-};
+use metrics_guard_core::{ConfigError, Guard, Key, KeyRing, adapter::Settings};
 
 /// No correct run takes as long.
 const PATIENCE: Duration = Duration::from_secs(20);
@@ -420,7 +417,7 @@ fn a_relative_path_brings_no_warning_again() {
 fn settings_with_a_key_file_follow_it() {
     let subject = Subject::new(OLD);
     let mut settings = Settings::default();
-    settings.set("key_file", Origin::new("key_file"), Value::Text(subject.path().into())).unwrap();
+    settings.set("key_file", "key_file", subject.path()).unwrap();
     let guard = settings.builder().unwrap().build();
     subject.write(NEW).unwrap();
     guard.reload().unwrap();

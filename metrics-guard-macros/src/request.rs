@@ -1,6 +1,6 @@
 //! Servers of one's own: a function that takes a request, checked before its body runs.
 
-use std::mem;
+use std::{iter, mem};
 
 use proc_macro2::{Delimiter, Group, Ident, Span, TokenStream, TokenTree};
 use quote::{ToTokens, quote_spanned};
@@ -87,15 +87,24 @@ fn guarded(args: &Args, item: &Item) -> syn::Result<TokenStream> {
     // On a statement, a tool's attribute means as little as on the function, and a macro under its name is an error.
     let tools = sorted.inside.iter().filter(|_| sorted.foreign().is_none());
     let outside = &sorted.outside;
-    let (refusal, answer) = match &args.denied {
-        Some(denied) => (quote_spanned!(span=> #denied(denied)), run),
+    let stars = vec![quote_spanned!(span=> *); references(&outer, &checked)];
+    let answer = match &args.denied {
+        Some(denied) => quote_spanned! {span=>
+            match verdict {
+                ::core::result::Result::Ok(authorized) => #run,
+                ::core::result::Result::Err(denied) => #denied(denied),
+            }
+        },
         None => {
             // Located at the return type, which is what an error here is about.
-            let span = span.located_at(output.span());
-            (
-                quote_spanned!(span=> <#output as #krate::Answer>::refusal(denied)),
-                quote_spanned!(span=> <#output as #krate::Answer>::unstored(#run, &authorized)),
-            )
+            let located = span.located_at(output.span());
+            let answer = quote_spanned!(located=> <#output as #krate::Answer>::guarded);
+            quote_spanned! {span=>
+                #answer(match verdict {
+                    ::core::result::Result::Ok(authorized) => ::core::result::Result::Ok((#run, authorized)),
+                    ::core::result::Result::Err(denied) => ::core::result::Result::Err(denied),
+                })
+            }
         }
     };
     Ok(quote_spanned! {span=>
@@ -105,12 +114,9 @@ fn guarded(args: &Args, item: &Item) -> syn::Result<TokenStream> {
             // expression has a type of its own, and `&Guard` will do as well as `Guard`.
             #(#tools)*
             let verdict = match (#guard) {
-                ref guard => #krate::Guard::check(guard, &#checked),
+                ref guard => #krate::Guard::check(guard, &#(#stars)* #checked),
             };
-            match verdict {
-                ::core::result::Result::Ok(authorized) => #answer,
-                ::core::result::Result::Err(denied) => #refusal,
-            }
+            #answer
         }
     })
 }
@@ -236,6 +242,25 @@ fn is_request(of: &Type) -> bool {
         Type::Path(path) => last_is(&path.path, "Request") || last_is(&path.path, "Parts"),
         _ => false,
     }
+}
+
+/// The number of references through which the parameter `name` leads to the request.
+fn references(signature: &Signature, name: &Ident) -> usize {
+    let parameter = signature.inputs.iter().find_map(|input| match input {
+        FnArg::Typed(PatType { pat, ty, .. }) => match &**pat {
+            Pat::Ident(pattern) if pattern.ident == *name => Some((pattern.by_ref.is_some(), &**ty)),
+            _ => None,
+        },
+        FnArg::Receiver(_) => None,
+    });
+    let (is_by_ref, ty) = parameter.unzip();
+    let types = iter::successors(ty, |ty| match ty {
+        Type::Reference(reference) => Some(&*reference.elem),
+        Type::Group(group) => Some(&*group.elem),
+        Type::Paren(paren) => Some(&*paren.elem),
+        _ => None,
+    });
+    types.filter(|ty| matches!(ty, Type::Reference(_))).count() + usize::from(is_by_ref.unwrap_or_default())
 }
 
 fn output(signature: &Signature) -> syn::Result<&Type> {

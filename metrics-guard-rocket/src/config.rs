@@ -35,8 +35,8 @@ use std::{
 };
 
 use metrics_guard_core::{
-    ConfigError, ConfigErrorKind, Origin,
-    adapter::{self, Meaning, NearName, SETTINGS, Settings, is_close, shown, shown_name, unknown},
+    ConfigError, ConfigErrorKind, GuardBuilder,
+    adapter::{NearName, SETTINGS, Settings, is_close, shown, shown_name, unknown},
 };
 use rocket::figment::{
     Figment, Metadata, Profile, Provider,
@@ -49,15 +49,23 @@ const TABLE: &str = "metrics_guard";
 /// The variable that Rocket reads for the table, in whatever case, also with a dot and a field behind it.
 const READ: &str = "rocket_metrics_guard";
 
-pub(crate) fn settings(figment: &Figment) -> Result<Settings, ConfigError> {
+/// Begins the guard that the environment and `figment` describe. If `or_open`, and if nothing configures one, it is open.
+pub(crate) fn builder(figment: &Figment, or_open: bool) -> Result<GuardBuilder, ConfigError> {
     let mut settings = Settings::from_env();
     check_variables()?;
     check_inline_tables()?;
-    check_config_file(figment, &mut settings)?;
-    if env::vars_os().any(|(name, _)| is_read(&name.to_string_lossy())) {
-        settings.note_table(); // also if this figment reads no variables
+    let has_unread_file = check_config_file(figment)?;
+    let has_table = check_names(figment)?;
+    add_fields(&mut settings, figment)?;
+    // Also a table that this figment does not read, or in a profile that is not selected, was meant for the guard.
+    let has_variable = env::vars_os().any(|(name, _)| is_read(&name.to_string_lossy()));
+    if or_open && !(has_unread_file || has_table || has_variable) {
+        return GuardBuilder::from_env_or_open();
     }
-    check_names(figment, &mut settings)?;
+    settings.builder()
+}
+
+fn add_fields(settings: &mut Settings, figment: &Figment) -> Result<(), ConfigError> {
     let fields = match figment.find_value(TABLE) {
         Ok(Value::Dict(_, fields)) => fields,
         Ok(other) => {
@@ -68,33 +76,31 @@ pub(crate) fn settings(figment: &Figment) -> Result<Settings, ConfigError> {
             };
             return Err(ConfigError::new(ConfigErrorKind::InvalidSetting, origin(figment, TABLE, &other), text));
         }
-        Err(_) => return Ok(settings), // it is missing
+        Err(_) => return Ok(()), // it is missing
     };
     for (name, value) in fields {
         let origin = origin(figment, &format!("{TABLE}.{name}"), &value);
         match (&*name, value) {
-            ("key_file", Value::String(..)) => set_key_file(&mut settings, figment, origin)?,
-            (_, value) => settings.set(&name, origin, of_setting(&name, value))?,
+            ("key_file", Value::String(..)) => set_key_file(settings, figment, origin)?,
+            (_, Value::String(_, text)) => settings.set(&name, origin, text)?,
+            ("header" | "query" | "disabled", Value::Bool(_, value)) => {
+                settings.set(&name, origin, value.to_string())?;
+            }
+            (_, Value::Array(_, entries)) => {
+                settings.set_list(&name, origin, Some(entries.into_iter().map(Value::into_string).collect()))?;
+            }
+            _ => settings.set_list(&name, origin, None)?,
         }
     }
-    Ok(settings)
+    Ok(())
 }
 
 const EMPTY: &str = "is empty; unset it, or give it a value";
 
-fn of_setting(name: &str, value: Value) -> adapter::Value {
-    match (name, value) {
-        (_, Value::String(_, text)) => adapter::Value::Text(text.into()),
-        ("header" | "query" | "disabled", Value::Bool(_, value)) => adapter::Value::Text(value.to_string().into()),
-        (_, Value::Array(_, entries)) => adapter::Value::List(entries.into_iter().map(Value::into_string).collect()),
-        _ => adapter::Value::Other,
-    }
-}
-
 /// As the other paths in Rocket.toml, the path is relative to that file, and not to where the service was started.
-fn set_key_file(settings: &mut Settings, figment: &Figment, origin: Origin) -> Result<(), ConfigError> {
+fn set_key_file(settings: &mut Settings, figment: &Figment, origin: String) -> Result<(), ConfigError> {
     let path: Result<RelativePathBuf, _> = figment.extract_inner(&format!("{TABLE}.key_file"));
-    let Ok(path) = path else { return settings.set("key_file", origin, adapter::Value::Other) };
+    let Ok(path) = path else { return settings.set_list("key_file", origin, None) };
     let file = path.metadata_path().unwrap_or(Path::new(""));
     let folder = if file.is_dir() { file } else { file.parent().unwrap_or(file) };
     settings.set_key_file(origin, path.original().as_os_str(), folder)
@@ -105,12 +111,10 @@ fn check_variables() -> Result<(), ConfigError> {
     for (name, value) in env::vars_os() {
         let (name, value) = (name.to_string_lossy(), value.to_string_lossy());
         if let Some(near) = near_variable(&name, &value) {
-            let right_name = match near.meaning {
-                Meaning::Table => Some("ROCKET_METRICS_GUARD".to_owned()),
-                Meaning::Setting(setting) => Some(format!("METRICS_VERIFICATION_{}", setting.to_uppercase())),
-                _ => None,
-            };
-            return Err(unknown(right_name, Origin::new(near.shown)));
+            let table = near.is_table.then(|| "ROCKET_METRICS_GUARD".to_owned());
+            let variable = |setting: &str| format!("METRICS_VERIFICATION_{}", setting.to_uppercase());
+            let right_name = table.or(near.setting.map(variable));
+            return Err(unknown(right_name, near.shown));
         }
     }
     Ok(())
@@ -131,7 +135,7 @@ fn check_inline_tables() -> Result<(), ConfigError> {
         for setting in fields.iter().filter_map(|field| SETTINGS.into_iter().find(|setting| setting == field)) {
             if let Some((_, former)) = origins.iter().find(|(former, _)| *former == setting) {
                 let text = format!("set here and in {former}; remove one of the two");
-                let origin = Origin::new(format!("`{setting}` in {name}"));
+                let origin = format!("`{setting}` in {name}");
                 return Err(ConfigError::new(ConfigErrorKind::DuplicateSetting, origin, text));
             }
             origins.push((setting, name.clone()));
@@ -166,8 +170,8 @@ fn fields(table: &str) -> Vec<String> {
 const FILE: &str = "Rocket.toml";
 
 /// Rejects a `ROCKET_CONFIG` that names no file, and a `Rocket.toml` under another name, because Rocket goes on without one,
-/// and so without the settings in it.
-fn check_config_file(figment: &Figment, settings: &mut Settings) -> Result<(), ConfigError> {
+/// and so without the settings in it. Returns whether there is a `Rocket.toml` with our table that the program does not read.
+fn check_config_file(figment: &Figment) -> Result<bool, ConfigError> {
     const NAME: &str = "ROCKET_CONFIG";
     // Rocket searches for a relative path in the folders above too.
     let folder = env::current_dir().unwrap_or_default();
@@ -178,15 +182,12 @@ fn check_config_file(figment: &Figment, settings: &mut Settings) -> Result<(), C
     let Some(path) = Env::var(NAME) else {
         let files = find(FILE);
         if files.is_empty() {
-            return check_near_files(figment, &folder);
+            check_near_files(figment, &folder)?;
         }
-        if files.iter().any(|file| has_unread_table(figment, file)) {
-            settings.note_table();
-        }
-        return Ok(());
+        return Ok(files.iter().any(|file| has_unread_table(figment, file)));
     };
     if !find(&path).is_empty() {
-        return Ok(());
+        return Ok(false);
     }
     let origin = shown_file(&path).map_or(NAME.to_owned(), |path| format!("{NAME}, {path}"));
     let text = if path.is_empty() {
@@ -194,7 +195,7 @@ fn check_config_file(figment: &Figment, settings: &mut Settings) -> Result<(), C
     } else {
         "no such file; write the path of a file, such as ./Rocket.toml, or unset it"
     };
-    Err(ConfigError::new(ConfigErrorKind::UnusableFile, Origin::new(origin), text))
+    Err(ConfigError::new(ConfigErrorKind::UnusableFile, origin, text))
 }
 
 /// Rejects a file with our table whose name is close to `Rocket.toml`, unless the program reads it by itself.
@@ -205,7 +206,7 @@ fn check_near_files(figment: &Figment, folder: &Path) -> Result<(), ConfigError>
         // A `~` ends the copies of editors.
         let is_near = is_close(text.strip_suffix(".txt").unwrap_or(&text), "rockettoml") && !text.ends_with('~');
         if is_near && has_unread_table(figment, &entry.path()) {
-            return Err(unknown(Some(FILE.to_owned()), Origin::new(text.escape_debug().to_string())));
+            return Err(unknown(Some(FILE.to_owned()), text.escape_debug().to_string()));
         }
     }
     Ok(())
@@ -218,7 +219,7 @@ fn has_unread_table(figment: &Figment, path: &Path) -> bool {
         return false;
     }
     let profiles = fs::read_to_string(path).ok().and_then(|text| Toml::string(&text).nested().data().ok());
-    let is_table = |name: &String| NearName::of(name, "", &[]).is_some_and(|near| near.meaning == Meaning::Table);
+    let is_table = |name: &String| NearName::of(name, "", &[]).is_some_and(|near| near.is_table);
     profiles.iter().flat_map(|profiles| profiles.values()).flat_map(Dict::keys).any(is_table)
 }
 
@@ -236,16 +237,14 @@ fn near_variable(name: &str, value: &str) -> Option<NearName> {
         return None;
     }
     // Of the names without `ROCKET_`, the core knows those of settings.
-    let is_ignored = |near: &NearName| match near.meaning {
-        Meaning::Table => value.trim_start().starts_with('{'),
-        _ => near.has_prefix,
-    };
+    let is_ignored =
+        |near: &NearName| if near.is_table { value.trim_start().starts_with('{') } else { near.has_prefix };
     NearName::of(name, value, &["rocket"]).filter(is_ignored)
 }
 
 /// Rejects names that mean a setting or the table but are not read, in all profiles: also in those that are not selected
-/// today.
-fn check_names(figment: &Figment, settings: &mut Settings) -> Result<(), ConfigError> {
+/// today. Returns whether one of them has the table.
+fn check_names(figment: &Figment) -> Result<bool, ConfigError> {
     let profiles = figment.data().map_err(|error| {
         // Without the parser's message, because that shows the line, and the line can hold the key.
         let origin = match position(&error.to_string()) {
@@ -253,7 +252,7 @@ fn check_names(figment: &Figment, settings: &mut Settings) -> Result<(), ConfigE
             None => "Rocket's configuration".to_owned(),
         };
         let text = "cannot be read; correct its syntax, or let this process read it";
-        ConfigError::new(ConfigErrorKind::UnusableFile, Origin::new(origin), text)
+        ConfigError::new(ConfigErrorKind::UnusableFile, origin, text)
     })?;
     let variables: HashSet<String> = env::vars_os().map(|(name, _)| key(&name.to_string_lossy())).collect();
     let prefixes = [&["rocket"], &known(figment)[..]].concat();
@@ -261,7 +260,6 @@ fn check_names(figment: &Figment, settings: &mut Settings) -> Result<(), ConfigE
         check_profile(figment, profile, values)?;
         for (name, value) in values {
             if name == TABLE {
-                settings.note_table();
                 check_fields(figment, value)?;
                 continue;
             }
@@ -278,13 +276,13 @@ fn check_names(figment: &Figment, settings: &mut Settings) -> Result<(), ConfigE
             }
         }
     }
-    Ok(())
+    Ok(profiles.values().any(|values| values.contains_key(TABLE)))
 }
 
 /// A name of ours in the table `name` of others, or in a table of that.
 fn within<'v>(name: &str, table: &'v Value) -> Option<(NearName, &'v Value)> {
     named(table).into_iter().find_map(|(field, value)| {
-        let near = NearName::of(field, "", &[]).filter(|near| near.meaning == Meaning::Table && has_fields(value));
+        let near = NearName::of(field, "", &[]).filter(|near| near.is_table && has_fields(value));
         let inner = near.map(|near| NearName { shown: format!("{}.{}", shown_name(name), near.shown), ..near });
         let near = inner.or_else(|| across(name, field, value));
         near.map(|near| (near, value)).or_else(|| within(field, value))
@@ -294,11 +292,7 @@ fn within<'v>(name: &str, table: &'v Value) -> Option<(NearName, &'v Value)> {
 /// A name that became tables, as in [default.metrics.guard]. In another order, the words are those of others.
 fn across(table: &str, field: &str, value: &Value) -> Option<NearName> {
     let near = NearName::of(&format!("{table}.{field}"), &as_variable(value), &[])?;
-    let is_ours = match near.meaning {
-        Meaning::Table => has_fields(value),
-        Meaning::Setting(_) => true,
-        _ => false,
-    };
+    let is_ours = if near.is_table { has_fields(value) } else { near.setting.is_some() };
     (is_ours && ["metrics", "metricsverify"].iter().any(|word| is_close(table, word))).then_some(near)
 }
 
@@ -306,7 +300,7 @@ fn across(table: &str, field: &str, value: &Value) -> Option<NearName> {
 fn has_fields(table: &Value) -> bool {
     named(table).into_iter().any(|(name, value)| {
         let near = NearName::of(&format!("{TABLE}_{name}"), &as_variable(value), &[]);
-        near.is_some_and(|near| matches!(near.meaning, Meaning::Setting(_)))
+        near.is_some_and(|near| near.setting.is_some())
     })
 }
 
@@ -336,14 +330,14 @@ fn check_profile(figment: &Figment, profile: &Profile, values: &Dict) -> Result<
     let Some((_, first)) = values.first_key_value() else { return Ok(()) };
     let name = profile.as_str().as_str();
     let prefixes = [&["rocket"], &known(figment)[..]].concat();
-    if let Some(near) = NearName::of(name, "", &prefixes).filter(|near| near.meaning != Meaning::Unknown) {
+    if let Some(near) = NearName::of(name, "", &prefixes).filter(|near| near.is_table || near.setting.is_some()) {
         return Err(misspelled(figment, profile, &near, first));
     }
     let names = [&["all", "any", "every", "common", "shared", "rocket"], &known(figment)[..]].concat();
     match values.get(TABLE) {
         Some(table) if !is_known(figment, profile) && names.iter().any(|known| is_close(name, known)) => {
             let shown = format!("{}.{TABLE}", shown_name(name));
-            let near = NearName { shown, meaning: Meaning::Table, has_prefix: false };
+            let near = NearName { shown, setting: None, is_table: true, has_prefix: false };
             Err(misspelled(figment, profile, &near, table))
         }
         _ => Ok(()),
@@ -355,11 +349,7 @@ fn check_fields(figment: &Figment, table: &Value) -> Result<(), ConfigError> {
         // A name with dots has become tables, and this is a part of it.
         let shown = if value.as_dict().is_some() { "…" } else { shown_name(name) };
         if !SETTINGS.contains(&&**name) {
-            Settings::default().set(
-                name,
-                origin(figment, &format!("{TABLE}.{shown}"), value),
-                adapter::Value::Other,
-            )?;
+            Settings::default().set(name, origin(figment, &format!("{TABLE}.{shown}"), value), "")?;
         }
     }
     Ok(())
@@ -368,11 +358,8 @@ fn check_fields(figment: &Figment, table: &Value) -> Result<(), ConfigError> {
 fn misspelled(figment: &Figment, profile: &Profile, near: &NearName, value: &Value) -> ConfigError {
     let name = profile.as_str().as_str();
     let profile = if is_known(figment, profile) && shown_name(name) == name { name } else { "default" };
-    let right_name = match near.meaning {
-        Meaning::Table => Some(format!("[{profile}.{TABLE}]")),
-        Meaning::Setting(setting) => Some(format!("`{setting}` in the table [{profile}.{TABLE}]")),
-        _ => None,
-    };
+    let table = near.is_table.then(|| format!("[{profile}.{TABLE}]"));
+    let right_name = table.or(near.setting.map(|setting| format!("`{setting}` in the table [{profile}.{TABLE}]")));
     unknown(right_name, origin(figment, &near.shown, value))
 }
 
@@ -400,11 +387,11 @@ fn as_variable(value: &Value) -> String {
 }
 
 /// The field, and the file or the variables that it stands in. The name of the field must be fit to be shown.
-fn origin(figment: &Figment, field: &str, value: &Value) -> Origin {
-    Origin::new(match figment.get_metadata(value.tag()) {
+fn origin(figment: &Figment, field: &str, value: &Value) -> String {
+    match figment.get_metadata(value.tag()) {
         Some(metadata) => format!("`{field}` in {}", source(metadata)),
         None => format!("`{field}`"),
-    })
+    }
 }
 
 /// The path of a file, without what could be a key in it, or what else the values come from.

@@ -33,7 +33,7 @@
 use std::{fmt, io::Cursor};
 
 use http::header::CACHE_CONTROL;
-use metrics_guard_core::{ConfigError, ConfigErrorKind, Denied, Guard, GuardBuilder, adapter::Settings};
+use metrics_guard_core::{ConfigError, ConfigErrorKind, Denied, Guard, GuardBuilder};
 use rocket::{
     Build, Config, Request, Response, Rocket, Route, error, error_,
     fairing::{self, Fairing, Info, Kind},
@@ -57,7 +57,7 @@ use crate::{
 pub struct MetricsGuard {
     // None: what Rocket's configuration says, by the function `builder`.
     guard: Option<Guard>,
-    builder: fn(Settings) -> Result<GuardBuilder, ConfigError>,
+    builder: fn(&Figment) -> Result<GuardBuilder, ConfigError>,
     mounts: Vec<Mount>,
 }
 
@@ -86,7 +86,7 @@ impl MetricsGuard {
     /// `default.`, `[default.metrics-guard]`, or variables such as `ROCKET_METRICS_GUARD_NETWORKS`. All profiles are
     /// searched. The log gives the right name.
     pub fn fairing() -> MetricsGuard {
-        MetricsGuard { guard: None, builder: Settings::builder, mounts: Vec::new() }
+        MetricsGuard { guard: None, builder: MetricsGuard::builder, mounts: Vec::new() }
     }
 
     /// Builds the guard that [`fairing`](MetricsGuard::fairing) builds, or an open guard if nothing configures one. It is for
@@ -95,7 +95,7 @@ impl MetricsGuard {
     /// The guard is open only if [`Guard::from_env_or_open`] would be open, and no profile has the table `metrics_guard`,
     /// not even an empty one. An open guard allows every request, and the log has a warning at each start.
     pub fn fairing_or_open() -> MetricsGuard {
-        MetricsGuard { builder: Settings::builder_or_open, ..MetricsGuard::fairing() }
+        MetricsGuard { builder: MetricsGuard::builder_or_open, ..MetricsGuard::fairing() }
     }
 
     /// A guard made by hand. Neither the environment nor Rocket's configuration is read, and what the guard warns of is in
@@ -104,15 +104,14 @@ impl MetricsGuard {
         MetricsGuard { guard: Some(guard), ..MetricsGuard::fairing() }
     }
 
-    /// The settings in the environment and in `figment`, of which [`fairing`](MetricsGuard::fairing) makes its guard: to
-    /// adjust that in code, or to see before the launch whether there will be one.
+    /// Begins the guard that [`fairing`](MetricsGuard::fairing) builds, from the environment and `figment`: to adjust it in
+    /// code, or to see before the launch whether there will be one.
     ///
     /// ```
     /// # use metrics_guard_rocket::{ConfigError, MetricsGuard};
     /// # fn app() -> Result<rocket::Rocket<rocket::Build>, ConfigError> {
     /// let figment = rocket::Config::figment();
-    /// let guard = MetricsGuard::settings(&figment)?
-    ///     .builder()?
+    /// let guard = MetricsGuard::builder(&figment)?
     ///     .observe(|check| println!("{} {}", check.outcome(), check.key())) // rather count it
     ///     .build();
     /// let app = rocket::custom(figment).attach(MetricsGuard::with(guard));
@@ -129,8 +128,17 @@ impl MetricsGuard {
     ///   that are close to ours
     /// - [`UnusableFile`](crate::ConfigErrorKind::UnusableFile) if Rocket's configuration has wrong syntax, or if there is no
     ///   file that `ROCKET_CONFIG` names
-    pub fn settings(figment: &Figment) -> Result<Settings, ConfigError> {
-        config::settings(figment)
+    pub fn builder(figment: &Figment) -> Result<GuardBuilder, ConfigError> {
+        config::builder(figment, false)
+    }
+
+    /// Begins the guard that [`fairing_or_open`](MetricsGuard::fairing_or_open) builds: to adjust it in code.
+    ///
+    /// # Errors
+    ///
+    /// As for [`builder`](MetricsGuard::builder), once anything configures the guard.
+    pub fn builder_or_open(figment: &Figment) -> Result<GuardBuilder, ConfigError> {
+        config::builder(figment, true)
     }
 
     /// Mounts `routes` at `base`, guarded: for handlers that have no function to put `#[guard_metrics]` on.
@@ -168,7 +176,7 @@ impl Fairing for MetricsGuard {
 
     async fn on_ignite(&self, mut rocket: Rocket<Build>) -> fairing::Result {
         let configured = || -> Result<Guard, ConfigError> {
-            let builder = (self.builder)(config::settings(rocket.figment())?)?;
+            let builder = (self.builder)(rocket.figment())?;
             Ok(builder.on_warning(|warning| warn!("metrics-guard: {warning}")).build())
         };
         let guard = match self.guard.clone().map_or_else(configured, Ok) {

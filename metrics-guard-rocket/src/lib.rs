@@ -19,8 +19,8 @@ mod redact;
 pub use fairing::MetricsGuard;
 pub use guard::{Authorized, Refusal};
 pub use metrics_guard_core::{
-    Check, ClientName, ConfigError, ConfigErrorKind, Denied, Guard, GuardBuilder, Key, KeyFileStatus, KeyRing, Origin,
-    Peer, Reason, RequestHead, Warning, WarningKind, adapter::Settings,
+    Check, ClientName, ConfigError, ConfigErrorKind, Denied, Guard, GuardBuilder, Key, KeyFileStatus, KeyRing, Peer,
+    Reason, RequestHead, Warning,
 };
 pub use metrics_guard_macros::guard_metrics_rocket as guard_metrics;
 

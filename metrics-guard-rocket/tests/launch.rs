@@ -6,9 +6,7 @@
 
 use std::{env, fs, panic, path::Path, process::Command};
 
-use metrics_guard_rocket::{
-    Authorized, ConfigErrorKind, Guard, GuardBuilder, Key, MetricsGuard, Settings, guard_metrics,
-};
+use metrics_guard_rocket::{Authorized, ConfigErrorKind, Guard, GuardBuilder, Key, MetricsGuard, guard_metrics};
 use rocket::{
     Build, Rocket, State,
     config::{Config, LogLevel},
@@ -54,8 +52,7 @@ fn status(client: &Client, name: &'static str) -> Status {
 }
 
 fn problem(table: &str) -> String {
-    let error =
-        MetricsGuard::settings(&with_table(table)).and_then(Settings::builder).map(GuardBuilder::build).unwrap_err();
+    let error = MetricsGuard::builder(&with_table(table)).map(GuardBuilder::build).unwrap_err();
     // rocket::Error panics when it is dropped unseen.
     let launched = Client::untracked(app(with_table(table))).err().unwrap();
     assert!(matches!(launched.kind(), ErrorKind::FailedFairings(_)), "{table}");
@@ -184,7 +181,7 @@ fn errors_name_the_field_and_where_it_stands_and_no_value() {
     let text = problem(&format!("key = '{KEY}'\nkey_file = 'metrics_key'"));
     assert!(text.contains("set here and in `metrics_guard.key_file` in "), "{text}");
 
-    let not_a_table = MetricsGuard::settings(&figment().merge(("metrics_guard", KEY))).err().unwrap();
+    let not_a_table = MetricsGuard::builder(&figment().merge(("metrics_guard", KEY))).err().unwrap();
     assert!(
         not_a_table.to_string().contains("must be a table; write fields such as `key_file` into it"),
         "{not_a_table}"
@@ -267,8 +264,7 @@ fn a_name_that_is_close_to_ours_stops_the_launch() {
         ("[default.metrics_guard]\nallowed_networks = 'N'", "metrics_guard.…", "`networks`"),
     ] {
         let figment = with_table(&format!("key = '{KEY}'")).merge(Toml::string(&toml.replace('N', WRONG)).nested());
-        let error =
-            MetricsGuard::settings(&figment).and_then(Settings::builder).map(GuardBuilder::build).expect_err(toml);
+        let error = MetricsGuard::builder(&figment).map(GuardBuilder::build).expect_err(toml);
         let text =
             format!("`{place}` in TOML source string: is not known here; remove it, or correct its name: {right}");
         assert_eq!(error.to_string(), text, "{toml}");
@@ -277,7 +273,7 @@ fn a_name_that_is_close_to_ours_stops_the_launch() {
     }
     // A name with our beginning that is close to none of ours.
     let figment = with_table(&format!("key = '{KEY}'")).merge(("metrics_guard_timeout", 5));
-    let error = MetricsGuard::settings(&figment).err().unwrap();
+    let error = MetricsGuard::builder(&figment).err().unwrap();
     assert_eq!(error.kind(), ConfigErrorKind::UnknownSetting, "{error}");
 }
 
@@ -303,16 +299,13 @@ fn names_of_others_do_not_stop_the_launch() {
         "[default]\nmetrics_guard_port = 'tcp://10.96.0.12:8080'\nmetrics_guard_service_port = 8080",
     ] {
         let figment = with_table(&format!("key = '{KEY}'")).merge(Toml::string(toml).nested());
-        if let Err(error) = MetricsGuard::settings(&figment).and_then(Settings::builder).map(GuardBuilder::build) {
+        if let Err(error) = MetricsGuard::builder(&figment).map(GuardBuilder::build) {
             panic!("{toml}: {error}");
         }
     }
     let toml = format!("[staging.metrics_guard]\nkey = '{KEY}'\n[production.metrics_guard]\nkey = '{KEY}'");
     let figment = figment().merge(Toml::string(&toml).nested()).select("staging");
-    MetricsGuard::settings(&figment)
-        .and_then(Settings::builder)
-        .map(GuardBuilder::build)
-        .expect("a guard of the selected profile");
+    MetricsGuard::builder(&figment).map(GuardBuilder::build).expect("a guard of the selected profile");
 }
 
 /// Rocket's own message has the line. It comes before any fairing, and the body of a `#[launch]` function before that.
@@ -336,7 +329,7 @@ mod service {
     #[rocket::launch]
     fn rocket() -> _ {
         if std::env::var_os("CHECKED").is_some() {
-            MetricsGuard::settings(&Config::figment()).unwrap();
+            let _ = MetricsGuard::builder(&Config::figment()).unwrap();
         }
         rocket::build().attach(MetricsGuard::fairing())
     }
@@ -531,9 +524,8 @@ fn a_rocket_toml_under_another_name_stops_the_launch() {
 fn child_of_the_environment() {
     // A program can have all variables in its configuration too. There, METRICS_GUARD is the table.
     let raw = Env::raw().ignore(&["METRICS_GUARD"]);
-    let raw =
-        MetricsGuard::settings(&Config::figment().merge(raw)).and_then(Settings::builder).map(GuardBuilder::build);
-    match MetricsGuard::settings(&Config::figment()).and_then(Settings::builder).map(GuardBuilder::build) {
+    let raw = MetricsGuard::builder(&Config::figment().merge(raw)).map(GuardBuilder::build);
+    match MetricsGuard::builder(&Config::figment()).map(GuardBuilder::build) {
         Ok(_) if raw.is_err() => println!("not with all variables: {raw:?}"),
         Ok(_) => println!("a guard"),
         Err(error) => println!("error: {error}"),

@@ -21,8 +21,7 @@ use axum::{
     response::{IntoResponse, Response},
     routing::get,
 };
-use metrics_guard_core::adapter::Settings;
-use metrics_guard_tower::{Guard, MetricsGuardLayer};
+use metrics_guard_tower::{Guard, GuardBuilder, MetricsGuardLayer};
 use service::Instruments;
 use tokio::net::TcpListener;
 use tower_service::Service as _;
@@ -68,7 +67,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
     let address = listener.local_addr()?;
 
     let instruments = Instruments::new()?;
-    let (guard, key_for_this_run) = instruments.guard(|| Ok(Settings::from_env()))?;
+    let (guard, key_for_this_run) = instruments.guard(GuardBuilder::from_env())?;
     service::announce(key_for_this_run.as_deref(), "http", address);
     let router = router(guard, instruments);
     // Not `axum::serve`, which sets no time limits. With that, a guard that checks addresses gets them from

@@ -20,8 +20,7 @@ use axum::{
     response::IntoResponse,
     routing::get,
 };
-use metrics_guard_core::adapter::Settings;
-use metrics_guard_tower::{Guard, guard_metrics};
+use metrics_guard_tower::{Guard, GuardBuilder, guard_metrics};
 use service::Instruments;
 use tokio::net::TcpListener;
 use tower_service::Service as _;
@@ -52,7 +51,7 @@ fn metrics(State(instruments): State<Instruments>) -> Result<impl IntoResponse, 
 #[tokio::main]
 async fn main() -> Result<(), Box<dyn Error>> {
     let instruments = Instruments::new()?;
-    let (guard, key_for_this_run) = instruments.guard(|| Ok(Settings::from_env()))?;
+    let (guard, key_for_this_run) = instruments.guard(GuardBuilder::from_env())?;
     let tls = acceptor::acceptor()?;
     let port = env::var("PORT").map_or(Ok(8443), |port| port.parse())?;
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, port)).await?;

@@ -25,7 +25,7 @@ pub use extract::{Authorized, Refusal};
 pub use layer::{EmptyBody, MetricsGuardLayer, MetricsGuardService, ResponseFuture};
 pub use metrics_guard_core::{
     Check, ClientName, ConfigError, ConfigErrorKind, Denied, Guard, GuardBuilder, GuardedPath, Key, KeyFileStatus,
-    KeyRing, Origin, Peer, Reason, RequestHead, Warning, WarningKind,
+    KeyRing, Peer, Reason, RequestHead, Warning,
 };
 #[cfg(feature = "axum")]
 pub use metrics_guard_macros::guard_metrics_axum as guard_metrics;

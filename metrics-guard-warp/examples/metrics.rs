@@ -10,8 +10,7 @@
 
 use std::{convert::Infallible, error::Error, net::Ipv4Addr};
 
-use metrics_guard_core::adapter::Settings;
-use metrics_guard_warp::{MetricsGuard, guard_metrics};
+use metrics_guard_warp::{GuardBuilder, MetricsGuard, guard_metrics};
 use service::Instruments;
 use tokio::net::TcpListener;
 use tower_service::Service as _;
@@ -78,7 +77,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
     let address = listener.local_addr()?;
 
     let instruments = Instruments::new()?;
-    let (guard, key_for_this_run) = instruments.guard(|| Ok(Settings::from_env()))?;
+    let (guard, key_for_this_run) = instruments.guard(GuardBuilder::from_env())?;
     service::announce(key_for_this_run.as_deref(), "http", address);
     let routes = routes(MetricsGuard::with(guard), instruments);
     // Not `warp::serve`, which sets no time limits. The guard gets the client's address as a `Peer`.

@@ -16,8 +16,7 @@
 
 use std::{env, error::Error, net::Ipv4Addr};
 
-use metrics_guard_core::adapter::Settings;
-use metrics_guard_warp::{MetricsGuard, guard_metrics};
+use metrics_guard_warp::{GuardBuilder, MetricsGuard, guard_metrics};
 use service::Instruments;
 use tokio::net::TcpListener;
 use tower_service::Service as _;
@@ -44,7 +43,7 @@ fn metrics(instruments: Instruments) -> Result<impl Reply, StatusCode> {
 #[tokio::main]
 async fn main() -> Result<(), Box<dyn Error>> {
     let instruments = Instruments::new()?;
-    let (guard, key_for_this_run) = instruments.guard(|| Ok(Settings::from_env()))?;
+    let (guard, key_for_this_run) = instruments.guard(GuardBuilder::from_env())?;
     let with_instruments = warp::any().map(move || instruments.clone());
     let routes = MetricsGuard::with(guard.clone())
         .protect(warp::path!("metrics"), warp::get().and(with_instruments).map(metrics))

@@ -15,7 +15,7 @@ mod protect;
 pub use locked::{Locked, Unguarded};
 pub use metrics_guard_core::{
     Authorized, Check, ClientName, ConfigError, ConfigErrorKind, Denied, Guard, GuardBuilder, GuardedPath, Key,
-    KeyFileStatus, KeyRing, Origin, Peer, Reason, RequestHead, Warning, WarningKind,
+    KeyFileStatus, KeyRing, Peer, Reason, RequestHead, Warning,
 };
 pub use metrics_guard_macros::guard_metrics_warp as guard_metrics;
 pub use protect::{MetricsGuard, Outcome, Rest};

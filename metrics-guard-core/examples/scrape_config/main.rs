@@ -14,10 +14,7 @@
 use std::{collections::HashMap, error::Error, process::ExitCode};
 
 use http::uri::Authority;
-use metrics_guard_core::{
-    ConfigErrorKind, Guard, Origin,
-    adapter::{Settings, Value},
-};
+use metrics_guard_core::{ConfigErrorKind, Guard, adapter::Settings};
 use text::{KEYS, SCRAPERS, quoted};
 
 mod text;
@@ -95,7 +92,7 @@ fn guard() -> Result<Guard, Box<dyn Error>> {
         Err(error) if error.kind() == ConfigErrorKind::MissingKey => {
             let mut settings = Settings::from_env();
             let stand_in = format!("{:016x}{:016x}", getrandom::u64()?, getrandom::u64()?);
-            settings.set("key", Origin::new("scrape_config"), Value::Text(stand_in.into()))?;
+            settings.set("key", "scrape_config", stand_in)?;
             Ok(settings.builder()?.build())
         }
         guard => Ok(guard?),

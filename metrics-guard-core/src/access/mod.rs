@@ -98,13 +98,13 @@ impl<K> Access<K> {
 mod tests {
     use http::Request;
 
-    use super::{Access, Networks, Origin, Required, Warning};
+    use super::{Access, Networks, Required, Warning};
     use crate::{denied::Denied, peer::Peer};
 
     #[test]
     fn warns_once_with_the_instruction_of_the_peer() {
         let mut access = Access::new(Required::Key(()));
-        access.networks = Some((Origin::new("here"), Networks::parse(["10.0.0.0/8"]).unwrap().0));
+        access.networks = Some(("here".into(), Networks::parse(["10.0.0.0/8"]).unwrap().0));
         let mut request = Request::new(());
         let mut advice = Vec::new();
         for peer in [Peer::new(([192, 0, 2, 1], 40000).into()), Peer::unknown("without", "with"), Peer::unknown("", "")]

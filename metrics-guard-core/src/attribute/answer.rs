@@ -32,7 +32,7 @@ use http::Response;
 
 use crate::{authorized::Authorized, denied::Denied};
 
-/// A response type: the macro can build the refusal as this type and add `no-store` to it.
+/// A response type: the macro can build the response to a rejected request as this type, and add `no-store` to the others.
 ///
 /// Implemented for `Response<B>` with a body that has a default, for a `Result` of it, and for a boxed future or a `Ready` of
 /// either, as `#[async_trait]` and hyper's services return. Implement it for a custom response type, or name a function:
@@ -43,47 +43,47 @@ use crate::{authorized::Authorized, denied::Denied};
     note = "return `Response<B>` where `B: Default`, a `Result` of it, or a `Pin<Box<dyn Future>>` or `Ready` of either",
     note = "or say how: `#[guard_metrics(guard = .., denied = function)]`, with a function from `Denied` to this type"
 )]
-pub trait Answer {
-    /// Returns the response to a rejected request.
-    fn refusal(denied: Denied) -> Self;
-
-    /// Returns this response to an authorized request, with `no-store`: see [`Authorized::set_no_store`]. An `Err` stays
-    /// as it is, because the guard does not know the response that the server makes of it.
-    #[must_use]
-    fn unstored(self, authorized: &Authorized) -> Self;
+pub trait Answer: Sized {
+    /// Returns the response of a handler that ran because the check authorized the request, with `no-store`: see
+    /// [`Authorized::set_no_store`]. An `Err` of the handler stays as it is, because the guard does not know the response
+    /// that the server makes of it.
+    ///
+    /// For a rejected request, for which no handler ran, returns the response that says so.
+    fn guarded(handled: Result<(Self, Authorized), Denied>) -> Self;
 }
 
 impl<B: Default> Answer for Response<B> {
-    fn refusal(denied: Denied) -> Response<B> {
-        denied.into_response()
-    }
-
-    fn unstored(mut self, authorized: &Authorized) -> Response<B> {
-        authorized.set_no_store(self.headers_mut());
-        self
+    fn guarded(handled: Result<(Response<B>, Authorized), Denied>) -> Response<B> {
+        match handled {
+            Ok((mut response, authorized)) => {
+                authorized.set_no_store(response.headers_mut());
+                response
+            }
+            Err(denied) => denied.into_response(),
+        }
     }
 }
 
 impl<A: Answer, E> Answer for Result<A, E> {
-    fn refusal(denied: Denied) -> Result<A, E> {
-        Ok(A::refusal(denied))
-    }
-
-    fn unstored(self, authorized: &Authorized) -> Result<A, E> {
-        self.map(|answer| answer.unstored(authorized))
+    fn guarded(handled: Result<(Result<A, E>, Authorized), Denied>) -> Result<A, E> {
+        let handled = handled.map(|(result, authorized)| result.map(|answer| (answer, authorized)));
+        Ok(A::guarded(match handled {
+            Ok(answered) => Ok(answered?),
+            Err(denied) => Err(denied),
+        }))
     }
 }
 
 macro_rules! implement_for_boxed_futures {
     ($($future:ty),+) => {$(
         impl<'f, A: Answer + 'f> Answer for Pin<Box<$future>> {
-            fn refusal(denied: Denied) -> Self {
-                Box::pin(async move { A::refusal(denied) })
-            }
-
-            fn unstored(self, authorized: &Authorized) -> Self {
-                let authorized = authorized.copy();
-                Box::pin(async move { self.await.unstored(&authorized) })
+            fn guarded(handled: Result<(Self, Authorized), Denied>) -> Self {
+                Box::pin(async move {
+                    A::guarded(match handled {
+                        Ok((future, authorized)) => Ok((future.await, authorized)),
+                        Err(denied) => Err(denied),
+                    })
+                })
             }
         }
     )+};
@@ -92,11 +92,7 @@ macro_rules! implement_for_boxed_futures {
 implement_for_boxed_futures!(dyn Future<Output = A> + Send + 'f, dyn Future<Output = A> + 'f);
 
 impl<A: Answer> Answer for Ready<A> {
-    fn refusal(denied: Denied) -> Ready<A> {
-        ready(A::refusal(denied))
-    }
-
-    fn unstored(self, authorized: &Authorized) -> Ready<A> {
-        ready(self.into_inner().unstored(authorized))
+    fn guarded(handled: Result<(Ready<A>, Authorized), Denied>) -> Ready<A> {
+        ready(A::guarded(handled.map(|(answer, authorized)| (answer.into_inner(), authorized))))
     }
 }

@@ -58,7 +58,7 @@ const MAX_FILE_LEN: usize = 2 * MAX_KEYS * MAX_LEN;
 
 /// Reads the file that is at `path` now: one to four keys, one a line, and blank lines.
 pub(crate) fn read(path: &ShownPath, reserve: &mut Reserve) -> Result<Content, ConfigError> {
-    let origin = Origin::file(path);
+    let origin = Origin::from(path.to_string());
     let (text, metadata) =
         with_retries(|| read_unless_changing(path.path(), reserve)).map_err(|problem| problem.at(origin.clone()))?;
 
@@ -66,7 +66,7 @@ pub(crate) fn read(path: &ShownPath, reserve: &mut Reserve) -> Result<Content, C
     for (index, line) in text.split(|&byte| byte == b'\n').enumerate() {
         let line = line.strip_suffix(b"\r").unwrap_or(line);
         if !line.trim_ascii().is_empty() {
-            keys.push(Key::found_at(Origin::line(path, index + 1), line)?);
+            keys.push(Key::found_at(format!("{path}, line {}", index + 1), line)?);
         }
     }
     if keys.is_empty() {

@@ -53,13 +53,13 @@ impl Key {
     ///   ASCII, is a path, a template or a reference such as `${METRICS_KEY}`, or has quotes, a name or another wrapping around
     ///   it
     pub fn new(bytes: impl AsRef<[u8]>) -> Result<Key, ConfigError> {
-        Key::found_at(Origin::new("Key::new"), bytes.as_ref())
+        Key::found_at("Key::new", bytes.as_ref())
     }
 
-    pub(crate) fn found_at(origin: Origin, bytes: &[u8]) -> Result<Key, ConfigError> {
+    pub(crate) fn found_at(origin: impl Into<Origin>, bytes: &[u8]) -> Result<Key, ConfigError> {
         match unacceptable(bytes) {
             Some(problem) => Err(problem.at(origin)),
-            None => Ok(Key { label: None, bytes: Zeroizing::new(bytes.into()), origin }),
+            None => Ok(Key { label: None, bytes: Zeroizing::new(bytes.into()), origin: origin.into() }),
         }
     }
 

@@ -52,7 +52,7 @@ impl KeyRing {
     /// - [`MissingKey`](crate::ConfigErrorKind::MissingKey) if there are none
     /// - [`InvalidKey`](crate::ConfigErrorKind::InvalidKey) if there are more than four, or if two have the same label
     pub fn new(keys: impl IntoIterator<Item = Key>) -> Result<KeyRing, ConfigError> {
-        KeyRing::found_at(&Origin::new("KeyRing::new"), keys)
+        KeyRing::found_at(&"KeyRing::new".into(), keys)
     }
 
     pub(crate) fn found_at(origin: &Origin, keys: impl IntoIterator<Item = Key>) -> Result<KeyRing, ConfigError> {

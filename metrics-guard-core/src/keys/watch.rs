@@ -47,7 +47,7 @@ use std::{
 use arc_swap::ArcSwap;
 
 use crate::{
-    error::{ConfigError, Origin},
+    error::ConfigError,
     keys::file::{self, Content},
     keys::reserve::Reserve,
     keys::ring::{KeyRing, Labels},
@@ -192,7 +192,7 @@ impl Keys {
     /// Reads the key file now and makes its keys active.
     pub(crate) fn reload(&self) -> Result<(), ConfigError> {
         let Some(file) = &self.file else {
-            return Err(problem::no_key_file().at(Origin::new("Guard::reload")));
+            return Err(problem::no_key_file().at("Guard::reload"));
         };
         let mut last_good = lock(&file.last_good);
         let found = file.look(&mut last_good);
@@ -250,7 +250,7 @@ impl Followed {
         last_good.reserve.fill();
         let content = content?;
         let is_cut = content.ring.is_cut_from(&last_good.ring);
-        if is_cut { Err(problem::cut_off().at(Origin::file(&self.path))) } else { Ok(content) }
+        if is_cut { Err(problem::cut_off().at(self.path.to_string())) } else { Ok(content) }
     }
 
     /// Notes a look, with what it found unless that has not settled.

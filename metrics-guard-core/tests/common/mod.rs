@@ -1,9 +1,6 @@
 //! What the tests of settings share.
 
-use metrics_guard_core::{
-    ConfigError, Guard, GuardBuilder, Origin,
-    adapter::{Settings, Value},
-};
+use metrics_guard_core::{ConfigError, Guard, GuardBuilder, adapter::Settings};
 
 /// Fails unless the text of `error` contains `part`.
 #[track_caller]
@@ -16,7 +13,7 @@ pub(crate) fn from(variables: &[(&str, &str)]) -> Result<Guard, ConfigError> {
     let mut settings = Settings::default();
     for (variable, value) in variables {
         let name = variable.strip_prefix("METRICS_VERIFICATION_").unwrap().to_lowercase();
-        settings.set(&name, Origin::new((*variable).to_owned()), Value::Text(value.into())).unwrap();
+        settings.set(&name, (*variable).to_owned(), value).unwrap();
     }
     settings.builder().map(GuardBuilder::build)
 }

@@ -69,12 +69,8 @@ fn to_another_type(request: &Request<()>) -> Page {
 }
 
 impl metrics_guard_core::Answer for Page {
-    fn refusal(denied: Denied) -> Self {
-        closed(denied)
-    }
-
-    fn unstored(self, _: &Authorized) -> Self {
-        self
+    fn guarded(handled: Result<(Self, Authorized), Denied>) -> Self {
+        handled.map_or_else(closed, |(page, _)| page)
     }
 }
 
@@ -130,6 +126,17 @@ async fn in_a_list(guards: &Mutex<Vec<Guard>>, request: Request<()>) -> Response
 #[guard_metrics(guard = &*(guard as &dyn AsRef<Guard>).as_ref())]
 fn of_a_trait<G: AsRef<Guard>>(guard: &G, request: &Request<()>) -> Response<String> {
     let _ = guard;
+    Response::new(request.uri().path().to_owned())
+}
+
+#[guard_metrics(guard = GUARD)]
+fn through_two_references(request: &&mut Request<()>) -> Response<String> {
+    Response::new(request.uri().path().to_owned())
+}
+
+#[allow(clippy::toplevel_ref_arg)]
+#[guard_metrics(guard = GUARD)]
+fn bound_by_reference(ref request: Request<()>) -> Response<String> {
     Response::new(request.uri().path().to_owned())
 }
 
@@ -206,7 +213,7 @@ impl Service {
     }
 
     #[guard_metrics(guard = guard)]
-    fn associated<H: RequestHead>(guard: &Guard, request: &Request<()>, _head: H) -> Response<String> {
+    fn associated<H: RequestHead>(guard: &Guard, request: &Request<()>, _head: &H) -> Response<String> {
         let _ = guard;
         Response::new(request.uri().path().to_owned())
     }
@@ -246,6 +253,8 @@ async fn main() -> Result<(), Box<dyn Error>> {
             shared(Arc::new(GUARD.clone()), request.clone()).await,
             is_send(in_a_list(&Mutex::new(vec![GUARD.clone()]), request.clone())).await,
             of_a_trait(&service, &request),
+            through_two_references(&&mut request.clone()),
+            bound_by_reference(request.clone()),
             service.metrics_later(request.clone()).await,
             converted(request.clone()).await?,
             one_of_two(&Request::get("/").header("X-Metrics-Key", KEY).body(())?, &request),
