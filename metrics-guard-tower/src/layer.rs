@@ -222,13 +222,9 @@ where
     }
 
     fn call(&mut self, request: Request<Q>) -> ResponseFuture<S::Future> {
-        if !self.guards(&request) {
-            return ResponseFuture { state: State::Unguarded { future: self.inner.call(request) } };
-        }
-        let verdict = self.guard.check(&Head::new(&request, request.extensions()));
-        // Each written where it is returned: one variable for both is a copy more of the inner future.
-        match verdict {
-            Ok(authorized) => ResponseFuture { state: State::Allowed { future: self.inner.call(request), authorized } },
+        let check = || self.guard.check(&Head::new(&request, request.extensions()));
+        match self.guards(&request).then(check).transpose() {
+            Ok(authorized) => ResponseFuture { state: State::Called { future: self.inner.call(request), authorized } },
             Err(denied) => ResponseFuture { state: State::Denied { denied } },
         }
     }
@@ -248,14 +244,10 @@ pin_project! {
     #[derive(Debug)]
     #[project = Projected]
     enum State<F> {
-        Allowed {
+        Called {
             #[pin]
             future: F,
-            authorized: Authorized,
-        },
-        Unguarded {
-            #[pin]
-            future: F,
+            authorized: Option<Authorized>, // none if the path is not guarded
         },
         Denied {
             denied: Denied,
@@ -272,14 +264,13 @@ where
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         match self.project().state.project() {
-            Projected::Allowed { future, authorized } => {
+            Projected::Called { future, authorized } => {
                 let mut outcome = future.poll(cx);
-                if let Poll::Ready(Ok(response)) = &mut outcome {
+                if let (Some(authorized), Poll::Ready(Ok(response))) = (authorized, &mut outcome) {
                     authorized.set_no_store(response.headers_mut()); // unless the service set a Cache-Control
                 }
                 outcome
             }
-            Projected::Unguarded { future } => future.poll(cx),
             Projected::Denied { denied } => Poll::Ready(Ok(denied.into_response())),
         }
     }
