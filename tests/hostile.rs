@@ -33,6 +33,7 @@ fn ended(server: Server) -> Ended {
 }
 
 #[test]
+#[ignore = "builds and attacks for minutes: .ci/run flood"]
 fn the_examples_survive_hostile_clients() {
     let programs = Server::ALL.map(|server| server.build(Profile::Debug).unwrap());
     let mut internal = internal_command().unwrap();
@@ -58,6 +59,7 @@ fn the_examples_survive_hostile_clients() {
 }
 
 #[test]
+#[ignore = "builds and attacks for minutes: .ci/run flood"]
 fn the_examples_behind_tls_survive_hostile_clients() {
     let programs = Server::ALL.map(|server| server.build_tls().unwrap());
     let authority = Authority::new().unwrap();
@@ -84,6 +86,7 @@ fn the_examples_behind_tls_survive_hostile_clients() {
 
 /// An error of `accept` that comes again and again neither ends a server nor fills its log.
 #[test]
+#[ignore = "builds and attacks for minutes: .ci/run flood"]
 fn the_examples_survive_a_time_without_descriptors() {
     let programs = Server::ALL.map(|server| server.build(Profile::Debug).unwrap());
     for (server, program) in Server::ALL.into_iter().zip(&programs) {
@@ -109,6 +112,7 @@ fn the_examples_survive_a_time_without_descriptors() {
 
 /// Clients can cause any number of errors and rejections, and none of them waits for an output that nobody reads.
 #[test]
+#[ignore = "builds and attacks for minutes: .ci/run flood"]
 fn a_full_output_does_not_stop_an_example() {
     for server in Server::ALL {
         let (unread, full) = io::pipe().unwrap();

@@ -46,6 +46,7 @@ const OF_PAGES: [(&str, &str, &str); 3] = [
 ];
 
 #[test]
+#[ignore = "asks the registry, and fetches Prometheus: .ci/run packages"]
 fn the_programs_of_the_readme_are_guarded_on_the_packages() -> Result<(), Box<dyn Error>> {
     let folder = tempfile::tempdir()?; // out of the workspace
     let packages = Packages::unpacked(folder.path())?;
@@ -159,7 +160,7 @@ impl Keys {
 /// A version that is too low shows nowhere else: all of the workspace is built with the newest. What those in turn need is the
 /// newest of the day.
 #[test]
-#[ignore = "asks the registry: `.ci/run features`"]
+#[ignore = "asks the registry: .ci/run packages"]
 fn the_packages_take_the_oldest_that_they_say() -> Result<(), Box<dyn Error>> {
     let folder = tempfile::tempdir()?;
     let packages = Packages::unpacked(folder.path())?;

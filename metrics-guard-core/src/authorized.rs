@@ -33,8 +33,8 @@ use crate::{keys::slots::Matches, limits::MAX_KEYS};
 
 /// The proof that the guard authorized a request.
 ///
-/// Only [`Guard::check`](crate::Guard::check) makes one, so an unchecked request cannot reach a function that takes an
-/// `Authorized`. It proves nothing about a later request, so do not keep it.
+/// Only [`Guard::check`](crate::Guard::check) makes one, so only a caller whose check succeeded can call a function that
+/// takes an `Authorized`. It proves nothing about another request, so do not keep it.
 ///
 /// ```compile_fail,E0451
 /// let forged = metrics_guard_core::Authorized { matches: todo!(), labels: todo!() };
