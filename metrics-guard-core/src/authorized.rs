@@ -33,8 +33,8 @@ use crate::{keys::slots::Matches, limits::MAX_KEYS};
 
 /// The proof that the guard authorized a request.
 ///
-/// Only [`Guard::check`](crate::Guard::check) makes one, so an unchecked request cannot reach a function that takes an
-/// `Authorized`. It proves nothing about a later request, so do not keep it.
+/// Only [`Guard::check`](crate::Guard::check) makes one, so only a caller whose check succeeded can call a function that
+/// takes an `Authorized`. It proves nothing about another request, so do not keep it.
 ///
 /// ```compile_fail,E0451
 /// let forged = metrics_guard_core::Authorized { matches: todo!(), labels: todo!() };
@@ -61,7 +61,8 @@ impl Authorized {
     /// A shared cache may store a response to `X-Metrics-Key` and send it to any client. Only `Authorization` forbids that
     /// (RFC 9111, section 3.5).
     pub fn set_no_store(&self, headers: &mut HeaderMap) {
-        if !headers.contains_key(CACHE_CONTROL) {
+        // A response has few headers: comparing their names costs less than a hash of one.
+        if headers.keys().all(|name| name != CACHE_CONTROL) {
             // `insert` panics if there is no room for one more, at 24 576 headers.
             let _ = headers.try_insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
         }

@@ -26,7 +26,7 @@ use crate::{
     guard::{Guard, Policy},
     headers_in_use,
     keys::{file, form::has_random_part, reserve::Reserve, ring::KeyRing, watch::Keys},
-    near_names::is_word_for_nothing,
+    near_names::is_yes_or_no,
     problem,
     shown::ShownPath,
     telemetry::{Check, Listeners, Telemetry},
@@ -52,8 +52,8 @@ impl Guard {
     ///
     /// # Errors
     ///
-    /// [`UnusableFile`](crate::ConfigErrorKind::UnusableFile) if the file cannot be read. Its keys are checked as [`Key::new`] and
-    /// [`KeyRing::new`] check them.
+    /// [`UnusableFile`](crate::ConfigErrorKind::UnusableFile) if the file cannot be read. Its keys are checked as [`Key::new`]
+    /// and [`KeyRing::new`] check them. A file without a key is [`InvalidKey`](crate::ConfigErrorKind::InvalidKey).
     ///
     /// [`Key::new`]: crate::Key::new
     pub fn builder_from_key_file(path: impl AsRef<Path>) -> Result<GuardBuilder, ConfigError> {
@@ -323,25 +323,31 @@ fn only<T>(former: Option<&Origin>, origin: &Origin, value: Result<T, Problem>) 
 
 /// Checks the name of the header that presents a key.
 fn header(name: &str) -> Result<HeaderName, Problem> {
-    match HeaderName::from_bytes(name.as_bytes()) {
-        _ if is_word_for_nothing(name) => Err(problem::word_as_name("X-Scrape-Key")),
-        Ok(field) if field != AUTHORIZATION && !name.contains('_') => match headers_in_use::use_of(field.as_str()) {
-            _ if has_random_part(name) => Err(problem::key_as_name()),
-            Some(reason) => Err(problem::header_in_use(reason)),
-            None => Ok(field),
-        },
-        _ => Err(problem::invalid_header()),
+    const EXAMPLE: &str = "X-Scrape-Key";
+    if is_yes_or_no(name) {
+        return Err(problem::word_as_name(EXAMPLE));
+    }
+    let field = HeaderName::from_bytes(name.as_bytes()).map_err(|_| problem::invalid_header())?;
+    if field == AUTHORIZATION || name.contains('_') {
+        Err(problem::invalid_header())
+    } else if has_random_part(name) {
+        Err(problem::key_as_name(EXAMPLE))
+    } else {
+        headers_in_use::use_of(field.as_str()).map_or(Ok(field), |reason| Err(problem::header_in_use(reason)))
     }
 }
 
 /// Checks the name of the query parameter that presents a key.
 fn parameter(name: &str) -> Result<Box<str>, Problem> {
     let is_unreserved = |byte: u8| byte.is_ascii_alphanumeric() || b"-._~".contains(&byte);
-    match name {
-        _ if is_word_for_nothing(name) => Err(problem::word_as_name("key")),
-        _ if name.is_empty() || !name.bytes().all(is_unreserved) => Err(problem::invalid_parameter()),
-        _ if has_random_part(name) => Err(problem::key_as_name()),
-        _ => Ok(name.into()),
+    if is_yes_or_no(name) {
+        Err(problem::word_as_name("key"))
+    } else if name.is_empty() || !name.bytes().all(is_unreserved) {
+        Err(problem::invalid_parameter())
+    } else if has_random_part(name) {
+        Err(problem::key_as_name("metrics_key"))
+    } else {
+        Ok(name.into())
     }
 }
 
@@ -349,7 +355,7 @@ fn parameter(name: &str) -> Result<Box<str>, Problem> {
 pub(crate) fn guard_name(name: &str) -> Result<Box<str>, Problem> {
     let is_allowed = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || b"_-".contains(&byte);
     match name.len() {
-        1..=64 if has_random_part(name) => Err(problem::key_as_name()),
+        1..=64 if has_random_part(name) => Err(problem::key_as_name("metrics")),
         1..=64 if name.bytes().all(is_allowed) => Ok(name.into()),
         _ => Err(problem::invalid_guard_name()),
     }

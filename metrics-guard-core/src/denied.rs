@@ -30,7 +30,8 @@ use http::{
 pub enum Reason {
     /// No source presented a key.
     Missing,
-    /// The credentials are malformed: a repeated `Authorization` header, `Bearer` without a token, or bad base64.
+    /// The `Authorization` header is repeated, or malformed: no scheme, `Bearer` without a token, or `Basic` without a colon,
+    /// with bad base64, or with more than 512 bytes.
     Malformed,
     /// The presented key is not an accepted one.
     Wrong,

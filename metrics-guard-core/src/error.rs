@@ -18,8 +18,7 @@ pub(crate) type Origin = Cow<'static, str>;
 /// Explains why a guard, a key or a path could not be built, or why keys could not be reloaded or replaced.
 ///
 /// As text, it names the setting's [origin](ConfigError::origin), what is wrong, and how to correct that. `Debug` writes the
-/// same text, because a `main` that returns the error prints it that way. The error never contains a value, because that could
-/// be a key.
+/// same text, because a `main` that returns the error prints it that way. The error never shows what could be a key.
 ///
 /// [`source`](Error::source) returns the [`io::Error`] if the system could not read a file.
 #[derive(Clone)]
@@ -41,7 +40,7 @@ pub enum ConfigErrorKind {
     WeakKey,
     /// The value of another setting is unusable.
     InvalidSetting,
-    /// A name is not that of a setting, but close to one.
+    /// A name is not that of a setting. The text contains a close one, if there is one.
     UnknownSetting,
     /// A setting has two values.
     DuplicateSetting,

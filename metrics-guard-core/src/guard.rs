@@ -102,7 +102,8 @@ impl Guard {
     /// [`into_response`](Denied::into_response), and let no other route respond instead.
     ///
     /// The guard contains a panic of an [observer](crate::GuardBuilder::observe), a recorder or a subscriber, and the outcome
-    /// stays. It does not contain a panic of `head`. An observer that blocks delays only the thread of its own request.
+    /// stays. It does not contain a panic of `head`. An observer that blocks delays its own request, and
+    /// what else the request's thread serves.
     pub fn check(&self, head: &impl RequestHead) -> Result<Authorized, Denied> {
         let outcome = self.decide(head);
         if !self.0.telemetry.ignores_checks() {
@@ -136,14 +137,14 @@ impl Guard {
     ///
     /// # Errors
     ///
-    /// - Those of [`builder_from_key_file`](Guard::builder_from_key_file), which [`KeyFileStatus::problem`] returns too. A
-    ///   [warning](crate::GuardBuilder::on_warning) follows, unless the file already had this problem.
-    /// - [`UnusableFile`](crate::ConfigErrorKind::UnusableFile) if a key is a prefix of a previous one, because the file then
-    ///   looks truncated
+    /// - Those of [`builder_from_key_file`](Guard::builder_from_key_file)
+    /// - [`UnusableFile`](crate::ConfigErrorKind::UnusableFile) if a new key is the beginning of a longer key that the file
+    ///   held before, because the file then looks truncated
     /// - [`Unsupported`](crate::ConfigErrorKind::Unsupported) if the guard has no key file or requires no key
     ///
-    /// The guard keeps the active keys after an error, and after an operator deletes the file. To revoke a key, write a file
-    /// without it.
+    /// [`KeyFileStatus::problem`] returns an error of the file too. A [warning](crate::GuardBuilder::on_warning) follows,
+    /// unless the file already had this problem. The guard keeps the active keys after an error, and after an operator deletes
+    /// the file. To revoke a key, write a file without it.
     pub fn reload(&self) -> Result<(), ConfigError> {
         self.keys_for("Guard::reload")?.reload()
     }
@@ -151,9 +152,9 @@ impl Guard {
     /// Replaces the active keys by `keys`. A check that has begun to compare ends with the old keys, which are overwritten when
     /// the last such check ends.
     ///
-    /// If the guard follows a key file, `keys` stay active until it sees that file change, or until [`reload`](Guard::reload).
-    /// It may not have seen a change of the last two seconds yet. The guard keeps the keys of the file in memory, to notice a
-    /// change.
+    /// If the guard follows a key file, `keys` stay active until the keys in that file change, or until
+    /// [`reload`](Guard::reload). The guard may not have seen a change of the last two seconds yet. It keeps the keys of the file
+    /// in memory, to notice a change.
     ///
     /// # Errors
     ///
@@ -193,7 +194,7 @@ impl Guard {
         self.0.access.is_open()
     }
 
-    /// Returns whether the guard reads the [`Peer`](crate::Peer) of a request: for a check, an observer, or the feature
+    /// Returns whether the guard uses the [`Peer`](crate::Peer) of a request: for a check, an observer, or the feature
     /// `tracing`. If not, a server need not provide it.
     #[must_use]
     pub fn reads_peer(&self) -> bool {
@@ -208,7 +209,8 @@ impl Guard {
 
     /// Returns `query` without the parameters that present a key, so that an access log can show it. Borrowed if it has none.
     ///
-    /// The names are compared exactly, as a check does, so a key under a mistyped name stays.
+    /// The names are compared exactly after percent-decoding, so a key under a mistyped name stays. Also parameters that a
+    /// check ignores as malformed are left out, if they have the name.
     #[must_use]
     pub fn redacted_query<'q>(&self, query: &'q str) -> Cow<'q, str> {
         match self.query_parameter() {

@@ -9,14 +9,14 @@
 //! [`GuardedPath`]: GuardedPath
 //! [`KeyFileStatus`]: KeyFileStatus
 //! [`KeyRing`]: KeyRing
-//! [`Head`]: Head
 //! [`Peer`]: Peer
 //! [`RequestHead`]: RequestHead
+//! [`request_head`]: request_head
 //!
 #![doc = include_str!("../README.md")]
 #![cfg_attr(docsrs, feature(doc_cfg))]
 #![forbid(unsafe_code)]
-#![warn(missing_debug_implementations)] // here and not in the workspace: no test prints a server
+#![warn(missing_debug_implementations)] // not in the workspace, because the tests' own types need no `Debug`
 
 mod access;
 mod attribute;

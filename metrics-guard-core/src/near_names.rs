@@ -6,7 +6,7 @@ use ipnet::IpNet;
 use strsim::osa_distance;
 
 /// Returns whether `value` is a word for yes, no or nothing. Where a name is expected, it is meant to switch that off or on.
-pub(crate) fn is_word_for_nothing(value: &str) -> bool {
+pub(crate) fn is_yes_or_no(value: &str) -> bool {
     const WORDS: &str = "true false yes no on off 0 1 enabled disabled enable disable none null nil undefined nothing empty \
          unset default all any required optional";
     let value = bare(value);
@@ -18,8 +18,8 @@ pub(crate) fn bare(name: &str) -> String {
     name.chars().filter(|letter| !is_separator(*letter)).map(|letter| letter.to_ascii_lowercase()).collect()
 }
 
-/// Returns the rest of `name` after a word close to `word`, and the difference between the two words: first whether another
-/// word follows without a separator, then the typing errors. Of several, the closest word counts.
+/// Returns the rest of `name` after a word close to `word`, and how unlike `word` the found one is: whether another word
+/// follows it without a separator, and its typing errors. Of several, the closest word counts.
 ///
 /// Case and separators of `name` do not count. A word with a digit is another word. `word` is in lower case.
 pub(crate) fn after_close_word<'n>(name: &'n str, word: &str) -> Option<(&'n str, Unlikeness)> {
@@ -86,7 +86,7 @@ pub(crate) fn is_service_link(name: &str, value: &str) -> bool {
 }
 
 /// Returns whether Docker makes a variable with this value for a linked container: each variable of the container behind
-/// `ALIAS_ENV_`, and `ALIAS_NAME=/container/alias`.
+/// `ALIAS_ENV_`, where the alias has two words or more, and `ALIAS_NAME=/container/alias`.
 pub(crate) fn is_docker_link(name: &str, value: &str) -> bool {
     let words: Vec<&str> = name.split('_').collect();
     let is_alias = |before: &[&str]| {

@@ -94,8 +94,8 @@ impl Peer {
         self.names.as_deref().unwrap_or_default()
     }
 
-    /// Returns whether the server has provided the address and the names, of which there can be none. An adapter that finds
-    /// no address gives the names of a client that it does not know.
+    /// Returns whether the server has provided both the address and the names, which can be an empty list. Names alone do not
+    /// count, because an adapter can add an empty list without knowing the client.
     pub(crate) const fn is_complete(&self) -> bool {
         self.address.is_ok() && self.names.is_some()
     }

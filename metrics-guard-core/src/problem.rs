@@ -1,4 +1,4 @@
-//! The texts of all errors, one function a message. Each says what is wrong, gives one instruction and one example.
+//! The texts of all errors, one function a message. Each says what is wrong and what to do, where it helps with an example.
 //! The page `docs/guide/troubleshooting.md` lists them with these examples as arguments.
 
 use crate::{
@@ -54,8 +54,8 @@ messages! { Problem:
          keys in the query";
     word_as_name(example = "key"): InvalidSetting,
         "a word for yes, no or nothing is not a name; unset it, or write a name such as `{example}`";
-    key_as_name(): InvalidSetting,
-        "the name looks like a key, but names are public; write a name such as `X-Scrape-Key` or `metrics_key`";
+    key_as_name(example = "X-Scrape-Key"): InvalidSetting,
+        "the name looks like a key, but names are public; write a name such as `{example}`";
     invalid_guard_name(): InvalidSetting,
         "invalid name of a guard; write 1 to 64 characters of `a-z 0-9 _ -`, such as `metrics`";
     invalid_prefix(): InvalidSetting,
@@ -101,6 +101,6 @@ messages! { Problem:
     file_too_large(): UnusableFile, "too large; the key file must hold one to {MAX_KEYS} keys and nothing else";
     changing(): UnusableFile, "the file changed during every read attempt; write it once and rename it into place";
     cut_off(): UnusableFile,
-        "a key is a prefix of a previous key, so the file looks truncated; write it elsewhere and rename it, or \
+        "a key is the beginning of a longer key that the file held before, so the file looks truncated; write it elsewhere and rename it, or \
          restart the service if this is intended";
 }

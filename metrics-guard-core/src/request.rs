@@ -24,8 +24,8 @@ use crate::peer::Peer;
 /// The part of a request that a check reads: header values, the query, and the client.
 ///
 /// [`http::Request`] and [`http::request::Parts`] implement it, with the client as a [`Peer`] in their extensions.
-/// [`request_head`] makes one of separate headers and URI. For a server with its own request type, implement it for a type that borrows
-/// the request. Do not allocate there, because a check allocates nothing.
+/// [`request_head`] makes one from separate headers and a URI. For a server with its own request type, implement it for a type
+/// that borrows the request. Do not allocate there, because a check allocates nothing.
 pub trait RequestHead {
     /// Returns the value of each header line named `name`, in the order received (RFC 9110, section 5.3).
     ///

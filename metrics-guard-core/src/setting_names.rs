@@ -50,7 +50,7 @@ fn find(is_it: impl Fn(&str) -> bool) -> Option<&'static str> {
 
 /// The words of our names, of which one is `metrics`.
 const OTHER_WORDS: [&str; 2] = [VERIFICATION, "guard"];
-/// Words of others, that are ours before the name of a setting.
+/// Words that other programs use too. They stand for `verification` only before the exact name of a setting.
 const VERBS: [&str; 2] = ["verify", "verified"];
 const METRICS: &str = "metrics";
 const VERIFICATION: &str = "verification";
@@ -62,7 +62,8 @@ pub(crate) fn assigned(prefix: &str, name: &str, value: &str) -> Option<&'static
     by_variable(prefix, variable.trim_start_matches(is_separator))
 }
 
-/// Returns whether `name` is `word`, in whatever case and with a typing error or two.
+/// Returns whether `name` is `word` in any case, with at most one typing error, or two in a word of eight letters or more.
+/// Separators do not count. `word` is in lower case and has two letters or more.
 #[must_use]
 pub fn is_close(name: &str, word: &str) -> bool {
     after_close_word(name, word).is_some_and(|(rest, _)| rest.is_empty())
@@ -110,7 +111,7 @@ impl NearName {
             let shown = format!("{before}_{}{}", shown_name(word), near.shown);
             Some(NearName { shown, has_prefix: true, ..near })
         };
-        // Of a script that became a file for the environment: `export NAME`, `declare -x NAME`, `$env:NAME`.
+        // From a shell script that is used as an environment file: `export NAME`, `declare -x NAME`, `$env:NAME`.
         let exported = || {
             let name = name.trim_end();
             let at = name.rfind(|letter: char| letter.is_whitespace() || letter == ':')?;
@@ -180,13 +181,14 @@ fn near(name: &str, value: &str, has_table: bool) -> Option<NearName> {
     Some(NearName { shown, setting, is_table: rest.is_empty(), has_prefix: false })
 }
 
-/// The setting in front of our words. Short names of settings are words of others there.
+/// Returns the setting whose name comes before our words, as in `NETWORKS_METRICS_GUARD`. Short names do not count there,
+/// because names of other programs contain them.
 fn reordered(name: &str) -> Option<&'static str> {
-    const MIN_LEN: usize = 7;
+    const MIN_NAME_LEN: usize = 7;
     let is_in = |words: [&str; 3]| {
         words.into_iter().try_fold(name, |rest, word| after_close_word(rest, word).map(|(rest, _)| rest)) == Some("")
     };
-    let mut settings = SETTINGS.into_iter().filter(|setting| bare(setting).len() >= MIN_LEN);
+    let mut settings = SETTINGS.into_iter().filter(|setting| bare(setting).len() >= MIN_NAME_LEN);
     settings.find(|setting| {
         let field = &*bare(setting);
         OTHER_WORDS.into_iter().any(|other| is_in([field, METRICS, other]) || is_in([field, other, METRICS]))

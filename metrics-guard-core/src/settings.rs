@@ -41,7 +41,7 @@ use crate::{
     warning,
 };
 
-/// The settings of a guard that is not built yet, each with its origin. `Debug` shows only the origins.
+/// The settings of a guard that is not built yet, each with its origin. `Debug` shows no value.
 #[derive(Debug, Default)]
 pub struct Settings {
     key: Option<Found<Zeroizing<Vec<u8>>>>,
@@ -53,7 +53,7 @@ pub struct Settings {
     disabled: Option<Found<OsString>>,
     /// The first error of a variable or of an empty value. `builder` returns it before all others.
     error: Option<ConfigError>,
-    /// Whether there is any setting, or a name that is close to one.
+    /// Whether the environment has any setting, or a name that is close to one.
     is_set: bool,
     /// The prefix of the variables. None for settings of an adapter.
     prefix: Option<Box<str>>,
@@ -125,8 +125,8 @@ impl GuardBuilder {
     /// `PPROF_GUARD_KEY_FILE`, `PPROF_GUARD_KEY` and so on, with the meanings that [`Guard::from_env`] lists.
     ///
     /// The [name](GuardBuilder::name) of the guard is the prefix in lower case and without the `_` at its end, such as
-    /// `pprof_guard`. Use a second guard with a layer, with `protect`, or with [`Guard::check`], because `#[guard_metrics]`
-    /// uses the guard of the framework's state.
+    /// `pprof_guard`. Use a second guard with a layer, with `protect`, or with [`Guard::check`], because the attribute of a
+    /// framework uses the guard in the framework's state.
     ///
     /// Another variable with the prefix, in whatever case, is an error, unless it is one of a Kubernetes service link. So no
     /// prefix may begin another one. A misspelled prefix is not recognized, so its variables have no effect.
@@ -176,7 +176,7 @@ impl Settings {
         for (name, value) in std::env::vars_os() {
             // What is not text is no setting's name, and can begin like one.
             let mut name = name.to_string_lossy().into_owned();
-            // There, the case does not count.
+            // On Windows, the case of a variable's name does not count.
             if cfg!(windows) {
                 name.make_ascii_uppercase();
             }
@@ -206,7 +206,8 @@ impl Settings {
     ///
     /// # Errors
     ///
-    /// - [`UnknownSetting`](crate::ConfigErrorKind::UnknownSetting) if no setting has this name; the text contains a close one
+    /// - [`UnknownSetting`](crate::ConfigErrorKind::UnknownSetting) if no setting has this name; the text contains a close one,
+    ///   if there is one
     /// - [`DuplicateSetting`](crate::ConfigErrorKind::DuplicateSetting) if the setting has a value already: no origin has
     ///   precedence
     pub fn set(
@@ -363,14 +364,16 @@ pub fn unknown(right_name: Option<String>, origin: impl Into<Origin>) -> ConfigE
     right_name.map_or_else(problem::unknown, problem::misspelled).at(origin)
 }
 
-/// Judges a variable that is none of the settings', if its name begins like theirs or is close to one.
+/// Judges a variable that is none of the settings'. None if it is one of others. An error if it was meant to be a setting. In
+/// between, it only counts as set.
 fn misspelled(prefix: &str, name: &str, value: &str) -> Option<Result<(), ConfigError>> {
     let assigned = assigned(prefix, name, value).map(|setting| variable(prefix, setting));
     if let Some(variable) = assigned.filter(|variable| std::env::var_os(variable).is_none()) {
         return Some(Err(unknown(Some(variable), shown_name(name).to_owned())));
     }
     let near = NearName::of_variable(prefix, name, value)?;
-    // All settings at once, as Rocket takes them, or the beginning of our names alone, are an error. Else a table is none.
+    // A variable named as the table is an error if its value is an inline table, or if it is the prefix alone. Else it only
+    // counts as set.
     if near.is_table && !value.trim_start().starts_with('{') && bare(name) != "metricsverification" {
         return Some(Ok(()));
     }

@@ -135,7 +135,7 @@ fn case_44_a_file_that_breaks_leaves_the_last_good_keys_in_force_and_says_so_onc
         (
             "truncated",
             |path| File::options().write(true).open(path).unwrap().set_len(20).unwrap(),
-            "prefix of a previous key",
+            "the beginning of a longer key",
         ),
         (
             "truncated to less than a key",

@@ -24,7 +24,7 @@
 
 use std::fmt;
 
-use crate::{error::Problem, near_names::is_word_for_nothing, peer::ClientName, problem};
+use crate::{error::Problem, near_names::is_yes_or_no, peer::ClientName, problem};
 
 /// The names of which a client certificate must contain one.
 pub(crate) struct ClientNames(Box<[ClientName]>);
@@ -34,9 +34,7 @@ impl ClientNames {
         let names = entries.into_iter().enumerate();
         let names = names.map(|(index, entry)| match entry.as_ref().trim() {
             // A DNS name such as `y.es` is no word.
-            word if !word.contains('.') && is_word_for_nothing(word) => {
-                Err(problem::word_as_name("prometheus.example"))
-            }
+            word if !word.contains('.') && is_yes_or_no(word) => Err(problem::word_as_name("prometheus.example")),
             entry => required(entry).ok_or_else(|| problem::invalid_client_name(index + 1)),
         });
         let names = names.collect::<Result<Box<[_]>, _>>()?;
@@ -130,6 +128,7 @@ mod tests {
             "",
             "*",
             "*.example",
+            "DNS:prometheus.example",
             "a b",
             "a..b",
             ".a",

@@ -1,7 +1,7 @@
 //! The functions that expansions of `#[guard_metrics]` call. Only the macro calls these.
 
-/// Runs `body`. The macro calls this and not the closure itself, because a closure that is called at once cannot return what it
-/// captures.
+/// Runs `body`. The macro calls this and not the closure itself, because a closure that is called at once cannot return a
+/// borrow of what it captures.
 pub fn run<R>(body: impl FnOnce() -> R) -> R {
     body()
 }

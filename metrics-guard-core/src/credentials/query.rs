@@ -21,7 +21,7 @@
 use std::borrow::Cow;
 
 /// A parameter's value, as the query encodes it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy)]
 pub(crate) enum Value<'q> {
     /// Each byte represents itself.
     Plain(&'q [u8]),
@@ -46,7 +46,7 @@ pub(crate) fn first<'q>(query: &'q [u8], name: &[u8]) -> Option<Value<'q>> {
     }
 }
 
-/// Returns the bytes that `encoded` represents, which is well-formed.
+/// Returns the bytes that `encoded` represents, up to an escape that is malformed.
 pub(crate) fn decoded(encoded: &[u8]) -> impl Iterator<Item = u8> {
     let mut rest = encoded;
     std::iter::from_fn(move || {
@@ -61,8 +61,8 @@ pub(crate) fn decoded(encoded: &[u8]) -> impl Iterator<Item = u8> {
     })
 }
 
-/// Returns `query` without the pairs named `name`. It also removes malformed ones, which [`first`] ignores, because they can
-/// hold the key too.
+/// Returns `query` without the pairs named `name`. It also removes those that [`first`] ignores as malformed if their name is
+/// `name` up to a `;` or a malformed escape, because they can hold the key too.
 pub(crate) fn without<'q>(query: &'q str, name: &[u8]) -> Cow<'q, str> {
     let is_named = |pair: &str| {
         pair.split(';').any(|part| {

@@ -27,9 +27,10 @@ use crate::{
 
 /// What a value consists of.
 pub(crate) enum Parts<'a> {
+    /// Names and numbers, without a key.
     Names,
-    /// A key, with what is in front of the first one and behind the last one.
-    Key(&'a str, &'a str),
+    /// What is in front of the first key, and behind the last one.
+    AroundKey(&'a str, &'a str),
 }
 
 /// Returns the parts of `value`, if chance does not explain them.
@@ -44,7 +45,8 @@ pub(crate) fn parts(value: &str) -> Option<Parts<'_>> {
     let (is_plain, has_key) = (is_plain(value), outside.len() > 1);
     // A space in a key has an error of its own.
     let is_cut = || value.contains(' ') && outside.iter().flat_map(|part| runs(part)).any(|run| !is_name(run));
-    if if has_key { is_part_of_key(&outside) || is_cut() } else { is_plain } {
+    let is_key = if has_key { is_part_of_key(&outside) || is_cut() } else { is_plain };
+    if is_key {
         return None;
     }
     // A character is one of 64 in base64, and one of 83 and more in a password with signs.
@@ -60,7 +62,7 @@ pub(crate) fn parts(value: &str) -> Option<Parts<'_>> {
         false => 68,
     };
     let is_found = cost + least <= literal * value.len() + savings;
-    is_found.then(|| if has_key { Parts::Key(outside[0], rest) } else { Parts::Names })
+    is_found.then(|| if has_key { Parts::AroundKey(outside[0], rest) } else { Parts::Names })
 }
 
 /// The cost of a key, whose characters are hexadecimal digits, letters of one case and digits, or any.
@@ -171,7 +173,8 @@ fn without_path(run: &str) -> &str {
     }
 }
 
-/// Returns the first part of `value` that is hexadecimal digits, with dashes as in a UUID.
+/// Returns the first part of `value` that is 16 hexadecimal digits or more, with dashes as in a UUID. Four of them are decimal,
+/// or it could be words.
 pub(crate) fn hex(value: &str) -> Option<&str> {
     let count = |part: &str, is_it: fn(&u8) -> bool| part.bytes().filter(is_it).count();
     let is_digits = |part: &&str| count(part, u8::is_ascii_hexdigit) >= MIN_LEN && count(part, u8::is_ascii_digit) > 3;

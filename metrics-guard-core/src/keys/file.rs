@@ -91,8 +91,8 @@ pub(crate) fn read(path: &ShownPath, reserve: &mut Reserve) -> Result<Content, C
 /// The text of a file, and what the file system says of it.
 type Whole = (Zeroizing<Vec<u8>>, fs::Metadata);
 
-/// Reads until nothing comes between. A lease of another process, as a file server takes one, ends soon after the first
-/// attempt to open the file, which tells that process.
+/// Calls `read` up to ten times, until the file is stable and no other process holds a lease on it. A file server ends its
+/// lease soon after the first attempt to open the file, which notifies it.
 fn with_retries<T>(mut read: impl FnMut() -> Result<Option<T>, Problem>) -> Result<T, Problem> {
     let mut problem = problem::changing();
     for _ in 0..MAX_READINGS {

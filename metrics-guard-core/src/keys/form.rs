@@ -3,7 +3,7 @@
 //! [`judged`] is the list of rules. The rules name few tools. [`guess`](super::guess) knows what attackers try first, and
 //! [`chance`](super::chance) finds names and wrappings by likelihood. A test tries a million keys of common generators.
 //!
-//! The value may be a key, so each copy of it is in a `Zeroizing` that never grows.
+//! The value may be a key, so each copy of it is in a `Zeroizing`.
 
 use base64::{
     Engine,
@@ -26,7 +26,7 @@ use crate::{
 pub(crate) enum Flaw {
     /// A published example, words of a placeholder, or a simple pattern.
     Guessable,
-    /// A template or a reference that nothing has replaced by a key.
+    /// A template, a reference, a name or an address, which nothing has replaced by a key.
     Template,
     /// The path of a file.
     Path,
@@ -81,7 +81,7 @@ fn escape(text: &[u8]) -> Option<(u8, usize)> {
     entity.map(|(entity, byte)| (*byte, entity.len())).or_else(|| NUMBERS.iter().find_map(number))
 }
 
-/// The first rule that fits decides.
+/// The form of the value decides which rules apply. Of these, the first that fits decides.
 fn judged(value: &str) -> Option<Flaw> {
     let guessable = is_guessable(value).then_some(Flaw::Guessable);
     if value.contains(['/', '\\']) && (is_path(value) || is_path_of_names(value)) {
@@ -103,7 +103,7 @@ fn judged(value: &str) -> Option<Flaw> {
 fn composed(value: &str) -> Option<Flaw> {
     let quoted = |quote| value.strip_prefix(quote)?.strip_suffix(quote).filter(|inner: &&str| !inner.contains(quote));
     let is_quoted = || ['"', '\''].into_iter().find_map(quoted).is_some_and(|inner| inner.len() >= MIN_LEN);
-    if let Some(what) = standard(value) {
+    if let Some(what) = hash_or_public_key(value) {
         return Some(Flaw::Wrapped(what));
     }
     let named = value.split_once(['=', ':']).filter(|(name, key)| {
@@ -113,7 +113,7 @@ fn composed(value: &str) -> Option<Flaw> {
             && runs(name).all(|run| common_words(run).is_some_and(|words| words > 0))
     });
     match parts(value) {
-        Some(Parts::Key(before, after)) => Some(Flaw::Wrapped(kind(before, after))),
+        Some(Parts::AroundKey(before, after)) => Some(Flaw::Wrapped(kind(before, after))),
         Some(Parts::Names) => Some(Flaw::Template),
         None if named.is_some() => named.map(|(name, _)| Flaw::Wrapped(kind(&value[..=name.len()], ""))),
         None if is_quoted() => Some(Flaw::Wrapped(QUOTES)),
@@ -129,7 +129,7 @@ fn is_between_template_signs(value: &str) -> bool {
     SIGNS.iter().any(|(before, after)| value.starts_with(before) && value.ends_with(after))
 }
 
-/// A key with a `/` at an end, or with characters that its padding does not fit to, such as a second `=` or `0x`.
+/// A key with a `/` at an end, or with characters that its padding does not fit, such as a second `=` or `0x`.
 fn is_longer_than_key(value: &str) -> bool {
     let key = value.trim_matches('/');
     let has_slash = key.len() < value.len() && !key.contains('/') && is_random(&key);
@@ -191,7 +191,7 @@ fn is_passphrase(value: &str) -> bool {
 }
 
 /// Password hashes and public keys, which begin in few ways.
-fn standard(value: &str) -> Option<&'static str> {
+fn hash_or_public_key(value: &str) -> Option<&'static str> {
     const ALGORITHMS: [&str; 11] =
         ["argon2", "bcrypt", "blake", "crypt", "md5", "pbkdf2", "scram-", "scrypt", "sha", "ssha", "yescrypt"];
     const PUBLIC_KEYS: [&str; 7] =

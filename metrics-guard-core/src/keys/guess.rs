@@ -4,7 +4,7 @@ use std::{collections::HashSet, sync::LazyLock};
 
 use zeroize::Zeroizing;
 
-use crate::keys::words::{camel_words, common_words, is_capitalized};
+use crate::keys::words::{camel_words, common_words, has_one_case};
 use crate::limits::MIN_LEN;
 
 static SAMPLES: LazyLock<Vec<&str>> = LazyLock::new(|| values_of(include_str!("samples.txt")).collect());
@@ -60,13 +60,13 @@ fn is_sequence(text: &[u8]) -> bool {
             || text.iter().enumerate().filter(is_new).take(4).count() < 4)
 }
 
-/// Returns whether one character is another, or beside it in the alphabet.
+/// Returns whether the two characters are equal, or neighbours in the alphabet.
 fn follows(one: u8, next: u8) -> bool {
     let is_end = matches!([one.min(next), one.max(next)], [b'9', b'a'] | [b'0', b'9' | b'f'] | [b'a', b'z']);
     one.abs_diff(next) <= 1 || is_end
 }
 
-/// Returns whether one character is another, or beside it on the keyboard.
+/// Returns whether the two characters are equal, or neighbours on the keyboard.
 fn is_beside(one: u8, next: u8) -> bool {
     const WIDTH: usize = 12;
     const KEYS: [&[u8]; 2] = [b"1234567890-=qwertyuiop[]asdfghjkl;'\0zxcvbnm,./", b"!@#$%^&*()_+"];
@@ -75,7 +75,8 @@ fn is_beside(one: u8, next: u8) -> bool {
     (one / WIDTH).abs_diff(next / WIDTH) <= 1 && (one % WIDTH).abs_diff(next % WIDTH) <= 1
 }
 
-/// Returns `value` with the letters that digits and signs are written for in words: `s3cr3t`. Digits behind a word stay.
+/// Returns `value` with the letters that digits and signs are written for in words: `s3cr3t`. Two and more digits behind a word
+/// stay.
 fn with_letters(value: &str) -> Zeroizing<String> {
     let bytes = value.as_bytes();
     let letter = |(index, sign): (usize, char)| {
@@ -113,7 +114,7 @@ fn is_phrase(value: &str) -> bool {
             match common_words(word) {
                 // A name such as `acme-scraper-token` needs fewer of the other words.
                 Some(words) => known += words + usize::from(NOUNS.iter().any(|noun| word.eq_ignore_ascii_case(noun))),
-                None if is_beside_number || !(2..=15).contains(&word.len()) || !is_capitalized(word) => return false,
+                None if is_beside_number || !(2..=15).contains(&word.len()) || !has_one_case(word) => return false,
                 None => unknown += 1,
             }
         }

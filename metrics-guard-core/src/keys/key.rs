@@ -41,9 +41,9 @@ pub struct Key {
 impl Key {
     /// Accepts `bytes` as a key. Make one with `openssl rand -hex 32`.
     ///
-    /// An attacker can guess a key that a person invented, whatever its length.
-    /// A passphrase is accepted if it has four or more words with one sign between each two. Fewer words, and the default form
-    /// of xkpasswd with padding signs at its ends, are rejected: use `openssl rand -hex 32` instead.
+    /// An attacker can guess a key that a person invented, whatever its length. A passphrase is accepted if it has four or more
+    /// words, with one digit or one of `-_.,!@*/+` or nothing but a capital letter between each two. Fewer words, and the
+    /// default form of xkpasswd with padding at its ends, are rejected: use `openssl rand -hex 32` instead.
     ///
     /// # Errors
     ///

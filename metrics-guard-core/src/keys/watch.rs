@@ -60,7 +60,7 @@ use crate::{
 /// How long the thread waits between two looks at a key file.
 const PERIOD: Duration = Duration::from_secs(2);
 
-/// For how long what has changed about a key file must stay as it is before it counts.
+/// How long a changed key file must stay unchanged before its keys count.
 const SETTLE_TIME: Duration = Duration::from_millis(100);
 
 /// The key file of a guard, as it was when the guard last looked at it.
@@ -95,8 +95,8 @@ impl KeyFileStatus {
         self.modified
     }
 
-    /// Returns what is wrong with the file now. If there is a problem, the active keys stay as they are: those that the file held
-    /// before, or those of [`Guard::replace`](crate::Guard::replace).
+    /// Returns what was wrong with the file when its state had last settled. If there is a problem, the active keys stay as
+    /// they are: those that the file held before, or those of [`Guard::replace`](crate::Guard::replace).
     #[must_use]
     pub fn problem(&self) -> Option<&ConfigError> {
         self.problem.as_ref()
@@ -120,7 +120,7 @@ struct Followed {
     path: ShownPath,
     // Locked for a moment only, because a handler may read it.
     status: Mutex<KeyFileStatus>,
-    // Locked for as long as it takes to look at the file.
+    // Locked during a look at the file, which includes the wait until a change has settled.
     last_good: Mutex<LastGood>,
     // Never used: its drop ends the thread.
     alive: OnceLock<Sender<Infallible>>,
@@ -206,21 +206,22 @@ impl Keys {
         result
     }
 
-    /// Looks at the key file. If its keys have changed, and then stayed the same for `settled`, they become the active ones.
-    fn refresh(&self, settled: Duration) {
+    /// Looks at the key file. If its keys have changed, and then stayed the same for `settle_time`, they become the active ones.
+    fn refresh(&self, settle_time: Duration) {
         let Some(file) = &self.file else { return };
         let mut last_good = lock(&file.last_good);
         let found = file.look(&mut last_good);
         let problem = lock(&file.status).problem.clone();
-        let found = if is_same(&found, problem.as_ref().map_or(Ok(&*last_good.ring), Err)) {
+        let known = problem.as_ref().map_or(Ok(&*last_good.ring), Err);
+        let settled = if is_same(&found, known) {
             Some(found)
         } else {
             // It may be being written: half a key can look like a whole one, and a file is empty for a moment.
-            thread::sleep(settled);
+            thread::sleep(settle_time);
             let again = file.look(&mut last_good);
             is_same(&again, found.as_ref().map(|content| &content.ring)).then_some(again)
         };
-        let news = file.note(found, &mut last_good.ring);
+        let news = file.note(settled, &mut last_good.ring);
         if news.has_new_keys {
             self.active.store(Arc::clone(&last_good.ring));
         }

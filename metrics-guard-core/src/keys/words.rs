@@ -1,4 +1,4 @@
-//! Knows words and names, as people and programs write them, from letters and digits at random.
+//! Tells words and names, as people and programs write them, from letters and digits at random.
 
 use std::{collections::HashSet, sync::LazyLock};
 
@@ -21,7 +21,7 @@ pub(crate) fn without_number(run: &str) -> &str {
 }
 
 /// Returns whether the letters of `word` are of one case, except for a capital at its beginning.
-pub(crate) fn is_capitalized(word: &str) -> bool {
+pub(crate) fn has_one_case(word: &str) -> bool {
     !word.bytes().any(|byte| byte.is_ascii_lowercase()) || !word.bytes().skip(1).any(|byte| byte.is_ascii_uppercase())
 }
 
@@ -31,13 +31,14 @@ pub(crate) fn is_number(run: &str) -> bool {
         && run.bytes().all(|byte| byte.is_ascii_digit() || b"TZ".contains(&byte))
 }
 
-/// Returns whether `run` is a number, a date, or `camelCase` with at most one number, at its end.
+/// Returns whether `run` is a number, a date, or `camelCase` with at most one number, at its end. Up to three letters and
+/// digits of one case are a name too.
 pub(crate) fn is_name(run: &str) -> bool {
     const MAX_DIGITS: usize = 19;
     const WORD_LENS: std::ops::RangeInclusive<usize> = 2..=15;
     let letters = without_number(run);
     if run.len() <= 3 {
-        return is_capitalized(run);
+        return has_one_case(run);
     }
     if is_number(run) {
         return run.len() <= MAX_DIGITS;
@@ -45,7 +46,7 @@ pub(crate) fn is_name(run: &str) -> bool {
     let count = camel_words(letters).count();
     run.len() - letters.len() <= MAX_DIGITS
         && letters.bytes().all(|byte| byte.is_ascii_alphabetic())
-        && camel_words(letters).all(|word| WORD_LENS.contains(&word.len()) && is_capitalized(word))
+        && camel_words(letters).all(|word| WORD_LENS.contains(&word.len()) && has_one_case(word))
         && letters.len() >= if count < 4 { 2 * count } else { 4 * count }
 }
 

@@ -57,7 +57,7 @@ mod tracing;
 pub use event::Check;
 pub(crate) use event::Event;
 
-/// The events that wait at most. Later ones are counted and dropped.
+/// How many events can wait. Later ones are counted and dropped.
 const MAX_WAITING: usize = 64;
 
 /// How long the building of a guard waits for its first warnings to be reported.
@@ -160,8 +160,8 @@ impl Telemetry {
         self.0.listeners.want_peer
     }
 
-    /// Reports a check at once. Its listeners delay this request only. A check by one of them is not reported, because each
-    /// report could begin the next one until the stack overflows.
+    /// Reports a check at once. Its listeners delay this request, and what else its thread serves. A check by one of them is
+    /// not reported, because each report could begin the next one until the stack overflows.
     pub(crate) fn checked(&self, check: Check<'_>) {
         thread_local!(static IS_REPORTING: Cell<bool> = const { Cell::new(false) });
         if !IS_REPORTING.replace(true) {
