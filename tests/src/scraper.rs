@@ -69,6 +69,12 @@ impl Scraper {
         }
     }
 
+    /// Whether get-programs.sh pins its version.
+    #[must_use]
+    pub const fn is_pinned(self) -> bool {
+        matches!(self, Scraper::Prometheus(Version::Bookworm | Version::Trixie))
+    }
+
     /// What people call it.
     #[must_use]
     pub const fn name(self) -> &'static str {
@@ -96,6 +102,12 @@ impl Scraper {
 }
 
 impl Program {
+    /// Its name and its version, as `Prometheus 2.53.3`.
+    #[must_use]
+    pub fn name(&self) -> String {
+        format!("{} {}", self.of.name(), self.version)
+    }
+
     /// What it says of a target that answers with this status.
     #[must_use]
     pub fn says_of_status(&self, status: u16) -> String {
