@@ -9,17 +9,12 @@ use std::{
 };
 
 /// Whether a missing prerequisite is an error: the variable `CI` is set, and not to `false`.
-#[must_use]
 pub fn is_ci() -> bool {
     env::var_os("CI").is_some_and(|ci| !ci.is_empty() && ci != "false")
 }
 
 /// Returns the program of a slot of get-programs.sh, which the script puts into `cache` if it is missing there. Returns
 /// none if the program is not available; the script then prints why.
-///
-/// # Errors
-///
-/// If the script cannot be run, or the variable `CI` is set and a pinned program is not available.
 pub fn fetch_or_say_so(cache: &Path, slot: &str, program: &str) -> io::Result<Option<PathBuf>> {
     // One at a time, because two runs of the script would fetch the same program twice.
     static FETCHED: Mutex<BTreeSet<String>> = Mutex::new(BTreeSet::new());
