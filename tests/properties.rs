@@ -255,46 +255,6 @@ proptest! {
             }
         }
     }
-
-    /// P11.
-    #[test]
-    fn all_refusals_of_one_status_are_one(said in said()) {
-        let answer = |guard: Guard, head: &Parts| {
-            let denied = guard.check(head).err()?;
-            Some((denied.status(), format!("{:?} {:?}", denied.into_response::<String>(), denied.body())))
-        };
-        let nobody = get("Accept", "*/*");
-        let asked_for_a_key = answer(Guard::new(Key::new(KEY).unwrap()), &nobody);
-        let forbidden = answer(model().guard().unwrap(), &nobody);
-        let answer = answer(model().guard().unwrap(), &said.head());
-        prop_assert!(answer.is_none() || answer == asked_for_a_key || answer == forbidden, "{:?}", answer);
-    }
-
-    /// P14.
-    #[test]
-    fn who_is_refused_is_refused_still_with_wrong_keys_or_duplicates_added(
-        mut said in said(),
-        additions in vec((any::<bool>(), any::<prop::sample::Index>()), 1..4),
-    ) {
-        let guard = model().guard().unwrap();
-        prop_assume!(guard.check(&said.head()).is_err());
-        let wrong_lines = [
-            ("X-Metrics-Key", WRONG.to_owned()),
-            ("Authorization", format!("Bearer {WRONG}")),
-            ("Authorization", format!("Basic {}", basic(WRONG))),
-        ];
-        let wrong_lines = wrong_lines.map(|(name, value)| (name, value.into_bytes()));
-        for (is_line, index) in additions {
-            if is_line {
-                let line = index.get(&[&said.lines[..], &wrong_lines].concat()).clone();
-                said.lines.push(line);
-            } else {
-                let pair = index.get(&[&said.pairs[..], &[format!("key={WRONG}")]].concat()).clone();
-                said.pairs.push(pair);
-            }
-            prop_assert!(guard.check(&said.head()).is_err(), "{:?}", said);
-        }
-    }
 }
 
 /// What [`may_ask`] returns for this network. A network without an address that a client can have is rejected.

@@ -128,6 +128,7 @@ mod tests {
             "",
             "*",
             "*.example",
+            "DNS:prometheus.example",
             "a b",
             "a..b",
             ".a",
