@@ -249,9 +249,9 @@ fn runs_a_case() {
         Observer => {
             builder = builder.observe(|check| {
                 if check.outcome() == "missing" {
-                    misbehave()
+                    misbehave();
                 }
-            })
+            });
         }
         Subscriber => tracing::subscriber::set_global_default(Faulty).unwrap(),
         Log => tracing_subscriber::fmt().with_writer(io::stderr).init(),

@@ -161,7 +161,7 @@ fn checks_are_counted_by_guard_outcome_and_label_of_the_key() {
     });
 }
 
-/// Returns what a subscriber of this thread writes while `guard` is asked.
+/// Returns what a subscriber of this thread writes while `run` runs.
 fn logged(run: impl FnOnce()) -> String {
     let log = Log::default();
     tracing::subscriber::with_default(log.subscriber(), run);
@@ -179,8 +179,8 @@ fn a_flood_of_rejections_for_one_reason_is_ten_events_and_hides_no_other_reason(
         let near = || Some(Peer::new(([10, 0, 0, 1], 40000).into()));
         assert!(ask(&guard, KEY, near()) && !ask(&guard, WRONG, near()));
     });
-    let address = r#"WARN metrics_guard: metrics denied: "#;
-    assert_eq!(log.matches(address).count(), 11, "{log}");
+    let start = "WARN metrics_guard: metrics denied: ";
+    assert_eq!(log.matches(start).count(), 11, "{log}");
     let fields = r#"guard="metrics" reason="address" address=203.0.113.7:40000"#;
     assert_eq!(log.matches(fields).count(), 10, "{log}");
     assert_eq!(log.matches(r#"guard="metrics" reason="wrong" address=10.0.0.1:40000"#).count(), 1, "{log}");
