@@ -98,7 +98,7 @@ impl Printed {
         for change in 0..6 {
             self.debug(&(&guard, guard.warnings(), guard.key_file()));
             if let Some(file) = guard.key_file() {
-                self.0 += file.label();
+                writeln!(self.0, "{}", file.label()).unwrap();
             }
             if let Err(denied) = guard.check(&scrape(WRONG)) {
                 writeln!(self.0, "{denied} {:?}", denied.into_response::<String>()).unwrap();
