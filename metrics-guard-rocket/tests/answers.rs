@@ -160,7 +160,9 @@ fn case_68_a_handler_with_an_optional_proof_answers_no_rejected_request() {
         });
         Box::pin(async {})
     });
-    drop(rocket::execute(rocket().mount("/", routes![result]).attach(guard()).attach(scraper).launch()).unwrap());
+    let rocket = rocket().mount("/", routes![result]).attach(guard()).attach(scraper);
+    // A shutdown can end in an error although the response was sent, because Rocket then still holds the connection.
+    let _ = rocket::execute(rocket.launch()).map_err(|error| error.kind().to_string());
     let response = response.recv().unwrap().unwrap();
     assert!(response.starts_with("HTTP/1.1 401") && !response.contains("4711"), "{response}");
 }
