@@ -61,7 +61,8 @@ impl Authorized {
     /// A shared cache may store a response to `X-Metrics-Key` and send it to any client. Only `Authorization` forbids that
     /// (RFC 9111, section 3.5).
     pub fn set_no_store(&self, headers: &mut HeaderMap) {
-        if !headers.contains_key(CACHE_CONTROL) {
+        // A response has few headers: comparing their names costs less than a hash of one.
+        if headers.keys().all(|name| name != CACHE_CONTROL) {
             // `insert` panics if there is no room for one more, at 24 576 headers.
             let _ = headers.try_insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
         }

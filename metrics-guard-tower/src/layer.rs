@@ -24,7 +24,7 @@
 use std::{
     pin::Pin,
     sync::Arc,
-    task::{Context, Poll, ready},
+    task::{Context, Poll},
 };
 
 use http::{Extensions, Request, Response, Uri};
@@ -222,13 +222,9 @@ where
     }
 
     fn call(&mut self, request: Request<Q>) -> ResponseFuture<S::Future> {
-        if !self.guards(&request) {
-            return ResponseFuture { state: State::Unguarded { future: self.inner.call(request) } };
-        }
-        let verdict = self.guard.check(&Head::new(&request, request.extensions()));
-        // Each written where it is returned: one variable for both is a copy more of the inner future.
-        match verdict {
-            Ok(authorized) => ResponseFuture { state: State::Allowed { future: self.inner.call(request), authorized } },
+        let check = || self.guard.check(&Head::new(&request, request.extensions()));
+        match self.guards(&request).then(check).transpose() {
+            Ok(authorized) => ResponseFuture { state: State::Called { future: self.inner.call(request), authorized } },
             Err(denied) => ResponseFuture { state: State::Denied { denied } },
         }
     }
@@ -248,14 +244,10 @@ pin_project! {
     #[derive(Debug)]
     #[project = Projected]
     enum State<F> {
-        Allowed {
+        Called {
             #[pin]
             future: F,
-            authorized: Authorized,
-        },
-        Unguarded {
-            #[pin]
-            future: F,
+            authorized: Option<Authorized>, // none if the path is not guarded
         },
         Denied {
             denied: Denied,
@@ -271,13 +263,15 @@ where
     type Output = Result<Response<B>, E>;
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        Poll::Ready(match self.project().state.project() {
-            Projected::Allowed { future, authorized } => ready!(future.poll(cx)).map(|mut response| {
-                authorized.set_no_store(response.headers_mut()); // unless the service has a word on that
-                response
-            }),
-            Projected::Unguarded { future } => ready!(future.poll(cx)),
-            Projected::Denied { denied } => Ok(denied.into_response()),
-        })
+        match self.project().state.project() {
+            Projected::Called { future, authorized } => {
+                let mut outcome = future.poll(cx);
+                if let (Some(authorized), Poll::Ready(Ok(response))) = (authorized, &mut outcome) {
+                    authorized.set_no_store(response.headers_mut()); // unless the service set a Cache-Control
+                }
+                outcome
+            }
+            Projected::Denied { denied } => Poll::Ready(Ok(denied.into_response())),
+        }
     }
 }

@@ -1,9 +1,9 @@
-//! What the guard needs of a request.
+//! The parts of a request that a check reads, as a Warp filter.
 //!
-//! Warp shows a filter no request. It lends the first line of a field, and pairs of a query that it has decoded; whole are
-//! only copies. The guard takes those, since the core's rules are about all lines of a field, and about a query as it was
-//! received. A copied field value shares the buffer of the one in the request: no key is copied, and none needs wiping. A
-//! query is copied, and wiped, where a key may be in it.
+//! A Warp filter gets the first line of a header, decoded pairs of the query, or copies of either, and never the request. A
+//! check needs every line of a header, and the query as received. A log borrows all headers, so the guard copies the lines
+//! that it reads from there. A copied value shares the buffer of the request: no key is copied, and none needs wiping. If
+//! the query may present a key, the guard copies the query, and overwrites the copy after the check.
 //!
 //! ```
 //! use metrics_guard_warp::{Guard, Key, MetricsGuard, guard_metrics};
@@ -29,24 +29,28 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 
-use std::{future::ready, net::SocketAddr};
+use std::{cell::Cell, convert::Infallible, future::ready, net::SocketAddr};
 
 use metrics_guard_core::{Guard, Peer, RequestHead};
 use warp::{
     Filter, Rejection,
     filters::BoxedFilter,
-    http::{HeaderMap, HeaderName, HeaderValue, Method},
+    http::{HeaderName, HeaderValue, Method, header::AUTHORIZATION},
+    log::Info,
 };
 use zeroize::Zeroizing;
 
-/// The head of a request.
+/// The head of a request, without the parts that a check does not read.
 pub(crate) struct Head {
     /// Not for the check, but for its answer.
     pub(crate) method: Method,
-    fields: HeaderMap,
+    lines: Lines,
     query: Option<Zeroizing<String>>,
     peer: Peer,
 }
+
+/// The header lines that a guard reads. Lines with the same name are in the order received.
+type Lines = Vec<(HeaderName, HeaderValue)>;
 
 const UNKNOWN: Peer = Peer::unknown(
     "serve a TCP address by `warp::serve(routes)`; in a hyper server of your own, put a `Peer` into the request's \
@@ -57,7 +61,7 @@ const UNKNOWN: Peer = Peer::unknown(
 
 impl RequestHead for Head {
     fn field_values<'h>(&'h self, name: &'h HeaderName) -> impl Iterator<Item = &'h [u8]> {
-        self.fields.get_all(name).into_iter().map(HeaderValue::as_bytes)
+        self.lines.iter().filter(move |(other, _)| other == name).map(|(_, value)| value.as_bytes())
     }
 
     fn query(&self) -> Option<&[u8]> {
@@ -80,20 +84,35 @@ pub(crate) fn head(guard: &Guard) -> BoxedFilter<(Head,)> {
         let peer = warp::ext::optional::<Peer>().and(warp::addr::remote());
         peer.map(|peer: Option<Peer>, address: Option<SocketAddr>| peer.or(address.map(Peer::new)).unwrap_or(UNKNOWN))
     };
-    let head = warp::method().and(warp::header::headers_cloned());
+    let head = warp::method().and(lines(guard));
     match (guard.query_parameter().is_some(), guard.reads_peer()) {
-        (false, false) => head.map(|method, fields| Head { method, fields, query: None, peer: UNKNOWN }).boxed(),
-        (false, true) => {
-            head.and(peer()).map(|method, fields, peer| Head { method, fields, query: None, peer }).boxed()
-        }
+        (false, false) => head.map(|method, lines| Head { method, lines, query: None, peer: UNKNOWN }).boxed(),
+        (false, true) => head.and(peer()).map(|method, lines, peer| Head { method, lines, query: None, peer }).boxed(),
         (true, false) => {
-            head.and(query()).map(|method, fields, query| Head { method, fields, query, peer: UNKNOWN }).boxed()
+            head.and(query()).map(|method, lines, query| Head { method, lines, query, peer: UNKNOWN }).boxed()
         }
         (true, true) => {
             let head = head.and(query()).and(peer());
-            head.map(|method, fields, query, peer| Head { method, fields, query, peer }).boxed()
+            head.map(|method, lines, query, peer| Head { method, lines, query, peer }).boxed()
         }
     }
+}
+
+thread_local! {
+    static LINES: Cell<Lines> = const { Cell::new(Vec::new()) };
+}
+
+/// Returns a filter that extracts the header lines that `guard` reads: those of its own header and of `Authorization`.
+///
+/// Warp calls a log as soon as the filter in front of it is done, in the same poll and on the same thread as the `map` behind
+/// it. Without that call there would be no lines, and the guard would reject the request.
+fn lines(guard: &Guard) -> impl Filter<Extract = (Lines,), Error = Infallible> + Clone + Send + Sync + use<> {
+    let names = [guard.header_name().clone(), AUTHORIZATION];
+    let copy = move |info: Info<'_>| {
+        let values = |name| info.request_headers().get_all(name).into_iter();
+        LINES.set(names.iter().flat_map(|name| values(name).map(|value| (name.clone(), value.clone()))).collect());
+    };
+    warp::any().map(warp::reply).with(warp::log::custom(copy)).map(|_| LINES.take())
 }
 
 #[cfg(test)]
@@ -119,6 +138,17 @@ mod tests {
         assert_eq!(by_extension.peer(), Some(&Peer::new(told)));
         let by_both = request().remote_addr(socket).extension(Peer::new(told)).filter(&filter).await.unwrap();
         assert_eq!(by_both.peer(), Some(&Peer::new(told)));
+    }
+
+    #[tokio::test]
+    async fn extracts_only_the_headers_that_the_guard_reads() {
+        let filter = head(&Guard::builder(Key::new(KEY).unwrap()).header("X-Scrape-Key").unwrap().build());
+        let request = ["accept", "authorization", "x-metrics-key", "x-scrape-key"]
+            .into_iter()
+            .fold(request(), |request, name| request.header(name, "value"));
+        let seen = request.filter(&filter).await.unwrap();
+        let names: Vec<_> = seen.lines.iter().map(|(name, _)| name.as_str()).collect();
+        assert_eq!(names, ["x-scrape-key", "authorization"]);
     }
 
     #[tokio::test]

@@ -115,7 +115,8 @@ fn compare(servers: &[Server]) -> Result<(), Failure> {
     Ok(())
 }
 
-/// What a guarded request may cost. A Warp filter copies the headers, and Rocket allocates the futures of its guards.
+/// What a guarded request may cost. The Warp guard copies the header lines that it reads, and Rocket allocates the futures of
+/// its guards.
 const fn at_most(server: Server) -> f64 {
     match server {
         Server::Axum | Server::Hyper => 1.03,

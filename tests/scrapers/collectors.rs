@@ -1,130 +1,70 @@
-//! The files for collectors other than Prometheus and vmagent.
-//!
-//! Of the OpenTelemetry Collector, the part that is Prometheus' own is run; of the Datadog Agent, the check, which needs a
-//! `python3` with its module venv, and pip. Grafana Alloy and Telegraf are not run: their files are held against lists of
-//! names, which were copied from their sources.
+//! deploy/otel and deploy/telegraf. The part of the first that is Prometheus' own is run by Prometheus, and the command for
+//! the key file of the second by a shell.
 
-use std::{fs, io, path::Path, process::Command};
+use std::{fs, io, path::Path};
 
-use libtest_mimic::Trial;
+use libtest_mimic::{Failed, Trial};
 use metrics_guard_tests::{
     KEY, WRONG,
-    key_changes::{Guarded, KeyFile},
-    process::succeed,
+    key_changes::KeyFile,
     prometheus::{Prometheus, Version},
-    server::{Profile, Server},
+    server::Server,
 };
 
 use crate::{
     job::KEY_FILE,
-    tools::{replaced, with},
+    methods::Files,
+    tools::{commands, deploy, promtool_accepts, replaced, run, with},
 };
-
-pub(crate) mod alloy;
-mod datadog;
-pub(crate) mod telegraf;
-
-const OTEL: &str = include_str!("../../deploy/otel/collector.yaml");
-
-const TARGET: &str = "my-service:8000";
 
 pub(crate) fn trials() -> Vec<Trial> {
     let promtool = Version::ALL.map(|version| {
         Trial::ignorable_test(format!("otel_config_by_promtool_{}", version.slot()), move || {
-            with(version.slot(), "promtool", check_otel)
+            with(version.slot(), "promtool", |promtool| {
+                let (accepts, said) = promtool_accepts(promtool, &otel_config()?)?;
+                if accepts { Ok(()) } else { Err(said.into()) }
+            })
         })
     });
-    let prometheus = Trial::ignorable_test("otel_config_by_prometheus_trixie", || {
-        with(Version::Trixie.slot(), "prometheus", scrape_as_otel)
-    });
-    promtool
-        .into_iter()
-        .chain([prometheus, alloy::trial()])
-        .chain(telegraf::trials())
-        .chain(datadog::trials())
-        .collect()
+    let trials = [
+        Trial::ignorable_test("otel_config_by_prometheus", || with("trixie", "prometheus", scrape_as_otel)),
+        Trial::test("telegraf_key_file", telegraf_key_file),
+    ];
+    trials.into_iter().chain(promtool).collect()
 }
 
-// OpenTelemetry Collector
-
-/// What the Collector hands to the code of Prometheus: all below `config:`, in which it has made one `$` of two.
+/// What the Collector hands to the code of Prometheus: all below `config:`.
 fn otel_config() -> io::Result<String> {
-    let (_, rest) = OTEL.split_once("\n    config:\n").ok_or_else(|| io::Error::other("no `config` in the file"))?;
+    let file = fs::read_to_string(deploy("otel/collector.yaml"))?;
+    let (_, rest) = file.split_once("\n    config:\n").ok_or_else(|| io::Error::other("no `config` in the file"))?;
     let config: String =
         rest.lines().map_while(|line| line.strip_prefix("      ")).flat_map(|line| [line, "\n"]).collect();
-    if config.replace("$$", "").contains('$') {
-        return Err(io::Error::other("the Collector would take a `$` for the name of a variable"));
-    }
-    Ok(config.replace("$$", "$"))
+    assert!(!config.contains('$'), "the Collector would look for a variable");
+    assert!(config.contains("follow_redirects: false"), "the key would follow a redirect");
+    Ok(config)
 }
 
-fn check_otel(promtool: &Path) -> io::Result<()> {
+fn scrape_as_otel(program: &Path) -> Result<(), Failed> {
+    let files = Files::new(KEY)?;
+    let accepted = KeyFile::new(files.folder(), "accepted_keys", &[KEY])?;
+    let service = files.start(Server::Hyper, false, &accepted)?;
+    let (key_file, target) = (files.presented.path(), service.address().to_string());
+    let words = [(KEY_FILE, key_file.as_str()), ("my-service:8000", &target), ("interval: 15s", "interval: 1s")];
+    let config = replaced(&otel_config()?, &words)?;
+    let prometheus = Prometheus::start(program, files.folder(), &config)?;
+    prometheus.wait_for_sample("count_over_time(up{job='my-service'}[1m]) >= 3", |_| true)?;
+    prometheus.wait_for_sample("min_over_time(up{job='my-service'}[1m]) == 1", |_| true)?;
+    files.presented.write(&[WRONG])?;
+    Ok(prometheus.wait_for_sample("up{job='my-service'} == 0", |_| true)?)
+}
+
+/// The command makes a file without a line break, which Go would refuse to send.
+fn telegraf_key_file() -> Result<(), Failed> {
+    let file = fs::read_to_string(deploy("telegraf/telegraf.conf"))?;
+    let [command] = &commands(&file)[..] else { return Err("not one command".into()) };
     let folder = tempfile::tempdir()?;
-    let key_file = folder.path().join("metrics_key");
-    fs::write(&key_file, format!("{KEY}\n"))?;
-    let config_file = folder.path().join("prometheus.yml");
-    fs::write(&config_file, replaced(&otel_config()?, &[(KEY_FILE, &key_file.display().to_string())])?)?;
-    succeed(Command::new(promtool).args(["check", "config"]).arg(&config_file))
-}
-
-fn scrape_as_otel(program: &Path) -> io::Result<()> {
-    let folder = tempfile::tempdir()?;
-    let service = Service::start(folder.path(), &[KEY])?;
-    let key_file = folder.path().join("metrics_key");
-    fs::write(&key_file, format!("{KEY}\n"))?;
-    let config = replaced(
-        &otel_config()?,
-        &[
-            (KEY_FILE, &key_file.display().to_string()),
-            (TARGET, &service.address()),
-            ("scrape_interval: 15s", "scrape_interval: 1s"),
-        ],
-    )?;
-    let prometheus = Prometheus::start(program, folder.path(), &config)?;
-    prometheus.wait_for_sample("count_over_time(up{job='my-service'}[1m])", |scrapes| scrapes >= 3.0)?;
-    prometheus.wait_for_sample("min_over_time(up{job='my-service'}[1m])", |up| up > 0.5)?;
-    prometheus.wait_for_sample("process_resident_memory_bytes{job='my-service'}", |bytes| bytes > 1e6)?;
-    fs::write(&key_file, WRONG)?;
-    prometheus.wait_for_sample("up{job='my-service'}", |up| up < 0.5)
-}
-
-// The service
-
-/// The hyper example with a key file.
-struct Service {
-    guarded: Guarded,
-    accepted_keys: KeyFile,
-}
-
-impl Service {
-    fn start(folder: &Path, keys: &[&str]) -> io::Result<Service> {
-        let accepted_keys = KeyFile::new(folder, "accepted_keys", keys)?;
-        let server = Server::Hyper;
-        let environment = [("METRICS_VERIFICATION_KEY_FILE", accepted_keys.path())];
-        let environment = environment.each_ref().map(|(name, value)| (*name, value.as_str()));
-        let running = server.start(&server.build(Profile::Debug)?, &environment)?;
-        Ok(Service { guarded: Guarded::new(server, running, None), accepted_keys })
-    }
-
-    fn address(&self) -> String {
-        self.guarded.address().to_string()
-    }
-
-    /// Puts `keys` into the file, and waits until they are in force: the first is accepted, and `KEY` only if it is one.
-    fn accept(&mut self, keys: &[&str]) -> io::Result<()> {
-        self.accepted_keys.write(keys)?;
-        self.guarded.wait_until(keys[0], true)?;
-        self.guarded.wait_until(KEY, keys.contains(&KEY))
-    }
-
-    /// What the guard has counted so far under these labels.
-    fn checks(&mut self, key: &str, labels: &str) -> io::Result<u32> {
-        let series = format!("metrics_guard_checks_total{{{labels}}} ");
-        self.guarded.find_sample(key, &series)?.ok_or_else(|| io::Error::other(format!("no `{series}`")))
-    }
-
-    /// How many requests but ours it has refused for a wrong key.
-    fn refusals(&mut self, key: &str) -> io::Result<u32> {
-        Ok(self.checks(key, r#"key="",outcome="wrong""#)? - self.guarded.refused())
-    }
+    fs::write(folder.path().join("metrics_key"), format!("{KEY}\n"))?;
+    run(command, folder.path(), folder.path())?;
+    assert_eq!(fs::read_to_string(folder.path().join("telegraf_key"))?, KEY);
+    Ok(())
 }

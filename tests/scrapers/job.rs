@@ -1,25 +1,27 @@
-//! A scrape job of a file in deploy/, with other names.
+//! The scrape job of a file in deploy/, with other names.
 
-use std::io;
+use std::{fs, io};
 
-use crate::tools::replaced;
+use crate::tools::{deploy, replaced};
 
-/// The scraper's key, in each file of deploy/ but Telegraf's.
+/// The scraper's key file in deploy/.
 pub(crate) const KEY_FILE: &str = "/etc/prometheus/keys/metrics_key";
 
-/// The text of a job, as it stands in its file.
+/// The text of a job, as its file has it.
 #[derive(Clone)]
 pub(crate) struct Job(String);
 
 impl Job {
     /// The one job of this file.
     pub(crate) fn of(file: &str) -> io::Result<Job> {
-        let (_, job) = file.split_once("\nscrape_configs:\n").ok_or_else(|| io::Error::other("no scrape_configs"))?;
+        let text = fs::read_to_string(deploy(file))?;
+        let (_, job) = text.split_once("\nscrape_configs:\n").ok_or_else(|| io::Error::other("no scrape_configs"))?;
+        assert!(job.contains("follow_redirects: false"), "{file}: the key would follow a redirect");
         Ok(Job(job.to_owned()))
     }
 
     /// The same job with this name, for a server at this port, and with other files: the scraper's key, and what `path`
-    /// gives for `ca.pem` and `client`.
+    /// returns for `ca.pem` and `client`.
     pub(crate) fn at(&self, name: &str, port: u16, key_file: &str, path: impl Fn(&str) -> String) -> io::Result<Job> {
         let mut job = self.clone();
         job.replace("job_name: my-service", &format!("job_name: {name}"))?;
@@ -37,19 +39,15 @@ impl Job {
     }
 
     pub(crate) fn has_tls(&self) -> bool {
-        self.says("scheme: https")
+        self.0.contains("scheme: https")
     }
 
     pub(crate) fn has_key_file(&self) -> bool {
-        self.says(KEY_FILE)
+        self.0.contains(KEY_FILE)
     }
 
     pub(crate) fn text(&self) -> &str {
         &self.0
-    }
-
-    pub(crate) fn says(&self, text: &str) -> bool {
-        self.0.contains(text)
     }
 
     /// Puts `replacement` for each `text`, which must be there.

@@ -1,16 +1,18 @@
-//! What the trials have in common: scrapers and other tools, the folders in deploy/, what their YAML says, and the commands in
-//! its comments.
+//! Shared by the trials: the programs that they run, the files in deploy/, and the commands in the comments of these files.
 
 use std::{
     env, fs, io,
+    os::unix::fs::PermissionsExt as _,
     path::{Path, PathBuf},
     process::Command,
+    sync::{Mutex, PoisonError},
 };
 
 use libtest_mimic::{Completion, Failed};
 use metrics_guard_core::Guard;
 use metrics_guard_tests::{
-    fetch::fetch_or_say_so,
+    fetch::{fetch_or_say_so, is_ci},
+    key_changes::replace_file,
     process::{said, succeed},
     scraper::{Program, Scraper},
 };
@@ -20,15 +22,14 @@ fn cache() -> PathBuf {
     Path::new(env!("CARGO_TARGET_TMPDIR")).join("scrapers")
 }
 
-/// Runs `test` with this program of a slot of get-programs.sh. Where that cannot be had, the test is ignored, and says so;
-/// where the variable `CI` is set, it fails.
-pub(crate) fn with<E: Into<Failed>>(
+/// Runs `test` with this program of a slot of get-programs.sh. The test is ignored if the program is not available.
+pub(crate) fn with(
     slot: &str,
     program: &str,
-    test: impl Fn(&Path) -> Result<(), E>,
+    test: impl Fn(&Path) -> Result<(), Failed>,
 ) -> Result<Completion, Failed> {
     match fetch_or_say_so(&cache(), slot, program)? {
-        Some(path) => test(&path).map(|()| Completion::Completed).map_err(E::into),
+        Some(path) => test(&path).map(|()| Completion::Completed),
         None => Ok(Completion::ignored_with(format!("no {program} of {slot}"))),
     }
 }
@@ -48,23 +49,50 @@ pub(crate) fn with_scrapers<const N: usize>(
     test(&programs.try_into().unwrap()).map(|()| Completion::Completed)
 }
 
-/// The program of this scraper. None if it cannot be had.
+/// The program of this scraper, if it is available.
 pub(crate) fn fetched(scraper: Scraper) -> io::Result<Option<Program>> {
     scraper.fetch_or_say_so(&cache())
 }
 
-/// Whether `check` takes `text` in a file whose path comes last, and what it says.
-pub(crate) fn takes(check: &mut Command, last: &str, text: &str) -> (bool, String) {
-    let folder = tempfile::tempdir().unwrap();
-    let file = folder.path().join("config.yml");
-    fs::write(&file, text).unwrap();
-    let output = check.arg(format!("{last}{}", file.display())).output().unwrap();
-    (output.status.success(), said(&output))
+/// Runs `test` with the folder of the programs of a Python that has requirements.txt. The test is ignored if they cannot be
+/// installed; where the variable `CI` is set, it fails.
+pub(crate) fn with_python(test: impl Fn(&Path) -> Result<(), Failed>) -> Result<Completion, Failed> {
+    match python() {
+        Ok(programs) => test(&programs).map(|()| Completion::Completed),
+        Err(problem) if is_ci() => Err(problem.into()),
+        Err(problem) => Ok(Completion::ignored_with(problem.to_string())),
+    }
 }
 
-/// Whether this promtool takes a configuration, and what it says; not of the files that it names, which are not here.
-pub(crate) fn promtool_takes(promtool: &Path, text: &str) -> (bool, String) {
-    takes(Command::new(promtool).args(["check", "config", "--syntax-only"]), "", text)
+fn python() -> io::Result<PathBuf> {
+    // The first trial installs them, and the others wait for it.
+    static ONE_AT_A_TIME: Mutex<()> = Mutex::new(());
+    let _guard = ONE_AT_A_TIME.lock().unwrap_or_else(PoisonError::into_inner);
+    let requirements = Path::new(env!("CARGO_MANIFEST_DIR")).join("scrapers/requirements.txt");
+    let folder = cache().join("python");
+    let (programs, installed) = (folder.join("bin"), folder.join("installed.txt"));
+    let python = programs.join("python");
+    let wanted = fs::read_to_string(&requirements)?;
+    let is_installed = fs::read_to_string(&installed).is_ok_and(|installed| installed == wanted);
+    // The system's Python, which it uses, may be another one by now.
+    if !is_installed || succeed(Command::new(&python).args(["-c", "import datadog_checks.base"])).is_err() {
+        succeed(Command::new("python3").args(["-m", "venv", "--clear"]).arg(&folder))?;
+        // Wheels only, so that no package's own code runs.
+        let options =
+            ["-m", "pip", "install", "--quiet", "--no-deps", "--only-binary=:all:", "--retries=2", "--timeout=30"];
+        succeed(Command::new(&python).args(options).arg("--requirement").arg(&requirements))?;
+        fs::write(installed, wanted)?;
+    }
+    Ok(programs)
+}
+
+/// Whether this promtool accepts a configuration, and what it prints. The files that it names are not looked at.
+pub(crate) fn promtool_accepts(promtool: &Path, text: &str) -> io::Result<(bool, String)> {
+    let folder = tempfile::tempdir()?;
+    let file = folder.path().join("prometheus.yml");
+    fs::write(&file, text)?;
+    let output = Command::new(promtool).args(["check", "config", "--syntax-only"]).arg(file).output()?;
+    Ok((output.status.success(), said(&output)))
 }
 
 /// `text` with other words in the place of some that must be in it.
@@ -75,9 +103,9 @@ pub(crate) fn replaced(text: &str, words: &[(&str, &str)]) -> io::Result<String>
     Ok(words.iter().fold(text.to_owned(), |text, (word, other)| text.replace(word, other)))
 }
 
-/// The folder of this name in deploy/.
-pub(crate) fn deploy(folder: &str) -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("../deploy").join(folder).canonicalize().unwrap()
+/// The path of this file or folder in deploy/.
+pub(crate) fn deploy(path: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../deploy").canonicalize().unwrap().join(path)
 }
 
 /// The documents in this YAML. Octal numbers are those of YAML 1.1, which Kubernetes reads.
@@ -91,7 +119,7 @@ pub(crate) fn at<'v>(value: &'v Value, pointer: &str) -> &'v Value {
     value.pointer(pointer).unwrap_or(&Value::Null)
 }
 
-/// The text at this JSON pointer, or none.
+/// The text at this JSON pointer, or an empty one.
 pub(crate) fn text<'v>(value: &'v Value, pointer: &str) -> &'v str {
     at(value, pointer).as_str().unwrap_or_default()
 }
@@ -101,7 +129,7 @@ pub(crate) fn list<'v>(value: &'v Value, pointer: &str) -> &'v [Value] {
     at(value, pointer).as_array().map_or(&[], Vec::as_slice)
 }
 
-/// The blocks of commands in the comments of a file: what is indented by three blanks.
+/// The blocks of commands in the comments of a file: the lines that are indented by three spaces.
 pub(crate) fn commands(file: &str) -> Vec<String> {
     let mut blocks = vec![String::new()];
     for line in file.lines() {
@@ -115,22 +143,38 @@ pub(crate) fn commands(file: &str) -> Vec<String> {
     blocks
 }
 
-/// Runs commands in this folder, as a shell that stops at the first error, with these programs before all others.
+/// Runs commands in this folder, by a shell that stops at the first error and prefers the programs in `programs`. New files
+/// are open to all unless the commands close them.
 pub(crate) fn run(commands: &str, folder: &Path, programs: &Path) -> io::Result<()> {
     let path = format!("{}:{}", programs.display(), env::var("PATH").map_err(io::Error::other)?);
-    succeed(Command::new("sh").args(["-euc", commands]).current_dir(folder).env("PATH", path))
+    let commands = format!("umask 022\n{commands}");
+    succeed(Command::new("sh").args(["-euc", &commands]).current_dir(folder).env("PATH", path))
 }
 
 /// Puts a program that is this shell script into `folder`.
-pub(crate) fn script(folder: &Path, name: &str, body: &str) -> Result<(), Failed> {
-    use std::os::unix::fs::PermissionsExt as _;
+pub(crate) fn script(folder: &Path, name: &str, body: &str) -> io::Result<()> {
     let path = folder.join(name);
     fs::write(&path, format!("#!/bin/sh\n{body}\n"))?;
-    Ok(fs::set_permissions(&path, fs::Permissions::from_mode(0o755))?)
+    fs::set_permissions(&path, fs::Permissions::from_mode(0o755))
 }
 
-/// Whether this guard lets a scrape with this key pass.
-pub(crate) fn accepts(guard: &Guard, key: &str) -> bool {
-    let request = http::Request::get("/metrics").header("authorization", format!("Bearer {key}")).body(());
-    guard.check(&request.unwrap()).is_ok()
+/// Asserts that these texts of the service's file and of the scraper's file are the steps of a rotation: the old key, both
+/// keys twice, the new key. A guard with the service's file accepts the scraper's key at each step, so that no scrape fails.
+pub(crate) fn assert_rotates(steps: &[(String, String)]) {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("accepted_keys");
+    for (accepted, sent) in steps {
+        replace_file(&file, accepted).unwrap();
+        fs::set_permissions(&file, fs::Permissions::from_mode(0o600)).unwrap();
+        let guard = Guard::builder_from_key_file(&file).unwrap().build();
+        assert!(guard.warnings().is_empty(), "{:?}", guard.warnings());
+        let request = http::Request::get("/metrics").header("authorization", format!("Bearer {}", sent.trim_end()));
+        assert!(guard.check(&request.body(()).unwrap()).is_ok(), "a scrape would fail");
+    }
+    let keys = |text: &str| text.lines().map(str::to_owned).collect::<Vec<_>>();
+    let [old, new] = [steps.first(), steps.last()].map(|step| keys(&step.unwrap().1));
+    assert!(old != new && old[0].len() == 64);
+    let both = [&new[..], &old[..]].concat();
+    let expected = [(old.clone(), old.clone()), (both.clone(), old), (both, new.clone()), (new.clone(), new)];
+    assert_eq!(steps.iter().map(|(accepted, sent)| (keys(accepted), keys(sent))).collect::<Vec<_>>(), expected);
 }

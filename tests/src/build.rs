@@ -13,7 +13,6 @@ use escargot::CargoBuild;
 ///
 /// Without what cargo says to the tests that it runs: a build script that looks at these variables (ring's does) would
 /// have its crate and all that need it built anew for the examples, and then again for the tests.
-#[must_use]
 pub fn example(package: &str, name: &str) -> CargoBuild {
     let said = env::vars_os().map(|(name, _)| name).filter(|name| {
         name.to_str().is_some_and(|name| name.starts_with("CARGO_PKG_") || name.starts_with("CARGO_MANIFEST_"))
@@ -22,10 +21,6 @@ pub fn example(package: &str, name: &str) -> CargoBuild {
 }
 
 /// What `cargo` builds, which is called `name` here: built by the first test of a program that asks for it.
-///
-/// # Errors
-///
-/// If it does not compile.
 pub fn once(name: String, cargo: CargoBuild) -> io::Result<PathBuf> {
     static BUILT: Mutex<BTreeMap<String, PathBuf>> = Mutex::new(BTreeMap::new());
     let mut built = BUILT.lock().unwrap_or_else(PoisonError::into_inner);

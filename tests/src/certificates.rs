@@ -26,10 +26,6 @@ use tokio_rustls::TlsConnector;
 use crate::wire::{Response, converse_h2, run};
 
 /// Has the symbolic link at `link` lead to this folder, in one step: so a certificate and its private key change together.
-///
-/// # Errors
-///
-/// If the link cannot be made.
 pub fn lead(link: &Path, to: &str) -> io::Result<()> {
     // Added, and not in the place of an extension: `..data` has none.
     let mut next = link.as_os_str().to_owned();
@@ -60,10 +56,6 @@ pub enum Validity {
 
 impl Authority {
     /// A new one.
-    ///
-    /// # Errors
-    ///
-    /// If there is no chance to be had from the system.
     pub fn new() -> io::Result<Authority> {
         let mut params = CertificateParams::default();
         params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
@@ -72,19 +64,11 @@ impl Authority {
     }
 
     /// Its own certificate, as a file at `path`.
-    ///
-    /// # Errors
-    ///
-    /// If it cannot be written.
     pub fn write(&self, path: &Path) -> io::Result<()> {
         fs::write(path, self.0.pem())
     }
 
     /// A certificate for `names`, of which those with a scheme are URIs, as files in `folder` that begin with `file`.
-    ///
-    /// # Errors
-    ///
-    /// If a name cannot stand in a certificate, or a file cannot be written.
     pub fn issue(&self, folder: &Path, file: &str, names: &[&str], validity: Validity) -> io::Result<Identity> {
         let mut params = CertificateParams::default();
         for name in names {
@@ -108,10 +92,6 @@ impl Authority {
     }
 
     /// A current certificate of version 1, as some of OpenSSL's commands make it: it has no extensions, and so no names.
-    ///
-    /// # Errors
-    ///
-    /// If it cannot be signed, or a file cannot be written.
     pub fn issue_version_1(&self, folder: &Path, file: &str) -> io::Result<Identity> {
         let identity = self.issue(folder, file, &[], Validity::Current)?;
         let certificate = CertificateDer::from_pem_file(&identity.certificate).map_err(io::Error::other)?;
@@ -131,10 +111,6 @@ impl Authority {
     }
 
     /// A current certificate for a client with this name, in a new folder, under the names that Kubernetes gives such files.
-    ///
-    /// # Errors
-    ///
-    /// If the folder is there already, or a file cannot be written.
     pub fn issue_into(&self, folder: &Path, name: &str) -> io::Result<()> {
         fs::create_dir(folder)?;
         let identity = self.issue(folder, "client", &[name], Validity::Current)?;
@@ -143,10 +119,6 @@ impl Authority {
     }
 
     /// A client that trusts this authority's servers, and shows `identity`.
-    ///
-    /// # Errors
-    ///
-    /// If the files of `identity` cannot be read.
     pub fn client(&self, identity: Option<&Identity>) -> io::Result<ClientConfig> {
         let mut roots = RootCertStore::empty();
         roots.add(self.0.der().clone()).map_err(io::Error::other)?;
@@ -197,10 +169,6 @@ fn encode(tag: u8, content: &[u8]) -> Vec<u8> {
 }
 
 /// Sends `request` to `server`, which is called localhost, and reads until the connection is closed.
-///
-/// # Errors
-///
-/// If the handshake fails, or the server does not answer within ten seconds.
 pub fn exchange_tls(server: SocketAddr, client: &ClientConfig, request: &[u8]) -> io::Result<String> {
     let name = ServerName::try_from("localhost").map_err(io::Error::other)?;
     let connection = ClientConnection::new(Arc::new(client.clone()), name).map_err(io::Error::other)?;
@@ -217,11 +185,6 @@ pub fn exchange_tls(server: SocketAddr, client: &ClientConfig, request: &[u8]) -
 }
 
 /// Sends `request` as [`exchange_tls`] does, in HTTP/2, which the server must choose of what Prometheus offers.
-///
-/// # Errors
-///
-/// If the handshake fails or chooses HTTP/1.1, if HTTP/2 cannot say the request, or if the server does not answer within ten
-/// seconds.
 pub fn exchange_tls_h2(server: SocketAddr, client: &ClientConfig, request: &[u8]) -> io::Result<Response> {
     let name = ServerName::try_from("localhost").map_err(io::Error::other)?;
     let mut client = client.clone();

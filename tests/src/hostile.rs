@@ -36,7 +36,6 @@ const PATIENCE: Duration = Duration::from_secs(60);
 const KEPT_FOR: Duration = Duration::from_secs(3);
 
 /// The same command, but its process may open few files. Of the environment it has what `command` sets.
-#[must_use]
 pub fn with_few_descriptors(command: &Command) -> Command {
     let mut limited = Command::new("/bin/sh");
     limited.args(["-c", &format!("ulimit -n {DESCRIPTORS} && exec \"$0\"")]).arg(command.get_program());
@@ -76,10 +75,6 @@ pub struct Target<'a> {
 
 impl Target<'_> {
     /// Attacks the server, and shows that the scraper is answered all the same.
-    ///
-    /// # Errors
-    ///
-    /// If the process ends, fills its log, answers the scraper with something else than 200, or does not answer at all.
     pub fn survives(&self, process: &mut Process, ended: Ended) -> io::Result<()> {
         self.is_answered(process)?;
         let lines = process.output().lines().count();

@@ -22,10 +22,6 @@ pub struct KeyFile(PathBuf);
 
 impl KeyFile {
     /// A new one with these keys.
-    ///
-    /// # Errors
-    ///
-    /// If it cannot be written.
     pub fn new(folder: &Path, name: &str, keys: &[&str]) -> io::Result<KeyFile> {
         let file = KeyFile(folder.join(name));
         file.write(keys)?;
@@ -33,26 +29,17 @@ impl KeyFile {
     }
 
     /// Its path, as a setting says it.
-    #[must_use]
     pub fn path(&self) -> String {
         self.0.display().to_string()
     }
 
     /// Puts these keys in the place of the others.
-    ///
-    /// # Errors
-    ///
-    /// If it cannot be written.
     pub fn write(&self, keys: &[&str]) -> io::Result<()> {
         replace_file(&self.0, &(keys.join("\n") + "\n"))
     }
 }
 
 /// Puts a file with this text in the place of the one at `path`: under another name, and renamed.
-///
-/// # Errors
-///
-/// If it cannot be written.
 pub fn replace_file(path: &Path, text: &str) -> io::Result<()> {
     let next = path.with_extension("next");
     fs::write(&next, text)?;
@@ -69,46 +56,36 @@ pub struct Guarded {
 
 impl Guarded {
     /// This server, asked in clear, or over TLS by `client`.
-    #[must_use]
     pub const fn new(of: Server, running: Running, client: Option<ClientConfig>) -> Guarded {
         Guarded { of, running, client, refused: 0 }
     }
 
     /// Which it is.
-    #[must_use]
     pub const fn of(&self) -> Server {
         self.of
     }
 
     /// Whether it is asked over TLS.
-    #[must_use]
     pub const fn has_tls(&self) -> bool {
         self.client.is_some()
     }
 
     /// Where it listens.
-    #[must_use]
     pub const fn address(&self) -> SocketAddr {
         self.running.address
     }
 
     /// All that it has printed.
-    #[must_use]
     pub fn output(&self) -> String {
         self.running.process.output()
     }
 
     /// How many requests made here it has refused.
-    #[must_use]
     pub const fn refused(&self) -> u32 {
         self.refused
     }
 
     /// Its metrics, or nothing if it refuses the key.
-    ///
-    /// # Errors
-    ///
-    /// If it does not answer, or with another status than 200 and 401.
     pub fn ask(&mut self, key: &str) -> io::Result<Option<String>> {
         let request = with_bearer("/metrics", key);
         let answer = match &self.client {
@@ -129,19 +106,11 @@ impl Guarded {
     }
 
     /// Waits until the key is accepted, or is not any more.
-    ///
-    /// # Errors
-    ///
-    /// If that takes longer than half a minute.
     pub fn wait_until(&mut self, key: &str, is_accepted: bool) -> io::Result<()> {
         self.wait("a key is not in force, or still is", |server| Ok(server.ask(key)?.is_some() == is_accepted))
     }
 
     /// Waits until a sample of its guard's is as expected.
-    ///
-    /// # Errors
-    ///
-    /// If that takes longer than half a minute, or the server does not export it.
     pub fn wait_for_sample(&mut self, key: &str, series: &str, expected: impl Fn(f64) -> bool) -> io::Result<()> {
         let is_expected = |server: &mut Guarded| Ok(server.find_sample(key, series)?.is_some_and(&expected));
         self.wait(&format!("`{series}` is not as expected"), is_expected)
@@ -153,19 +122,11 @@ impl Guarded {
     }
 
     /// A sample of its guard's, if the server exports it.
-    ///
-    /// # Errors
-    ///
-    /// If it does not answer with its metrics.
     pub fn find_sample<N: FromStr>(&mut self, key: &str, series: &str) -> io::Result<Option<N>> {
         Ok(find(&self.answer(key)?, series))
     }
 
     /// The same; zero if it does not.
-    ///
-    /// # Errors
-    ///
-    /// Those of [`find_sample`](Guarded::find_sample).
     pub fn sample(&mut self, key: &str, series: &str) -> io::Result<f64> {
         self.find_sample(key, series).map(Option::unwrap_or_default)
     }
@@ -189,10 +150,6 @@ fn find<N: FromStr>(text: &str, series: &str) -> Option<N> {
 /// of the previous one: none with the previous for three seconds, and in these each with the current, twice.
 ///
 /// The second is what tells a new key from a scrape that comes late.
-///
-/// # Errors
-///
-/// If one of them does not answer to `current`.
 pub fn previous_key_falls_out_of_use(servers: &mut [Guarded], current: &str, patience: Duration) -> io::Result<bool> {
     const QUIET: Duration = Duration::from_secs(3);
     let (mut before, mut since, mut looks) = (Vec::<Uses>::new(), Instant::now(), 0_u32);

@@ -2,6 +2,7 @@
 //! Never published.
 
 #![forbid(unsafe_code)]
+#![allow(clippy::missing_errors_doc, clippy::must_use_candidate, clippy::return_self_not_must_use)] // for callers of a library
 
 pub mod build;
 pub mod certificates;
@@ -20,7 +21,6 @@ pub mod wire;
 pub use keys::{KEY, SYMBOLS, WRONG};
 
 /// The key with this number: one of the right form, and another for each.
-#[must_use]
 pub fn numbered_key(number: u32) -> String {
     format!("{:032x}", 0x9c2f_1e7a_b5d8_4036_f1c0_a7e3_b692_5d49_u128.wrapping_mul(u128::from(number) * 2 + 1))
 }
@@ -31,7 +31,6 @@ pub fn numbered_key(number: u32) -> String {
 struct Readme;
 
 /// The environment variable of a setting.
-#[must_use]
 pub fn variable_of(setting: &str) -> String {
     format!("METRICS_VERIFICATION_{}", setting.to_uppercase())
 }

@@ -27,17 +27,12 @@ pub struct Model {
 
 impl Model {
     /// The policy that accepts `keys` and is else as it comes.
-    #[must_use]
     pub fn new<K: AsRef<[u8]>>(keys: &[K]) -> Model {
         let keys = keys.iter().map(|key| key.as_ref().to_vec()).collect();
         Model { keys, field: "x-metrics-key", parameter: None, network: None }
     }
 
     /// The guard that must decide as this model does.
-    ///
-    /// # Errors
-    ///
-    /// If there is no guard with this policy.
     pub fn guard(&self) -> Result<Guard, ConfigError> {
         let keys = self.keys.iter().map(Key::new).collect::<Result<Vec<_>, _>>()?;
         let mut builder = Guard::builder(KeyRing::new(keys)?).header(self.field)?;
@@ -51,10 +46,6 @@ impl Model {
     }
 
     /// The label of the key that a request presents, or why it is refused.
-    ///
-    /// # Errors
-    ///
-    /// The reason.
     pub fn verdict(&self, head: &Parts) -> Result<&'static str, Reason> {
         let peer = head.extensions.get().and_then(Peer::address).map(|address| address.ip());
         if self.network.is_some_and(|network| !peer.is_some_and(|peer| is_in(peer, network))) {
@@ -111,7 +102,6 @@ fn credentials(value: &[u8]) -> Result<Option<Vec<u8>>, Reason> {
 }
 
 /// Go's `url.ParseQuery`: the pairs that it keeps, in their order.
-#[must_use]
 pub fn parse_query(query: &[u8]) -> Vec<(Vec<u8>, Vec<u8>)> {
     let mut pairs = Vec::new();
     for pair in query.split(|&byte| byte == b'&') {
@@ -127,7 +117,6 @@ pub fn parse_query(query: &[u8]) -> Vec<(Vec<u8>, Vec<u8>)> {
 }
 
 /// Go's `url.QueryUnescape`; none where that is an error.
-#[must_use]
 pub fn unescape(text: &[u8]) -> Option<Vec<u8>> {
     let mut bytes = Vec::new();
     let mut rest = text.iter();
@@ -160,7 +149,6 @@ fn base64(text: &[u8]) -> Option<Vec<u8>> {
 }
 
 /// Whether `address` begins with the prefix of `network`. One that is IPv4 in IPv6 is IPv4.
-#[must_use]
 pub fn is_in(address: IpAddr, (network, prefix): (IpAddr, u8)) -> bool {
     let bits = |address| match address {
         IpAddr::V4(address) => format!("{:032b}", u32::from(address)),

@@ -22,19 +22,11 @@ pub struct Process {
 
 impl Process {
     /// Starts `command`, and reads both of its outputs from then on.
-    ///
-    /// # Errors
-    ///
-    /// If it cannot be started.
     pub fn start(command: &mut Command) -> io::Result<Process> {
         Process::spawn(command.stdin(Stdio::null()))
     }
 
     /// The same with an input, for [`say`](Process::say).
-    ///
-    /// # Errors
-    ///
-    /// Those of [`start`](Process::start).
     pub fn start_with_input(command: &mut Command) -> io::Result<Process> {
         Process::spawn(command.stdin(Stdio::piped()))
     }
@@ -49,32 +41,22 @@ impl Process {
     }
 
     /// Writes a line to the child's input.
-    ///
-    /// # Errors
-    ///
-    /// If it has none, or does not read it any more.
     pub fn say(&mut self, line: &str) -> io::Result<()> {
         let input = self.input.as_mut().ok_or(io::ErrorKind::BrokenPipe)?;
         writeln!(input, "{line}")
     }
 
     /// Its number, as the system knows it.
-    #[must_use]
     pub fn id(&self) -> u32 {
         self.child.id()
     }
 
     /// What the child has printed, as far as it has been read. All of it gives [`end`](Process::end).
-    #[must_use]
     pub fn output(&self) -> String {
         self.output.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     /// Waits until the child prints a line in which `find` finds something.
-    ///
-    /// # Errors
-    ///
-    /// With all that it printed, if it ends or half a minute passes before that.
     pub fn wait_for<T>(&mut self, find: impl Fn(&str) -> Option<T>) -> io::Result<T> {
         let mut found = None;
         until(PATIENCE, || {
@@ -89,10 +71,6 @@ impl Process {
     }
 
     /// Waits until the child has ended: all that it has printed.
-    ///
-    /// # Errors
-    ///
-    /// If it goes on for half a minute.
     pub fn wait_for_end(&mut self) -> io::Result<String> {
         if !until(PATIENCE, || self.has_ended())? {
             return Err(io::Error::other(format!("the process goes on:\n{}", self.output())));
@@ -101,20 +79,12 @@ impl Process {
     }
 
     /// Ends the child: all that it has printed.
-    ///
-    /// # Errors
-    ///
-    /// If it cannot be ended.
     pub fn end(&mut self) -> io::Result<String> {
         self.child.kill()?;
         self.wait_for_end()
     }
 
     /// Whether the child has ended, and what it had printed has been read.
-    ///
-    /// # Errors
-    ///
-    /// If the system cannot say.
     pub fn has_ended(&mut self) -> io::Result<bool> {
         Ok(self.child.try_wait()?.is_some() && self.readers.iter().all(JoinHandle::is_finished))
     }
@@ -129,16 +99,11 @@ impl Drop for Process {
 }
 
 /// All that a program has said, on both of its outputs.
-#[must_use]
 pub fn said(output: &Output) -> String {
     String::from_utf8_lossy(&[&output.stdout[..], &output.stderr].concat()).into_owned()
 }
 
 /// Runs a command.
-///
-/// # Errors
-///
-/// With all that it said, if it ends with one; or if it cannot be run.
 pub fn succeed(command: &mut Command) -> io::Result<()> {
     let output =
         command.stdin(Stdio::null()).output().map_err(|error| io::Error::other(format!("{command:?}: {error}")))?;

@@ -26,7 +26,6 @@ impl Version {
     pub const ALL: [Version; 3] = [Version::Bookworm, Version::Trixie, Version::Forky];
 
     /// Its slot in get-programs.sh.
-    #[must_use]
     pub const fn slot(self) -> &'static str {
         match self {
             Version::Bookworm => "bookworm",
@@ -44,19 +43,11 @@ pub struct Prometheus {
 
 impl Prometheus {
     /// Starts `program` with this configuration, and waits until it answers. The data go into `folder` too.
-    ///
-    /// # Errors
-    ///
-    /// If it refuses the configuration, or does not come up.
     pub fn start(program: &Path, folder: &Path, config: &str) -> io::Result<Prometheus> {
         Prometheus::start_with(program, folder, config, &[])
     }
 
     /// As [`start`](Prometheus::start), with more arguments.
-    ///
-    /// # Errors
-    ///
-    /// Those of `start`.
     pub fn start_with(program: &Path, folder: &Path, config: &str, arguments: &[&str]) -> io::Result<Prometheus> {
         let config_file = folder.join("prometheus.yml");
         fs::write(&config_file, config)?;
@@ -81,10 +72,6 @@ impl Prometheus {
     }
 
     /// The value of the one sample that `query` finds now.
-    ///
-    /// # Errors
-    ///
-    /// If Prometheus does not answer, or does not know the query.
     pub fn sample(&self, query: &str) -> io::Result<Option<f64>> {
         let mut encoded = String::new();
         for byte in query.bytes() {
@@ -96,10 +83,6 @@ impl Prometheus {
     }
 
     /// Asks until `query` finds what is expected, for a minute and a half at most.
-    ///
-    /// # Errors
-    ///
-    /// With what it found last, if that is another value.
     pub fn wait_for_sample(&self, query: &str, expected: impl Fn(f64) -> bool) -> io::Result<()> {
         let mut found = None;
         let came = until(PATIENCE, || {
@@ -110,29 +93,22 @@ impl Prometheus {
     }
 
     /// What the API answers at `/api/v1/` and `path`.
-    ///
-    /// # Errors
-    ///
-    /// If it does not answer, or not with JSON.
     pub fn api(&self, path: &str) -> io::Result<Value> {
         let response = get(self.address, &format!("/api/v1/{path}"))?;
         serde_json::from_slice(&response.body).map_err(|_| io::Error::other(format!("no JSON: {response:?}")))
     }
 
     /// Where it listens.
-    #[must_use]
     pub fn address(&self) -> SocketAddr {
         self.address
     }
 
     /// Its process.
-    #[must_use]
     pub fn process(&self) -> &Process {
         &self.process
     }
 
     /// All that it has logged, at level debug.
-    #[must_use]
     pub fn log(&self) -> String {
         self.process.output()
     }

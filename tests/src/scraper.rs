@@ -61,7 +61,6 @@ impl Scraper {
     ];
 
     /// Its slot in get-programs.sh.
-    #[must_use]
     pub const fn slot(self) -> &'static str {
         match self {
             Scraper::Prometheus(version) => version.slot(),
@@ -69,8 +68,12 @@ impl Scraper {
         }
     }
 
+    /// Whether get-programs.sh pins its version.
+    pub const fn is_pinned(self) -> bool {
+        matches!(self, Scraper::Prometheus(Version::Bookworm | Version::Trixie))
+    }
+
     /// What people call it.
-    #[must_use]
     pub const fn name(self) -> &'static str {
         match self {
             Scraper::Prometheus(_) => "Prometheus",
@@ -79,10 +82,6 @@ impl Scraper {
     }
 
     /// The program, as [`fetch_or_say_so`] gets it.
-    ///
-    /// # Errors
-    ///
-    /// Those of that function.
     pub fn fetch_or_say_so(self, cache: &Path) -> io::Result<Option<Program>> {
         let program = match self {
             Scraper::Prometheus(_) => "prometheus",
@@ -96,8 +95,12 @@ impl Scraper {
 }
 
 impl Program {
+    /// Its name and its version, as `Prometheus 2.53.3`.
+    pub fn name(&self) -> String {
+        format!("{} {}", self.of.name(), self.version)
+    }
+
     /// What it says of a target that answers with this status.
-    #[must_use]
     pub fn says_of_status(&self, status: u16) -> String {
         match self.of {
             Scraper::Prometheus(_) => format!("server returned HTTP status {status}"),
@@ -106,10 +109,6 @@ impl Program {
     }
 
     /// What its own check says of a configuration: promtool, or vmagent's dry run. An error is what it says against it.
-    ///
-    /// # Errors
-    ///
-    /// If the check cannot be run.
     pub fn check(&self, config_file: &Path) -> io::Result<Result<(), String>> {
         let mut command = match self.of {
             Scraper::Prometheus(_) => {
@@ -146,10 +145,6 @@ pub enum Scraping {
 impl Scraping {
     /// Starts the program with this configuration, and waits until it is up. Its data go into `folder` too. `storage` is
     /// the Prometheus for what vmagent finds; a Prometheus is its own. The environment is for vmagent, which looks at it.
-    ///
-    /// # Errors
-    ///
-    /// If it refuses the configuration, or does not come up.
     pub fn start(
         program: &Program,
         storage: &Program,
@@ -186,7 +181,6 @@ impl Scraping {
     }
 
     /// The Prometheus that has the samples.
-    #[must_use]
     pub const fn storage(&self) -> &Prometheus {
         match self {
             Scraping::Prometheus(prometheus) | Scraping::Vmagent { storage: prometheus, .. } => prometheus,
@@ -201,10 +195,6 @@ impl Scraping {
     }
 
     /// Has it read the configuration that stands in its file now.
-    ///
-    /// # Errors
-    ///
-    /// If the signal cannot be sent.
     pub fn reload(&self) -> io::Result<()> {
         // By a shell, of which it is a part: the program need not be there.
         let status = Command::new("sh").args(["-c", &format!("kill -HUP {}", self.process().id())]).status()?;
@@ -212,17 +202,12 @@ impl Scraping {
     }
 
     /// All that it has logged.
-    #[must_use]
     pub fn log(&self) -> String {
         self.process().output()
     }
 
     /// Waits until the target with this job is up, or is down with an error that begins with `error`; of vmagent, which says
     /// more before it, one with that in it.
-    ///
-    /// # Errors
-    ///
-    /// With what it says at last, if that does not come within a minute.
     pub fn wait_for_target(&self, job: &str, error: Option<&str>) -> io::Result<()> {
         let (mut health, mut last) = (String::new(), String::new());
         let came = until(Duration::from_secs(60), || {
@@ -253,10 +238,6 @@ impl Scraping {
     }
 
     /// All that it shows, by place.
-    ///
-    /// # Errors
-    ///
-    /// If it does not answer.
     pub fn shows(&self) -> io::Result<Vec<(Place, String)>> {
         // Debian's Prometheus has no pages: what they would show comes from the same API.
         let paths: &[(Place, &[&str])] = match self {

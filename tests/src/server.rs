@@ -30,7 +30,6 @@ impl Server {
     pub const ALL: [Server; 4] = [Server::Rocket, Server::Warp, Server::Axum, Server::Hyper];
 
     /// Its name in reports.
-    #[must_use]
     pub const fn name(self) -> &'static str {
         match self {
             Server::Rocket => "rocket",
@@ -41,10 +40,6 @@ impl Server {
     }
 
     /// Builds it.
-    ///
-    /// # Errors
-    ///
-    /// If it does not compile.
     pub fn build(self, profile: Profile) -> io::Result<PathBuf> {
         let cargo = match self {
             // With the feature, so that one build of Rocket does for all tests.
@@ -62,10 +57,6 @@ impl Server {
     }
 
     /// Builds its example behind TLS. Rocket's is the same one.
-    ///
-    /// # Errors
-    ///
-    /// If it does not compile.
     pub fn build_tls(self) -> io::Result<PathBuf> {
         let cargo = match self {
             Server::Rocket => return self.build(Profile::Debug),
@@ -78,7 +69,6 @@ impl Server {
 
     /// The command of what [`build_tls`](Server::build_tls) made, with the certificate and the key in these files, and to
     /// trust the client certificates of the authority in the third.
-    #[must_use]
     pub fn command_tls(
         self,
         program: &Path,
@@ -97,19 +87,11 @@ impl Server {
 
     /// Starts what [`build`](Server::build) made, with `environment` and nothing of ours, on a port that the system
     /// gives.
-    ///
-    /// # Errors
-    ///
-    /// If it does not come up.
     pub fn start(self, program: &Path, environment: &[(&str, &str)]) -> io::Result<Running> {
         self.run(&mut self.command(program, environment))
     }
 
     /// Starts this command, and waits until the server listens.
-    ///
-    /// # Errors
-    ///
-    /// If it does not come up.
     pub fn run(self, command: &mut Command) -> io::Result<Running> {
         let announcement = match self {
             Server::Rocket => "launched from http",
@@ -125,10 +107,6 @@ impl Server {
 
     /// Starts what [`build`](Server::build) made without a key, so that it makes one for the run: that is the second. What
     /// it prints of it says where it listens, also where Rocket's log is off.
-    ///
-    /// # Errors
-    ///
-    /// If it does not come up.
     pub fn start_without_a_key(self, program: &Path, environment: &[(&str, &str)]) -> io::Result<(Running, String)> {
         let mut process = Process::start(&mut self.command(program, environment))?;
         let key = process.wait_for(|line| {
@@ -143,7 +121,6 @@ impl Server {
     }
 
     /// The command that [`start`](Server::start) runs, on a port that the system gives.
-    #[must_use]
     pub fn command(self, program: &Path, environment: &[(&str, &str)]) -> Command {
         let mut command = Command::new(program);
         command.env_clear();
@@ -157,10 +134,6 @@ impl Server {
 }
 
 /// The command of Rocket's example with a listener of its own for the metrics, with nothing of our environment.
-///
-/// # Errors
-///
-/// If it does not compile.
 pub fn internal_command() -> io::Result<Command> {
     // With the feature, as above.
     let program = once("internal".to_owned(), example("metrics-guard-rocket", "internal").features("mtls"))?;
@@ -170,10 +143,6 @@ pub fn internal_command() -> io::Result<Command> {
 }
 
 /// Waits for its listener at this address, and gives its port too.
-///
-/// # Errors
-///
-/// If there is none.
 pub fn internal_listener(process: &mut Process, address: &str) -> io::Result<SocketAddr> {
     process.wait_for(|line| {
         let server: SocketAddr = line.split_once("launched from http://")?.1.trim().parse().ok()?;

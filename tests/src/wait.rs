@@ -7,10 +7,6 @@ use std::{
 
 /// Whether `condition` comes true within `patience`. It is looked at often at first, then four times a second, and once more
 /// when the time is over, however long a look takes.
-///
-/// # Errors
-///
-/// The first one of `condition`.
 pub fn until<E>(patience: Duration, mut condition: impl FnMut() -> Result<bool, E>) -> Result<bool, E> {
     let start = Instant::now();
     let mut pause = Duration::from_millis(10);

@@ -23,13 +23,11 @@ pub struct Response {
 
 impl Response {
     /// The value of the first field line with this name.
-    #[must_use]
     pub fn field(&self, name: &str) -> Option<&str> {
         self.fields.iter().find(|(field, _)| field == name).map(|(_, value)| value.as_str())
     }
 
     /// The body as text.
-    #[must_use]
     pub fn text(&self) -> String {
         String::from_utf8_lossy(&self.body).into_owned()
     }
@@ -42,7 +40,6 @@ impl fmt::Debug for Response {
 }
 
 /// A request from its parts, on a connection that the server closes after it.
-#[must_use]
 pub fn request(method: &str, target: &str, lines: &[&[u8]]) -> Vec<u8> {
     let mut bytes = format!("{method} {target} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n").into_bytes();
     for line in lines {
@@ -54,16 +51,11 @@ pub fn request(method: &str, target: &str, lines: &[&[u8]]) -> Vec<u8> {
 }
 
 /// A request for `path` that presents `key` as a bearer token.
-#[must_use]
 pub fn with_bearer(path: &str, key: &str) -> Vec<u8> {
     request("GET", path, &[format!("Authorization: Bearer {key}").as_bytes()])
 }
 
 /// What is at `path`: in HTTP/1.0, since a scraper's answers may be long, and would come in chunks.
-///
-/// # Errors
-///
-/// Those of [`exchange`].
 pub fn get(server: SocketAddr, path: &str) -> io::Result<Response> {
     exchange(server, format!("GET {path} HTTP/1.0\r\nHost: scraper\r\n\r\n").as_bytes())
 }
@@ -72,10 +64,6 @@ pub fn get(server: SocketAddr, path: &str) -> io::Result<Response> {
 const PATIENCE: Duration = Duration::from_secs(10);
 
 /// Sends `request` and reads until the server closes the connection.
-///
-/// # Errors
-///
-/// If the server cannot be reached, does not answer within ten seconds, or answers with something else than HTTP.
 pub fn exchange(server: SocketAddr, request: &[u8]) -> io::Result<Response> {
     let mut stream = TcpStream::connect(server)?;
     stream.set_read_timeout(Some(PATIENCE))?;
@@ -92,10 +80,6 @@ pub fn exchange(server: SocketAddr, request: &[u8]) -> io::Result<Response> {
 }
 
 /// Reads one response from a connection that stays open: all of its bytes, as many as its Content-Length says.
-///
-/// # Errors
-///
-/// If the connection is closed or goes silent before that.
 pub fn read_one(stream: &mut impl Read) -> io::Result<Vec<u8>> {
     let mut received = Vec::new();
     loop {
@@ -117,11 +101,6 @@ pub fn read_one(stream: &mut impl Read) -> io::Result<Vec<u8>> {
 ///
 /// White space around a value is sent as it is written, but for the one space after the colon: HTTP/1.1 would not count
 /// it as part of the value.
-///
-/// # Errors
-///
-/// If the server cannot be reached, or does not answer within ten seconds.
-#[must_use]
 pub fn exchange_h2(server: SocketAddr, request: &[u8]) -> Option<io::Result<Response>> {
     to_h2(request)?;
     Some(run(async { converse_h2(tokio::net::TcpStream::connect(server).await?, request).await }))
