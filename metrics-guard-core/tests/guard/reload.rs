@@ -271,7 +271,7 @@ fn a_relative_path_begins_at_the_working_directory_and_brings_no_warning_again()
     write(&relative, format!("{OLD}\n{OLD}\n"));
     let (tell, told) = hook();
     let guard = Guard::builder_from_key_file(&relative).unwrap().on_warning(tell).build();
-    let same = |line: u8| format!("/metrics_key, line {line}: the same key as an earlier one; it counts once");
+    let same = |line: u8| format!(", line {line}: the same key as an earlier one; it counts once");
     assert!(told.next().ends_with(&same(2)));
     guard.reload().unwrap();
     // New keys bring their own.

@@ -220,8 +220,9 @@ fn a_blocked_hook_delays_neither_build_nor_new_keys_nor_check_nor_drop() {
     // Three times as long as `build` waits.
     assert!(start.elapsed() < Duration::from_secs(3), "{:?}", start.elapsed());
     drop(release);
-    let in_file = "Guard::builder_from_key_file, /tmp/…/metrics_key, line 1: the key has fewer than 32 characters";
-    assert_warnings(&told.rest(), &[in_file, SHORT_KEY, NO_ADDRESS, "the key file is unusable"]);
+    let told = told.rest();
+    assert_warnings(&told[1..], &[SHORT_KEY, NO_ADDRESS, "the key file is unusable"]);
+    assert!(told[0].contains(", line 1: the key has fewer than 32 characters"), "{told:?}");
 }
 
 #[test]
