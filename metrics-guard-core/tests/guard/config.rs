@@ -220,6 +220,7 @@ fn judges_the_values_of_the_other_settings() {
          HEADER=X_Metrics_Key => invalid header name
          HEADER=transfer-Encoding => this header has another use: it describes the connection
          HEADER=q9Zk7yH2mVx0Lr4TtBw8sEcNd1JfUavK3oPiGh5bM => the name looks like a key
+         HEADER=0e8a6c4f-2d1b-4957-9c0f-8a7d6b5c4e3f => the name looks like a key
          HEADER= None  => is not a name; unset it, or write a name such as `X-Scrape-Key`
          QUERY=0 => is not a name; unset it, or write a name such as `key`
          QUERY=a b => invalid query parameter name
