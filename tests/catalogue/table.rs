@@ -1,7 +1,7 @@
 //! The attack catalogue: what is sent, under which configuration, and what must come back.
 //!
 //! The numbers are those of CASES.md. Not here are the cases that are no request: 36 to 42, 46 and 47 (configuration) are
-//! metrics-guard-core/tests/config.rs; 43 to 45 (keys that change) are metrics-guard-core/tests/reload.rs; 48 to 51 and 54
+//! metrics-guard-core/tests/guard/config.rs; 43 to 45 (keys that change) are metrics-guard-core/tests/guard/reload.rs; 48 to 51 and 54
 //! (addresses) are metrics-guard-core/src/access/networks.rs; 67 to 69 (Rocket's outcomes) are metrics-guard-rocket/tests/answers.rs;
 //! 70 (Warp's rejections) is metrics-guard-warp/tests/routes.rs; 73 to 75 (the attribute) are tests/ui.
 

@@ -1,0 +1,496 @@
+//! From settings to a guard, or to an error that names the place and never the value: the configuration cases of the
+//! attack catalogue, by their numbers.
+
+use std::{env, ffi::OsStr, process::Command};
+
+use http::Request;
+use metrics_guard_core::{
+    ConfigError, Guard, GuardBuilder,
+    adapter::{SETTINGS, Settings, shown},
+};
+
+use crate::common::{KEY, OTHER, ask, assert_says, builder, file, from, labels, request, rows, texts};
+
+#[track_caller]
+fn assert_problem(variables: &[(&str, &str)], part: &str) {
+    let error = from(variables).unwrap_err();
+    for (variable, value) in variables {
+        let text = format!("{error} {error:?}");
+        let may_show = value.trim().is_empty() || shown(value).as_deref() == Some(value);
+        assert!(may_show || !text.contains(value), "{variable} shows in: {text}");
+    }
+    assert_says(&error, part);
+}
+
+fn from_file(content: impl AsRef<[u8]>) -> Result<Guard, ConfigError> {
+    let (_folder, path) = file(content);
+    from(&[("KEY_FILE", path.to_str().unwrap())])
+}
+
+/// Fails unless this key file has this problem, at this place.
+#[track_caller]
+fn assert_file_problem(content: impl AsRef<[u8]>, part: &str, place: &str) {
+    let error = from_file(content).unwrap_err();
+    assert_says(&error, part);
+    assert!(error.origin().ends_with(place) && !error.to_string().contains(KEY), "{error}");
+}
+
+#[test]
+fn case_36_no_key_and_blank_keys() {
+    assert_problem(&[], "no key is configured");
+    assert_problem(&[("DISABLED", "false")], "no key is configured");
+    for (blank, expected) in [("", "is empty"), (" ", "the key is blank"), ("\t \n", "the key is blank")] {
+        assert_problem(&[("KEY", blank)], expected);
+        assert_file_problem(blank, "the key is blank", "");
+    }
+}
+
+#[test]
+fn case_37_line_ends_of_a_key_file() {
+    for end in ["", "\n", "\r\n"] {
+        let guard = from_file(format!("{KEY}{end}")).unwrap();
+        assert_eq!(labels(&guard, [KEY]), [Some("current")], "{end:?}");
+    }
+    let guard = from_file(format!("\n{KEY}\r\n  \n{OTHER}\n\n")).unwrap();
+    assert_eq!(labels(&guard, [KEY, OTHER]), [Some("current"), Some("previous")]);
+}
+
+#[test]
+fn case_38_bytes_that_no_scraper_can_send() {
+    for bad in [&b"\xef\xbb\xbf"[..], b"\0", b"\xe9", b" ", b"\t", b"\x7f", b"\r"] {
+        for content in [[bad, KEY.as_bytes()].concat(), [&KEY.as_bytes()[..9], bad, &KEY.as_bytes()[9..]].concat()] {
+            assert_file_problem(content, "not visible ASCII", ", line 1");
+        }
+    }
+    assert_problem(&[("KEY", &format!("{KEY}\n"))], "not visible ASCII");
+}
+
+/// `tests/keys.rs` has examples of each form.
+#[test]
+fn case_39_short_sample_and_wrapped_keys() {
+    for (value, expected) in [
+        (&KEY[..15], "fewer than 16 characters"),
+        ("Some_Super_Secret_Key", "published example"),
+        ("changeme", "published example"),
+        ("${METRICS_VERIFICATION_KEY}", "template or reference"),
+    ] {
+        assert_problem(&[("KEY", value)], expected);
+    }
+    let wrapped = format!("METRICS_KEY={KEY}");
+    assert_problem(&[("KEY", &wrapped)], "the value is a key behind `NAME=`;");
+    assert_file_problem(format!("{KEY}\n{wrapped}\n"), "the value is a key behind `NAME=`;", ", line 2");
+
+    let expected =
+        "METRICS_VERIFICATION_KEY: the key has fewer than 32 characters; `openssl rand -hex 32` makes a longer one";
+    assert_eq!(texts(from(&[("KEY", &KEY[..31])]).unwrap().warnings()), [expected]);
+    assert_eq!(texts(from(&[("KEY", KEY)]).unwrap().warnings()), [""; 0]);
+}
+
+#[test]
+fn case_40_long_keys_and_files_that_have_no_end() {
+    let long = KEY.repeat(8);
+    assert!(from(&[("KEY", &long)]).is_ok());
+    assert_problem(&[("KEY", &format!("{long}0"))], "more than 256 characters");
+    assert_file_problem(KEY.repeat(64), "more than 256 characters", ", line 1");
+    assert_file_problem(format!("{}0", KEY.repeat(64)), "too large", "");
+    #[cfg(unix)]
+    {
+        assert_problem(&[("KEY_FILE", "/dev/zero")], "must be a regular file");
+        let folder = tempfile::tempdir().unwrap();
+        let pipe = folder.path().join("pipe");
+        assert!(Command::new("mkfifo").arg(&pipe).status().unwrap().success());
+        assert_problem(&[("KEY_FILE", pipe.to_str().unwrap())], "must be a regular file");
+    }
+}
+
+#[test]
+fn case_41_several_keys() {
+    let guard = from_file(format!("{KEY}\n{KEY}\n{OTHER}\n")).unwrap();
+    assert_eq!(labels(&guard, [KEY, OTHER]), [Some("current"), Some("previous")]);
+    assert!(matches!(&texts(guard.warnings())[..], [text] if text.contains(", line 2: the same key")));
+    let lines = "Qn6m1i5c1o0P0kcV8wN3yqv2Fh9sVJbX+Tt4aLxR7uGdKeYzZpWm/BCrEHfS2jUk\n3gQ7sJp8Zb1xVn5tKfYwRw==\n";
+    let guard = from_file(lines).unwrap();
+    let is_split = |text: &String| text.contains("/metrics_key: the lines look like one base64 value");
+    assert!(texts(guard.warnings()).iter().any(is_split));
+
+    assert_file_problem(format!("{KEY}\n{OTHER}\nshort\n"), "fewer than 16 characters", ", line 3");
+    let keys = ["a", "b", "c", "d", "e"].map(|first| format!("{first}{KEY}"));
+    assert_file_problem(keys.join("\n"), "more than 4 keys", "");
+    assert!(from_file(keys[..4].join("\n")).is_ok());
+}
+
+#[test]
+fn case_42_files_that_cannot_be_read() {
+    let (folder, path) = file(KEY);
+    assert_problem(&[("KEY_FILE", folder.path().to_str().unwrap())], "must be a regular file");
+    // It opens, and cannot be read: unlike a file without rights, not even by root.
+    #[cfg(target_os = "linux")]
+    assert_problem(&[("KEY_FILE", "/proc/self/mem")], "cannot be read");
+
+    // A path also shows if its folder is missing, as that of a volume that is not mounted.
+    for (missing, shown) in [
+        ("/run/no-such-volume/key", "/run/no-such-volume/key"),
+        ("~/no_such_key", "~/no_such_key"),
+        ("no_such_key", "METRICS_VERIFICATION_KEY_FILE"),
+        ("/run/NoSuchVolume/key", "METRICS_VERIFICATION_KEY_FILE, /run/…/key"),
+    ] {
+        let error = from(&[("KEY_FILE", missing)]).unwrap_err().to_string();
+        assert!(error.starts_with(&format!("{shown}: no such file")), "{error}");
+    }
+    // The key where its path belongs: with and without what looks like a folder.
+    for key in [KEY, "q9Zk/7yH2mVx0Lr4TtBw8sEc+Nd1JfUa", &format!("./{KEY}")] {
+        assert_problem(&[("KEY_FILE", key)], "no such file");
+    }
+    // And the path where the key belongs, whether or not a file is there.
+    for path in [path.to_str().unwrap(), "/etc/my-service/keys/accepted_keys"] {
+        assert_problem(&[("KEY", path)], "the key is a path");
+    }
+}
+
+#[test]
+fn case_46_two_places() {
+    let (_folder, path) = file(KEY);
+    let both = [("KEY", OTHER), ("KEY_FILE", path.to_str().unwrap())];
+    assert_problem(&both, "set here and in METRICS_VERIFICATION_KEY_FILE;");
+
+    let mut settings = Settings::default();
+    settings.set("query", "METRICS_VERIFICATION_QUERY", "key").unwrap();
+    let error = settings.set("query", "query", "key").unwrap_err();
+    assert_says(&error, "set here and in METRICS_VERIFICATION_QUERY;");
+}
+
+/// `permissions.rs` tests which places others can write.
+#[cfg(unix)]
+#[test]
+fn case_47_files_and_folders_that_others_can_read_or_write() {
+    for (folder_mode, mode, expected) in [
+        (0o755, 0o640, &[][..]),
+        (0o755, 0o666, &["/metrics_key: every user of this machine can read", "/metrics_key: users other than root"]),
+        (0o777, 0o600, &[": users other than root"]),
+    ] {
+        let (folder, path) = file(KEY);
+        crate::common::set_mode(&path, mode);
+        crate::common::set_mode(folder.path(), folder_mode);
+        let found = texts(from(&[("KEY_FILE", path.to_str().unwrap())]).unwrap().warnings());
+        let is_expected = |(text, expected): (&String, &&str)| {
+            text.contains(expected) && text.contains("/metrics_key: ") == expected.starts_with('/')
+        };
+        assert!(found.len() == expected.len() && found.iter().zip(expected).all(is_expected), "{mode:o}: {found:?}");
+    }
+}
+
+/// The command that a warning advises takes rights away, adds none, and ends the warning.
+#[cfg(unix)]
+#[test]
+fn the_advised_command_adds_no_right_and_ends_the_warning() {
+    use std::os::unix::fs::PermissionsExt;
+    let (_folder, path) = file(KEY);
+    let mode = || path.metadata().unwrap().permissions().mode() & 0o7777;
+    let warnings = || texts(Guard::builder_from_key_file(&path).unwrap().on_warning(|_| ()).build().warnings());
+    for before in (0..0o100).map(|others| 0o600 | others) {
+        crate::common::set_mode(&path, before);
+        for text in warnings() {
+            let (condition, advice) = text.split_once("`chmod ").unwrap();
+            let is_readable = text.contains("can read the key file");
+            // A service that reads the file as one of the others must not lose it.
+            assert!(condition.contains("its owner") || !is_readable, "{text}");
+            let change = advice.split('`').next().unwrap();
+            assert!(Command::new("chmod").arg(change).arg(&path).status().unwrap().success());
+            assert_eq!(mode() & !before, 0, "{before:o}: {text}");
+            // Each advice alone is enough: the file is not left for others to write, and no more to read.
+            let rights = if is_readable { 0o007 } else { 0o022 };
+            assert_eq!(mode() & rights, 0, "{before:o}: {text}");
+        }
+        assert_eq!(warnings(), [""; 0], "{before:o}");
+    }
+}
+
+#[test]
+fn judges_the_values_of_the_other_settings() {
+    let guard = from(&[("KEY", KEY), ("HEADER", "x-SCRAPE-key")]).unwrap();
+    assert_eq!(labels(&guard, [KEY]), [None]);
+    assert!(guard.check(&Request::get("/").header("X-Scrape-Key", KEY).body(()).unwrap()).is_ok());
+    let guard = from(&[("KEY", KEY), ("QUERY", "metrics_key")]).unwrap();
+    assert!(guard.check(&Request::get(format!("/?metrics_key={KEY}")).body(()).unwrap()).is_ok());
+
+    for (variable, value, expected) in rows(
+        "HEADER= => is empty
+         HEADER=X Key => invalid header name
+         HEADER=authorization => invalid header name
+         HEADER=X_Metrics_Key => invalid header name
+         HEADER=transfer-Encoding => this header has another use: it describes the connection
+         HEADER=q9Zk7yH2mVx0Lr4TtBw8sEcNd1JfUavK3oPiGh5bM => the name looks like a key
+         HEADER=0e8a6c4f-2d1b-4957-9c0f-8a7d6b5c4e3f => the name looks like a key
+         HEADER= None  => is not a name; unset it, or write a name such as `X-Scrape-Key`
+         QUERY=0 => is not a name; unset it, or write a name such as `key`
+         QUERY=a b => invalid query parameter name
+         QUERY={OTHER} => the name looks like a key
+         NETWORKS=  => is empty
+         NETWORKS=10.0.0.1,, => entry 2 is an invalid network
+         NETWORKS=10.0.0.0/8;fd00::/8 => entry 1 is an invalid network
+         CLIENT_NAMES=a.example, none => is not a name; unset it, or write a name such as `prometheus.example`
+         DISABLED=yes => must be `true` or `false`",
+    ) {
+        assert_problem(&[("KEY", KEY), (variable, &value)], expected);
+    }
+    let words = "true FALSE yes no on off 0 1 enabled disabled enable disable none null nil undefined nothing empty unset \
+                 default all any required optional";
+    for word in words.split(' ') {
+        assert_says(&from(&[("KEY", KEY), ("QUERY", word)]).unwrap_err(), "is not a name;");
+    }
+}
+
+#[test]
+fn names_the_empty_setting_beside_a_good_one() {
+    let (_folder, path) = file(KEY);
+    let path = path.to_str().unwrap();
+    for (empty, other) in [("KEY", ("KEY_FILE", path)), ("KEY_FILE", ("KEY", KEY)), ("KEY", ("DISABLED", "true"))] {
+        for variables in [[(empty, ""), other], [other, (empty, "")]] {
+            let error = from(&variables).unwrap_err().to_string();
+            assert_eq!(error, format!("METRICS_VERIFICATION_{empty}: is empty; unset it, or give it a value"));
+        }
+    }
+    // The same setting in another place does not hide that this one is empty.
+    let mut settings = Settings::default();
+    settings.set("key_file", "METRICS_VERIFICATION_KEY_FILE", "").unwrap();
+    settings.set("key_file", "key_file", path).unwrap();
+    let error = settings.builder().unwrap_err();
+    assert_eq!(error.origin(), "METRICS_VERIFICATION_KEY_FILE");
+    assert_says(&error, "is empty");
+}
+
+#[test]
+fn is_disabled_by_its_explicit_name_and_judges_the_other_settings_all_the_same() {
+    let disabled = ("DISABLED", "true");
+    let guard = from(&[disabled, ("NETWORKS", "10.0.0.0/8"), ("CLIENT_NAMES", "prometheus.example")]).unwrap();
+    assert!(matches!(guard.warnings(), [warning] if warning.to_string().contains("EVERYONE")));
+    assert_eq!(ask(&guard, None, None), Ok(None));
+    assert!(guard.is_disabled() && !guard.requires_client_name());
+    for (variable, value, expected) in rows(
+        "HEADER=X Key => invalid header name
+         NETWORKS= => is empty
+         NETWORKS=10.0.0.1/8 => entry 1 is an address in a network
+         CLIENT_NAMES=* => entry 1 is an invalid client name",
+    ) {
+        assert_problem(&[disabled, (variable, &value)], expected);
+    }
+    // The parameter is still kept out of logs.
+    let guard = from(&[disabled, ("QUERY", "key")]).unwrap();
+    assert_eq!(guard.redacted_query("key=abc&a=1"), "a=1");
+}
+
+#[test]
+fn settings_show_where_they_were_found_and_no_value() {
+    let mut settings = Settings::default();
+    for setting in SETTINGS {
+        settings.set(setting, setting, KEY).unwrap();
+    }
+    let shown = format!("{settings:?}");
+    assert!(shown.contains("client_names: Some(client_names)") && !shown.contains(KEY), "{shown}");
+}
+
+#[test]
+fn rejects_a_name_of_a_guard_that_is_no_label_value() {
+    for name in ["m", "pprof", "pprof-2_b", &"pprof_".repeat(10), &"a-".repeat(32)] {
+        assert!(builder(KEY).name(name).is_ok(), "{name}");
+    }
+    for name in ["", "PPROF", "p prof", "pprof.", "é", &format!("{}a", "a-".repeat(32))] {
+        let error = builder(KEY).name(name).unwrap_err().to_string();
+        assert!(error.starts_with("GuardBuilder::name: invalid name of a guard; "), "{name}: {error}");
+    }
+    for key in [KEY, &KEY.to_uppercase()] {
+        assert_says(&builder(KEY).name(key).unwrap_err(), "the name looks like a key");
+    }
+}
+
+/// Returns what [`child_of_the_tests`] prints in an environment with these variables. A process cannot change its own
+/// environment without `unsafe`, so the test starts itself with another. `guard` is `from_env`, `or_open`, or a prefix.
+fn child<N: AsRef<OsStr>, V: AsRef<OsStr>>(guard: &str, variables: impl IntoIterator<Item = (N, V)>) -> String {
+    let mut command = Command::new(env::current_exe().unwrap());
+    command.args(["--exact", "config::child_of_the_tests", "--ignored", "--nocapture"]);
+    let output = command.env_clear().env("GUARD", guard).envs(variables).output().unwrap();
+    String::from_utf8([output.stdout, output.stderr].concat()).unwrap()
+}
+
+#[test]
+#[ignore = "the other tests start it, by `child`"]
+fn child_of_the_tests() {
+    println!(); // ends a line of the test harness
+    let guard = match &*env::var("GUARD").unwrap() {
+        "from_env" => Guard::from_env(),
+        "or_open" => Guard::from_env_or_open(),
+        prefix => GuardBuilder::from_env_with_prefix(prefix).map(GuardBuilder::build),
+    };
+    match guard.map(|guard| guard.check(&request(Some(KEY), None))) {
+        Ok(Ok(authorized)) => println!("key: {:?}", authorized.key()),
+        Ok(Err(denied)) => println!("{denied}"),
+        Err(error) => println!("{error}"),
+    }
+}
+
+const ACCEPTED: &str = "key: Some(\"current\")";
+const WRONG: &str = "the presented key is not an accepted one";
+const UNKNOWN: &str = ": is not known here; remove it, or correct its name";
+
+/// Fails unless the guard prints the line that each row expects of its variable beside `others`, and does not show the value.
+/// `..` ends a line of which the row has the beginning, and `NAME?` is a name that is not known.
+fn assert_rows(guard: &str, others: &[(&str, &str)], table: &str) {
+    for (name, value, expected) in rows(table) {
+        let said = child(guard, others.iter().copied().chain([(name, &*value)]));
+        let expected = expected.replace("ACCEPTED", ACCEPTED).replace("WRONG", WRONG).replace('?', UNKNOWN);
+        let is_it = said.lines().any(|line| match expected.strip_suffix("..") {
+            Some(beginning) => line.starts_with(beginning),
+            None => line == expected,
+        });
+        let is_open = expected == "key: None" || expected.starts_with("warning: ");
+        assert!(is_it && said.contains("key: None") == is_open && !said.contains(OTHER), "{name}={value}: {said}");
+    }
+}
+
+#[test]
+fn from_env_reads_the_variables() {
+    assert!(child("from_env", [("", ""); 0]).contains("METRICS_VERIFICATION_KEY: no key is configured"));
+    assert_rows(
+        "from_env",
+        &[],
+        "METRICS_VERIFICATION_KEY={KEY} => ACCEPTED
+         METRICS_VERIFICATION_KEY={OTHER} => WRONG
+         METRICS_VERIFICATION_DISABLED=true => key: None",
+    );
+    let (_folder, path) = file(format!("{OTHER}\n{KEY}"));
+    let said = child("from_env", [("METRICS_VERIFICATION_KEY_FILE", &path)]);
+    assert!(said.contains("key: Some(\"previous\")"), "{said}");
+    let said = child("from_env", [("METRICS_VERIFICATION_KEY", KEY), ("METRICS_VERIFICATION_HEADER", "X-Other")]);
+    assert!(said.contains("no key was presented"), "{said}");
+}
+
+/// `setting_names.rs` and `near_names.rs` test which names are close, and which belong to other programs.
+#[test]
+fn from_env_rejects_variables_that_are_close_to_a_setting() {
+    assert_rows(
+        "from_env",
+        &[("METRICS_VERIFICATION_KEY", KEY)],
+        "METRICS_VERIFICATION_NETWORK={OTHER} => METRICS_VERIFICATION_NETWORK?: METRICS_VERIFICATION_NETWORKS
+         METRICS_VERIFICATION_TIMEOUT={OTHER} => METRICS_VERIFICATION_TIMEOUT?
+         METRICS_VERIFICATION_={OTHER} => METRICS_VERIFICATION_?
+         METRICS_VERIFICATION_PORT={OTHER} => METRICS_VERIFICATION_PORT?
+         metrics_verification_networks={OTHER} => metrics_verification_networks?: METRICS_VERIFICATION_NETWORKS
+         METRIC_VERIFICATION_KEY={OTHER} => METRIC_VERIFICATION_KEY?: METRICS_VERIFICATION_KEY
+         METRICS_GUARD_ALLOWED_IPS=10.0.0.0/8, ::1 => METRICS_GUARD_ALLOWED_IPS?: METRICS_VERIFICATION_NETWORKS
+         METRICS_VERIFICATION={networks=\"10.0.0.0/8\"} => METRICS_VERIFICATION?
+         METRICS_VERIFICATION=on => METRICS_VERIFICATION?
+         METRICS_GUARD={networks=\"10.0.0.0/8\"} => METRICS_GUARD?
+         METRICS_GUARD=on => ACCEPTED
+         Environment=\"METRICS_VERIFICATION_NETWORKS=10.0.0.0/8\" => Environment?: METRICS_VERIFICATION_NETWORKS
+         export=METRICS_VERIFICATION_NETWORKS=10.0.0.0/8 => export?: METRICS_VERIFICATION_NETWORKS
+         export=METRICS_VERIFICATION_KEY={OTHER} => ACCEPTED
+         ARGUMENTS=METRICS_VERIFICATION_NETWORKS=10.0.0.0/8 => ACCEPTED
+         METRICS_VERIFICATION_KEY:c2Vj={OTHER} => METRICS_VERIFICATION_…?
+         METRICS_VERIFICATION_KEY5f0c1d9e7b3a4268={OTHER} => METRICS_VERIFICATION_…?",
+    );
+    let row = "METRICS_VERIFICATION_TIMEOUT={OTHER} => METRICS_VERIFICATION_TIMEOUT?";
+    assert_rows("from_env", &[("METRICS_VERIFICATION_DISABLED", "true")], row);
+    #[cfg(unix)]
+    for (name, right) in
+        [(&b"METRICS_VERIFICATION_A\nB"[..], "\n"), (b"METRICS_VERIFICATION_KEY_FILE\xff", ": METRICS")]
+    {
+        let name: &OsStr = std::os::unix::ffi::OsStrExt::from_bytes(name);
+        let said = child("from_env", [(OsStr::new("METRICS_VERIFICATION_KEY"), KEY), (name, OTHER)]);
+        let line = format!("METRICS_VERIFICATION_…{UNKNOWN}{right}");
+        assert!(said.contains(&line) && !said.contains(ACCEPTED), "{said}");
+    }
+}
+
+#[test]
+fn from_env_ignores_variables_of_others_and_service_links() {
+    let others = "METRICS_KEY=1 METRICS_PORT=9090 METRICS_GUARD_URL=1 VERIFICATION_KEY=1 APP_METRICS_VERIFICATION_NETWORK=1 \
+                  METRICS_GUARDIAN_NETWORKS=10.0.0.0/8 METRICS_VERIFY=true METRICS_VERIFICATIONS=1 \
+                  METRICS_VERIFICATION_SERVICE_HOST=10.96.0.12 METRICS_VERIFICATION_SERVICE_PORT_HTTP=8080 \
+                  METRICS_VERIFICATION_PORT=tcp://10.96.0.12:8080 METRICS_VERIFICATION_PORT_8080_TCP_PROTO=tcp \
+                  METRICS_VERIFICATION_NAME=/app/metrics_verification METRICS_VERIFICATION_ENV_PATH=/usr/bin";
+    let others = others.split(' ').map(|variable| variable.split_once('=').unwrap());
+    let said = child("from_env", others.chain([("METRICS_VERIFICATION_KEY", KEY)]));
+    assert!(said.contains(ACCEPTED), "{said}");
+}
+
+#[test]
+fn prints_a_warning_once_to_the_standard_error_without_a_hook() {
+    let said = child("from_env", [("METRICS_VERIFICATION_DISABLED", "true")]);
+    let line = "warning: metrics-guard: METRICS_VERIFICATION_DISABLED: the guard is disabled, so EVERYONE ";
+    assert_eq!((said.matches(line).count(), said.matches("EVERYONE").count()), (1, 1), "{said}");
+}
+
+#[test]
+fn from_env_or_open_is_open_only_if_nothing_is_set() {
+    assert_rows(
+        "or_open",
+        &[("METRICS_VERIFICATION_PORT", "tcp://10.96.0.12:8080"), ("METRICS_PORT", "9090")],
+        "PATH=/bin => warning: metrics-guard: METRICS_VERIFICATION_KEY_FILE: no variable configures the guard, so EVERYONE..
+         METRICS_VERIFICATION_SERVICE_HOST=10.96.0.12 => key: None
+         METRICS_VERIFICATION_KEY={KEY} => ACCEPTED
+         METRICS_VERIFICATION_KEY={OTHER} => WRONG
+         METRICS_VERIFICATION_DISABLED=true => warning: metrics-guard: METRICS_VERIFICATION_DISABLED: the guard is disabled..
+         METRICS_VERIFICATION_DISABLED=false => METRICS_VERIFICATION_KEY: no key is configured..
+         METRICS_VERIFICATION_KEY= => METRICS_VERIFICATION_KEY: is empty..
+         METRICS_VERIFICATION_KEY_FILE= => METRICS_VERIFICATION_KEY_FILE: is empty..
+         METRICS_VERIFICATION_HEADER=X-Scrape-Key => METRICS_VERIFICATION_KEY: no key is configured..
+         METRICS_VERIFICATION_SERVICE_HOST=8080 => METRICS_VERIFICATION_SERVICE_HOST?
+         METRIC_VERIFICATION_KEY= => METRIC_VERIFICATION_KEY?: METRICS_VERIFICATION_KEY
+         METRICS_GUARD=on => METRICS_VERIFICATION_KEY: no key is configured..
+         METRICS_VERIFICATION_KEY_FILE_NAME=/run/secrets/key => METRICS_VERIFICATION_KEY_FILE_NAME?: METRICS_VERIFICATION_KEY_FILE
+         METRICS_VERIFICATION_ENV_KEY={KEY} => METRICS_VERIFICATION_KEY: no key is configured..
+         METRICS_VERIFICATION_NAME=/app/metrics-verification => METRICS_VERIFICATION_KEY: no key is configured..
+         export=METRICS_VERIFICATION_KEY=k => export?: METRICS_VERIFICATION_KEY",
+    );
+    assert!(child("or_open", [("", ""); 0]).contains("key: None"));
+}
+
+#[test]
+fn two_guards_have_their_own_variables() {
+    let (first, second) = (("METRICS_VERIFICATION_KEY", OTHER), ("PPROF_GUARD_KEY", KEY));
+    assert!(child("from_env", [first, second]).contains(WRONG));
+    assert!(child("PPROF_GUARD_", [first]).contains(
+        "PPROF_GUARD_KEY: no key is configured; make one with `openssl rand -hex 32`, and set this variable to it, or \
+         PPROF_GUARD_KEY_FILE to the path of a file that holds it\n"
+    ));
+    let (_folder, path) = file(format!("{OTHER}\n{KEY}"));
+    assert!(child("PPROF_GUARD_", [("PPROF_GUARD_KEY_FILE", &path)]).contains("key: Some(\"previous\")"));
+    let row = "PPROF_GUARD_DISABLED=true => warning: metrics-guard: PPROF_GUARD_DISABLED: the guard is disabled..";
+    assert_rows("PPROF_GUARD_", &[first], row);
+    assert_rows(
+        "PPROF_GUARD_",
+        &[first, second],
+        "PPROF_GUARD_HEADER=X-Pprof-Key => no key was presented
+         PPROF_GUARD_NETWORK=10.0.0.0/8 => PPROF_GUARD_NETWORK?: PPROF_GUARD_NETWORKS
+         pprof_guard_networks=1 => pprof_guard_networks?: PPROF_GUARD_NETWORKS
+         PPROF_GUARD_ALLOWED_IPS=10.0.0.1 => PPROF_GUARD_ALLOWED_IPS?: PPROF_GUARD_NETWORKS
+         PPROF_GUARD_TIMEOUT=1 => PPROF_GUARD_TIMEOUT?
+         PPROF_GUARD_5f0c1d9e7b3a4268=1 => PPROF_GUARD_…?
+         env=PPROF_GUARD_QUERY=key => env?: PPROF_GUARD_QUERY
+         PPROF_GUARD_QUERY= => PPROF_GUARD_QUERY: is empty..
+         PPROF_GUARD_PORT=tcp://10.96.0.12:8080 => ACCEPTED
+         PPROF_GUARD=on => ACCEPTED
+         PPROF_TIMEOUT=1 => ACCEPTED
+         METRICS_VERIFICATION_NETWORK=10.0.0.0/8 => ACCEPTED",
+    );
+    // Neither guard reads, or rejects, what belongs to the other.
+    let row = "PPROF_GUARD_NETWORK=10.0.0.0/8 => WRONG";
+    assert_rows("from_env", &[first, second, ("PPROF_GUARD_HEADER", "X-Pprof-Key"), ("PPROF_GUARD_QUERY", "")], row);
+}
+
+#[test]
+fn a_prefix_has_one_form_and_is_not_close_to_the_first() {
+    let is_rejected = |prefix: &str| {
+        let error = GuardBuilder::from_env_with_prefix(prefix).unwrap_err().to_string();
+        error.starts_with("GuardBuilder::from_env_with_prefix: invalid prefix of variables; ")
+    };
+    let rejected = "_ PPROF_GUARD pprof_guard_ PPROF-GUARD_ METRICS_VERIFICATION_ METRICS_ N_ APP_METRICS_VERIFICATION_ \
+                    METRICS_VERIFICATION_PPROF_ METRICS_GUARD_ METRICS_GUARD_PPROF_ GUARD_METRICS_ METRIC_VERFICATION_ \
+                    METRICS_VERIFY_INTERNALS_ ROCKET_METRICS_GUARD_ A9C2F1E7AB5D84036F1C0A7E3B6925D48_";
+    for prefix in rejected.split(' ').chain(["", &format!("{}_", "AB_".repeat(22))]) {
+        assert!(is_rejected(prefix), "{prefix}");
+    }
+    for prefix in ["PPROF_GUARD_", "P_", "METRICS_2_", "ADMIN__", "2_", "ROCKET_PPROF_", &"ABC_".repeat(16)] {
+        assert!(!is_rejected(prefix), "{prefix}");
+    }
+}

@@ -1,0 +1,293 @@
+//! Keys that change while the server runs: cases 43 to 45 of the attack catalogue, and `Guard::replace`.
+
+use std::{
+    fs::{self, File},
+    path::{Path, PathBuf},
+    sync::{
+        atomic::{AtomicBool, Ordering},
+        mpsc,
+    },
+    thread,
+    time::Duration,
+};
+
+use metrics_guard_core::{ConfigError, Guard, KeyRing, adapter::Settings};
+
+use crate::common::{KEY as OLD, NAME, OTHER as NEW, Told, assert_says, builder, file, hook, key, labels, write};
+
+fn stale(error: &ConfigError) -> String {
+    format!("the key file is unusable; the previous keys stay active until it is fixed: {error}")
+}
+
+struct Subject {
+    folder: tempfile::TempDir,
+    path: PathBuf,
+    guard: Guard,
+    told: Told,
+}
+
+impl Subject {
+    fn new(content: &str) -> Subject {
+        let (folder, path) = file(content);
+        let (tell, told) = hook();
+        let mut settings = Settings::default();
+        settings.set("key_file", "key_file", &path).unwrap();
+        let guard = settings.builder().unwrap().on_warning(tell).build();
+        Subject { folder, path, guard, told }
+    }
+
+    fn write(&self, content: &str) -> Result<(), ConfigError> {
+        let temporary = self.folder.path().join("new");
+        write(&temporary, content);
+        fs::rename(temporary, &self.path).unwrap();
+        self.guard.reload()
+    }
+
+    fn labels(&self) -> [Option<&'static str>; 2] {
+        labels(&self.guard, [OLD, NEW])
+    }
+
+    /// Drops the guard, and returns the warnings that were not taken yet.
+    fn other_warnings(self) -> Vec<String> {
+        drop(self.guard);
+        self.told.rest()
+    }
+}
+
+#[test]
+fn a_key_is_rotated_with_both_active_for_a_while() {
+    let subject = Subject::new(OLD);
+    assert_eq!(subject.labels(), [Some("current"), None]);
+    subject.write(&format!("{NEW}\n{OLD}\n")).unwrap();
+    assert_eq!(subject.labels(), [Some("previous"), Some("current")]);
+    // As if the file had been truncated between two keys.
+    subject.write(&format!("{NEW}\n")).unwrap();
+    assert_eq!(subject.labels(), [None, Some("current")]);
+
+    let status = subject.guard.key_file().unwrap();
+    assert!(status.label().ends_with("/metrics_key"), "{}", status.label());
+    assert!(status.problem().is_none());
+    let later = status.modified().unwrap() + Duration::from_secs(100);
+    File::options().write(true).open(&subject.path).unwrap().set_modified(later).unwrap();
+    subject.guard.reload().unwrap();
+    let after = subject.guard.key_file().unwrap();
+    assert_eq!(after.modified(), Some(later));
+    assert!(after.checked() > status.checked());
+    assert_eq!(subject.other_warnings(), [""; 0]);
+}
+
+#[cfg(unix)]
+#[test]
+fn case_43_the_path_is_followed_and_not_the_file() {
+    use std::os::unix::fs::symlink;
+    // As the kubelet does it: metrics_key -> ..data/metrics_key, ..data -> a folder, and ..data is renamed over.
+    let folder = tempfile::tempdir().unwrap();
+    let swap = |name: &str, key: &str| {
+        fs::create_dir(folder.path().join(name)).unwrap();
+        fs::write(folder.path().join(name).join("metrics_key"), key).unwrap();
+        symlink(name, folder.path().join("..data_tmp")).unwrap();
+        fs::rename(folder.path().join("..data_tmp"), folder.path().join("..data")).unwrap();
+    };
+    swap("..2026_01", OLD);
+    symlink("..data/metrics_key", folder.path().join("metrics_key")).unwrap();
+    let guard = Guard::builder_from_key_file(folder.path().join("metrics_key")).unwrap().build();
+    swap("..2026_02", NEW);
+    guard.reload().unwrap();
+    assert_eq!(labels(&guard, [OLD, NEW]), [None, Some("current")]);
+}
+
+#[test]
+fn case_44_a_file_that_breaks_leaves_the_active_keys_and_is_reported_once() {
+    type Fault = (fn(&Path), &'static str);
+    fn truncate(path: &Path, len: u64) {
+        File::options().write(true).open(path).unwrap().set_len(len).unwrap();
+    }
+    let faults: &[Fault] = &[
+        (|path| truncate(path, 0), "the key is blank"),
+        (|path| fs::write(path, " \n\n").unwrap(), "the key is blank"),
+        (|path| truncate(path, 20), "the beginning of a longer key"),
+        (|path| truncate(path, 10), "fewer than 16 characters"),
+        (|path| fs::remove_file(path).unwrap(), "no such file"),
+        (|path| fs::write(path, format!("{NEW}\n{OLD}\u{1}\n")).unwrap(), "not visible ASCII"),
+        (|path| fs::write(path, "changeme").unwrap(), "published example"),
+        (|path| fs::remove_file(path).and_then(|()| fs::create_dir(path)).unwrap(), "must be a regular file"),
+        // It opens, and cannot be read: unlike a file without rights, not even by root.
+        #[cfg(target_os = "linux")]
+        (
+            |path| fs::remove_file(path).and_then(|()| std::os::unix::fs::symlink("/proc/self/mem", path)).unwrap(),
+            "cannot be read",
+        ),
+    ];
+    for (break_it, expected) in faults {
+        let subject = Subject::new(&format!("{OLD}\n"));
+        let assert_reported = |error: &ConfigError, expected| {
+            assert_says(error, expected);
+            assert!(!error.to_string().contains(&OLD[..16]) && !error.to_string().contains(&NEW[..16]), "{error}");
+            assert_eq!(subject.guard.key_file().unwrap().problem().unwrap().to_string(), error.to_string());
+            assert_eq!(labels(&subject.guard, [OLD, NEW, &OLD[..20]]), [Some("current"), None, None], "{expected}");
+        };
+        break_it(&subject.path);
+        for _ in 0..3 {
+            assert_reported(&subject.guard.reload().unwrap_err(), expected);
+        }
+        assert_eq!(subject.told.next(), stale(&subject.guard.reload().unwrap_err()));
+        // Another problem is another warning, and so is one after the file was usable.
+        if subject.path.is_dir() {
+            fs::remove_dir(&subject.path).unwrap();
+        }
+        let error = subject.write(&"k".repeat(5000)).unwrap_err();
+        assert_reported(&error, "too large");
+        assert_eq!(subject.told.next(), stale(&error), "{expected}: once");
+        subject.write(NEW).unwrap();
+        assert!(subject.guard.key_file().unwrap().problem().is_none(), "{expected}");
+        assert_eq!(subject.labels(), [None, Some("current")], "{expected}");
+        fs::remove_file(&subject.path).unwrap();
+        let error = subject.guard.reload().unwrap_err();
+        assert_eq!(subject.other_warnings(), [stale(&error)], "{expected}");
+    }
+}
+
+#[test]
+fn a_key_that_begins_another_is_kept_when_both_were_in_the_file() {
+    let longer = format!("{OLD}-v2");
+    let subject = Subject::new(&format!("{longer}\n{OLD}\n"));
+    subject.guard.reload().unwrap();
+    subject.write(&format!("{NEW}\n{longer}\n{OLD}\n")).unwrap();
+    subject.write(OLD).unwrap();
+    assert_eq!(labels(&subject.guard, [OLD, &longer]), [Some("current"), None]);
+    assert_eq!(subject.other_warnings(), [""; 0]);
+}
+
+#[cfg(unix)]
+#[test]
+fn a_pipe_in_place_of_the_file_delays_no_reload() {
+    let subject = Subject::new(OLD);
+    let pipe = subject.folder.path().join("pipe");
+    assert!(std::process::Command::new("mkfifo").arg(&pipe).status().unwrap().success());
+    // In a thread: were it to wait, the test should not.
+    let (guard, path) = (subject.guard.clone(), subject.path.clone());
+    let (sender, receiver) = mpsc::channel();
+    thread::spawn(move || {
+        for _ in 0..2000 {
+            fs::write(path.with_extension("new"), OLD).unwrap();
+            fs::rename(path.with_extension("new"), &path).unwrap();
+            let reload = thread::spawn({
+                let guard = guard.clone();
+                move || drop(guard.reload())
+            });
+            fs::hard_link(&pipe, path.with_extension("pipe")).unwrap();
+            fs::rename(path.with_extension("pipe"), &path).unwrap();
+            reload.join().unwrap();
+        }
+        sender.send(guard.reload().unwrap_err()).unwrap();
+    });
+    let error = receiver.recv_timeout(Duration::from_secs(60)).expect("opening the pipe waits for its other end");
+    assert_says(&error, "must be a regular file");
+}
+
+#[test]
+fn case_45_a_check_sees_one_ring() {
+    let ring =
+        |keys: [(&str, &'static str); 2]| KeyRing::new(keys.map(|(text, label)| key(text).with_label(label))).unwrap();
+    let first = || ring([(OLD, "old-in-first"), (NEW, "new-in-first")]);
+    let second = || ring([(NEW, "new-in-second"), (OLD, "old-in-second")]);
+    let guard = Guard::new(first());
+    let is_over = AtomicBool::new(false);
+    thread::scope(|scope| {
+        let checks = [(OLD, "old"), (NEW, "new")].map(|(key, name)| {
+            let (guard, is_over) = (&guard, &is_over);
+            scope.spawn(move || {
+                let mut seen = [0_u32; 2];
+                while !is_over.load(Ordering::Relaxed) {
+                    let label = labels(guard, [key])[0].unwrap();
+                    assert!(label.starts_with(name), "{key}: {label}");
+                    seen[usize::from(label.ends_with("second"))] += 1;
+                }
+                seen
+            })
+        });
+        for _ in 0..2000 {
+            guard.replace(second()).unwrap();
+            guard.replace(first()).unwrap();
+        }
+        is_over.store(true, Ordering::Relaxed);
+        for seen in checks.map(|check| check.join().unwrap()) {
+            assert!(seen.iter().all(|times| *times > 0), "{seen:?}");
+        }
+    });
+}
+
+#[test]
+fn code_replaces_the_keys_of_a_guard_that_requires_one() {
+    let (tell, told) = hook();
+    let guard = builder(OLD).on_warning(tell).build();
+    let clone = guard.clone();
+    guard.replace(key(&NEW[..20]).with_label("short")).unwrap();
+    assert_eq!(labels(&clone, [OLD, &NEW[..20]]), [None, Some("short")]);
+    assert!(told.next().contains("fewer than 32 characters"));
+    assert!(guard.key_file().is_none());
+    assert_says(&guard.reload().unwrap_err(), "not from a file");
+
+    // A broken file undoes no replacement.
+    let subject = Subject::new(OLD);
+    subject.guard.replace(key(NEW)).unwrap();
+    subject.write("").unwrap_err();
+    assert_eq!(subject.labels(), [None, Some("current")]);
+
+    for guard in [Guard::disabled(), Guard::builder_with_client_names([NAME]).unwrap().build()] {
+        assert_says(&guard.replace(key(NEW)).unwrap_err(), "requires no key");
+        assert_says(&guard.reload().unwrap_err(), "requires no key");
+        assert!(guard.key_file().is_none());
+    }
+}
+
+#[cfg(unix)]
+#[test]
+fn wrong_rights_are_reported_once_and_again_after_they_were_right() {
+    use crate::common::set_mode;
+    let subject = Subject::new(OLD);
+    let reload = || (0..3).for_each(|_| subject.guard.reload().unwrap());
+    reload();
+    for _ in 0..2 {
+        set_mode(&subject.path, 0o622);
+        reload();
+        assert!(subject.told.next().contains("/metrics_key: users other than root"));
+        set_mode(&subject.path, 0o604);
+        reload();
+        assert!(subject.told.next().contains("every user of this machine can read"));
+        set_mode(subject.folder.path(), 0o777);
+        reload(); // the file is readable as before
+        let warning = subject.told.next();
+        assert!(warning.contains(": users other than root") && !warning.contains("metrics_key"), "{warning}");
+        set_mode(subject.folder.path(), 0o755);
+        set_mode(&subject.path, 0o600);
+        reload();
+    }
+    // Without `reload`, and after new keys.
+    subject.write(NEW).unwrap();
+    set_mode(&subject.path, 0o602);
+    assert!(subject.told.next().contains("users other than root"));
+    assert_eq!(subject.other_warnings(), [""; 0]);
+}
+
+#[test]
+fn a_relative_path_begins_at_the_working_directory_and_brings_no_warning_again() {
+    let folder = tempfile::tempdir_in(".").unwrap();
+    let relative = Path::new(".").join(folder.path().file_name().unwrap()).join("metrics_key");
+    write(&relative, format!("{OLD}\n{OLD}\n"));
+    let (tell, told) = hook();
+    let guard = Guard::builder_from_key_file(&relative).unwrap().on_warning(tell).build();
+    let same_key = ", line 2: the same key as an earlier one; it counts once";
+    assert!(told.next().ends_with(same_key));
+    guard.reload().unwrap();
+    // New keys bring their own, also if it has the same text.
+    write(&relative, format!("{NEW}\n{NEW}\n"));
+    guard.reload().unwrap();
+    drop(guard);
+    let others = told.rest();
+    assert!(matches!(&others[..], [text] if text.ends_with(same_key)), "{others:?}");
+
+    let error = Guard::builder_from_key_file("no-such-key-file").unwrap_err();
+    assert_eq!(error.origin(), "Guard::builder_from_key_file");
+    assert!(error.to_string().starts_with("Guard::builder_from_key_file: no such file"), "{error}");
+}
