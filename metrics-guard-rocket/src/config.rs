@@ -203,8 +203,7 @@ fn check_near_files(figment: &Figment, folder: &Path) -> Result<(), ConfigError>
     for entry in folder.ancestors().filter_map(|folder| fs::read_dir(folder).ok()).flatten().flatten() {
         let name = entry.file_name();
         let text = name.to_string_lossy();
-        // A `~` ends the copies of editors.
-        let is_near = is_close(text.strip_suffix(".txt").unwrap_or(&text), "rockettoml") && !text.ends_with('~');
+        let is_near = is_close(text.strip_suffix(".txt").unwrap_or(&text), "rockettoml");
         if is_near && has_unread_table(figment, &entry.path()) {
             return Err(unknown(Some(FILE.to_owned()), text.escape_debug().to_string()));
         }
