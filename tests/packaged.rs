@@ -295,7 +295,7 @@ impl Packages {
 /// Has the README's scrape configuration scrape each of them. A Prometheus 3, since that takes no answer without a type.
 fn scrape(folder: &Path, keys: &Keys, servers: &[(&str, SocketAddr)]) -> Result<(), Box<dyn Error>> {
     let cache = Path::new(env!("CARGO_TARGET_TMPDIR")).join("scrapers");
-    let slot = Scraper::Prometheus(Version::Forky);
+    let slot = Scraper::Prometheus(Version::Trixie);
     let Some(program) = slot.fetch_or_say_so(&cache)? else {
         println!("NOT scraped, since there is no Prometheus");
         return Ok(());

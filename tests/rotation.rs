@@ -98,7 +98,8 @@ fn a_service_that_ends_right_after_build_has_logged_its_warnings() {
 
 #[test]
 fn clients_that_take_every_file_descriptor_delay_no_new_key() {
-    printed_by(&mut child("has_no_descriptors"));
+    let text = printed_by(&mut child("has_no_descriptors"));
+    assert!(text.contains("1 passed"), "{text}");
 }
 
 #[test]

@@ -120,18 +120,17 @@ impl Instruments {
         TextEncoder::new().encode_to_string(&self.registry.gather())
     }
 
-    /// The guard of this builder, or if no key is configured, one with a key for this run, and that key. Its checks are
-    /// counted.
+    /// The guard of `configured`, or if no key is configured, the one of `with_key` with a key for this run, and that key.
+    /// Its checks are counted.
     pub(crate) fn guard(
         &self,
-        builder: Result<GuardBuilder, ConfigError>,
+        configured: Result<GuardBuilder, ConfigError>,
+        with_key: impl FnOnce(&str) -> Result<GuardBuilder, ConfigError>,
     ) -> Result<(Guard, Option<String>), Box<dyn Error>> {
-        let (builder, key_for_this_run) = match builder {
+        let (builder, key_for_this_run) = match configured {
             Err(error) if error.kind() == ConfigErrorKind::MissingKey => {
                 let key = key_for_this_run()?;
-                let mut settings = Settings::from_env();
-                settings.set("key", "the key for this run", &key)?;
-                (settings.builder()?, Some(key))
+                (with_key(&key)?, Some(key))
             }
             builder => (builder?, None),
         };
@@ -146,6 +145,14 @@ impl Instruments {
         self.guard.set(guard.clone()).map_err(|_| "these instruments have a guard already")?;
         Ok((guard, key_for_this_run))
     }
+}
+
+/// The guard that the environment describes, with this key.
+#[allow(dead_code)] // Rocket has settings of its own
+pub(crate) fn with_key(key: &str) -> Result<GuardBuilder, ConfigError> {
+    let mut settings = Settings::from_env();
+    settings.set("key", "the key for this run", key)?;
+    settings.builder()
 }
 
 /// Says what a service should say when it starts: where it listens.

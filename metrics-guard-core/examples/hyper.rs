@@ -91,7 +91,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
     let address = listener.local_addr()?;
 
     let instruments = Instruments::new()?;
-    let (guard, key_for_this_run) = instruments.guard(GuardBuilder::from_env())?;
+    let (guard, key_for_this_run) = instruments.guard(GuardBuilder::from_env(), service::with_key)?;
     service::announce(key_for_this_run.as_deref(), "http", address);
     let service = Service { guard, instruments };
     connections::serve(listener, connections::plain, move |request| ready(Ok(service.answer(&request)))).await

@@ -61,7 +61,7 @@ fn status(status: StatusCode) -> Response<String> {
 #[tokio::main]
 async fn main() -> Result<(), Box<dyn Error>> {
     let instruments = Instruments::new()?;
-    let (guard, key_for_this_run) = instruments.guard(GuardBuilder::from_env())?;
+    let (guard, key_for_this_run) = instruments.guard(GuardBuilder::from_env(), service::with_key)?;
     let tls = acceptor::acceptor()?;
     let port = env::var("PORT").map_or(Ok(8443), |port| port.parse())?;
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, port)).await?;

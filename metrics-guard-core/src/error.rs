@@ -52,7 +52,7 @@ pub enum ConfigErrorKind {
 
 impl ConfigError {
     /// Creates an error of an [adapter](crate::adapter). `text` says what is wrong with the setting at `origin`, gives one
-    /// instruction and one example. Neither contains a value, because it could be a key.
+    /// instruction and one example. Put no value into `origin` or `text`, because it could be a key.
     #[must_use]
     pub fn new(kind: ConfigErrorKind, origin: impl Into<Cow<'static, str>>, text: impl Into<String>) -> ConfigError {
         Problem::new(kind, text.into()).at(origin)

@@ -1,4 +1,4 @@
-//! The texts of all errors, one function a message. Each says what is wrong and what to do, where it helps with an example.
+//! The texts of all errors, one function a message. Each says what is wrong, gives one instruction and, where it helps, one example.
 //! The page `docs/guide/troubleshooting.md` lists them with these examples as arguments.
 
 use crate::{

@@ -26,6 +26,10 @@ use crate::peer::Peer;
 /// [`http::Request`] and [`http::request::Parts`] implement it, with the client as a [`Peer`] in their extensions.
 /// [`request_head`] makes one from separate headers and a URI. For a server with its own request type, implement it for a type
 /// that borrows the request. Do not allocate there, because a check allocates nothing.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` is not the head of a request",
+    note = "pass a request of the crate `http` by one reference, as in `guard.check(request)`, or implement `RequestHead`"
+)]
 pub trait RequestHead {
     /// Returns the value of each header line named `name`, in the order received (RFC 9110, section 5.3).
     ///
@@ -44,7 +48,7 @@ pub trait RequestHead {
 }
 
 /// Returns the head of a request whose headers and URI are of the crate `http` and are stored separately, from the client at
-/// `peer` if the server knows it.
+/// `peer` if the server knows it. The returned type has no name, so keep the parts and not the head.
 ///
 /// ```
 /// use http::{HeaderMap, HeaderValue, Uri};

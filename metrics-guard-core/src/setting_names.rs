@@ -145,7 +145,7 @@ impl NearName {
     }
 }
 
-/// Judges `name` without a word of the adapter's.
+/// Judges a name that does not begin with one of the adapter's words.
 fn near(name: &str, value: &str, has_table: bool) -> Option<NearName> {
     let orders = OTHER_WORDS.into_iter().flat_map(|other| [(METRICS, other), (other, METRICS)]);
     let ways = orders.chain(VERBS.map(|verb| (METRICS, verb))).filter_map(|(first, second)| {

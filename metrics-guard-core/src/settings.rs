@@ -227,7 +227,8 @@ impl Settings {
             "query" => put(&mut self.query, origin, value),
             "networks" => put(&mut self.networks, origin, entries(&value)),
             "client_names" => put(&mut self.client_names, origin, entries(&value)),
-            _ => put(&mut self.disabled, origin, value),
+            "disabled" => put(&mut self.disabled, origin, value),
+            _ => Err(unknown(None, origin)),
         }
     }
 
@@ -236,8 +237,8 @@ impl Settings {
     ///
     /// # Errors
     ///
-    /// As for [`set`](Settings::set), and [`InvalidSetting`](crate::ConfigErrorKind::InvalidSetting) if the setting has no such
-    /// value.
+    /// As for [`set`](Settings::set), and [`InvalidSetting`](crate::ConfigErrorKind::InvalidSetting) if the setting does not
+    /// accept such a value.
     pub fn set_list(
         &mut self,
         name: &str,
@@ -364,8 +365,8 @@ pub fn unknown(right_name: Option<String>, origin: impl Into<Origin>) -> ConfigE
     right_name.map_or_else(problem::unknown, problem::misspelled).at(origin)
 }
 
-/// Judges a variable that is none of the settings'. None if it is one of others. An error if it was meant to be a setting. In
-/// between, it only counts as set.
+/// Returns None for a variable of another program, an error for a misspelled setting, and `Ok` for a variable that only counts
+/// as set.
 fn misspelled(prefix: &str, name: &str, value: &str) -> Option<Result<(), ConfigError>> {
     let assigned = assigned(prefix, name, value).map(|setting| variable(prefix, setting));
     if let Some(variable) = assigned.filter(|variable| std::env::var_os(variable).is_none()) {

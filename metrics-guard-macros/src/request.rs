@@ -1,4 +1,4 @@
-//! Servers of one's own: a function that takes a request, checked before its body runs.
+//! Custom servers: a function that takes a request, checked before its body runs.
 
 use std::{iter, mem};
 
@@ -244,7 +244,7 @@ fn is_request(of: &Type) -> bool {
     }
 }
 
-/// The number of references through which the parameter `name` leads to the request.
+/// Returns how many references are around the request in the parameter `name`.
 fn references(signature: &Signature, name: &Ident) -> usize {
     let parameter = signature.inputs.iter().find_map(|input| match input {
         FnArg::Typed(PatType { pat, ty, .. }) => match &**pat {

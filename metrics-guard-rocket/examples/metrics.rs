@@ -60,7 +60,9 @@ async fn main() -> Result<(), Box<dyn Error>> {
     bounded_log::init(&figment)?;
     let instruments = Instruments::new()?;
     // Without a key for this run, and uncounted, this would be `MetricsGuard::fairing()`.
-    let (guard, key_for_this_run) = instruments.guard(MetricsGuard::builder(&figment))?;
+    let (guard, key_for_this_run) = instruments.guard(MetricsGuard::builder(&figment), |key| {
+        MetricsGuard::builder(&figment.clone().merge(("metrics_guard.key", key)))
+    })?;
 
     let rocket = rocket::custom(figment)
         .manage(instruments.clone())

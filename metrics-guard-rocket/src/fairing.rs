@@ -93,19 +93,20 @@ impl MetricsGuard {
     /// programs that other operators run, because an update that brings the guard must not stop their services.
     ///
     /// The guard is open only if [`Guard::from_env_or_open`] would be open, and no profile has the table `metrics_guard`,
-    /// not even an empty one. An open guard allows every request, and the log has a warning at each start.
+    /// not even an empty one. Nor may a variable such as `ROCKET_METRICS_GUARD` or a Rocket.toml that the program does not read
+    /// have it. An open guard allows every request, and the log has a warning at each start.
     pub fn fairing_or_open() -> MetricsGuard {
         MetricsGuard { builder: MetricsGuard::builder_or_open, ..MetricsGuard::fairing() }
     }
 
-    /// A guard made by hand. Neither the environment nor Rocket's configuration is read, and what the guard warns of is in
+    /// A guard that the program built. Neither the environment nor Rocket's configuration is read, and what the guard warns of is in
     /// Rocket's log only if its [`on_warning`](crate::GuardBuilder::on_warning) puts it there.
     pub fn with(guard: Guard) -> MetricsGuard {
         MetricsGuard { guard: Some(guard), ..MetricsGuard::fairing() }
     }
 
-    /// Begins the guard that [`fairing`](MetricsGuard::fairing) builds, from the environment and `figment`: to adjust it in
-    /// code, or to see before the launch whether there will be one.
+    /// Begins the guard that [`fairing`](MetricsGuard::fairing) builds, from the environment and `figment`. Use it to adjust
+    /// the guard in code, or to find configuration errors before the launch.
     ///
     /// ```
     /// # use metrics_guard_rocket::{ConfigError, MetricsGuard};
@@ -136,7 +137,7 @@ impl MetricsGuard {
     ///
     /// # Errors
     ///
-    /// As for [`builder`](MetricsGuard::builder), once anything configures the guard.
+    /// As for [`builder`](MetricsGuard::builder), except that a missing key is no error if nothing configures the guard.
     pub fn builder_or_open(figment: &Figment) -> Result<GuardBuilder, ConfigError> {
         config::builder(figment, true)
     }

@@ -67,7 +67,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
     let address = listener.local_addr()?;
 
     let instruments = Instruments::new()?;
-    let (guard, key_for_this_run) = instruments.guard(GuardBuilder::from_env())?;
+    let (guard, key_for_this_run) = instruments.guard(GuardBuilder::from_env(), service::with_key)?;
     service::announce(key_for_this_run.as_deref(), "http", address);
     let router = router(guard, instruments);
     // Not `axum::serve`, which sets no time limits. With that, a guard that checks addresses gets them from

@@ -77,7 +77,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
     let address = listener.local_addr()?;
 
     let instruments = Instruments::new()?;
-    let (guard, key_for_this_run) = instruments.guard(GuardBuilder::from_env())?;
+    let (guard, key_for_this_run) = instruments.guard(GuardBuilder::from_env(), service::with_key)?;
     service::announce(key_for_this_run.as_deref(), "http", address);
     let routes = routes(MetricsGuard::with(guard), instruments);
     // Not `warp::serve`, which sets no time limits. The guard gets the client's address as a `Peer`.

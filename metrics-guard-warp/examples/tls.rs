@@ -43,7 +43,7 @@ fn metrics(instruments: Instruments) -> Result<impl Reply, StatusCode> {
 #[tokio::main]
 async fn main() -> Result<(), Box<dyn Error>> {
     let instruments = Instruments::new()?;
-    let (guard, key_for_this_run) = instruments.guard(GuardBuilder::from_env())?;
+    let (guard, key_for_this_run) = instruments.guard(GuardBuilder::from_env(), service::with_key)?;
     let with_instruments = warp::any().map(move || instruments.clone());
     let routes = MetricsGuard::with(guard.clone())
         .protect(warp::path!("metrics"), warp::get().and(with_instruments).map(metrics))

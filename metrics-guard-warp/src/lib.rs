@@ -6,7 +6,7 @@
 #![doc = include_str!("../README.md")]
 #![cfg_attr(docsrs, feature(doc_cfg))]
 #![forbid(unsafe_code)]
-#![warn(missing_debug_implementations)] // here and not in the workspace: of the tests, nobody prints a server
+#![warn(missing_debug_implementations)] // not in the workspace, because the tests' own types need no `Debug`
 
 mod head;
 mod locked;

@@ -69,7 +69,7 @@ impl MetricsGuard {
         Guard::from_env().map(MetricsGuard)
     }
 
-    /// A guard made by hand.
+    /// A guard that the program built.
     #[must_use]
     pub fn with(guard: Guard) -> MetricsGuard {
         MetricsGuard(guard)

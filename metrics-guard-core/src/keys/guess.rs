@@ -75,7 +75,7 @@ fn is_beside(one: u8, next: u8) -> bool {
     (one / WIDTH).abs_diff(next / WIDTH) <= 1 && (one % WIDTH).abs_diff(next % WIDTH) <= 1
 }
 
-/// Returns `value` with the letters that digits and signs are written for in words: `s3cr3t`. Two and more digits behind a word
+/// Returns `value` with the letters that digits and signs are written for in words: `s3cr3t`. Two or more digits after a word
 /// stay.
 fn with_letters(value: &str) -> Zeroizing<String> {
     let bytes = value.as_bytes();

@@ -95,8 +95,9 @@ impl KeyFileStatus {
         self.modified
     }
 
-    /// Returns what was wrong with the file when its state had last settled. If there is a problem, the active keys stay as
-    /// they are: those that the file held before, or those of [`Guard::replace`](crate::Guard::replace).
+    /// Returns the last problem that the guard found with the file, at a look whose result stayed the same for 0.1 s or in
+    /// [`Guard::reload`](crate::Guard::reload). If there is one, the active keys stay as they are: those that the file held
+    /// before, or those of [`Guard::replace`](crate::Guard::replace).
     #[must_use]
     pub fn problem(&self) -> Option<&ConfigError> {
         self.problem.as_ref()

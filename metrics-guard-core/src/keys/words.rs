@@ -1,4 +1,4 @@
-//! Tells words and names, as people and programs write them, from letters and digits at random.
+//! Distinguishes words and names, as people and programs write them, from random letters and digits.
 
 use std::{collections::HashSet, sync::LazyLock};
 

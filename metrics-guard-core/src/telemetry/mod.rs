@@ -160,7 +160,7 @@ impl Telemetry {
         self.0.listeners.want_peer
     }
 
-    /// Reports a check at once. Its listeners delay this request, and what else its thread serves. A check by one of them is
+    /// Reports a check at once. Its listeners delay this request and all others on its thread. A check by one of them is
     /// not reported, because each report could begin the next one until the stack overflows.
     pub(crate) fn checked(&self, check: Check<'_>) {
         thread_local!(static IS_REPORTING: Cell<bool> = const { Cell::new(false) });
