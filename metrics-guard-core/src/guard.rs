@@ -102,8 +102,8 @@ impl Guard {
     /// [`into_response`](Denied::into_response), and let no other route respond instead.
     ///
     /// The guard contains a panic of an [observer](crate::GuardBuilder::observe), a recorder or a subscriber, and the outcome
-    /// stays. It does not contain a panic of `head`. An observer that blocks delays its own request
-    /// and all others on that thread.
+    /// stays. It does not contain a panic of `head`. An observer that blocks delays its own request and all others on that
+    /// thread.
     pub fn check(&self, head: &impl RequestHead) -> Result<Authorized, Denied> {
         let outcome = self.decide(head);
         if !self.0.telemetry.ignores_checks() {
@@ -209,8 +209,8 @@ impl Guard {
 
     /// Returns `query` without the parameters that present a key, so that an access log can show it. Borrowed if it has none.
     ///
-    /// The names are compared exactly after percent-decoding, so a key under a mistyped name stays. It also
-    /// removes parameters of this name that a check ignores as malformed.
+    /// The names are compared exactly after percent-decoding, so a key under a mistyped name stays. It also removes parameters
+    /// of this name that a check ignores as malformed.
     #[must_use]
     pub fn redacted_query<'q>(&self, query: &'q str) -> Cow<'q, str> {
         match self.query_parameter() {
