@@ -23,8 +23,15 @@ fn status(server: &Running, method: &str, target: &str) -> u16 {
     exchange(server.address, &request(method, target, &[])).unwrap().status
 }
 
+/// Ends the server, and returns what it printed. The example prints on a thread of its own, so this waits for a line of the
+/// last request.
+fn ended(mut server: Running, last: &str) -> String {
+    server.process.wait_for(|line| line.contains(last).then_some(())).unwrap();
+    server.process.end().unwrap()
+}
+
 fn no_key_is_logged(profile: Profile) {
-    let mut server = start(profile, ENABLED);
+    let server = start(profile, ENABLED);
     assert_eq!(status(&server, "GET", &format!("/metrics?key={KEY}")), 200);
     assert_eq!(status(&server, "HEAD", &format!("/metrics?key={KEY}&seen=head")), 200);
     assert_eq!(status(&server, "GET", &format!("/metrics?key={WRONG}&seen=get")), 401);
@@ -41,7 +48,7 @@ fn no_key_is_logged(profile: Profile) {
         assert_eq!(status(&server, method, &format!("/metrics?key={KEY}")), 404);
     }
 
-    let output = server.process.end().unwrap();
+    let output = ended(server, "No matching routes for PATCH /metrics");
     // The log does show URIs, in either profile: with the rest of the query.
     assert!(output.contains("No matching routes for HEAD /metrics?seen=head"), "{output}");
     assert!(output.contains("No matching routes for GET /no-such-path?seen=here"), "{output}");
@@ -63,11 +70,10 @@ fn no_key_is_logged_in_debug() {
 /// Scrapers go on sending the key to a guard that was disabled.
 #[test]
 fn no_key_is_logged_by_a_disabled_guard() {
-    let mut server = start(Profile::Debug, DISABLED);
+    let server = start(Profile::Debug, DISABLED);
     assert_eq!(status(&server, "GET", "/metrics"), 200);
     assert_eq!(status(&server, "HEAD", &format!("/metrics?key={KEY}&seen=head")), 200);
-    let output = server.process.end().unwrap();
-    assert!(output.contains("No matching routes for HEAD /metrics?seen=head"), "{output}");
+    let output = ended(server, "No matching routes for HEAD /metrics?seen=head");
     assert!(!output.contains(KEY), "{output}");
 }
 
@@ -75,14 +81,15 @@ fn no_key_is_logged_by_a_disabled_guard() {
 /// longer logs one of them, remove it from the documentation too.
 #[test]
 fn no_key_is_logged_of_a_request_that_no_fairing_sees() {
-    let mut server = start(Profile::Debug, ENABLED);
+    let server = start(Profile::Debug, ENABLED);
     let targets = ["/metrics?key=K", "http://x?key=K", "/metrics|?key=K", "/metrics;key=K", "/metrics%3Fkey=K", "/a/K"];
     let known = ["GET", "HEAD", "OPTIONS"].map(|method| targets.map(|target| (method, target)));
     let unknown = [("FOO", "/metrics?key=K"), ("get", "/metrics?key=K"), ("PROPFIND", "/metrics?key=K"), ("K", "/")];
     for (method, target) in unknown.into_iter().chain([("CONNECT", "K:443")]).chain(known.into_iter().flatten()) {
         status(&server, &method.replace('K', KEY), &target.replace('K', KEY));
     }
-    let output = server.process.end().unwrap();
+    status(&server, "GET", "/last");
+    let output = ended(server, "GET /last:");
     for line in
         ["Dispatching salvaged request to catcher: …", "URI validity discord: …", "No matching routes for GET /…"]
     {

@@ -75,8 +75,10 @@ fn the_open_mode_is_loud() {
         let response = exchange(running.address, &request("GET", "/metrics", &[])).unwrap();
         let body = String::from_utf8_lossy(&response.body).into_owned();
         assert!(response.status == 200 && body.contains("\nmetrics_guard_open 1\n"), "{server:?}: {body}");
+        let warning = "EVERYONE can read the metrics";
+        running.process.wait_for(|line| line.contains(warning).then_some(())).unwrap(); // printed by another thread
         let output = running.process.end().unwrap();
-        assert_eq!(output.matches("EVERYONE can read the metrics").count(), 1, "{server:?}: {output}");
+        assert_eq!(output.matches(warning).count(), 1, "{server:?}: {output}");
     }
 }
 
