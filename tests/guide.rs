@@ -287,40 +287,108 @@ fn documents() -> Vec<(String, String)> {
     files().iter().filter(|path| is_read(path)).filter_map(|path| read(path)).collect()
 }
 
-/// Every user of a machine can read the arguments of a process, in `/proc/PID/cmdline`.
+/// What shows a key to every user of the machine, in `/proc/PID/cmdline`.
+struct CommandLines {
+    arguments: Vec<Regex>,
+    substitution: Regex,
+    between_commands: Regex,
+}
+
+impl CommandLines {
+    fn new() -> CommandLines {
+        let arguments = [
+            // A header that is not read from a file or a pipe, `curl -H @-`.
+            r#"(-H|--header)[ =]*["'\\]*(?i:[a-z-]*key|authorization) *:"#,
+            r"(-u|--user|--oauth2-bearer|--password|--token)[ =]+[^ ]*(?i:key|\{|\$|:)",
+            r"(?i)(curl|wget|http|xh) .*[?&][a-z_]*key=",
+            // What a container, a chart, a Secret or a unit gets as an argument.
+            r"(-e|--env|--build-arg|--set|--set-string|--setenv|set-environment|\benv)[ =]+[A-Za-z_.]*(?i:key)=[^ ]",
+            "--from-literal",
+        ];
+        CommandLines {
+            arguments: arguments.iter().map(|pattern| Regex::new(pattern).unwrap()).collect(),
+            substitution: Regex::new(r"(\$\((cat|<)|`cat) *[^ )`]*key|\$\{?[A-Z_]*KEY\b").unwrap(),
+            between_commands: Regex::new(r"&&|\|\||[;|]|\(umask 077").unwrap(),
+        }
+    }
+
+    fn show_a_key(&self, line: &str) -> bool {
+        let lower = line.to_ascii_lowercase();
+        let may =
+            ["key", "authorization", "bearer", "-u ", "--user", "from-literal"].iter().any(|word| lower.contains(word));
+        may && (self.arguments.iter().any(|pattern| pattern.is_match(line)) || self.substitute_in_a_program(line))
+    }
+
+    /// Whether the shell puts what a file or a variable holds among the arguments of a program. In those of a part of the
+    /// shell, no other process sees it.
+    fn substitute_in_a_program(&self, line: &str) -> bool {
+        let builtins = ["printf", "echo", "export", "test", "read", "set"];
+        self.substitution.is_match(line)
+            && self.between_commands.split(line).any(|command| {
+                let words = command.trim_start_matches(|c: char| "(#/".contains(c) || c.is_whitespace());
+                let first = words.split_whitespace().next().unwrap_or_default();
+                let is_program = first.starts_with(|c: char| c.is_ascii_lowercase())
+                    && first.chars().all(|c| c.is_ascii_lowercase() || "-_".contains(c))
+                    && !builtins.contains(&first);
+                is_program && self.substitution.is_match(command)
+            })
+    }
+}
+
 #[test]
 fn no_document_puts_a_key_on_a_command_line() {
-    let shows_a_key = Regex::new(concat!(
-        // A header that is not read from a file or a pipe, as `curl -H @-` does, and credentials.
-        r#"(-H|--header)[ =]*["'\\]*(?i:[a-z-]*key|authorization) *:"#,
-        r"|(-u|--user|--oauth2-bearer|--password|--token|--[a-z-]*key)[ =]+[^ ]*((?i:key)|\{|\$|:)",
-        r"|(?i)(curl|wget|http|xh) .*([?&][a-z_]*key=|[a-z]-key:[^ ])",
-        // What a container, a chart, a Secret or a unit gets as an argument.
-        r"|(-e|--env|--build-arg|--set|--set-string|--setenv|set-environment|\benv)[ =]+[A-Za-z_.]*(?i:key)=[^ ]",
-        "|--from-literal",
-    ))
-    .unwrap();
+    let lines = CommandLines::new();
     for shown in [
         r#"curl -H "X-Metrics-Key: $(cat metrics_key)" http://localhost:8000/metrics"#,
-        r"curl --header=Authorization:\ Bearer\ 0123 http://localhost:8000/metrics",
+        "curl -H 'Authorization: Bearer {key}' http://localhost:8000/metrics",
+        "curl --header=Authorization:\\ Bearer\\ 0123 http://localhost:8000/metrics",
         "curl -u prometheus:$(cat metrics_key) http://localhost:8000/metrics",
         "curl --oauth2-bearer $KEY http://localhost:8000/metrics",
         "curl http://localhost:8000/metrics?key=0123",
         "docker run -e METRICS_VERIFICATION_KEY=0123 image",
+        "docker run --env METRICS_VERIFICATION_KEY=$(cat metrics_key) image",
         "kubectl create secret generic metrics-key --from-literal=metrics_key=0123",
         "helm install --set metricsKey=0123 chart",
+        "env METRICS_VERIFICATION_KEY=0123 my-service",
         "my-service --metrics-key $METRICS_KEY",
         "sleep 1; http GET localhost:8000/metrics X-Metrics-Key:$(cat metrics_key)",
     ] {
-        assert!(shows_a_key.is_match(shown), "{shown}");
+        assert!(lines.show_a_key(shown), "{shown}");
+    }
+    for hidden in [
+        "sed 's/^/X-Metrics-Key: /' metrics_key | curl -si -H @- http://localhost:8000/metrics | head -1",
+        r#"printf 'X-Metrics-Key: %s\n' "$(cat metrics_key)" | curl -H @- http://localhost:8000/metrics"#,
+        r#"(umask 077 && printf %s "$(cat metrics_key)" > next && mv next telegraf_key)"#,
+        "METRICS_VERIFICATION_KEY_FILE=accepted_keys cargo run --example axum",
+        "docker run -e METRICS_VERIFICATION_KEY_FILE=/run/secrets/accepted_keys image",
+        "kubectl create secret generic metrics-key --from-file=metrics_key",
+        "export METRICS_VERIFICATION_KEY_FILE=$PWD/accepted_keys",
+    ] {
+        assert!(!lines.show_a_key(hidden), "{hidden}");
     }
     let documents = documents();
     assert!(documents.len() > 50, "{} documents", documents.len());
     for (path, text) in documents {
         let text = text.replace("\\\n", " "); // a command in several lines
-        let shown: Vec<_> = text.lines().filter(|line| shows_a_key.is_match(line)).collect();
+        let shown: Vec<_> = text.lines().filter(|line| lines.show_a_key(line)).collect();
         assert!(shown.is_empty(), "{path} shows a key on a command line: {shown:#?}");
     }
+}
+
+/// Samples of a histogram are kept until a render or an upkeep; `install` and `build` serve them without a guard.
+#[test]
+fn where_a_recorder_is_installed_its_upkeep_runs_and_nothing_else_serves_it() {
+    let serves = Regex::new(r"PrometheusBuilder::new\(\)(\s*\.\w+\([^)]*\))*\s*\.(install|build)\(").unwrap();
+    let mut count = 0;
+    for (path, text) in documents() {
+        if text.contains("install_recorder(") {
+            assert!(text.contains("run_upkeep("), "{path} does not run the upkeep");
+            count += 1;
+        }
+        let is_one = text.contains("PrometheusBuilder") && serves.is_match(&text);
+        assert!(!is_one, "{path} serves the metrics without a guard");
+    }
+    assert!(count > 0);
 }
 
 /// What is logged with these layers around a guarded route when each header presents the key, and the statuses.
