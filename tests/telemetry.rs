@@ -1,12 +1,12 @@
-//! The core's features `metrics` and `tracing`, by a real exporter and a real subscriber. Those that block or panic are in
+//! The core's features `metrics` and `tracing`, by a real exporter and a real subscriber. Those that block are in
 //! rotation.rs.
 
-#![allow(clippy::unwrap_used)] // in tests; clippy.toml does not reach their helper functions
+#![allow(clippy::panic, clippy::unwrap_used)] // in tests; clippy.toml does not reach their helper functions
 
 use std::{
     convert::Infallible,
     fs, io,
-    sync::{Arc, Mutex},
+    sync::{Arc, Mutex, mpsc},
     time::Duration,
 };
 
@@ -202,4 +202,51 @@ fn an_event_has_no_control_characters_of_a_peer() {
     assert_eq!((log.lines().count(), log.matches("metrics denied: ").count()), (2, 2), "{log}");
     assert!(log.contains(r#"reason="certificate""#) && log.contains("names=other.example, x://"), "{log}");
     assert!(log.trim_end_matches('\n').chars().all(|c| c == '\n' || c.is_ascii_graphic() || c == ' '), "{log:?}");
+}
+
+/// Panics at each event.
+struct Panicking;
+
+impl tracing::Subscriber for Panicking {
+    fn enabled(&self, _: &tracing::Metadata<'_>) -> bool {
+        true
+    }
+    fn new_span(&self, _: &tracing::span::Attributes<'_>) -> tracing::span::Id {
+        tracing::span::Id::from_u64(1)
+    }
+    fn record(&self, _: &tracing::span::Id, _: &tracing::span::Record<'_>) {}
+    fn record_follows_from(&self, _: &tracing::span::Id, _: &tracing::span::Id) {}
+    fn event(&self, _: &tracing::Event<'_>) {
+        panic!("a full disk");
+    }
+    fn enter(&self, _: &tracing::span::Id) {}
+    fn exit(&self, _: &tracing::span::Id) {}
+}
+
+impl metrics::Recorder for Panicking {
+    fn describe_counter(&self, _: metrics::KeyName, _: Option<metrics::Unit>, _: metrics::SharedString) {}
+    fn describe_gauge(&self, _: metrics::KeyName, _: Option<metrics::Unit>, _: metrics::SharedString) {}
+    fn describe_histogram(&self, _: metrics::KeyName, _: Option<metrics::Unit>, _: metrics::SharedString) {}
+    fn register_counter(&self, _: &metrics::Key, _: &metrics::Metadata<'_>) -> metrics::Counter {
+        panic!("no memory")
+    }
+    fn register_gauge(&self, _: &metrics::Key, _: &metrics::Metadata<'_>) -> metrics::Gauge {
+        panic!("no memory")
+    }
+    fn register_histogram(&self, _: &metrics::Key, _: &metrics::Metadata<'_>) -> metrics::Histogram {
+        panic!("no memory")
+    }
+}
+
+#[test]
+fn a_panicking_subscriber_or_recorder_changes_no_outcome() {
+    let (sender, outcomes) = mpsc::channel();
+    let builder = Guard::builder(Key::new(KEY).unwrap());
+    let guard = builder.observe(move |check| sender.send(check.outcome()).unwrap()).build();
+    tracing::subscriber::with_default(Panicking, || {
+        metrics::with_local_recorder(&Panicking, || {
+            assert!(ask(&guard, KEY, None) && !ask(&guard, WRONG, None));
+        });
+    });
+    assert_eq!(outcomes.try_iter().collect::<Vec<_>>(), ["allowed", "wrong"]);
 }
