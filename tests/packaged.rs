@@ -292,11 +292,13 @@ impl Packages {
     }
 }
 
-/// Has the README's scrape configuration scrape each of them. A Prometheus 3, since that takes no answer without a type.
+/// Has the README's scrape configuration scrape each of them. By a Prometheus 3, since that takes no answer without a type, or
+/// if its suite has none any more, by the version before.
 fn scrape(folder: &Path, keys: &Keys, servers: &[(&str, SocketAddr)]) -> Result<(), Box<dyn Error>> {
     let cache = Path::new(env!("CARGO_TARGET_TMPDIR")).join("scrapers");
-    let slot = Scraper::Prometheus(Version::Trixie);
-    let Some(program) = slot.fetch_or_say_so(&cache)? else {
+    let fetch = |version| Scraper::Prometheus(version).fetch_or_say_so(&cache);
+    let Some(program) = fetch(Version::Forky)?.map_or_else(|| fetch(Version::Trixie), |program| Ok(Some(program)))?
+    else {
         println!("NOT scraped, since there is no Prometheus");
         return Ok(());
     };
