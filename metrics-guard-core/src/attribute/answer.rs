@@ -66,9 +66,8 @@ impl<B: Default> Answer for Response<B> {
 
 impl<A: Answer, E> Answer for Result<A, E> {
     fn guarded(handled: Result<(Result<A, E>, Authorized), Denied>) -> Result<A, E> {
-        let handled = handled.map(|(result, authorized)| result.map(|answer| (answer, authorized)));
         Ok(A::guarded(match handled {
-            Ok(answered) => Ok(answered?),
+            Ok((result, authorized)) => Ok((result?, authorized)),
             Err(denied) => Err(denied),
         }))
     }
