@@ -93,8 +93,8 @@ impl MetricsGuard {
     /// programs that other operators run, because an update that brings the guard must not stop their services.
     ///
     /// The guard is open only if [`Guard::from_env_or_open`] would be open, and no profile has the table `metrics_guard`,
-    /// not even an empty one. Nor may a variable such as `ROCKET_METRICS_GUARD` or a Rocket.toml that the program does not read
-    /// have it. An open guard allows every request, and the log has a warning at each start.
+    /// not even an empty one. A table in a variable such as `ROCKET_METRICS_GUARD` counts, and one in a Rocket.toml that the
+    /// program does not read. An open guard allows every request, and the log has a warning at each start.
     pub fn fairing_or_open() -> MetricsGuard {
         MetricsGuard { builder: MetricsGuard::builder_or_open, ..MetricsGuard::fairing() }
     }
