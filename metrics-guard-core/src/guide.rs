@@ -1,11 +1,15 @@
-//! How to guard metrics well, for developers and operators. These pages are no API.
+//! How to guard metrics well, for developers and operators. These pages are not an API.
 //!
-//! - [threats]: the attacks that a guard stops, its promises, and its limits
-//! - [layers]: which of key, networks, client certificate, own listener and TLS to take
+//! - [threats]: which attacks a guard stops, what it promises, and its limits
+//! - [layers]: which of key, networks, client certificate, separate listener and TLS to combine
 //! - [`custom_servers`]: how to check requests of a server's own types, or of `http` 0.2
-//! - [rotation]: a new key without a restart and without a failed scrape
-//! - [troubleshooting]: each message by its text, with the cure
-//! - [`constant_time`]: what the time of a check tells, and the tests for it
+//! - [rotation]: how to change the key without a restart and without a failed scrape
+//! - [`key_file_permissions`]: who should own the key file, and who may read or write it
+//! - [monitoring]: series, alerts and events, and how to keep the key out of logs
+//! - [troubleshooting]: what a message of the guard means, and what to do
+//! - [`scraper_errors`]: what the scraper's error means
+//! - [`compile_errors`]: what a compiler error on a guarded handler means, and where other attributes go
+//! - [`constant_time`]: what the time of a check reveals, and the tests for it
 //! - [speed]: what a check costs, and how to measure it
 //!
 //! A first service with its key and its scraper is in the README of the repository. The frameworks have their own pages:
@@ -21,7 +25,11 @@ macro_rules! page {
         #[doc = "[layers]: crate::guide::layers"]
         #[doc = "[`custom_servers`]: crate::guide::custom_servers"]
         #[doc = "[rotation]: crate::guide::rotation"]
+        #[doc = "[key_file_permissions]: crate::guide::key_file_permissions"]
+        #[doc = "[monitoring]: crate::guide::monitoring"]
         #[doc = "[troubleshooting]: crate::guide::troubleshooting"]
+        #[doc = "[scraper_errors]: crate::guide::scraper_errors"]
+        #[doc = "[compile_errors]: crate::guide::compile_errors"]
         #[doc = "[constant_time]: crate::guide::constant_time"]
         #[doc = "[speed]: crate::guide::speed"]
         #[doc = "[`ConfigError`]: crate::ConfigError"]
@@ -49,7 +57,11 @@ page!(threats, include_str!("../docs/guide/threats.md"));
 page!(layers, include_str!("../docs/guide/layers.md"));
 page!(custom_servers, include_str!("../docs/guide/custom-servers.md"));
 page!(rotation, include_str!("../docs/guide/rotation.md"));
+page!(key_file_permissions, include_str!("../docs/guide/key-file-permissions.md"));
+page!(monitoring, include_str!("../docs/guide/monitoring.md"));
 page!(troubleshooting, include_str!("../docs/guide/troubleshooting.md"));
+page!(scraper_errors, include_str!("../docs/guide/scraper-errors.md"));
+page!(compile_errors, include_str!("../docs/guide/compile-errors.md"));
 page!(constant_time, include_str!("../docs/constant-time.md"));
 page!(
     #[allow(clippy::doc_markdown)] // its tables are as the benches print them
