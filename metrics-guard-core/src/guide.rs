@@ -16,10 +16,10 @@
 //! [Rocket](https://docs.rs/metrics-guard-rocket),
 //! [Warp](https://docs.rs/metrics-guard-warp) and [tower and axum](https://docs.rs/metrics-guard-tower).
 
-/// A page, after definitions of its links. In the repository, the links lead to files and to docs.rs, as the end of each file
+/// A page, after definitions of its links and a picture. In the repository, the links lead to files and to docs.rs, as the end of each file
 /// defines. The first definition of a link counts, so that here they lead to modules and items, and rustdoc checks them.
 macro_rules! page {
-    ($(#[$attribute:meta])? $name:ident, $text:expr) => {
+    ($(#[$attribute:meta])? $name:ident, $text:expr $(, $picture:expr)?) => {
         $(#[$attribute])?
         #[doc = "[threats]: crate::guide::threats"]
         #[doc = "[layers]: crate::guide::layers"]
@@ -48,15 +48,19 @@ macro_rules! page {
         #[doc = "[`on_warning`]: crate::GuardBuilder::on_warning"]
         #[doc = "[`require_client_name`]: crate::GuardBuilder::require_client_name"]
         #[doc = ""]
+        $(
+            #[doc = $picture]
+            #[doc = ""]
+        )?
         #[doc = $text]
         pub mod $name {}
     };
 }
 
 page!(threats, include_str!("../docs/guide/threats.md"));
-page!(layers, include_str!("../docs/guide/layers.md"));
+page!(layers, include_str!("../docs/guide/layers.md"), include_str!("../docs/pictures/layers.svg"));
 page!(custom_servers, include_str!("../docs/guide/custom-servers.md"));
-page!(rotation, include_str!("../docs/guide/rotation.md"));
+page!(rotation, include_str!("../docs/guide/rotation.md"), include_str!("../docs/pictures/rotation.svg"));
 page!(key_file_permissions, include_str!("../docs/guide/key-file-permissions.md"));
 page!(monitoring, include_str!("../docs/guide/monitoring.md"));
 page!(troubleshooting, include_str!("../docs/guide/troubleshooting.md"));
