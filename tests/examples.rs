@@ -15,7 +15,7 @@ use metrics_guard_tests::{
     KEY, WRONG,
     certificates::{Authority, Validity, exchange_tls},
     process::{Process, succeed},
-    wire::{exchange, with_bearer},
+    wire::{exchange, request, with_bearer},
 };
 
 /// Each example, and its file.
@@ -42,13 +42,14 @@ const KEY_VARIABLE: &str = "METRICS_VERIFICATION_KEY";
 
 /// The command of what `cargo test --workspace` built, on ports that the system gives.
 ///
-/// Cargo builds it again if its source changed, because a test of this package alone does not. It gets none of the variables
-/// with which it started the test: a build script that reads them would run again.
+/// Cargo builds it again if its source changed, because a test of this package alone does not. Cargo must not see the package
+/// of this test in its environment, because ring's build script would run again for that.
 fn command(program: &str) -> Command {
     static BUILT: LazyLock<PathBuf> = LazyLock::new(|| {
         let target = Path::new(env!("CARGO_TARGET_TMPDIR")).parent().unwrap();
         let mut cargo = Command::new(env!("CARGO"));
-        for (name, _) in env::vars_os().filter(|(name, _)| name.to_string_lossy().starts_with("CARGO_")) {
+        let of_this_test = |name: &str| name.starts_with("CARGO_PKG_") || name.starts_with("CARGO_MANIFEST_");
+        for (name, _) in env::vars_os().filter(|(name, _)| name.to_str().is_some_and(of_this_test)) {
             cargo.env_remove(name);
         }
         cargo.env("CARGO_TARGET_DIR", target);
@@ -77,9 +78,13 @@ fn start(command: &mut Command) -> (SocketAddr, Process) {
     (address.unwrap(), process)
 }
 
-/// The status of the metrics for this key, or for none.
+/// A request for the metrics with this key, or without one.
+fn scrape(key: &str) -> Vec<u8> {
+    if key.is_empty() { request("GET", "/metrics", &[]) } else { with_bearer("/metrics", key) }
+}
+
 fn status(server: SocketAddr, key: &str) -> u16 {
-    exchange(server, &with_bearer("/metrics", key)).unwrap().status
+    exchange(server, &scrape(key)).unwrap().status
 }
 
 #[test]
@@ -104,7 +109,7 @@ fn the_examples_with_tls_answer_the_key_beside_a_certificate() {
         command.env("TLS_CERT_FILE", &server.certificate).env("TLS_KEY_FILE", &server.key).env(KEY_VARIABLE, KEY);
         let status = |command: &mut Command, client, key| {
             let (address, _process) = start(command);
-            let response = exchange_tls(address, client, &with_bearer("/metrics", key)).unwrap();
+            let response = exchange_tls(address, client, &scrape(key)).unwrap();
             response.get(9..12).unwrap_or_default().to_owned()
         };
         assert_eq!(["", WRONG, KEY].map(|key| status(&mut command, &stranger, key)), ["401", "401", "200"], "{name}");
