@@ -66,16 +66,18 @@ fn example(name: &str) -> Command {
     command(&format!("examples/{name}"))
 }
 
+/// The address that a program says it listens at.
+fn announced(line: &str) -> Option<SocketAddr> {
+    let (_, url) = line.split_once("listening on http").or_else(|| line.split_once("launched from http"))?;
+    url.split_once("://")?.1.trim().parse().ok()
+}
+
 /// Starts a program, and waits until its guarded listener has an address.
 fn start(command: &mut Command) -> (SocketAddr, Process) {
     let mut process = Process::start(command).unwrap();
     let is_internal = command.get_program().to_string_lossy().ends_with("/internal");
-    let address = process.wait_for(|line| {
-        let (_, address) = line.split_once("listening on http").or_else(|| line.split_once("launched from http"))?;
-        let address: SocketAddr = address.split_once("://")?.1.trim().parse().ok()?;
-        (!is_internal || address.ip().to_string() == "127.0.0.2").then_some(address)
-    });
-    (address.unwrap(), process)
+    let is_guarded = |address: &SocketAddr| !is_internal || address.ip().to_string() == "127.0.0.2";
+    (process.wait_for(|line| announced(line).filter(is_guarded)).unwrap(), process)
 }
 
 /// A request for the metrics with this key, or without one.
@@ -118,6 +120,17 @@ fn the_examples_with_tls_answer_the_key_beside_a_certificate() {
         command.env("METRICS_VERIFICATION_CLIENT_NAMES", "prometheus.example");
         assert_eq!([WRONG, KEY].map(|key| status(&mut command, &scraper, key)), ["401", "200"], "{name}");
         assert_eq!(status(&mut command, &stranger, KEY), "403", "{name}");
+    }
+}
+
+#[test]
+fn the_metrics_of_internal_are_on_their_listener_alone() {
+    let (internal, mut process) = start(example("internal").env(KEY_VARIABLE, KEY));
+    let public = process.wait_for(|line| announced(line).filter(|address| *address != internal)).unwrap();
+    for (server, path, expected) in
+        [(public, "/", 200), (public, "/metrics", 404), (internal, "/", 404), (internal, "/metrics", 200)]
+    {
+        assert_eq!(exchange(server, &with_bearer(path, KEY)).unwrap().status, expected, "{server}{path}");
     }
 }
 
