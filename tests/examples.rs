@@ -32,9 +32,9 @@ const EXAMPLES: [(&str, &str); 8] = [
 
 /// The pages that show an example, and its file.
 const ON_PAGES: [(&str, &str); 4] = [
-    ("README.md", "metrics-guard-core/examples/hyper.rs"),
+    ("metrics-guard-core/README.md", "metrics-guard-core/examples/hyper.rs"),
     ("README.md", "metrics-guard-tower/examples/axum.rs"),
-    ("README.md", "metrics-guard-warp/examples/metrics.rs"),
+    ("metrics-guard-warp/README.md", "metrics-guard-warp/examples/metrics.rs"),
     ("metrics-guard-rocket/README.md", "metrics-guard-rocket/examples/internal.rs"),
 ];
 
