@@ -13,7 +13,7 @@ use metrics_guard_core::Guard;
 use metrics_guard_tests::{
     fetch::{fetch_or_say_so, is_ci},
     key_changes::replace_file,
-    process::{said, succeed},
+    process::{cargo, said, succeed},
     scraper::{Program, Scraper},
 };
 use serde_json::Value;
@@ -88,17 +88,11 @@ fn python() -> io::Result<PathBuf> {
 
 /// Builds an example with these options of cargo, and returns its program.
 pub(crate) fn example(package: &str, name: &str, options: &[&str]) -> io::Result<PathBuf> {
-    let mut cargo = Command::new(env!("CARGO"));
+    let target = Path::new(env!("CARGO_TARGET_TMPDIR")).with_file_name("");
+    let mut cargo = cargo();
     cargo.args(["build", "--quiet", "--package", package, "--example", name]).args(options);
-    // Without what cargo tells the tests that it runs, because build scripts that look at these (ring's does) would run anew.
-    for (variable, _) in env::vars_os() {
-        let name = variable.to_string_lossy();
-        if name.starts_with("CARGO_PKG_") || name.starts_with("CARGO_MANIFEST_") {
-            cargo.env_remove(&variable);
-        }
-    }
-    succeed(&mut cargo)?;
-    Ok(Path::new(env!("CARGO_TARGET_TMPDIR")).with_file_name("debug/examples").join(name))
+    succeed(cargo.env("CARGO_TARGET_DIR", &target))?;
+    Ok(target.join("debug/examples").join(name))
 }
 
 /// Whether this promtool accepts a configuration, and what it prints. The files that it names are not looked at.
