@@ -1,5 +1,5 @@
-//! What `#[guard_metrics]` refuses, with the message that its user reads. What it must accept are targets of their own, in
-//! ui/pass, so that trybuild builds nothing.
+//! What `#[guard_metrics]` refuses, with the message that its user reads. What it must accept is in ui/handlers, a target of
+//! its own, so that trybuild builds nothing.
 
 use std::{env, fs, process::Command};
 
