@@ -339,20 +339,17 @@ fn rocket_toml_prints_no_misplaced_key() {
     let tables = TABLES.to_owned() + &of_settings.concat();
     let folder = tempfile::tempdir().unwrap();
     let keys: Vec<_> = PATTERNS.split_whitespace().map(random).collect();
-    let mut files = 0;
-    for (number, key) in keys.iter().enumerate() {
-        // Two spellings of each, so that a run takes seconds.
-        for value in [0, 1 + number % 5].map(|spelling| spellings(key)[spelling].clone()) {
-            for table in tables.lines() {
-                let table = replaced(&table.replacen("] ", "]\n", 1), &value);
-                // Beside a good key, so that the guard comes to life.
-                for table in [format!("[global.metrics_guard]\nkey = '{KEY}'\n{table}"), table] {
-                    let folder = folder.path().join("tables").join(files.to_string());
-                    fs::create_dir_all(&folder).unwrap();
-                    fs::write(folder.join("Rocket.toml"), table).unwrap();
-                    files += 1;
-                }
-            }
+    // Each table has each spelling, and each time a key of another pattern.
+    let rows = tables.lines().flat_map(|table| (0..6).map(move |spelling| (table, spelling)));
+    for (number, (table, spelling)) in rows.enumerate() {
+        let value = &spellings(&keys[number % keys.len()])[spelling];
+        let table = replaced(&table.replacen("] ", "]\n", 1), value);
+        // Beside a good key, so that the guard comes to life.
+        let with_key = format!("[global.metrics_guard]\nkey = '{KEY}'\n{table}");
+        for (name, table) in [("alone", table), ("with_key", with_key)] {
+            let folder = folder.path().join(format!("tables/{number}_{name}"));
+            fs::create_dir_all(&folder).unwrap();
+            fs::write(folder.join("Rocket.toml"), table).unwrap();
         }
     }
     let text = child(folder.path(), None);
