@@ -282,9 +282,9 @@ impl Reading {
         (0..120_usize).map(|number| Reading {
             decodings: [0, 1, 2, 3, 30][number % 5],
             dots: [Dots::Resolve, Dots::Keep, Dots::Drop][number / 5 % 3],
-            has_backslashes: number / 15 & 1 != 0,
-            has_parameters: number / 15 & 2 != 0,
-            is_windows: number / 15 & 4 != 0,
+            has_backslashes: (number / 15) & 1 != 0,
+            has_parameters: (number / 15) & 2 != 0,
+            is_windows: (number / 15) & 4 != 0,
         })
     }
 

@@ -162,8 +162,8 @@ fn of_the_core(printed: &mut Printed, value: &str) {
     }
 
     // Presented in each place, to guards that accept it or do not.
-    let query: String = value.bytes().map(|byte| format!("%{byte:02x}")).collect();
-    let query = format!("key={query}&a=1");
+    let escaped = value.bytes().map(|byte| format!("%{byte:02x}")).collect::<Vec<_>>().concat();
+    let query = format!("key={escaped}&a=1");
     let basic = Base64::encode_string(format!("u:{value}").as_bytes());
     for key in [KEY, value].into_iter().filter_map(|key| Key::new(key).ok()) {
         let guard = Guard::builder(key).query("key").unwrap().build();
@@ -178,7 +178,7 @@ fn of_the_core(printed: &mut Printed, value: &str) {
             match guard.check(&request) {
                 Ok(authorized) => printed.debug(&authorized),
                 Err(denied) => {
-                    printed.debug(&(denied.to_string(), denied, denied.into_response::<String>(), denied.body()))
+                    printed.debug(&(denied.to_string(), denied, denied.into_response::<String>(), denied.body()));
                 }
             }
         }
