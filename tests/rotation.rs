@@ -8,7 +8,7 @@
 use std::{
     convert::Infallible,
     env, fs,
-    io::{self, BufRead, BufReader, Read},
+    io::{self, BufRead, BufReader, Read, Write},
     net::{TcpListener, TcpStream},
     path::Path,
     process::{self, Command, Stdio},
@@ -26,10 +26,11 @@ use http::Request;
 use metrics::{Counter, Gauge, Histogram, Key as Series, KeyName, Metadata, NoopRecorder, SharedString, Unit};
 use metrics_guard_core::{Guard, GuardBuilder};
 use metrics_guard_tests::{numbered_key, process::said, wait::until};
-use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+use rustix::{
+    fs::{OFlags, fcntl_getfl, fcntl_setfl},
+    process::{Resource, Rlimit, getrlimit, setrlimit},
+};
 use tracing::{Level, subscriber::NoSubscriber};
-
-mod full_pipe;
 
 /// The variable that says what a child does.
 const CASE: &str = "ROTATION_CASE";
@@ -170,12 +171,25 @@ fn no_faulty_listener_and_no_full_standard_error_delays_a_new_key() {
     });
 }
 
+/// Writes to a pipe until it takes no more, and leaves it as one that blocks or does not.
+fn fill(mut pipe: &io::PipeWriter, blocks: bool) -> io::Result<()> {
+    let flags = fcntl_getfl(pipe)?;
+    fcntl_setfl(pipe, flags | OFlags::NONBLOCK)?;
+    for size in [4096, 1] {
+        while pipe.write(&[0; 4096][..size]).is_ok() {}
+    }
+    if blocks {
+        fcntl_setfl(pipe, flags)?;
+    }
+    Ok(())
+}
+
 /// Starts a case, waits until its keys are rotated, and reads its warnings from the standard error.
 fn watch(number: usize) {
     let (listener, fault) = CASES[number];
     let (pipe, writer) = io::pipe().unwrap();
     if matches!(fault, Full | FullAndNonBlocking) {
-        full_pipe::fill(&writer, fault == Full).unwrap();
+        fill(&writer, fault == Full).unwrap();
     }
     let mut command = child(&number.to_string());
     let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(writer).spawn().unwrap();
