@@ -1,7 +1,5 @@
-//! A guard follows its key file without being asked, and stops when it is dropped. Alone in its program, because it counts
-//! threads.
-
-#![allow(clippy::unwrap_used)] // in tests; clippy.toml does not reach their helper functions
+//! A guard follows its key file without being asked, and stops when it is dropped. Other tests in this program build no guard,
+//! because this one counts threads.
 
 use std::{
     fs,
