@@ -7,18 +7,22 @@ use syn::{Error, FnArg, PatType, Safety, parse_quote, spanned::Spanned};
 use crate::{
     args::Args,
     attributes::Sorted,
-    frameworks::AXUM,
+    framework::{CLIPPY_MAX_PARAMETERS, Framework, PROOF},
     handler::Item,
     nested::Nested,
-    shared::{CLIPPY_MAX_PARAMETERS, PROOF, guarded_or_error},
 };
 
 /// axum's handlers have so many parameters at most.
 const MAX_PARAMETERS: usize = 16;
 
-pub(crate) fn expand(args: TokenStream, item: TokenStream) -> TokenStream {
-    guarded_or_error(AXUM.parse(args), item, guarded, |_, _, _| false)
-}
+pub(crate) const FRAMEWORK: Framework = Framework {
+    krate: "metrics_guard_tower",
+    arguments: &["crate"],
+    expected: "`crate = path`",
+    routes: &[],
+    guarded,
+    fails_too: |_, _, _| false,
+};
 
 /// axum runs extractors in the order of the parameters: the proof comes first.
 fn guarded(args: &Args, item: &Item) -> syn::Result<TokenStream> {
@@ -48,8 +52,8 @@ fn guarded(args: &Args, item: &Item) -> syn::Result<TokenStream> {
              tuple or a type with `#[derive(FromRequestParts)]`",
         ));
     }
-    let krate = AXUM.path(args, Span::call_site());
-    let Sorted { outside, inside } = Sorted::of(&item.attrs, &AXUM, args)?;
+    let krate = FRAMEWORK.path(args, Span::call_site());
+    let Sorted { outside, inside } = Sorted::of(&item.attrs, &FRAMEWORK, args)?;
     let vis = handler.vis.clone();
 
     // Mixed-site: no name of ours meets one of the user's.

@@ -11,18 +11,19 @@ use syn::{
 use crate::{
     args::Args,
     attributes::Sorted,
-    frameworks::ROCKET,
+    framework::{CLIPPY_MAX_PARAMETERS, Framework, PROOF},
     handler::{Handler, Item, find_ident},
     nested::{Nested, bind, our_name, respanned},
-    shared::{CLIPPY_MAX_PARAMETERS, PROOF, guarded_or_error},
 };
 
-pub(crate) fn expand(args: TokenStream, item: TokenStream) -> TokenStream {
-    let fails_too = |args: &Args, item: &Item, attr: &Attribute| {
-        ROCKET.is_route(attr.path(), args) && (!can_be_route(item) || names_proof(attr))
-    };
-    guarded_or_error(ROCKET.parse(args), item, |args, item| guarded(args, item, validate(args, item)?), fails_too)
-}
+pub(crate) const FRAMEWORK: Framework = Framework {
+    krate: "metrics_guard_rocket",
+    arguments: &["crate", "route_attr"],
+    expected: "`crate = path` or `route_attr = name`",
+    routes: &["get", "put", "post", "delete", "head", "options", "patch", "route"],
+    guarded: |args, item| guarded(args, item, validate(args, item)?),
+    fails_too: |args, item, attr| FRAMEWORK.is_route(attr.path(), args) && (!can_be_route(item) || names_proof(attr)),
+};
 
 fn can_be_route(item: &Item) -> bool {
     item.handler("").is_ok_and(|handler| {
@@ -49,7 +50,7 @@ fn validate(args: &Args, item: &Item) -> syn::Result<Handler> {
             "a Rocket route can be generic over lifetimes alone: Rocket, which calls it, has nothing to choose this by",
         ));
     }
-    let Some(route) = item.attrs.iter().find(|attr| ROCKET.is_route(attr.path(), args)) else {
+    let Some(route) = item.attrs.iter().find(|attr| FRAMEWORK.is_route(attr.path(), args)) else {
         return Err(Error::new(
             Span::call_site(),
             "`#[guard_metrics]` must stand above the Rocket route attribute (`#[get(..)]`, `#[route(..)]`, ..): \
@@ -74,7 +75,7 @@ fn validate(args: &Args, item: &Item) -> syn::Result<Handler> {
 /// The proof cannot be made, so no attribute can run the body without a check. The body is nested all the same where there
 /// are attributes of others: they see the parameters that the user wrote, and what they keep is the body's answer alone.
 fn guarded(args: &Args, item: &Item, handler: Handler) -> syn::Result<TokenStream> {
-    let Sorted { outside, inside } = Sorted::of(&item.attrs, &ROCKET, args)?;
+    let Sorted { outside, inside } = Sorted::of(&item.attrs, &FRAMEWORK, args)?;
     // Mixed-site: code in the body can neither name the proof nor be shadowed by it.
     let span = Span::mixed_site().located_at(Span::call_site());
     let vis = handler.vis.clone();
@@ -112,7 +113,7 @@ fn guarded(args: &Args, item: &Item, handler: Handler) -> syn::Result<TokenStrea
     // Rocket names its variables by the span of a parameter's type: it must be one of the function's own, which may
     // stand in a `macro_rules!` while `#[guard_metrics]` does not, or the other way round.
     let function = signature.fn_token.span;
-    let adapter = respanned(ROCKET.path(args, function).to_token_stream(), function);
+    let adapter = respanned(FRAMEWORK.path(args, function).to_token_stream(), function);
     let mut allow = None;
     if let Some(FnArg::Typed(with)) = joined.and_then(|index| signature.inputs.get_mut(index)) {
         let guard = &with.ty;

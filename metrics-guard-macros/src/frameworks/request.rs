@@ -14,15 +14,19 @@ use syn::{
 use crate::{
     args::Args,
     attributes::{Sorted, is_foreign, shown},
-    frameworks::REQUEST,
+    framework::Framework,
     handler::{Handler, Item, find_ident, last_is},
     nested::{Nested, Runs, bind, in_place},
-    shared::guarded_or_error,
 };
 
-pub(crate) fn expand(args: TokenStream, item: TokenStream) -> TokenStream {
-    guarded_or_error(REQUEST.parse(args), item, guarded, |_, _, attr| is_foreign(attr))
-}
+pub(crate) const FRAMEWORK: Framework = Framework {
+    krate: "metrics_guard_core",
+    arguments: &["crate", "guard", "request", "denied"],
+    expected: "`guard = expression`, `request = name`, `denied = path` or `crate = path`",
+    routes: &[],
+    guarded,
+    fails_too: |_, _, attr| is_foreign(attr),
+};
 
 fn guarded(args: &Args, item: &Item) -> syn::Result<TokenStream> {
     let Handler { vis, signature, body } = item.handler("a function that takes a request")?;
@@ -42,10 +46,10 @@ fn guarded(args: &Args, item: &Item) -> syn::Result<TokenStream> {
     let request = request(&signature, args)?;
     let output = output(&signature)?.clone();
     let (inner, body) = parse_body.parse2(body)?;
-    let krate = REQUEST.path(args, Span::call_site());
+    let krate = FRAMEWORK.path(args, Span::call_site());
     // An inner attribute applies to the function, as an outer one does.
     let attrs: Vec<_> = item.attrs.iter().cloned().chain(inner).collect();
-    let sorted = Sorted::of(&attrs, &REQUEST, args)?;
+    let sorted = Sorted::of(&attrs, &FRAMEWORK, args)?;
 
     // Mixed-site: the body can neither see our names nor be seen by them.
     let span = Span::mixed_site().located_at(Span::call_site());

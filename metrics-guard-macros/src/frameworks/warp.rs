@@ -4,13 +4,16 @@ use proc_macro2::{Span, TokenStream};
 use quote::quote_spanned;
 use syn::{Error, parse_quote, spanned::Spanned};
 
-use crate::{
-    args::Args, attributes::Sorted, frameworks::WARP, handler::Item, nested::Nested, shared::guarded_or_error,
-};
+use crate::{args::Args, attributes::Sorted, framework::Framework, handler::Item, nested::Nested};
 
-pub(crate) fn expand(args: TokenStream, item: TokenStream) -> TokenStream {
-    guarded_or_error(WARP.parse(args), item, guarded, |_, _, _| false)
-}
+pub(crate) const FRAMEWORK: Framework = Framework {
+    krate: "metrics_guard_warp",
+    arguments: &["crate"],
+    expected: "`crate = path`",
+    routes: &[],
+    guarded,
+    fails_too: |_, _, _| false,
+};
 
 /// The function under its name and with its parameters, but returning the body as a future under lock.
 fn guarded(args: &Args, item: &Item) -> syn::Result<TokenStream> {
@@ -21,8 +24,8 @@ fn guarded(args: &Args, item: &Item) -> syn::Result<TokenStream> {
             "`#[guard_metrics]` guards Warp handlers, which are functions: take what the method needs as parameters",
         ));
     }
-    let krate = WARP.path(args, Span::call_site());
-    let Sorted { outside, inside } = Sorted::of(&item.attrs, &WARP, args)?;
+    let krate = FRAMEWORK.path(args, Span::call_site());
+    let Sorted { outside, inside } = Sorted::of(&item.attrs, &FRAMEWORK, args)?;
     let vis = handler.vis.clone();
 
     // Mixed-site: no name of ours meets one of the user's.
