@@ -43,7 +43,7 @@ fn reloaded_file() {
 fn keys_of_code() {
     let subject = Subject::new();
     let follower = subject.spawn(|subject| subject.keys.refresh(SETTLE_TIME));
-    let code = subject.spawn(|subject| subject.keys.replace(ring(4)));
+    let code = subject.spawn(|subject| subject.keys.replace(Key::new(text(4)).unwrap().into()));
     let mut seen = vec![1];
     subject.write(2);
     subject.look(&mut seen);
@@ -52,7 +52,7 @@ fn keys_of_code() {
         thread.join().unwrap();
     }
     // A change that the follower has not seen yet counts now. A change that it has seen does not count again.
-    let is_seen = lock(&subject.keys.file.as_ref().unwrap().last_good).ring.is_same(&ring(2));
+    let is_seen = accepts(&lock(&subject.keys.file.as_ref().unwrap().last_good).ring, 2);
     subject.look(&mut seen);
     let expected = if is_seen { seen[seen.len() - 1] } else { 2 };
     for _ in 0..2 {
@@ -94,7 +94,7 @@ impl Subject {
     /// Notes the version of the active keys, each of which becomes active once.
     fn look(&self, seen: &mut Vec<usize>) {
         let active = self.keys.active.load();
-        let version = (1..=4).find(|version| active.is_same(&ring(*version))).expect("keys that nobody wrote");
+        let version = (1..=4).find(|version| accepts(&active, *version)).expect("keys that nobody wrote");
         if seen.last() != Some(&version) {
             assert!(!seen.contains(&version), "replaced keys are active again: {version} after {seen:?}");
             seen.push(version);
@@ -106,6 +106,6 @@ fn text(version: usize) -> String {
     format!("k{version:016x}-of-one-version")
 }
 
-fn ring(version: usize) -> KeyRing {
-    Key::new(text(version)).unwrap().into()
+fn accepts(ring: &KeyRing, version: usize) -> bool {
+    ring.compare(text(version).as_bytes()).0.any().into()
 }
