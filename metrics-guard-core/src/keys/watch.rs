@@ -151,10 +151,11 @@ impl Keys {
     /// The keys that `path` was found to hold. They do not follow it yet.
     pub(crate) fn of_file(path: ShownPath, Content { ring, modified }: Content) -> Keys {
         let ring = Arc::new(ring);
-        let status = KeyFileStatus { path: path.clone(), checked: SystemTime::now(), modified, problem: None };
+        let status =
+            Mutex::new(KeyFileStatus { path: path.clone(), checked: SystemTime::now(), modified, problem: None });
         let mut last_good = LastGood { ring: Arc::clone(&ring), reserve: Reserve::default() };
         last_good.reserve.fill();
-        let file = Followed { path, status: status.into(), last_good: last_good.into(), alive: OnceLock::new() };
+        let file = Followed { path, status, last_good: Mutex::new(last_good), alive: OnceLock::new() };
         Keys { active: ring.into(), file: Some(file), report: OnceLock::new() }
     }
 

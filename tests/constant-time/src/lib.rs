@@ -1,4 +1,4 @@
-//! What the programs in `src/bin` and the bench share: keys, requests to valgrind, and comparisons to put under it.
+//! What the program in `src/bin` uses: keys, client requests to valgrind, and the comparisons under test.
 
 use metrics_guard_core::{Guard, Key, KeyRing};
 

@@ -3,7 +3,7 @@
 //! A request is a sequence of instructions that changes nothing, and that valgrind knows. Without valgrind it gives its
 //! default.
 
-use std::{arch::asm, ffi::CStr, ptr};
+use std::{arch::asm, ptr};
 
 /// Asks for `code`, of which `arguments` are given, and takes `default` if nobody answers.
 #[cfg(all(target_arch = "x86_64", target_os = "linux"))]
@@ -34,9 +34,6 @@ const MEMCHECK: usize = 0x4d43_0000; // 'M' 'C'
 const MAKE_MEM_UNDEFINED: usize = MEMCHECK + 1;
 const MAKE_MEM_DEFINED: usize = MEMCHECK + 2;
 const GET_VBITS: usize = MEMCHECK + 8;
-const CALLGRIND: usize = 0x4354_0000; // 'C' 'T'
-const ZERO_STATS: usize = CALLGRIND + 1;
-const DUMP_STATS_AT: usize = CALLGRIND + 3;
 
 /// How often memcheck has reported something so far.
 #[must_use]
@@ -79,12 +76,4 @@ pub fn is_memcheck() -> bool {
     declare_public(&value);
     // SAFETY: `marks` is a number of this function's; valgrind may have written it behind the compiler's back.
     known == 1 && unsafe { ptr::read_volatile(&raw const marks) } == u64::MAX
-}
-
-/// Has callgrind count the instructions of `run`, and write the number to its next file, under `label`.
-pub fn counted<T>(label: &CStr, run: impl FnOnce() -> T) -> T {
-    ask(0, ZERO_STATS, [0; 3]);
-    let result = run();
-    ask(0, DUMP_STATS_AT, [label.as_ptr().addr(), 0, 0]);
-    result
 }
