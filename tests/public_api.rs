@@ -14,7 +14,7 @@ use std::{
 use metrics_guard_tests::process::succeed;
 
 /// The crates, and those of others whose items are a part of what they offer. A new one is a decision: its new major version
-/// is one of ours. CONTRIBUTING.md has the reason of each.
+/// is one of ours. docs/design.md has the reason of each.
 const CRATES: [(&str, &[&str]); 5] = [
     ("metrics-guard-core", &["http"]),
     ("metrics-guard-macros", &[]),

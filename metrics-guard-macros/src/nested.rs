@@ -126,7 +126,7 @@ pub(crate) fn in_place(
         return quote_spanned! {span=>
             async move {
                 #bindings
-                if let ::core::option::Option::Some(answer) = #krate::expansion::none::<#output>() {
+                if let ::core::option::Option::Some(answer) = <::core::option::Option<#output> as ::core::default::Default>::default() {
                     return answer;
                 }
                 #label: #body
@@ -138,7 +138,9 @@ pub(crate) fn in_place(
     if runs.is_unnamed {
         quote_spanned!(span=> #krate::expansion::run_future::<#output, _>(move || #body))
     } else {
-        quote_spanned!(span=> #krate::expansion::run::<#output>(move || #body))
+        quote_spanned! {span=>
+            <::core::option::Option<#output>>::unwrap_or_else(::core::default::Default::default(), move || #body)
+        }
     }
 }
 

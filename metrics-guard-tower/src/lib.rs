@@ -35,7 +35,7 @@ pub use metrics_guard_macros::guard_metrics_axum as guard_metrics;
 #[doc(hidden)]
 pub mod expansion {
     pub use axum::response::Response;
-    pub use metrics_guard_core::expansion::{none, run, run_future};
+    pub use metrics_guard_core::expansion::run_future;
 
     pub use crate::extract::unstored;
 }

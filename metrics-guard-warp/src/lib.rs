@@ -23,5 +23,5 @@ pub use protect::{MetricsGuard, Outcome, Rest};
 /// What the attribute's expansion names, so that its user need not depend on it by that name.
 #[doc(hidden)]
 pub mod expansion {
-    pub use metrics_guard_core::expansion::{none, run, run_future};
+    pub use metrics_guard_core::expansion::run_future;
 }
