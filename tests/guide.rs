@@ -32,8 +32,7 @@ const PAGE: &str = include_str!("../metrics-guard-core/docs/guide/troubleshootin
 const README: &str = include_str!("../README.md");
 const FROM_ENV: &str = include_str!("../metrics-guard-core/src/settings.rs");
 const FAIRING: &str = include_str!("../metrics-guard-rocket/src/fairing.rs");
-const SERVICE: &str = include_str!("service.rs");
-const OUTPUT: &str = include_str!("output.rs");
+const DEMO: &str = include_str!("demo/src/main.rs");
 const ALERTS: &str = include_str!("../deploy/alerts.yml");
 
 /// The first cells in the tables of a section.
@@ -82,7 +81,7 @@ const OF_OTHERS: [&str; 6] = [
     "No 401 catcher",
     "Address already in use",
     "invalid peer certificate", // tests/tls.rs looks for one of them
-    "cannot accept a connection",
+    "accept error",
 ];
 
 /// What such a row has for a placeholder in the source.
@@ -90,7 +89,7 @@ const EXAMPLES: [&str; 2] = ["`key`", "no key was presented"];
 
 #[test]
 fn our_crates_log_what_the_guide_quotes() {
-    let mut source = [SERVICE, OUTPUT].concat();
+    let mut source = DEMO.to_owned();
     for name in ["core", "rocket", "tower", "warp"] {
         add_sources(Path::new(&format!("../metrics-guard-{name}/src")), &mut source);
     }
@@ -199,7 +198,6 @@ fn each_series_is_on_each_page() {
             let is_there = ['`', '{'].iter().any(|end| text.contains(&format!("{begin}{name}{end}")));
             assert!(is_there, "{name} is not in the {page}");
         }
-        assert!(SERVICE.contains(&format!("\"{name}\"")), "{name} is not exported by the examples");
     }
 }
 
@@ -279,9 +277,7 @@ fn documents() -> Vec<(String, String)> {
     let is_read = |path: &str| {
         let kinds = ["md", "rs", "yml", "yaml", "toml", "conf", "alloy", "json", "sh"];
         let is_text = path.rsplit_once('.').is_some_and(|(_, kind)| kinds.contains(&kind));
-        let linked = ["tests/service.rs", "tests/acceptor.rs", "tests/connections.rs", "tests/output.rs"];
-        let is_linked = linked.contains(&path);
-        is_text && (is_linked || !path.split('/').any(|part| part == "tests"))
+        is_text && (path.starts_with("tests/demo/") || !path.split('/').any(|part| part == "tests"))
     };
     let read = |path: &str| fs::read_to_string(format!("../{path}")).ok().map(|text| (path.to_owned(), text));
     files().iter().filter(|path| is_read(path)).filter_map(|path| read(path)).collect()

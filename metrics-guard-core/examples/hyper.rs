@@ -1,98 +1,76 @@
-//! A small service on plain hyper, whose `/metrics` is closed to everyone but the holder of the key.
+//! hyper with a page, a counter of its visits, and `/metrics` for holders of the key.
 //!
 //! ```text
-//! cargo run -p metrics-guard-core --features macros --example hyper
+//! METRICS_VERIFICATION_KEY_FILE=accepted_keys cargo run -p metrics-guard-core --features macros --example hyper
 //! ```
 //!
-//! `GET /` and `GET /fibonacci/<n>` are public, `GET /metrics` is guarded. It listens on 127.0.0.1, at `PORT`, and takes
-//! its key from the environment. Only where none is configured, and only since this is an example, it makes one for the
-//! run and prints what uses it.
+//! It listens on 127.0.0.1, at `PORT`.
 
-use std::{error::Error, future::ready, net::Ipv4Addr, time::Instant};
+use std::{env, net::Ipv4Addr, sync::Arc, time::Duration};
 
-use http::{
-    HeaderValue, Method, Request, Response, StatusCode,
-    header::{CONTENT_LENGTH, CONTENT_TYPE},
+use http::{Request, Response, StatusCode, header::CONTENT_TYPE};
+use hyper::{body::Incoming, server::conn::http1, service::service_fn};
+use hyper_util::rt::TokioIo;
+use metrics_guard_core::{Guard, Peer, guard_metrics};
+use prometheus::{IntCounter, TEXT_FORMAT, TextEncoder, register_int_counter};
+use tokio::{
+    net::TcpListener,
+    sync::Semaphore,
+    time::{sleep, timeout},
 };
-use http_body_util::Full;
-use hyper::body::{Body, Bytes};
-use metrics_guard_core::{Guard, GuardBuilder, guard_metrics};
-use service::Instruments;
-use tokio::net::TcpListener;
-
-#[path = "shared/connections.rs"]
-mod connections;
-#[path = "shared/output.rs"]
-mod output;
-#[path = "shared/service.rs"]
-mod service;
-
-type Answer = Response<Full<Bytes>>;
 
 #[derive(Clone)]
 struct Service {
     guard: Guard,
-    instruments: Instruments,
+    visits: IntCounter,
 }
 
 impl Service {
-    fn answer<B>(&self, request: &Request<B>) -> Answer {
-        let arrival = Instant::now();
-        let path = request.uri().path();
-        let fibonacci = path.strip_prefix("/fibonacci/").and_then(|n| n.parse().ok());
-        let (route, answer) = match (path, fibonacci) {
-            ("/metrics", _) => ("/metrics", self.metrics(request)),
-            ("/", _) => ("/", get(request, || Response::new(service::INDEX.into()))),
-            (_, Some(n)) => ("/fibonacci/<n>", get(request, || Response::new(service::fibonacci(n).into()))),
-            _ => ("none", status(StatusCode::NOT_FOUND)),
-        };
-        self.instruments.observe(request.method().as_str(), route, answer.status().as_u16(), arrival.elapsed());
-        answer
+    fn answer(&self, request: &Request<Incoming>) -> http::Result<Response<String>> {
+        match request.uri().path() {
+            "/metrics" => self.metrics(request),
+            "/" => {
+                self.visits.inc();
+                Ok(Response::new("hello\n".to_owned()))
+            }
+            _ => Response::builder().status(StatusCode::NOT_FOUND).body(String::new()),
+        }
     }
 
     #[guard_metrics(guard = self.guard)]
-    fn metrics<B>(&self, request: &Request<B>) -> Answer {
-        get(request, || match self.instruments.scrape() {
-            Ok(metrics) => {
-                let mut answer = Response::new(metrics.into());
-                answer.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static(service::METRICS_TYPE));
-                answer
-            }
-            Err(_) => status(StatusCode::INTERNAL_SERVER_ERROR),
-        })
+    fn metrics(&self, request: &Request<Incoming>) -> http::Result<Response<String>> {
+        match TextEncoder::new().encode_to_string(&prometheus::gather()) {
+            Ok(metrics) => Response::builder().header(CONTENT_TYPE, TEXT_FORMAT).body(metrics),
+            Err(_) => Response::builder().status(StatusCode::INTERNAL_SERVER_ERROR).body(String::new()),
+        }
     }
-}
-
-fn get<B>(request: &Request<B>, answer: impl FnOnce() -> Answer) -> Answer {
-    match *request.method() {
-        Method::GET => answer(),
-        Method::HEAD => head_of(answer()),
-        _ => status(StatusCode::METHOD_NOT_ALLOWED),
-    }
-}
-
-/// The answer to a HEAD: over HTTP/2, hyper would send its body.
-fn head_of(answer: Answer) -> Answer {
-    let (mut head, body) = answer.into_parts();
-    head.headers.insert(CONTENT_LENGTH, body.size_hint().lower().into());
-    Response::from_parts(head, Full::default())
-}
-
-fn status(status: StatusCode) -> Answer {
-    let mut answer = Answer::default();
-    *answer.status_mut() = status;
-    answer
 }
 
 #[tokio::main]
-async fn main() -> Result<(), Box<dyn Error>> {
-    let port = std::env::var("PORT").map_or(Ok(8000), |port| port.parse())?;
+async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    let visits = register_int_counter!("visits_total", "Requests for the page.")?;
+    let service = Service { guard: Guard::from_env()?, visits };
+    let port = env::var("PORT").map_or(Ok(8000), |port| port.parse())?;
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, port)).await?;
-    let address = listener.local_addr()?;
-
-    let instruments = Instruments::new()?;
-    let (guard, key_for_this_run) = instruments.guard(GuardBuilder::from_env(), service::with_key)?;
-    service::announce(key_for_this_run.as_deref(), "http", address);
-    let service = Service { guard, instruments };
-    connections::serve(listener, connections::plain, move |request| ready(Ok(service.answer(&request)))).await
+    println!("listening on http://{}", listener.local_addr()?);
+    let slots = Arc::new(Semaphore::new(32)); // connections at a time: fewer than the files that the process may open
+    loop {
+        let slot = Arc::clone(&slots).acquire_owned().await?;
+        let Ok((stream, address)) = listener.accept().await else {
+            sleep(Duration::from_millis(100)).await; // no file descriptor is free; `?` would end the server
+            continue;
+        };
+        let service = service.clone();
+        let service = service_fn(move |mut request| {
+            request.extensions_mut().insert(Peer::new(address)); // for a guard that checks addresses
+            let answer = service.answer(&request);
+            async { answer }
+        });
+        // One request, and ten seconds for it: a client may never end its header, or never read the response.
+        let connection = http1::Builder::new().keep_alive(false).serve_connection(TokioIo::new(stream), service);
+        tokio::spawn(async move {
+            let _ = timeout(Duration::from_secs(10), connection).await; // errors are the client's, and any number of them
+            drop(slot);
+        });
+    }
 }

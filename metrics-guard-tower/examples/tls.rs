@@ -1,5 +1,4 @@
-//! axum behind TLS, which it has none of itself: tokio-rustls in front of the router. With client certificates, if asked
-//! for.
+//! axum behind TLS by tokio-rustls, with a page, a counter of its visits, and `/metrics` for holders of the key.
 //!
 //! ```text
 //! openssl req -x509 -newkey rsa:2048 -nodes -days 30 -subj /CN=localhost -addext subjectAltName=DNS:localhost \
@@ -8,58 +7,116 @@
 //!     cargo run -p metrics-guard-tower --features axum --example axum_tls
 //! ```
 //!
-//! To let only a Prometheus with a certificate of its own ask, set `TLS_CLIENT_CA_FILE` to the CA that signed it, and
-//! `METRICS_VERIFICATION_CLIENT_NAMES` to a name in it; shared/acceptor.rs says how to make both.
+//! It listens on 127.0.0.1, at `PORT`. To require a client certificate for the metrics, set `TLS_CLIENT_CA_FILE` to the CA
+//! that signed it, and `METRICS_VERIFICATION_CLIENT_NAMES` to a name in it, here prometheus.example (OpenSSL 3):
+//!
+//! ```text
+//! openssl req -x509 -newkey rsa:2048 -nodes -days 30 -subj /CN=clients -keyout ca_key.pem -out ca.pem
+//! openssl req -newkey rsa:2048 -nodes -subj /CN=prometheus -addext subjectAltName=DNS:prometheus.example \
+//!     -keyout client_key.pem -out client.csr
+//! openssl x509 -req -in client.csr -CA ca.pem -CAkey ca_key.pem -days 30 -copy_extensions copy -out client_cert.pem
+//! ```
 
-use std::{env, error::Error, net::Ipv4Addr};
-
-use axum::{
-    Router,
-    extract::{FromRef, State},
-    http::{StatusCode, header::CONTENT_TYPE},
-    response::IntoResponse,
-    routing::get,
+use std::{
+    env,
+    error::Error,
+    net::{Ipv4Addr, SocketAddr},
+    sync::Arc,
+    time::Duration,
 };
-use metrics_guard_tower::{Guard, GuardBuilder, guard_metrics};
-use service::Instruments;
-use tokio::net::TcpListener;
-use tower_service::Service as _;
 
-#[path = "shared/acceptor.rs"]
-mod acceptor;
-#[path = "shared/connections.rs"]
-#[allow(dead_code)] // it has more for the example without TLS
-mod connections;
-#[path = "shared/output.rs"]
-mod output;
-#[path = "shared/service.rs"]
-#[allow(dead_code)] // it has more for the example without TLS
-mod service;
-
-#[derive(Clone, FromRef)]
-struct App {
-    guard: Guard,
-    instruments: Instruments,
-}
+use axum::{Extension, Router, http::StatusCode, routing::get};
+use hyper::server::conn::http1;
+use hyper_util::{rt::TokioIo, service::TowerToHyperService};
+use metrics_guard_tower::{ClientName, Guard, Peer, guard_metrics};
+use prometheus::{TextEncoder, register_int_counter};
+use tokio::{
+    net::{TcpListener, TcpStream},
+    sync::Semaphore,
+    time::{sleep, timeout},
+};
+use tokio_rustls::{
+    TlsAcceptor,
+    rustls::{
+        RootCertStore, ServerConfig,
+        pki_types::{CertificateDer, PrivateKeyDer, pem::PemObject},
+        server::WebPkiClientVerifier,
+    },
+    server::TlsStream,
+};
+use webpki::EndEntityCert;
 
 #[guard_metrics]
-fn metrics(State(instruments): State<Instruments>) -> Result<impl IntoResponse, StatusCode> {
-    let body = instruments.scrape().map_err(|_| StatusCode::INTERNAL_SERVER_ERROR)?;
-    Ok(([(CONTENT_TYPE, service::METRICS_TYPE)], body))
+async fn metrics() -> Result<String, StatusCode> {
+    TextEncoder::new().encode_to_string(&prometheus::gather()).map_err(|_| StatusCode::INTERNAL_SERVER_ERROR)
+}
+
+/// TLS with the certificate in `TLS_CERT_FILE` and its private key in `TLS_KEY_FILE`.
+///
+/// With `TLS_CLIENT_CA_FILE`, a client can send a certificate that a CA in this file signed. The guard requires it, and for
+/// the metrics only. A certificate that fails the verification ends the handshake.
+fn acceptor() -> Result<TlsAcceptor, Box<dyn Error>> {
+    let file = |variable| env::var(variable).map_err(|_| format!("set {variable} to the path of a PEM file"));
+    let certificates = CertificateDer::pem_file_iter(file("TLS_CERT_FILE")?)?.collect::<Result<Vec<_>, _>>()?;
+    let key = PrivateKeyDer::from_pem_file(file("TLS_KEY_FILE")?)?;
+    let config = match env::var_os("TLS_CLIENT_CA_FILE") {
+        Some(authorities) => {
+            let mut roots = RootCertStore::empty();
+            for authority in CertificateDer::pem_file_iter(authorities)? {
+                roots.add(authority?)?;
+            }
+            let verifier = WebPkiClientVerifier::builder(Arc::new(roots)).allow_unauthenticated().build()?;
+            ServerConfig::builder().with_client_cert_verifier(verifier)
+        }
+        None => ServerConfig::builder().with_no_client_auth(),
+    };
+    Ok(TlsAcceptor::from(Arc::new(config.with_single_cert(certificates, key)?)))
+}
+
+/// The client's address, and the names in its certificate, which the handshake verified.
+fn peer(address: SocketAddr, stream: &TlsStream<TcpStream>) -> Peer {
+    let (_, connection) = stream.get_ref();
+    let certificate = connection.peer_certificates().and_then(<[_]>::first).map(EndEntityCert::try_from);
+    let names = certificate.iter().flatten().flat_map(|certificate| {
+        let dns_names = certificate.valid_dns_names().map(ClientName::dns);
+        dns_names.chain(certificate.valid_uri_names().map(ClientName::uri))
+    });
+    // An empty list without a certificate, so that the guard does not warn that the server provides no names.
+    Peer::new(address).with_names(names)
 }
 
 #[tokio::main]
 async fn main() -> Result<(), Box<dyn Error>> {
-    let instruments = Instruments::new()?;
-    let (guard, key_for_this_run) = instruments.guard(GuardBuilder::from_env(), service::with_key)?;
-    let tls = acceptor::acceptor()?;
+    let visits = register_int_counter!("visits_total", "Requests for the page.")?;
+    let page = || async move {
+        visits.inc();
+        "hello\n"
+    };
+    let app = Router::new().route("/metrics", get(metrics)).with_state(Guard::from_env()?).route("/", get(page));
+    let tls = acceptor()?;
     let port = env::var("PORT").map_or(Ok(8443), |port| port.parse())?;
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, port)).await?;
-    service::announce(key_for_this_run.as_deref(), "https", listener.local_addr()?);
-    let router = Router::new()
-        .route("/metrics", get(metrics))
-        .route("/", get(|| async { service::INDEX }))
-        .with_state(App { guard, instruments });
-    let handshake = |stream, address| acceptor::handshake(tls.clone(), stream, address);
-    connections::serve(listener, handshake, move |request| router.clone().call(request)).await
+    println!("listening on https://{}", listener.local_addr()?);
+    let slots = Arc::new(Semaphore::new(32)); // connections at a time: fewer than the files that the process may open
+    loop {
+        let slot = Arc::clone(&slots).acquire_owned().await?;
+        let Ok((stream, address)) = listener.accept().await else {
+            sleep(Duration::from_millis(100)).await; // no file descriptor is free; `?` would end the server
+            continue;
+        };
+        let (tls, app) = (tls.clone(), app.clone());
+        let connection = async move {
+            let stream = tls.accept(stream).await?;
+            let peer = peer(address, &stream);
+            let app = TowerToHyperService::new(app.layer(Extension(peer)));
+            http1::Builder::new().keep_alive(false).serve_connection(TokioIo::new(stream), app).await?;
+            Ok::<_, Box<dyn Error + Send + Sync>>(())
+        };
+        tokio::spawn(async move {
+            // The handshake, one request and ten seconds for both: a client may stop in either, or never read the response.
+            // Errors are the client's, and any number of them: if you log them, limit the lines.
+            let _ = timeout(Duration::from_secs(10), connection).await;
+            drop(slot);
+        });
+    }
 }

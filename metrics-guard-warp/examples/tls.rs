@@ -1,5 +1,4 @@
-//! Warp behind TLS, which it has none of itself: tokio-rustls in front of `warp::service`. With client certificates, if
-//! asked for.
+//! Warp behind TLS by tokio-rustls, with a page, a counter of its visits, and `/metrics` for holders of the key.
 //!
 //! ```text
 //! openssl req -x509 -newkey rsa:2048 -nodes -days 30 -subj /CN=localhost -addext subjectAltName=DNS:localhost \
@@ -8,53 +7,121 @@
 //!     cargo run -p metrics-guard-warp --example warp_tls
 //! ```
 //!
-//! To let only a Prometheus with a certificate of its own ask, set `TLS_CLIENT_CA_FILE` to the CA that signed it, and
-//! `METRICS_VERIFICATION_CLIENT_NAMES` to a name in it; shared/acceptor.rs says how to make both.
+//! It listens on 127.0.0.1, at `PORT`. To require a client certificate for the metrics, set `TLS_CLIENT_CA_FILE` to the CA
+//! that signed it, and `METRICS_VERIFICATION_CLIENT_NAMES` to a name in it, here prometheus.example (OpenSSL 3):
 //!
-//! Warp does not see the socket here, so `warp::addr::remote` knows no address: the other end is handed on among the
-//! request's extensions, as a `Peer`, where the guard looks for it first.
+//! ```text
+//! openssl req -x509 -newkey rsa:2048 -nodes -days 30 -subj /CN=clients -keyout ca_key.pem -out ca.pem
+//! openssl req -newkey rsa:2048 -nodes -subj /CN=prometheus -addext subjectAltName=DNS:prometheus.example \
+//!     -keyout client_key.pem -out client.csr
+//! openssl x509 -req -in client.csr -CA ca.pem -CAkey ca_key.pem -days 30 -copy_extensions copy -out client_cert.pem
+//! ```
 
-use std::{env, error::Error, net::Ipv4Addr};
+use std::{
+    env,
+    error::Error,
+    net::{Ipv4Addr, SocketAddr},
+    sync::Arc,
+    time::Duration,
+};
 
-use metrics_guard_warp::{GuardBuilder, MetricsGuard, guard_metrics};
-use service::Instruments;
-use tokio::net::TcpListener;
-use tower_service::Service as _;
-use warp::{Filter, Reply, http::StatusCode};
-
-#[path = "shared/acceptor.rs"]
-mod acceptor;
-#[path = "shared/connections.rs"]
-#[allow(dead_code)] // it has more for the example without TLS
-mod connections;
-#[path = "shared/output.rs"]
-mod output;
-#[path = "shared/service.rs"]
-#[allow(dead_code)] // it has more for the example without TLS
-mod service;
+use hyper::{Request, body::Incoming, server::conn::http1, service::service_fn};
+use hyper_util::rt::TokioIo;
+use metrics_guard_warp::{ClientName, MetricsGuard, Peer, guard_metrics};
+use prometheus::{TextEncoder, register_int_counter};
+use tokio::{
+    net::{TcpListener, TcpStream},
+    sync::Semaphore,
+    time::{sleep, timeout},
+};
+use tokio_rustls::{
+    TlsAcceptor,
+    rustls::{
+        RootCertStore, ServerConfig,
+        pki_types::{CertificateDer, PrivateKeyDer, pem::PemObject},
+        server::WebPkiClientVerifier,
+    },
+    server::TlsStream,
+};
+use tower_service::Service;
+use warp::{Filter, http::StatusCode};
+use webpki::EndEntityCert;
 
 #[guard_metrics]
-#[allow(clippy::needless_pass_by_value)] // Warp's filters hand over what they extract
-fn metrics(instruments: Instruments) -> Result<impl Reply, StatusCode> {
-    let body = instruments.scrape().map_err(|_| StatusCode::INTERNAL_SERVER_ERROR)?;
-    Ok(warp::reply::with_header(body, "Content-Type", service::METRICS_TYPE))
+fn metrics() -> Result<String, StatusCode> {
+    TextEncoder::new().encode_to_string(&prometheus::gather()).map_err(|_| StatusCode::INTERNAL_SERVER_ERROR)
+}
+
+/// TLS with the certificate in `TLS_CERT_FILE` and its private key in `TLS_KEY_FILE`.
+///
+/// With `TLS_CLIENT_CA_FILE`, a client can send a certificate that a CA in this file signed. The guard requires it, and for
+/// the metrics only. A certificate that fails the verification ends the handshake.
+fn acceptor() -> Result<TlsAcceptor, Box<dyn Error>> {
+    let file = |variable| env::var(variable).map_err(|_| format!("set {variable} to the path of a PEM file"));
+    let certificates = CertificateDer::pem_file_iter(file("TLS_CERT_FILE")?)?.collect::<Result<Vec<_>, _>>()?;
+    let key = PrivateKeyDer::from_pem_file(file("TLS_KEY_FILE")?)?;
+    let config = match env::var_os("TLS_CLIENT_CA_FILE") {
+        Some(authorities) => {
+            let mut roots = RootCertStore::empty();
+            for authority in CertificateDer::pem_file_iter(authorities)? {
+                roots.add(authority?)?;
+            }
+            let verifier = WebPkiClientVerifier::builder(Arc::new(roots)).allow_unauthenticated().build()?;
+            ServerConfig::builder().with_client_cert_verifier(verifier)
+        }
+        None => ServerConfig::builder().with_no_client_auth(),
+    };
+    Ok(TlsAcceptor::from(Arc::new(config.with_single_cert(certificates, key)?)))
+}
+
+/// The client's address, and the names in its certificate, which the handshake verified.
+fn peer(address: SocketAddr, stream: &TlsStream<TcpStream>) -> Peer {
+    let (_, connection) = stream.get_ref();
+    let certificate = connection.peer_certificates().and_then(<[_]>::first).map(EndEntityCert::try_from);
+    let names = certificate.iter().flatten().flat_map(|certificate| {
+        let dns_names = certificate.valid_dns_names().map(ClientName::dns);
+        dns_names.chain(certificate.valid_uri_names().map(ClientName::uri))
+    });
+    // An empty list without a certificate, so that the guard does not warn that the server provides no names.
+    Peer::new(address).with_names(names)
 }
 
 #[tokio::main]
 async fn main() -> Result<(), Box<dyn Error>> {
-    let instruments = Instruments::new()?;
-    let (guard, key_for_this_run) = instruments.guard(GuardBuilder::from_env(), service::with_key)?;
-    let with_instruments = warp::any().map(move || instruments.clone());
-    let routes = MetricsGuard::with(guard.clone())
-        .protect(warp::path!("metrics"), warp::get().and(with_instruments).map(metrics))
-        // Not a `&'static str`: the compiler fails to see that a task with that in it can be spawned.
-        .or(warp::path::end().map(|| service::INDEX.to_owned()));
-    let warp = warp::service(routes);
-
-    let tls = acceptor::acceptor()?;
+    let visits = register_int_counter!("visits_total", "Requests for the page.")?;
+    let page = warp::path::end().map(move || {
+        visits.inc();
+        "hello\n".to_owned()
+    });
+    let guard = MetricsGuard::from_env()?;
+    let warp = warp::service(guard.protect(warp::path!("metrics"), warp::get().map(metrics)).or(page));
+    let tls = acceptor()?;
     let port = env::var("PORT").map_or(Ok(8443), |port| port.parse())?;
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, port)).await?;
-    service::announce(key_for_this_run.as_deref(), "https", listener.local_addr()?);
-    let handshake = |stream, address| acceptor::handshake(tls.clone(), stream, address);
-    connections::serve(listener, handshake, move |request| warp.clone().call(request)).await
+    println!("listening on https://{}", listener.local_addr()?);
+    let slots = Arc::new(Semaphore::new(32)); // connections at a time: fewer than the files that the process may open
+    loop {
+        let slot = Arc::clone(&slots).acquire_owned().await?;
+        let Ok((stream, address)) = listener.accept().await else {
+            sleep(Duration::from_millis(100)).await; // no file descriptor is free; `?` would end the server
+            continue;
+        };
+        let (tls, warp) = (tls.clone(), warp.clone());
+        let connection = async move {
+            let stream = tls.accept(stream).await?;
+            let peer = peer(address, &stream);
+            let service = service_fn(move |mut request: Request<Incoming>| {
+                request.extensions_mut().insert(peer.clone());
+                warp.clone().call(request)
+            });
+            http1::Builder::new().keep_alive(false).serve_connection(TokioIo::new(stream), service).await?;
+            Ok::<_, Box<dyn Error + Send + Sync>>(())
+        };
+        tokio::spawn(async move {
+            // The handshake, one request and ten seconds for both: a client may stop in either, or never read the response.
+            // Errors are the client's, and any number of them: if you log them, limit the lines.
+            let _ = timeout(Duration::from_secs(10), connection).await;
+            drop(slot);
+        });
+    }
 }

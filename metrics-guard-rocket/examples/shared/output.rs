@@ -1,1 +1,0 @@
-../../../tests/output.rs

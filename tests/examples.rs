@@ -1,0 +1,183 @@
+//! The examples and the demonstration program, built as they are: guarded by the key in the environment, and not started
+//! without one. The pages show the same programs.
+
+#![allow(clippy::unwrap_used)] // in tests; clippy.toml does not reach their helper functions
+
+use std::{
+    fs,
+    net::SocketAddr,
+    path::{Path, PathBuf},
+    process::Command,
+    sync::LazyLock,
+};
+
+use metrics_guard_tests::{
+    KEY, WRONG,
+    certificates::{Authority, Validity, exchange_tls},
+    process::{Process, cargo, succeed},
+    wire::{exchange, request, with_bearer},
+};
+
+/// Each example, and its file.
+const EXAMPLES: [(&str, &str); 8] = [
+    ("hyper", "metrics-guard-core/examples/hyper.rs"),
+    ("hyper_tls", "metrics-guard-core/examples/hyper_tls.rs"),
+    ("axum", "metrics-guard-tower/examples/axum.rs"),
+    ("axum_tls", "metrics-guard-tower/examples/tls.rs"),
+    ("warp", "metrics-guard-warp/examples/metrics.rs"),
+    ("warp_tls", "metrics-guard-warp/examples/tls.rs"),
+    ("metrics", "metrics-guard-rocket/examples/metrics.rs"),
+    ("internal", "metrics-guard-rocket/examples/internal.rs"),
+];
+
+/// The pages that show an example, and its file.
+const ON_PAGES: [(&str, &str); 4] = [
+    ("README.md", "metrics-guard-core/examples/hyper.rs"),
+    ("README.md", "metrics-guard-tower/examples/axum.rs"),
+    ("README.md", "metrics-guard-warp/examples/metrics.rs"),
+    ("metrics-guard-rocket/README.md", "metrics-guard-rocket/examples/internal.rs"),
+];
+
+const KEY_VARIABLE: &str = "METRICS_VERIFICATION_KEY";
+
+/// The command of what `cargo test --workspace` built, on ports that the system gives.
+///
+/// Cargo builds it again if its source changed, because a test of this package alone does not.
+fn command(program: &str) -> Command {
+    static BUILT: LazyLock<PathBuf> = LazyLock::new(|| {
+        let target = Path::new(env!("CARGO_TARGET_TMPDIR")).parent().unwrap();
+        let mut cargo = cargo();
+        cargo.env("CARGO_TARGET_DIR", target);
+        succeed(cargo.args(["build", "--workspace", "--examples", "--bin", "metrics-guard-demo", "--locked"])).unwrap();
+        target.join("debug")
+    });
+    let mut command = Command::new(BUILT.join(program));
+    command.env_clear().env("PORT", "0").env("ROCKET_PORT", "0").env("METRICS_PORT", "0");
+    command.env("METRICS_ADDRESS", "127.0.0.2").env("ROCKET_CLI_COLORS", "false");
+    command
+}
+
+fn example(name: &str) -> Command {
+    command(&format!("examples/{name}"))
+}
+
+/// The address that a program says it listens at.
+fn announced(line: &str) -> Option<SocketAddr> {
+    let (_, url) = line.split_once("listening on http").or_else(|| line.split_once("launched from http"))?;
+    url.split_once("://")?.1.trim().parse().ok()
+}
+
+/// Starts a program, and waits until its guarded listener has an address.
+fn start(command: &mut Command) -> (SocketAddr, Process) {
+    let mut process = Process::start(command).unwrap();
+    let is_internal = command.get_program().to_string_lossy().ends_with("/internal");
+    let is_guarded = |address: &SocketAddr| !is_internal || address.ip().to_string() == "127.0.0.2";
+    (process.wait_for(|line| announced(line).filter(is_guarded)).unwrap(), process)
+}
+
+/// A request for the metrics with this key, or without one.
+fn scrape(key: &str) -> Vec<u8> {
+    if key.is_empty() { request("GET", "/metrics", &[]) } else { with_bearer("/metrics", key) }
+}
+
+fn status(server: SocketAddr, key: &str) -> u16 {
+    exchange(server, &scrape(key)).unwrap().status
+}
+
+#[test]
+fn the_examples_without_tls_answer_the_key_alone() {
+    for (name, _) in EXAMPLES.iter().filter(|(name, _)| !name.ends_with("_tls")) {
+        let (server, _process) = start(example(name).env(KEY_VARIABLE, KEY));
+        assert_eq!(["", WRONG, KEY].map(|key| status(server, key)), [401, 401, 200], "{name}");
+    }
+}
+
+#[test]
+fn the_examples_with_tls_answer_the_key_beside_a_certificate() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = |file: &str| folder.path().join(file);
+    let authority = Authority::new().unwrap();
+    authority.write(&path("ca.pem")).unwrap();
+    let issue = |file, name| authority.issue(folder.path(), file, &[name], Validity::Current).unwrap();
+    let (server, scraper) = (issue("tls", "localhost"), issue("client", "prometheus.example"));
+    let [stranger, scraper] = [None, Some(&scraper)].map(|identity| authority.client(identity).unwrap());
+    for (name, _) in EXAMPLES.iter().filter(|(name, _)| name.ends_with("_tls")) {
+        let mut command = example(name);
+        command.env("TLS_CERT_FILE", &server.certificate).env("TLS_KEY_FILE", &server.key).env(KEY_VARIABLE, KEY);
+        let status = |command: &mut Command, client, key| {
+            let (address, _process) = start(command);
+            let response = exchange_tls(address, client, &scrape(key)).unwrap();
+            response.get(9..12).unwrap_or_default().to_owned()
+        };
+        assert_eq!(["", WRONG, KEY].map(|key| status(&mut command, &stranger, key)), ["401", "401", "200"], "{name}");
+
+        command.env("TLS_CLIENT_CA_FILE", path("ca.pem"));
+        command.env("METRICS_VERIFICATION_CLIENT_NAMES", "prometheus.example");
+        assert_eq!([WRONG, KEY].map(|key| status(&mut command, &scraper, key)), ["401", "200"], "{name}");
+        assert_eq!(status(&mut command, &stranger, KEY), "403", "{name}");
+    }
+}
+
+#[test]
+fn the_metrics_of_internal_are_on_their_listener_alone() {
+    let (internal, mut process) = start(example("internal").env(KEY_VARIABLE, KEY));
+    let public = process.wait_for(|line| announced(line).filter(|address| *address != internal)).unwrap();
+    for (server, path, expected) in
+        [(public, "/", 200), (public, "/metrics", 404), (internal, "/", 404), (internal, "/metrics", 200)]
+    {
+        assert_eq!(exchange(server, &with_bearer(path, KEY)).unwrap().status, expected, "{server}{path}");
+    }
+}
+
+#[test]
+fn no_example_starts_without_a_key() {
+    for (name, _) in EXAMPLES {
+        let output = Process::start(&mut example(name)).unwrap().wait_for_end().unwrap();
+        assert!(output.contains("METRICS_VERIFICATION_KEY: no key is configured"), "{name}: {output}");
+        assert!(!output.contains("http"), "{name}: {output}");
+    }
+}
+
+#[test]
+fn the_demonstration_makes_a_key_only_if_none_is_configured() {
+    let demo = || command("metrics-guard-demo");
+    let printed = |process: &mut Process| {
+        process.wait_for(|line| Some(line.strip_suffix(" > metrics_key)")?.split_once("echo ")?.1.to_owned())).unwrap()
+    };
+    let [one, another] = [(), ()].map(|()| {
+        // The other settings apply to that key too.
+        let (server, mut process) = start(demo().env("METRICS_VERIFICATION_NETWORKS", "127.0.0.0/8"));
+        let key = printed(&mut process);
+        assert_eq!(["", WRONG, &key].map(|key| status(server, key)), [401, 401, 200]);
+        for line in [format!("curl -H @- http://{server}/metrics"), format!("targets: [\"{server}\"]")] {
+            process.wait_for(|printed| printed.contains(&line).then_some(())).unwrap();
+        }
+        key
+    });
+    assert!(one.len() == 64 && one != another);
+
+    let (server, mut process) = start(demo().env(KEY_VARIABLE, KEY));
+    assert_eq!(["", &one, KEY].map(|key| status(server, key)), [401, 401, 200]);
+    assert!(!process.end().unwrap().contains("echo"));
+}
+
+fn read(path: &str) -> String {
+    fs::read_to_string(Path::new("..").join(path)).unwrap()
+}
+
+#[test]
+fn each_example_is_short() {
+    for (name, file) in EXAMPLES {
+        let lines = read(file).lines().count();
+        assert!(lines <= if name.ends_with("_tls") { 150 } else { 80 }, "{file} has {lines} lines");
+    }
+}
+
+#[test]
+fn the_pages_show_the_examples() {
+    for (page, file) in ON_PAGES {
+        let example = read(file);
+        let program = example.split_once("\n\n").unwrap().1;
+        assert!(read(page).contains(&format!("```rust,no_run\n{program}```\n")), "{page} shows another {file}");
+    }
+}
