@@ -74,3 +74,20 @@ impl fmt::Debug for Authorized {
         f.debug_struct("Authorized").field("key", &self.key()).finish()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use http::{HeaderMap, HeaderValue, header::CACHE_CONTROL};
+
+    use super::Authorized;
+
+    #[test]
+    fn adds_no_store_unless_the_response_has_a_cache_control() {
+        let mut headers = HeaderMap::new();
+        Authorized::WITHOUT_A_KEY.set_no_store(&mut headers);
+        assert_eq!(headers[CACHE_CONTROL], "no-store");
+        headers.insert(CACHE_CONTROL, HeaderValue::from_static("private"));
+        Authorized::WITHOUT_A_KEY.set_no_store(&mut headers);
+        assert_eq!(headers[CACHE_CONTROL], "private");
+    }
+}

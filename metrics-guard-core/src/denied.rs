@@ -161,6 +161,8 @@ pub(crate) mod tests {
         assert_eq!(answer(Denied::MISSING), answer(Denied::MALFORMED));
         assert_eq!(answer(Denied::ADDRESS), answer(Denied::CERTIFICATE));
         assert!(answer(Denied::ADDRESS).contains("status: 403"), "{}", answer(Denied::ADDRESS));
+        assert_eq!(Denied::WRONG.challenge().unwrap(), "Bearer realm=\"metrics\"");
         assert_eq!(Denied::ADDRESS.challenge(), None);
+        assert_eq!([Denied::WRONG.body(), Denied::ADDRESS.body()], ["Unauthorized\n", "Forbidden\n"]);
     }
 }

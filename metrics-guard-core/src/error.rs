@@ -138,3 +138,17 @@ macro_rules! messages {
     };
 }
 pub(crate) use messages;
+
+#[cfg(test)]
+mod tests {
+    use std::{error::Error, io};
+
+    use super::{ConfigErrorKind, Problem};
+
+    #[test]
+    fn the_source_is_the_error_of_the_system() {
+        let denied = || io::Error::from(io::ErrorKind::PermissionDenied);
+        let problem = Problem::new(ConfigErrorKind::UnusableFile, String::new()).caused_by(denied());
+        assert_eq!(problem.at("KEY_FILE").source().unwrap().to_string(), denied().to_string());
+    }
+}

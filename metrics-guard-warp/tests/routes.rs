@@ -85,14 +85,18 @@ async fn case_70_no_other_route_answers_or_runs_for_a_rejected_request() {
 #[tokio::test]
 async fn the_guard_comes_before_method_and_extractors() {
     #[guard_metrics]
-    fn parsed(number: u8, _body: Vec<String>) -> String {
-        number.to_string()
+    fn parsed(number: u8, _body: Vec<String>) -> Result<String, Rejection> {
+        if number == 0 { Err(warp::reject::not_found()) } else { Ok(number.to_string()) }
     }
     let extractors = warp::post().and(warp::header::<u8>("x-number")).and(warp::body::json());
     let routes = guard().protect(warp::path!("metrics"), extractors.map(parsed));
-    for (method, number, body, expected) in
-        [("GET", "1", "[]", 405), ("POST", "many", "[]", 400), ("POST", "1", "{", 400), ("POST", "7", "[]", 200)]
-    {
+    for (method, number, body, expected) in [
+        ("GET", "1", "[]", 405),
+        ("POST", "many", "[]", 400),
+        ("POST", "1", "{", 400),
+        ("POST", "0", "[]", 404),
+        ("POST", "7", "[]", 200),
+    ] {
         let request = || warp::test::request().method(method).path("/metrics").header("x-number", number).body(body);
         assert_eq!(request().reply(&routes).await.status(), 401, "{method} {number} {body}");
         let response = request().header("X-Metrics-Key", KEY).reply(&routes).await;

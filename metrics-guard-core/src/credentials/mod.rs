@@ -218,6 +218,13 @@ mod tests {
     }
 
     #[test]
+    fn debug_hides_configured_names() {
+        let configured = Sources { field: "x-secret".parse().unwrap(), parameter: Some("secret".into()) };
+        assert_eq!(format!("{configured:?}"), r#"Sources { field: "…", parameter: Some("…") }"#);
+        assert_eq!(format!("{:?}", Sources::default()), r#"Sources { field: "x-metrics-key", parameter: None }"#);
+    }
+
+    #[test]
     fn white_space_is_space_and_tab() {
         for value in [&b"k"[..], b" k", b"k\t", b"\t \tk \t"] {
             assert_eq!(presented(&[("x-metrics-key", value)], ""), Ok(b"k".to_vec()), "{value:?}");
