@@ -277,7 +277,8 @@ fn child() {
         let weak = Figment::from(&config).merge(("metrics_guard.key", &KEY[..20]));
         drop(Client::untracked(rocket::custom(weak).attach(guard)));
     };
-    match &*env::var("CHILD").unwrap() {
+    match &*env::var("CHILD").unwrap_or_default() {
+        "" => {} // a run of all ignored tests
         "configure" => {
             println!("{}", outcome(&Config::figment()));
             // A program can have all variables in its configuration too. METRICS_GUARD is the table there.

@@ -25,7 +25,7 @@ use metrics_guard_tower::{Guard, Key, MetricsGuardLayer};
 use tower_layer::{Identity, Layer};
 use tower_service::Service;
 
-#[path = "../../tests/measure.rs"]
+#[path = "../../metrics-guard-core/benches/check/measure.rs"]
 mod measure;
 
 /// 32 bytes, as `openssl rand -hex 16` makes them.

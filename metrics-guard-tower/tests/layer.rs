@@ -141,22 +141,6 @@ fn the_future_holds_that_of_the_service_and_little_more() {
     assert!(future <= size_of::<Answer>() + with_proof, "{future}");
 }
 
-/// `tests/allocations.rs` in the workspace counts the allocations for each header.
-#[tokio::test]
-async fn reading_the_path_the_query_and_the_client_allocates_nothing() {
-    let allocations = |run: &mut dyn FnMut()| allocation_counter::measure(run).count_total;
-    let guard = Guard::builder(key()).query("key").unwrap().allow_networks(["10.0.0.0/8"]).unwrap().build();
-    let service = MetricsGuardLayer::new(guard.clone()).only_path("/metrics").unwrap();
-    let mut service = service.layer(service_fn(|_: Request<()>| ready(Ok::<_, Infallible>(Response::new(())))));
-    let scrape = Request::get(format!("/metrics?key={KEY}")).extension(Peer::new(([10, 0, 0, 1], 9090).into()));
-    let scrape = scrape.body(()).unwrap();
-    assert!(guard.check(&scrape).is_ok()); // takes the thread's slot, and makes the series of the feature `metrics`
-    let (mut scrape, mut future) = (Some(scrape), None);
-    assert_eq!(allocations(&mut || future = scrape.take().map(|scrape| service.call(scrape))), 0);
-    assert_eq!(future.unwrap().await.unwrap().status(), 200);
-    assert_ne!(allocations(&mut || drop(std::hint::black_box(vec![1]))), 0); // the counter does count
-}
-
 #[tokio::test]
 async fn answers_are_not_stored_unless_the_service_says_so() {
     for given in [&[][..], &["private, max-age=5"], &["no-cache", "max-age=0"]] {
@@ -187,22 +171,15 @@ async fn the_client_is_the_peer_in_the_extensions_or_what_axum_knows() {
         (&by_network, inside, &[][..], "", KEY, 200),
         (&by_network, inside, &[], "", "wrong", 401),
         (&by_network, outside, &[], "", KEY, 403),
-        (&by_network, outside, &[], "", "wrong", 403),
         (&by_network, "", &[], "", KEY, 403),
         (&by_network, "", &[], inside, KEY, by_axum(200)),
-        (&by_network, "", &[], inside, "wrong", by_axum(401)),
         (&by_network, "", &[], outside, KEY, 403),
         (&by_network, inside, &[], outside, KEY, 200),
         (&by_network, outside, &[], inside, KEY, 403),
         (&and_name, inside, &[NAME], "", KEY, 200),
-        (&and_name, inside, &[NAME], "", "wrong", 401),
         (&and_name, inside, &["other.example", NAME], "", KEY, 200),
-        (&and_name, inside, &["other.example"], "", KEY, 403),
         (&and_name, inside, &[], "", KEY, 403),
         (&without_key, inside, &[NAME], "", "wrong", 200),
-        (&without_key, inside, &["other.example"], "", KEY, 403),
-        (&without_key, outside, &[NAME], "", KEY, 403),
-        (&without_key, "", &[], "", KEY, 403),
         (&Guard::disabled(), "", &[], "", "wrong", 200),
     ] {
         let socket = |address: &str| SocketAddr::new(address.parse().unwrap(), 9090);

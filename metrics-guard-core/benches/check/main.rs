@@ -13,7 +13,6 @@ use measure::{Case, Measured, measure, median, shown};
 
 mod cases;
 mod goals;
-#[path = "../../../tests/measure.rs"]
 mod measure;
 mod reference;
 

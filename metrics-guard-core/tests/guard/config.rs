@@ -65,7 +65,7 @@ fn case_38_bytes_that_no_scraper_can_send() {
     assert_problem(&[("KEY", &format!("{KEY}\n"))], "not visible ASCII");
 }
 
-/// `tests/keys.rs` has examples of each form.
+/// `tests/vectors/keys.txt` has examples of each form.
 #[test]
 fn case_39_short_sample_and_wrapped_keys() {
     for (value, expected) in [
@@ -316,7 +316,8 @@ fn child<N: AsRef<OsStr>, V: AsRef<OsStr>>(guard: &str, variables: impl IntoIter
 #[ignore = "the other tests start it, by `child`"]
 fn child_of_the_tests() {
     println!(); // ends a line of the test harness
-    let guard = match &*env::var("GUARD").unwrap() {
+    let guard = match &*env::var("GUARD").unwrap_or_default() {
+        "" => return, // a run of all ignored tests
         "from_env" => Guard::from_env(),
         "or_open" => Guard::from_env_or_open(),
         prefix => GuardBuilder::from_env_with_prefix(prefix).map(GuardBuilder::build),
