@@ -1,6 +1,6 @@
 //! What the time of a check depends on: `.ci/run constant-time`.
 //!
-//! Valgrind looks at the compiled code. Memcheck is told that the accepted keys and their lengths are undefined, and reports
+//! Valgrind looks at the compiled code. The programs declare the accepted keys and their lengths undefined to Memcheck, and reports
 //! each jump and each address that depends on them (the way of ctgrind). Callgrind counts the instructions of checks that
 //! differ in nothing but the accepted keys. Both run the programs in tests/constant-time, built with several levels of
 //! optimisation, since it is the optimiser that undoes such code: what holds here, holds for this compiler.

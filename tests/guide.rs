@@ -6,15 +6,17 @@
 use std::{fs, path::Path};
 
 use metrics_guard_core::{Key, adapter::SETTINGS};
-use metrics_guard_tests::{KEY, variable_of};
+use metrics_guard_tests::{KEY, crates, variable_of};
 use regex_lite::Regex;
 
 const PAGE: &str = include_str!("../metrics-guard-core/docs/guide/troubleshooting.md");
-const README: &str = include_str!("../README.md");
+const COMPILER: &str = include_str!("../metrics-guard-core/docs/guide/compile-errors.md");
+const LAYERS: &str = include_str!("../metrics-guard-core/docs/guide/layers.md");
+const MONITORING: &str = include_str!("../metrics-guard-core/docs/guide/monitoring.md");
 
 /// Returns the first cells in the tables of a section, each without its first backtick.
-fn rows(heading: &str) -> impl Iterator<Item = &'static str> {
-    let (_, section) = PAGE.split_once(&format!("\n## {heading}\n")).unwrap();
+fn rows(page: &'static str, heading: &str) -> impl Iterator<Item = &'static str> {
+    let (_, section) = page.split_once(&format!("\n## {heading}\n")).unwrap();
     let section = section.split("\n## ").next().unwrap();
     section.lines().filter_map(|line| line.strip_prefix("| `")?.split(" | ").next())
 }
@@ -25,7 +27,7 @@ fn the_compiler_prints_what_the_guide_quotes() {
     let files = files.filter(|path| path.extension() == Some("stderr".as_ref()));
     let printed: Vec<_> = files.map(|path| fs::read_to_string(path).unwrap()).collect();
     let mut count = 0;
-    for row in rows("The compiler") {
+    for row in rows(COMPILER, "The compiler") {
         // Double backticks surround a message, in which `..` replaces what differs from case to case.
         let parts: Vec<_> = row[1..].split("``").step_by(2).flat_map(|text| text.split("..")).map(str::trim).collect();
         let mut messages = printed.iter().flat_map(|text| text.split("\n\n"));
@@ -39,7 +41,8 @@ fn the_compiler_prints_what_the_guide_quotes() {
 /// Markdown shows the rows after a blank line as text.
 #[test]
 fn each_row_of_the_guide_is_in_a_table() {
-    for table in PAGE.split("\n\n").filter(|block| block.trim_start().starts_with('|')) {
+    let blocks = [PAGE, COMPILER, LAYERS, MONITORING].into_iter().flat_map(|page| page.split("\n\n"));
+    for table in blocks.filter(|block| block.trim_start().starts_with('|')) {
         let second = table.trim_start().lines().nth(1).unwrap_or_default();
         assert!(second.starts_with("|---|"), "no table begins here: {table}");
     }
@@ -48,7 +51,7 @@ fn each_row_of_the_guide_is_in_a_table() {
 /// Returns the code of a crate without comments, each string in one line.
 fn code(name: &str) -> String {
     let mut code = String::new();
-    for (_, text) in files(&format!("metrics-guard-{name}/src")) {
+    for (_, text) in files(&format!("{name}/src")) {
         for line in text.lines().map(str::trim_start).filter(|line| !line.starts_with("//")) {
             match line.strip_suffix('\\') {
                 Some(line) => code.push_str(line),
@@ -64,14 +67,15 @@ fn our_crates_log_what_the_guide_quotes() {
     // The first words of texts that are a framework's or the system's.
     const OF_OTHERS: &str = "Rocket failed to launch|Request guard |No 401 catcher|Address already in use|\
                              invalid peer certificate|accept error";
-    let code = ["core", "rocket", "tower", "warp"].map(code).concat().replace("\\\"", "\"");
+    let code: String = crates::published().unwrap().iter().map(|published| code(&published.name)).collect();
+    let code = code.replace("\\\"", "\"");
     let code = code + include_str!("demo/src/main.rs");
-    let logged =
-        rows("The log of the service").filter(|row| !OF_OTHERS.split('|').any(|first| row.contains(first))).collect();
+    let logged = rows(PAGE, "The log of the service");
+    let logged = logged.filter(|row| !OF_OTHERS.split('|').any(|first| row.contains(first))).collect();
     // no_peer.rs finds the instructions of most servers on the page.
-    let (_, instructions) = PAGE.split_once("| server | instruction |\n|---|---|\n").unwrap();
+    let (_, instructions) = LAYERS.split_once("| server | instruction in the warning |\n|---|---|\n").unwrap();
     let instructions = instructions.lines().map_while(|row| row.strip_suffix(" |")?.split(" | ").nth(1)).collect();
-    for (cells, least) in [(logged, 6), (instructions, 9_usize)] {
+    for (cells, least) in [(logged, 4), (instructions, 9_usize)] {
         let cells: Vec<&str> = cells;
         assert!(cells.len() >= least, "{cells:#?}");
         for text in cells.iter().map(|cell| cell.trim_matches(['`', ' '])) {
@@ -84,7 +88,7 @@ fn our_crates_log_what_the_guide_quotes() {
 
 #[test]
 fn the_errors_of_rockets_configuration_are_in_the_guide() {
-    let code = code("rocket").replace("\\\"", "\0");
+    let code = code("metrics-guard-rocket").replace("\\\"", "\0");
     let strings = code.lines().flat_map(|line| line.split('"').skip(1).step_by(2));
     let texts: Vec<_> = strings.filter(|text| text.contains("; ")).map(|text| text.replace('\0', "\"")).collect();
     for text in &texts {
@@ -103,7 +107,6 @@ fn each_setting_is_on_each_page() {
     let (fields, _) = fields.split_once(", the variables ").unwrap();
     for field in SETTINGS {
         let variable = variable_of(field);
-        assert!(README.contains(&format!("\n| `{variable}` | `{field}` |")), "{variable} is not in the README");
         assert!(from_env.contains(&format!("/// | `{variable}` |")), "{variable} is not at `Guard::from_env`");
         let is_in_toml = toml.contains(&format!("/// {field} = ")) || toml.contains(&format!("`{field}`"));
         assert!(is_in_toml, "{field} is not at `MetricsGuard::fairing`");
@@ -113,20 +116,17 @@ fn each_setting_is_on_each_page() {
 
 #[test]
 fn each_series_and_each_alert_is_in_the_guide() {
-    let core_readme = include_str!("../metrics-guard-core/README.md");
     let source = include_str!("../metrics-guard-core/src/telemetry/metrics.rs");
     let series = source.lines().filter_map(|line| line.split_once(": &str = \"")?.1.strip_suffix("\";"));
     let series: Vec<_> = series.collect();
     assert_eq!(series.len(), 5, "{series:?}");
     for name in series {
-        for (page, begin) in [(PAGE, "\n| `"), (README, "\n| `"), (core_readme, "`")] {
-            let is_there = ['`', '{'].iter().any(|end| page.contains(&format!("{begin}{name}{end}")));
-            assert!(is_there, "{name} is not in: {}", page.lines().next().unwrap());
-        }
+        let is_there = ['`', '{'].iter().any(|end| MONITORING.contains(&format!("\n| `{name}{end}")));
+        assert!(is_there, "{name} is not in docs/guide/monitoring.md");
     }
     let alerts = include_str!("../deploy/alerts.yml").lines();
     let alerts: Vec<_> = alerts.filter_map(|line| line.trim().strip_prefix("- alert: ")).collect();
-    let missing = alerts.iter().filter(|alert| !PAGE.contains(&format!("\n| `{alert}` |")));
+    let missing = alerts.iter().filter(|alert| !MONITORING.contains(&format!("\n| `{alert}` |")));
     assert!(missing.count() == 0 && !alerts.is_empty(), "{alerts:?}");
 }
 

@@ -13,7 +13,7 @@ use rocket::{config::LogLevel, http::Header, local::blocking::Client};
 use tower::ServiceExt as _;
 use warp::Filter;
 
-const PAGE: &str = include_str!("../metrics-guard-core/docs/guide/troubleshooting.md");
+const PAGE: &str = include_str!("../metrics-guard-core/docs/guide/layers.md");
 
 /// Returns the instruction in the warning, when `ask` sends a request without an address to a guard with networks, client
 /// names or both.
@@ -36,7 +36,7 @@ fn instruction(networks: &[&str], names: &[&str], ask: impl FnOnce(Guard)) -> St
 
 /// Returns the instruction in the guide's row that begins with `server`.
 fn in_guide(server: &str) -> &'static str {
-    let (_, rows) = PAGE.split_once("| server | instruction |").unwrap();
+    let (_, rows) = PAGE.split_once("| server | instruction in the warning |").unwrap();
     let (_, row) = rows.split_once(&format!("\n| {server}")).unwrap();
     let (_, cell) = row.split_once("``").unwrap();
     cell.split("`` |").next().unwrap().trim_end()

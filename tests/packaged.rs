@@ -65,16 +65,17 @@ impl Program {
         Err(missing(&format!("a program with {}", published.name)))
     }
 
-    /// The programs on the crate's page that limit their connections. They have the dependencies of its first program.
+    /// The other programs on the crate's page that limit their connections. They have the dependencies of its first program.
     fn with_limits(published: &Crate) -> io::Result<Vec<Program>> {
         let page = Program::page(published)?;
         let programs = page.match_indices("\n```rust,no_run\n").map(|(start, _)| block(&page[start..], "rust,no_run"));
+        let first = Program::first(published)?;
         let mut with_limits = Vec::new();
         for text in programs {
             let text = text?.to_owned();
-            if text.contains("Semaphore") {
+            if text.contains("Semaphore") && text != first.text {
                 let name = format!("{}-page-{}", published.name, with_limits.len());
-                with_limits.push(Program { name, text, ..Program::first(published)? });
+                with_limits.push(Program { name, text, ..first.clone() });
             }
         }
         Ok(with_limits)
@@ -190,15 +191,17 @@ impl Keys {
         Ok(fs::read_to_string(self.0.join("metrics_key"))?.trim_end().to_owned())
     }
 
-    /// The first part of a rotation.
+    /// The first two steps of a rotation, as the guide has them.
     fn both_are_accepted(&self) -> io::Result<()> {
-        self.run(block(section("A new key")?, "sh")?)
+        let (commands, _) = step(1)?.split_once("sed ").ok_or_else(|| missing("a curl line in step 1"))?;
+        self.run(commands)?;
+        thread::sleep(Duration::from_secs(3));
+        self.run(step(2)?)
     }
 
-    /// The second.
+    /// The last step.
     fn the_new_one_alone(&self) -> io::Result<()> {
-        let (_, rest) = section("A new key")?.split_once("\n```\n").ok_or_else(|| missing("a second block"))?;
-        self.run(block(rest, "sh")?)
+        self.run(step(3)?)
     }
 
     fn run(&self, commands: &str) -> io::Result<()> {
@@ -351,7 +354,7 @@ fn scrape(folder: &Path, keys: &Keys, servers: &[(&Program, SocketAddr)]) -> Res
         println!("NOT scraped, since there is no Prometheus");
         return Ok(());
     };
-    let (head, job) = block(section("Prometheus")?, "yaml")?.split_once('\n').ok_or_else(|| missing("a job"))?;
+    let (head, job) = block(section("A key")?, "yaml")?.split_once('\n').ok_or_else(|| missing("a job"))?;
     let key_file = keys.0.join("metrics_key");
     let mut config = format!("global: {{scrape_interval: 1s}}\n{head}\n");
     for (Program { name, .. }, address) in servers {
@@ -365,7 +368,15 @@ fn scrape(folder: &Path, keys: &Keys, servers: &[(&Program, SocketAddr)]) -> Res
     Ok(())
 }
 
-/// What stands under the README's first heading that begins so.
+/// Returns the commands of this step of a rotation.
+fn step(number: usize) -> io::Result<&'static str> {
+    let page = include_str!("../metrics-guard-core/docs/guide/rotation.md");
+    let (_, commands) = page.split_once(&format!("\n{number}. ")).ok_or_else(|| missing("a step"))?;
+    let (_, commands) = commands.split_once("   ```sh\n").ok_or_else(|| missing("sh"))?;
+    Ok(commands.split("   ```").next().unwrap_or_default())
+}
+
+/// Returns the text under the README's first heading that begins so.
 fn section(heading: &str) -> io::Result<&'static str> {
     let section = README.split_once(&format!("\n## {heading}")).map(|(_, section)| section);
     section.ok_or_else(|| missing(heading))

@@ -54,6 +54,8 @@ use crate::{
 /// A guard from a key file follows that file: see [`reload`](Guard::reload).
 ///
 /// A guard does not see whether the connection is encrypted. Over plain HTTP, an attacker who reads the traffic gets the key.
+#[doc = ""]
+#[doc = include_str!("../docs/pictures/request.svg")]
 #[derive(Debug, Clone)]
 pub struct Guard(pub(crate) Arc<Policy>);
 

@@ -1,27 +1,35 @@
-//! How to guard metrics well, for developers and operators. These pages are no API.
+//! How to guard metrics well, for developers and operators. These pages are not an API.
 //!
-//! - [threats]: the attacks that a guard stops, its promises, and its limits
-//! - [layers]: which of key, networks, client certificate, own listener and TLS to take
+//! - [threats]: which attacks a guard stops, what it promises, and its limits
+//! - [layers]: which of key, networks, client certificate, separate listener and TLS to combine
 //! - [`custom_servers`]: how to check requests of a server's own types, or of `http` 0.2
-//! - [rotation]: a new key without a restart and without a failed scrape
-//! - [troubleshooting]: each message by its text, with the cure
-//! - [`constant_time`]: what the time of a check tells, and the tests for it
+//! - [rotation]: how to change the key without a restart and without a failed scrape
+//! - [`key_file_permissions`]: who should own the key file, and who may read or write it
+//! - [monitoring]: series, alerts and events, and how to keep the key out of logs
+//! - [troubleshooting]: what a message of the guard means, and what to do
+//! - [`scraper_errors`]: what the scraper's error means
+//! - [`compile_errors`]: what a compiler error on a guarded handler means, and where other attributes go
+//! - [`constant_time`]: what the time of a check reveals, and the tests for it
 //! - [speed]: what a check costs, and how to measure it
 //!
 //! A first service with its key and its scraper is in the README of the repository. The frameworks have their own pages:
 //! [Rocket](https://docs.rs/metrics-guard-rocket),
 //! [Warp](https://docs.rs/metrics-guard-warp) and [tower and axum](https://docs.rs/metrics-guard-tower).
 
-/// A page, after definitions of its links. In the repository, the links lead to files and to docs.rs, as the end of each file
+/// A page, after definitions of its links and a picture. In the repository, the links lead to files and to docs.rs, as the end of each file
 /// defines. The first definition of a link counts, so that here they lead to modules and items, and rustdoc checks them.
 macro_rules! page {
-    ($(#[$attribute:meta])? $name:ident, $text:expr) => {
+    ($(#[$attribute:meta])? $name:ident, $text:expr $(, $picture:expr)?) => {
         $(#[$attribute])?
         #[doc = "[threats]: crate::guide::threats"]
         #[doc = "[layers]: crate::guide::layers"]
         #[doc = "[`custom_servers`]: crate::guide::custom_servers"]
         #[doc = "[rotation]: crate::guide::rotation"]
+        #[doc = "[key_file_permissions]: crate::guide::key_file_permissions"]
+        #[doc = "[monitoring]: crate::guide::monitoring"]
         #[doc = "[troubleshooting]: crate::guide::troubleshooting"]
+        #[doc = "[scraper_errors]: crate::guide::scraper_errors"]
+        #[doc = "[compile_errors]: crate::guide::compile_errors"]
         #[doc = "[constant_time]: crate::guide::constant_time"]
         #[doc = "[speed]: crate::guide::speed"]
         #[doc = "[`ConfigError`]: crate::ConfigError"]
@@ -40,16 +48,24 @@ macro_rules! page {
         #[doc = "[`on_warning`]: crate::GuardBuilder::on_warning"]
         #[doc = "[`require_client_name`]: crate::GuardBuilder::require_client_name"]
         #[doc = ""]
+        $(
+            #[doc = $picture]
+            #[doc = ""]
+        )?
         #[doc = $text]
         pub mod $name {}
     };
 }
 
 page!(threats, include_str!("../docs/guide/threats.md"));
-page!(layers, include_str!("../docs/guide/layers.md"));
+page!(layers, include_str!("../docs/guide/layers.md"), include_str!("../docs/pictures/layers.svg"));
 page!(custom_servers, include_str!("../docs/guide/custom-servers.md"));
-page!(rotation, include_str!("../docs/guide/rotation.md"));
+page!(rotation, include_str!("../docs/guide/rotation.md"), include_str!("../docs/pictures/rotation.svg"));
+page!(key_file_permissions, include_str!("../docs/guide/key-file-permissions.md"));
+page!(monitoring, include_str!("../docs/guide/monitoring.md"));
 page!(troubleshooting, include_str!("../docs/guide/troubleshooting.md"));
+page!(scraper_errors, include_str!("../docs/guide/scraper-errors.md"));
+page!(compile_errors, include_str!("../docs/guide/compile-errors.md"));
 page!(constant_time, include_str!("../docs/constant-time.md"));
 page!(
     #[allow(clippy::doc_markdown)] // its tables are as the benches print them

@@ -71,7 +71,7 @@ impl MetricsGuard {
     /// key_file = "accepted_keys"              # relative to this file; or `key`, the key itself
     /// header = "X-Scrape-Key"                 # instead of X-Metrics-Key
     /// query = "metrics_key"                   # the query parameter that may present the key
-    /// networks = ["10.0.0.0/8", "fd00::/8"]   # the networks that may ask
+    /// networks = ["10.0.0.0/8", "fd00::/8"]   # the networks of the scrapers
     /// client_names = ["prometheus.example"]   # names of which a client certificate must have one
     /// disabled = false
     /// ```

@@ -1,4 +1,4 @@
-//! Routes that somebody else wrote, closed by a handler around theirs.
+//! Third-party routes, guarded by a handler around theirs.
 //!
 //! ```
 //! use metrics_guard_rocket::{Guard, Key, MetricsGuard};

@@ -13,11 +13,7 @@ use hyper::server::conn::http1;
 use hyper_util::{rt::TokioIo, service::TowerToHyperService};
 use metrics_guard_tower::{Guard, Peer, guard_metrics};
 use prometheus::{TextEncoder, register_int_counter};
-use tokio::{
-    net::TcpListener,
-    sync::Semaphore,
-    time::{sleep, timeout},
-};
+use tokio::{net::TcpListener, sync::Semaphore, time};
 
 #[guard_metrics]
 async fn metrics() -> Result<String, StatusCode> {
@@ -39,7 +35,7 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
     loop {
         let slot = Arc::clone(&slots).acquire_owned().await?;
         let Ok((stream, address)) = listener.accept().await else {
-            sleep(Duration::from_millis(100)).await; // no file descriptor is free; `?` would end the server
+            time::sleep(Duration::from_millis(100)).await; // no file descriptor is free; `?` would end the server
             continue;
         };
         let app = app.clone().layer(Extension(Peer::new(address))); // for a guard that checks addresses
@@ -48,7 +44,7 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
             .keep_alive(false)
             .serve_connection(TokioIo::new(stream), TowerToHyperService::new(app));
         tokio::spawn(async move {
-            let _ = timeout(Duration::from_secs(10), connection).await; // errors are the client's, and any number of them
+            let _ = time::timeout(Duration::from_secs(10), connection).await; // errors are the client's, and any number of them
             drop(slot);
         });
     }

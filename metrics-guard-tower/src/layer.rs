@@ -48,7 +48,7 @@ use crate::head::Head;
 /// [`Router::layer`]: https://docs.rs/axum/0.8/axum/struct.Router.html#method.layer
 /// [`Router::route_layer`]: https://docs.rs/axum/0.8/axum/struct.Router.html#method.route_layer
 ///
-/// The other end of the connection is a [`Peer`](crate::Peer) among the request's extensions, or, with the feature `axum`,
+/// The guard uses the client's address from a [`Peer`](crate::Peer) in the request's extensions, or, with the feature `axum`,
 /// a `ConnectInfo<SocketAddr>`, else a `MockConnectInfo<SocketAddr>`, and no other `ConnectInfo`. Without one of these, a
 /// guard with networks or client names rejects every request.
 ///

@@ -1,4 +1,4 @@
-//! The guard as filters: around a route of one's own, or in front of somebody else's.
+//! The guard as filters: around your own route, or before third-party routes.
 //!
 //! ```
 //! use metrics_guard_warp::{Guard, Key, MetricsGuard, guard_metrics};

@@ -19,9 +19,9 @@ pub(crate) enum Config {
     Query,
     /// The field is called `X-Scrape-Key`.
     Named,
-    /// The networks that may ask have the tests among them.
+    /// The allowed networks contain the tests' address.
     Near,
-    /// The networks that may ask have the tests not among them.
+    /// The allowed networks do not contain the tests' address.
     Far,
     /// A client certificate is asked for, of servers that have no TLS.
     Certified,
@@ -371,7 +371,7 @@ fn precedence() -> Vec<Case> {
     ]
 }
 
-/// Who may ask. The tests come from 127.0.0.1, over TCP, and have no certificate.
+/// Allowed clients. The tests come from 127.0.0.1, over TCP, and have no certificate.
 fn peers() -> Vec<Case> {
     let (key, wrong) = (metrics_key(KEY), metrics_key(WRONG));
     let claims: [&[u8]; 9] = [

@@ -55,7 +55,7 @@ pub struct Guarded {
 }
 
 impl Guarded {
-    /// This server, asked in clear, or over TLS by `client`.
+    /// This server, scraped over plain HTTP, or over TLS by `client`.
     pub const fn new(of: Server, running: Running, client: Option<ClientConfig>) -> Guarded {
         Guarded { of, running, client, refused: 0 }
     }

@@ -21,7 +21,7 @@ pub struct Model {
     pub field: &'static str,
     /// The query parameter that may present one.
     pub parameter: Option<&'static str>,
-    /// The only network that may ask: an address in it, and the length of its prefix.
+    /// The only allowed network: an address in it, and the length of its prefix.
     pub network: Option<(IpAddr, u8)>,
 }
 

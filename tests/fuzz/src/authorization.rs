@@ -11,7 +11,7 @@ use libfuzzer_sys::fuzz_target;
 use metrics_guard_core::{Guard, Key, Reason};
 use metrics_guard_fuzz::{KEY, SYMBOLS, model::Model};
 
-/// The query presents a key too, so that what counts as absent is told from what is malformed.
+/// The query presents a key too, so that the result shows whether the header counts as absent or as malformed.
 static MODEL: LazyLock<Model> = LazyLock::new(|| Model { parameter: Some("key"), ..Model::new(&[SYMBOLS, KEY]) });
 static GUARD: LazyLock<Guard> = LazyLock::new(|| MODEL.guard().unwrap());
 

@@ -25,7 +25,7 @@ static GUARDS: LazyLock<Vec<(Guard, Model)>> = LazyLock::new(|| {
     let near = Model { network: Some((IpAddr::from([10, 0, 0, 0]), 8)), ..query.clone() };
     let guarded = |model: Model| {
         let guard = model.guard().unwrap();
-        // The first refusal for want of a peer is told, and that allocates.
+        // The first rejection because of a missing client address queues a warning, which allocates.
         let _ = guard.check(&Request::new(()));
         (guard, model)
     };
