@@ -6,7 +6,7 @@
 use std::{fs, path::Path};
 
 use metrics_guard_core::{Key, adapter::SETTINGS};
-use metrics_guard_tests::{KEY, variable_of};
+use metrics_guard_tests::{KEY, crates, variable_of};
 use regex_lite::Regex;
 
 const PAGE: &str = include_str!("../metrics-guard-core/docs/guide/troubleshooting.md");
@@ -51,7 +51,7 @@ fn each_row_of_the_guide_is_in_a_table() {
 /// Returns the code of a crate without comments, each string in one line.
 fn code(name: &str) -> String {
     let mut code = String::new();
-    for (_, text) in files(&format!("metrics-guard-{name}/src")) {
+    for (_, text) in files(&format!("{name}/src")) {
         for line in text.lines().map(str::trim_start).filter(|line| !line.starts_with("//")) {
             match line.strip_suffix('\\') {
                 Some(line) => code.push_str(line),
@@ -67,7 +67,8 @@ fn our_crates_log_what_the_guide_quotes() {
     // The first words of texts that are a framework's or the system's.
     const OF_OTHERS: &str = "Rocket failed to launch|Request guard |No 401 catcher|Address already in use|\
                              invalid peer certificate|accept error";
-    let code = ["core", "rocket", "tower", "warp"].map(code).concat().replace("\\\"", "\"");
+    let code: String = crates::published().unwrap().iter().map(|published| code(&published.name)).collect();
+    let code = code.replace("\\\"", "\"");
     let code = code + include_str!("demo/src/main.rs");
     let logged = rows(PAGE, "The log of the service");
     let logged = logged.filter(|row| !OF_OTHERS.split('|').any(|first| row.contains(first))).collect();
@@ -87,7 +88,7 @@ fn our_crates_log_what_the_guide_quotes() {
 
 #[test]
 fn the_errors_of_rockets_configuration_are_in_the_guide() {
-    let code = code("rocket").replace("\\\"", "\0");
+    let code = code("metrics-guard-rocket").replace("\\\"", "\0");
     let strings = code.lines().flat_map(|line| line.split('"').skip(1).step_by(2));
     let texts: Vec<_> = strings.filter(|text| text.contains("; ")).map(|text| text.replace('\0', "\"")).collect();
     for text in &texts {
