@@ -4,7 +4,7 @@
 #![allow(clippy::unwrap_used)] // in tests; clippy.toml does not reach their helper functions
 
 use std::{
-    env, fs,
+    fs,
     net::SocketAddr,
     path::{Path, PathBuf},
     process::Command,
@@ -14,7 +14,7 @@ use std::{
 use metrics_guard_tests::{
     KEY, WRONG,
     certificates::{Authority, Validity, exchange_tls},
-    process::{Process, succeed},
+    process::{Process, cargo, succeed},
     wire::{exchange, request, with_bearer},
 };
 
@@ -42,16 +42,11 @@ const KEY_VARIABLE: &str = "METRICS_VERIFICATION_KEY";
 
 /// The command of what `cargo test --workspace` built, on ports that the system gives.
 ///
-/// Cargo builds it again if its source changed, because a test of this package alone does not. Cargo must not see the package
-/// of this test in its environment, because ring's build script would run again for that.
+/// Cargo builds it again if its source changed, because a test of this package alone does not.
 fn command(program: &str) -> Command {
     static BUILT: LazyLock<PathBuf> = LazyLock::new(|| {
         let target = Path::new(env!("CARGO_TARGET_TMPDIR")).parent().unwrap();
-        let mut cargo = Command::new(env!("CARGO"));
-        let of_this_test = |name: &str| name.starts_with("CARGO_PKG_") || name.starts_with("CARGO_MANIFEST_");
-        for (name, _) in env::vars_os().filter(|(name, _)| name.to_str().is_some_and(of_this_test)) {
-            cargo.env_remove(name);
-        }
+        let mut cargo = cargo();
         cargo.env("CARGO_TARGET_DIR", target);
         succeed(cargo.args(["build", "--workspace", "--examples", "--bin", "metrics-guard-demo", "--locked"])).unwrap();
         target.join("debug")

@@ -1,4 +1,4 @@
-//! The examples behind TLS: guarded as without, over HTTP/1.1 and over HTTP/2, which Prometheus prefers; and open to those
+//! The servers behind TLS: guarded as without, over HTTP/1.1 and over HTTP/2, which Prometheus prefers; and open to those
 //! client certificates alone that the guard names.
 
 // In tests; clippy.toml does not reach their helper functions.
@@ -7,7 +7,7 @@
 use metrics_guard_tests::{
     KEY, WRONG,
     certificates::{Authority, Validity, exchange_tls, exchange_tls_h2},
-    server::{Running, Server},
+    servers::{Running, Server},
     wire::{request, with_bearer},
 };
 use rustls::AlertDescription;
@@ -30,17 +30,12 @@ struct Place {
 
 impl Place {
     fn new() -> Place {
-        let place = Place { folder: tempfile::tempdir().unwrap(), authority: Authority::new().unwrap() };
-        place.authority.write(&place.folder.path().join("ca.pem")).unwrap();
-        place
+        Place { folder: tempfile::tempdir().unwrap(), authority: Authority::new().unwrap() }
     }
 
     fn start(&self, server: Server, environment: &[(&str, &str)]) -> Running {
-        let folder = self.folder.path();
-        let identity = self.authority.issue(folder, server.name(), &["localhost"], Validity::Current).unwrap();
-        let ca = folder.join("ca.pem");
-        let files = [&identity.certificate, &identity.key, &ca].map(|path| path.to_str().unwrap());
-        server.run(&mut server.command_tls(&server.build_tls().unwrap(), files, environment)).unwrap()
+        let tls = self.authority.issue_to_server(self.folder.path()).unwrap();
+        Running::start(&mut server.command(Some(&tls), environment).unwrap()).unwrap()
     }
 }
 
@@ -65,10 +60,10 @@ fn answer(received: std::io::Result<String>) -> Answer {
 }
 
 #[test]
-fn behind_tls_the_examples_are_guarded() {
+fn behind_tls_the_servers_are_guarded() {
     let place = Place::new();
     for of in Server::ALL {
-        let server = place.start(of, &[("METRICS_VERIFICATION_KEY", KEY)]);
+        let server = place.start(*of, &[("METRICS_VERIFICATION_KEY", KEY)]);
         let client = place.authority.client(None).unwrap();
         let ask = |key| answer(exchange_tls(server.address, &client, &scrape(key)));
         assert_eq!((ask(KEY), ask(WRONG)), (Ok(200), Ok(401)), "{of:?}");
@@ -100,7 +95,7 @@ fn only_a_client_certificate_with_a_required_name_may_ask() {
         ("expired", Some(issue("old", &[DNS], Validity::Expired)), Err(EXPIRED), Err(EXPIRED)),
     ];
     for of in Server::ALL {
-        let mut server = place.start(of, &[("METRICS_VERIFICATION_KEY", KEY), NAMES]);
+        let mut server = place.start(*of, &[("METRICS_VERIFICATION_KEY", KEY), NAMES]);
         for (what, identity, by_key, by_wrong_key) in &clients {
             let client = place.authority.client(identity.as_ref()).unwrap();
             let ask = |request: &[u8]| answer(exchange_tls(server.address, &client, request));

@@ -14,7 +14,7 @@ use std::{env, fs, io, net::SocketAddr, path::Path};
 use libtest_mimic::{Arguments, Failed, Trial};
 use metrics_guard_tests::{
     KEY, SYMBOLS, WRONG,
-    server::{Profile, Server},
+    servers::Server,
     wire::{Response, exchange, exchange_h2, request},
 };
 use table::{Case, Config, Expect, basic_credentials, cases, percent_encoded};
@@ -23,12 +23,11 @@ fn main() -> io::Result<()> {
     if let Some(folder) = env::var_os("SEEDS") {
         return seeds::write(Path::new(&folder));
     }
-    let trials = Server::ALL.map(|server| Trial::test(server.name(), move || run(server)));
-    libtest_mimic::run(&Arguments::from_args(), trials.into()).exit();
+    let trials = Server::ALL.iter().map(|server| Trial::test(server.name(), || run(*server)));
+    libtest_mimic::run(&Arguments::from_args(), trials.collect()).exit();
 }
 
 fn run(server: Server) -> Result<(), Failed> {
-    let program = server.build(Profile::Debug)?;
     let folder = tempfile::tempdir()?;
     let key_file = folder.path().join("metrics_key");
     fs::write(&key_file, format!("{KEY}\n{SYMBOLS}\n"))?;
@@ -40,12 +39,12 @@ fn run(server: Server) -> Result<(), Failed> {
     for config in Config::ALL {
         let mut environment = vec![("METRICS_VERIFICATION_KEY_FILE", key_file)];
         environment.extend(config.environment());
-        let mut running = server.start(&program, &environment)?;
+        let mut running = server.start(&environment)?;
         let refusals = [Refusals { of: server, first: None }, Refusals { of: server, first: None }];
         let mut subject = Subject { server, address: running.address, config, scrapes: 0, refusals };
         subject.scrapes = subject.count_scrapes()?;
         for case in cases.iter().filter(|case| case.config == config) {
-            let difference = case.differences.iter().find(|(other, ..)| *other == server);
+            let difference = case.differences.iter().find(|(name, ..)| *name == server.name());
             differences += usize::from(difference.is_some());
             let expect = difference.map_or(case.expect, |(_, expect, _)| *expect);
             match subject.ask(case, expect) {
@@ -145,7 +144,7 @@ fn look_at(response: &Response, expect: Expect, is_head: bool, server: Server) -
             if response.status != status {
                 return fail("not refused");
             }
-            if response.text() != if is_head { "" } else { refusal(server, body) } {
+            if response.text() != if is_head || !server.has_body_in_rejections() { "" } else { body } {
                 return fail("not the fixed body");
             }
             if response.field("www-authenticate") != challenge {
@@ -167,17 +166,8 @@ fn look_at(response: &Response, expect: Expect, is_head: bool, server: Server) -
     Ok(())
 }
 
-/// The body of a server's refusals: `body`, that of `Denied::body`, or none where a response is made of nothing but a default.
-const fn refusal(server: Server, body: &'static str) -> &'static str {
-    match server {
-        Server::Rocket | Server::Warp => body,
-        Server::Axum | Server::Hyper => "",
-    }
-}
-
 /// All refusals of a running server are one, byte by byte but for the date. That of a HEAD has the same fields in any
-/// order, and no body; a length of none it need not say. Outside of a route's layers, axum adds what methods the route has
-/// for all that are refused by another: that tells of the method, and not of the key.
+/// order, and no body; a length of none it need not say. An `Allow` tells of the method, and not of the key.
 struct Refusals {
     of: Server,
     first: Option<Response>,
@@ -188,7 +178,7 @@ impl Refusals {
         let mut response = response.clone();
         response.fields.retain(|(name, _)| name != "date");
         let allow = response.fields.iter().position(|(name, _)| name == "allow").map(|at| response.fields.remove(at).1);
-        let expected = (self.of == Server::Axum && !is_served).then_some("GET,HEAD");
+        let expected = self.of.allow_in_rejections().filter(|_| !is_served);
         if allow.as_deref() != expected {
             return Err(format!("`Allow` is {allow:?}: {response:?}"));
         }
@@ -204,9 +194,9 @@ impl Refusals {
     }
 }
 
-/// The keys in what a server has printed. Of all servers Rocket alone logs targets, in which the stray ones stand.
+/// The keys in what a server has printed. A server's own log shows targets, and the stray keys in them.
 fn leaked(output: &str, server: Server, config: Config) -> Vec<String> {
-    let is_expected = server == Server::Rocket && config == Config::Stray;
+    let is_expected = server.has_own_log() && config == Config::Stray;
     let shown = shown_keys(output).filter(|_| !is_expected);
     shown.map(|name| format!("{config:?}: {name} stands in the server's output")).collect()
 }

@@ -8,7 +8,7 @@ use metrics_guard_tests::{
     KEY, WRONG,
     key_changes::KeyFile,
     prometheus::{Prometheus, Version},
-    server::Server,
+    servers::Server,
 };
 
 use crate::{
@@ -47,7 +47,7 @@ fn otel_config() -> io::Result<String> {
 fn scrape_as_otel(program: &Path) -> Result<(), Failed> {
     let files = Files::new(KEY)?;
     let accepted = KeyFile::new(files.folder(), "accepted_keys", &[KEY])?;
-    let service = files.start(Server::Hyper, false, &accepted)?;
+    let service = files.start(Server::ANY, false, &accepted)?;
     let (key_file, target) = (files.presented.path(), service.address().to_string());
     let words = [(KEY_FILE, key_file.as_str()), ("my-service:8000", &target), ("interval: 15s", "interval: 1s")];
     let config = replaced(&otel_config()?, &words)?;

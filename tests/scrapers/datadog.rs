@@ -5,10 +5,10 @@ use std::{fs, io, path::Path, process::Command};
 use libtest_mimic::{Failed, Trial};
 use metrics_guard_tests::{
     KEY, WRONG,
-    key_changes::{Guarded, KeyFile, replace_file},
+    key_changes::{Guarded, KeyFile, checks, replace_file},
     numbered_key,
     process::Process,
-    server::Server,
+    servers::Server,
 };
 use serde_json::{Value, json};
 
@@ -60,8 +60,8 @@ impl Check {
     /// One run that finds the metrics.
     fn succeed(&mut self) -> io::Result<Value> {
         let report = self.run()?;
-        let memory = report["samples"]["my_service.process_resident_memory_bytes"].as_f64();
-        let is_scraped = report["error"] == "" && report["health"][0][0] == 0 && memory > Some(1e6);
+        let is_open = &report["samples"]["my_service.metrics_guard_open"];
+        let is_scraped = report["error"] == "" && report["health"][0][0] == 0 && *is_open == 0.0;
         assert!(is_scraped, "not scraped: {report:#}");
         Ok(report)
     }
@@ -80,7 +80,7 @@ impl Check {
 fn scrape(programs: &Path, writer: &[(&str, &str)]) -> Result<(), Failed> {
     let files = Files::new(KEY)?;
     let accepted = KeyFile::new(files.folder(), "accepted_keys", &[KEY])?;
-    let mut service = files.start(Server::Hyper, false, &accepted)?;
+    let mut service = files.start(Server::ANY, false, &accepted)?;
     let (key_file, config_file) = (files.folder().join("metrics_key"), files.folder().join("conf.yaml"));
     let config = fs::read_to_string(deploy("datadog/conf.yaml"))?;
     assert!(config.contains("allow_redirects: false"), "X-Metrics-Key would follow a redirect");
@@ -88,7 +88,7 @@ fn scrape(programs: &Path, writer: &[(&str, &str)]) -> Result<(), Failed> {
     let config = replaced(&config, &[(KEY_FILE, path.as_str()), ("my-service:8000", &address)])?;
     fs::write(&config_file, replaced(&config, writer)?)?;
     let expect_rejected = |service: &mut Guarded, key: &str, expected: f64| {
-        let wrong = service.sample(key, r#"metrics_guard_checks_total{key="",outcome="wrong"}"#).unwrap();
+        let wrong = service.sample(key, &checks("wrong", "")).unwrap();
         let rejected = wrong - f64::from(service.refused()); // without ours
         assert!((rejected - expected).abs() < 0.5, "{rejected} requests rejected, and not {expected}");
     };
@@ -96,7 +96,7 @@ fn scrape(programs: &Path, writer: &[(&str, &str)]) -> Result<(), Failed> {
     let mut check = Check::start(programs, &config_file)?;
     check.succeed()?;
     let report = check.succeed()?;
-    assert!(report["samples"]["my_service.http_requests.count"].is_number(), "no counters: {report:#}");
+    assert!(report["samples"]["my_service.metrics_scrapes.count"].is_number(), "no counters: {report:#}");
     expect_rejected(&mut service, KEY, 0.0);
 
     // A rotation. While the old key is accepted, it stays in use.
@@ -105,7 +105,7 @@ fn scrape(programs: &Path, writer: &[(&str, &str)]) -> Result<(), Failed> {
     service.wait_until(&new, true)?;
     files.presented.write(&[&new])?;
     check.succeed()?;
-    let previous = service.sample(&new, r#"metrics_guard_checks_total{key="previous",outcome="allowed"}"#)?;
+    let previous = service.sample(&new, &checks("allowed", "previous"))?;
     assert!(previous > 0.5, "the new key is used before the old one is rejected");
     // When it is rejected, the file is read again, and the scrape succeeds.
     accepted.write(&[&new])?;

@@ -2,21 +2,21 @@
 //! runs with the Deployment's environment, and the commands do what they say. The Operator's kinds have no published schema
 //! that a package brings: of them, the fields that carry the key and find the service are compared.
 
-use std::{collections::BTreeMap, fs, path::Path, process::Command};
+use std::{collections::BTreeMap, fs, net::SocketAddr, path::Path, process::Command};
 
 use base64ct::{Base64, Encoding as _};
 use libtest_mimic::{Failed, Trial};
 use metrics_guard_tests::{
-    KEY,
+    KEY, WRONG,
     process::{Process, said},
     prometheus::Version,
-    server::{internal_command, internal_listener},
     wire::{exchange, request, with_bearer},
 };
 use serde_json::{Map, Value, json};
 
 use crate::tools::{
-    assert_rotates, at, commands, deploy, documents, list, promtool_accepts, run, script, text, with, with_python,
+    assert_rotates, at, commands, deploy, documents, example, list, promtool_accepts, run, script, text, with,
+    with_python,
 };
 
 const OTHERS: &str = "others/";
@@ -261,7 +261,9 @@ fn the_example_runs_as_deployed() -> Result<(), Failed> {
     let folder = tempfile::tempdir()?;
     let key_file = folder.path().join("accepted_keys");
     fs::write(&key_file, KEY)?;
-    let mut command = internal_command()?;
+    // With the feature that the tests' own build of the crate has.
+    let mut command = Command::new(example("metrics-guard-rocket", "internal", &["--features", "mtls"])?);
+    command.env_clear();
     for name in list(container, "/env").iter().map(|variable| text(variable, "/name")) {
         // The values are such that they fit here, and differ from the defaults.
         match name {
@@ -273,14 +275,23 @@ fn the_example_runs_as_deployed() -> Result<(), Failed> {
         };
     }
     let mut process = Process::start(&mut command)?;
-    let public = internal_listener(&mut process, "127.0.0.1")?;
-    let internal = internal_listener(&mut process, "127.0.0.2")?;
+    let mut listener = |address: &str| {
+        process.wait_for(|line| {
+            let server: SocketAddr = line.split_once("launched from http://")?.1.trim().parse().ok()?;
+            (server.ip().to_string() == address).then_some(server)
+        })
+    };
+    let (public, internal) = (listener("127.0.0.1")?, listener("127.0.0.2")?);
     assert!(public.port() != 8000 && internal.port() != 9100, "a default");
     // The kubelet has no key.
     let probe = request("GET", text(container, "/readinessProbe/httpGet/path"), &[]);
     assert_eq!(exchange(public, &probe)?.status, 200);
     let scrape = with_bearer("/metrics", KEY);
     assert_eq!([exchange(public, &scrape)?.status, exchange(internal, &scrape)?.status], [404, 200]);
+    assert_eq!(
+        [exchange(internal, &probe)?.status, exchange(internal, &with_bearer("/metrics", WRONG))?.status],
+        [404, 401]
+    );
     Ok(())
 }
 

@@ -12,7 +12,7 @@ use metrics_guard_tests::{
     numbered_key,
     prometheus::Version,
     scraper::{Program, Scraper, Scraping},
-    server::{Profile, Server},
+    servers::{Running, Server},
 };
 
 use crate::{job::Job, tools::with_scrapers};
@@ -162,14 +162,12 @@ impl Files {
         let mut environment =
             vec![("METRICS_VERIFICATION_KEY_FILE", accepted.as_str()), ("METRICS_VERIFICATION_QUERY", "key")];
         if !has_tls {
-            return Ok(Guarded::new(of, of.start(&of.build(Profile::Debug)?, &environment)?, None));
+            return Ok(Guarded::new(of, of.start(&environment)?, None));
         }
         environment.push(("METRICS_VERIFICATION_CLIENT_NAMES", "prometheus.example"));
-        let issue = |file, name| self.authority.issue(self.folder(), file, &[name], Validity::Current);
-        let (server, operator) = (issue(of.name(), "localhost")?, issue("operator", "prometheus.example")?);
-        let files = [server.certificate.display().to_string(), server.key.display().to_string(), self.path("ca.pem")];
-        let files = files.each_ref().map(String::as_str);
-        let running = of.run(&mut of.command_tls(&of.build_tls()?, files, &environment))?;
+        let tls = self.authority.issue_to_server(self.folder())?;
+        let operator = self.authority.issue(self.folder(), "operator", &["prometheus.example"], Validity::Current)?;
+        let running = Running::start(&mut of.command(Some(&tls), &environment)?)?;
         Ok(Guarded::new(of, running, Some(self.authority.client(Some(&operator))?)))
     }
 
@@ -204,7 +202,7 @@ fn try_out(method: Method, program: &Program, storage: &Program) -> io::Result<F
     let accepted = KeyFile::new(files.folder(), "accepted_keys", &[&old])?;
     let has_tls = method.job()?.has_tls();
     let start = |server| files.start(server, has_tls, &accepted);
-    let mut servers = Server::ALL.into_iter().map(start).collect::<io::Result<Vec<_>>>()?;
+    let mut servers = Server::ALL.iter().copied().map(start).collect::<io::Result<Vec<_>>>()?;
     let data = files.folder().join("data");
     fs::create_dir(&data)?;
     let config = files.config(method, &servers, &old)?;
@@ -227,7 +225,7 @@ fn try_out(method: Method, program: &Program, storage: &Program) -> io::Result<F
     }
 
     let mut scraping = start(&old, &config)?;
-    scrapes(&scraping, program, has_tls)?;
+    scrapes(&scraping, program)?;
     let shown = places(&scraping, &files, &old)?;
 
     // A new key: accepted beside the old one, then presented, then alone.
@@ -297,16 +295,10 @@ const STORED: [&str; 9] = [
     "abs(time() - metrics_guard_key_file_modified_timestamp_seconds{job='JOB',file=~'.+/accepted_keys'}) < 600",
 ];
 
-/// The same of what the examples without TLS count.
-const REQUESTS: [&str; 2] = [
-    "http_requests_total{job='JOB',route='/metrics',status='200'} >= 2",
-    "http_requests_total{job='JOB',route='/metrics',status='401'} >= 2",
-];
-
 /// The target of each job is as it should be, and its samples are stored.
-fn scrapes(scraping: &Scraping, program: &Program, has_tls: bool) -> io::Result<()> {
-    for name in Server::ALL.map(Server::name) {
-        for query in STORED.iter().chain(REQUESTS.iter().filter(|_| !has_tls)) {
+fn scrapes(scraping: &Scraping, program: &Program) -> io::Result<()> {
+    for name in Server::ALL.iter().map(|server| server.name()) {
+        for query in STORED {
             let query = query.replace("JOB", name);
             scraping.storage().wait_for_sample(&query, |_| true)?;
         }

@@ -5,11 +5,11 @@ use std::{fs, io, time::Duration};
 
 use libtest_mimic::{Failed, Trial};
 use metrics_guard_tests::{
-    key_changes::{Guarded, KeyFile, previous_key_falls_out_of_use},
+    key_changes::{Guarded, KeyFile, checks, previous_key_falls_out_of_use},
     numbered_key,
     prometheus::Version,
     scraper::{Program, Scraper, Scraping},
-    server::Server,
+    servers::Server,
 };
 
 use crate::{
@@ -65,7 +65,7 @@ fn too_late(log: &str, job: &str) -> u32 {
 fn no_scrape_fails_while_keys_are_rotated(programs: &[Program]) -> Result<(), Failed> {
     let files = Files::new(&numbered_key(0))?;
     let accepted = KeyFile::new(files.folder(), "accepted_keys", &[&numbered_key(0)])?;
-    let servers = Server::ALL.into_iter().flat_map(|server| [(server, false), (server, true)]);
+    let servers = Server::ALL.iter().flat_map(|server| [(*server, false), (*server, true)]);
     let servers = servers.map(|(server, has_tls)| files.start(server, has_tls, &accepted));
     let mut servers = servers.collect::<io::Result<Vec<_>>>()?;
 
@@ -117,10 +117,7 @@ fn no_scrape_fails_while_keys_are_rotated(programs: &[Program]) -> Result<(), Fa
     }
     // The guards rejected our requests, and no others.
     for server in &mut servers {
-        let mut rejected = |outcome: &str| {
-            let series = format!("metrics_guard_checks_total{{key=\"\",outcome=\"{outcome}\"}}");
-            server.sample(&numbered_key(ROTATIONS), &series).unwrap()
-        };
+        let mut rejected = |outcome: &str| server.sample(&numbered_key(ROTATIONS), &checks(outcome, "")).unwrap();
         for outcome in ["missing", "malformed", "address", "certificate"] {
             assert!(rejected(outcome) < 0.5, "{outcome}");
         }

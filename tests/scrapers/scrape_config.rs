@@ -6,17 +6,16 @@ use std::{fs, path::Path, process::Command};
 use libtest_mimic::{Failed, Trial};
 use metrics_guard_tests::{
     KEY,
-    build::{self, once},
     key_changes::KeyFile,
     process::said,
     prometheus::{Prometheus, Version},
     scraper::Scraping,
-    server::Server,
+    servers::Server,
 };
 
 use crate::{
     methods::Files,
-    tools::{replaced, with},
+    tools::{example, replaced, with},
 };
 
 pub(crate) fn trials() -> Vec<Trial> {
@@ -32,10 +31,10 @@ pub(crate) fn trials() -> Vec<Trial> {
 
 fn scrapes(prometheus: &Path, method: &str, has_tls: bool) -> Result<(), Failed> {
     const JOB: &str = "it's # a \"key\": é \\";
-    let example = once("scrape_config".to_owned(), build::example("metrics-guard-core", "scrape_config"))?;
+    let example = example("metrics-guard-core", "scrape_config", &[])?;
     let files = Files::new(KEY)?;
     let accepted = KeyFile::new(files.folder(), "accepted_keys", &[KEY])?;
-    let server = files.start(Server::Hyper, has_tls, &accepted)?;
+    let server = files.start(Server::ANY, has_tls, &accepted)?;
     let target = format!("localhost:{}", server.address().port());
 
     let print = |job: &str, key_file: &KeyFile| {

@@ -23,7 +23,10 @@ use rustls::{
 };
 use tokio_rustls::TlsConnector;
 
-use crate::wire::{Response, converse_h2, run};
+use crate::{
+    servers::Tls,
+    wire::{Response, converse_h2, run},
+};
 
 /// Has the symbolic link at `link` lead to this folder, in one step: so a certificate and its private key change together.
 pub fn lead(link: &Path, to: &str) -> io::Result<()> {
@@ -61,6 +64,14 @@ impl Authority {
         params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
         let key = KeyPair::generate().map_err(io::Error::other)?;
         CertifiedIssuer::self_signed(params, key).map(Authority).map_err(io::Error::other)
+    }
+
+    /// The files in `folder` of a server under test that is called localhost, and trusts this authority.
+    pub fn issue_to_server(&self, folder: &Path) -> io::Result<Tls> {
+        let authority = folder.join("ca.pem");
+        self.write(&authority)?;
+        let Identity { certificate, key } = self.issue(folder, "server", &["localhost"], Validity::Current)?;
+        Ok(Tls { certificate, key, authority })
     }
 
     /// Its own certificate, as a file at `path`.

@@ -38,7 +38,8 @@ const KEPT_FOR: Duration = Duration::from_secs(3);
 /// The same command, but its process may open few files. Of the environment it has what `command` sets.
 pub fn with_few_descriptors(command: &Command) -> Command {
     let mut limited = Command::new("/bin/sh");
-    limited.args(["-c", &format!("ulimit -n {DESCRIPTORS} && exec \"$0\"")]).arg(command.get_program());
+    limited.args(["-c", &format!("ulimit -n {DESCRIPTORS} && exec \"$0\" \"$@\"")]);
+    limited.arg(command.get_program()).args(command.get_args());
     limited.env_clear().envs(command.get_envs().filter_map(|(name, value)| Some((name, value?))));
     limited
 }
@@ -53,8 +54,7 @@ pub enum Ended {
 }
 
 impl Ended {
-    /// How many lines the server may add to its log, in two or three minutes: the examples print ten errors a minute, and
-    /// those on Rocket 20 lines about connections and 60 about requests.
+    /// How many lines the server may add to its log, in two or three minutes.
     const fn lines(self) -> usize {
         match self {
             Ended::ByTheServer => 30,

@@ -12,7 +12,7 @@ use rustls::ClientConfig;
 
 use crate::{
     certificates::exchange_tls,
-    server::{Running, Server},
+    servers::{Running, Server},
     wait::until,
     wire::{exchange, with_bearer},
 };
@@ -133,13 +133,18 @@ impl Guarded {
 
     fn uses(&mut self, key: &str) -> io::Result<Uses> {
         let text = self.answer(key)?;
-        let of = |key| find(&text, &format!("metrics_guard_checks_total{{key=\"{key}\",outcome=\"allowed\"}}"));
+        let of = |key| find(&text, &checks("allowed", key));
         Ok(Uses { current: of("current").unwrap_or_default(), previous: of("previous").unwrap_or_default() })
     }
 
     fn answer(&mut self, key: &str) -> io::Result<String> {
         self.ask(key)?.ok_or_else(|| io::Error::other(format!("{:?} refuses the key", self.of)))
     }
+}
+
+/// The series of a guard's checks with this outcome, and this label of the key.
+pub fn checks(outcome: &str, key: &str) -> String {
+    format!(r#"metrics_guard_checks_total{{guard="metrics",outcome="{outcome}",key="{key}"}}"#)
 }
 
 fn find<N: FromStr>(text: &str, series: &str) -> Option<N> {

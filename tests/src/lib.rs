@@ -4,7 +4,6 @@
 #![forbid(unsafe_code)]
 #![allow(clippy::missing_errors_doc, clippy::must_use_candidate, clippy::return_self_not_must_use)] // for callers of a library
 
-pub mod build;
 pub mod certificates;
 pub mod fetch;
 pub mod hostile;
@@ -14,7 +13,7 @@ pub mod model;
 pub mod process;
 pub mod prometheus;
 pub mod scraper;
-pub mod server;
+pub mod servers;
 pub mod wait;
 pub mod wire;
 

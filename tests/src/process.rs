@@ -1,6 +1,7 @@
 //! A child process that ends with its owner, and what it has printed.
 
 use std::{
+    env,
     io::{self, BufRead, BufReader, Read, Write as _},
     process::{Child, ChildStdin, Command, Output, Stdio},
     sync::{Arc, Mutex, PoisonError},
@@ -101,6 +102,18 @@ impl Drop for Process {
 /// All that a program has said, on both of its outputs.
 pub fn said(output: &Output) -> String {
     String::from_utf8_lossy(&[&output.stdout[..], &output.stderr].concat()).into_owned()
+}
+
+/// Cargo, without what it tells the tests that it runs: build scripts that look at it, as ring's does, would run again.
+pub fn cargo() -> Command {
+    let mut cargo = Command::new(env!("CARGO"));
+    for (variable, _) in env::vars_os() {
+        let name = variable.to_string_lossy();
+        if name.starts_with("CARGO_PKG_") || name.starts_with("CARGO_MANIFEST_") {
+            cargo.env_remove(&variable);
+        }
+    }
+    cargo
 }
 
 /// Runs a command.

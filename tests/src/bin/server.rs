@@ -1,0 +1,10 @@
+//! One of the servers under test: `server NAME`, with the files of TLS, or with the bench's page.
+
+use std::env;
+
+use metrics_guard_tests::servers::{Failure, serve};
+
+fn main() -> Result<(), Failure> {
+    let arguments: Vec<_> = env::args().skip(1).collect();
+    serve(&arguments.iter().map(String::as_str).collect::<Vec<_>>())
+}

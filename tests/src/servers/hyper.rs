@@ -1,0 +1,118 @@
+//! Plain hyper, with the core's attribute.
+
+use std::{convert::Infallible, future::ready};
+
+use http::{
+    HeaderValue, Method, Request, Response, StatusCode,
+    header::{CONTENT_LENGTH, CONTENT_TYPE},
+};
+use http_body_util::Full;
+use hyper::{
+    body::{Body, Bytes},
+    service::service_fn,
+};
+use hyper_util::{
+    rt::{TokioExecutor, TokioIo},
+    server::conn::auto::Builder,
+};
+use metrics_guard_core::{Guard, guard_metrics};
+
+use super::{
+    connections::{self, listener},
+    service,
+    under_test::{Serving, Tls, UnderTest},
+};
+
+pub(super) struct Hyper;
+
+impl UnderTest for Hyper {
+    fn name(&self) -> &'static str {
+        "hyper"
+    }
+
+    fn serve(&self, tls: Option<Tls>) -> Serving {
+        Box::pin(async {
+            let guard = Guard::from_env()?;
+            connections::serve(tls, move |request| ready(Ok(answer(&guard, &request)))).await
+        })
+    }
+
+    fn serve_page(&self, guard: Option<Guard>) -> Serving {
+        Box::pin(async {
+            let listener = listener().await?;
+            let page: &'static (dyn Fn(&_) -> Answer + Send + Sync) = match guard {
+                Some(guard) => Box::leak(Box::new(move |request: &_| guarded_page(&guard, request))),
+                None => &|_| page(),
+            };
+            loop {
+                let (stream, _) = listener.accept().await?;
+                tokio::spawn(async move {
+                    let answer = service_fn(move |request: Request<_>| {
+                        let answer = match request.uri().path() {
+                            "/metrics" => page(&request),
+                            _ => status(StatusCode::NOT_FOUND),
+                        };
+                        ready(Ok::<_, Infallible>(answer))
+                    });
+                    Builder::new(TokioExecutor::new()).serve_connection(TokioIo::new(stream), answer).await
+                });
+            }
+        })
+    }
+
+    fn has_body_in_rejections(&self) -> bool {
+        false
+    }
+}
+
+type Answer = Response<Full<Bytes>>;
+
+fn answer<B>(guard: &Guard, request: &Request<B>) -> Answer {
+    let path = request.uri().path();
+    let fibonacci = path.strip_prefix("/fibonacci/").and_then(|n| n.parse().ok());
+    match (path, fibonacci) {
+        ("/metrics", _) => metrics(guard, request),
+        ("/", _) => get(request, || Response::new(service::INDEX.into())),
+        (_, Some(n)) => get(request, || Response::new(service::fibonacci(n).into())),
+        _ => status(StatusCode::NOT_FOUND),
+    }
+}
+
+#[guard_metrics(guard = guard)]
+fn metrics<B>(guard: &Guard, request: &Request<B>) -> Answer {
+    get(request, || {
+        let mut answer = Response::new(service::metrics().into());
+        answer.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static(service::METRICS_TYPE));
+        answer
+    })
+}
+
+fn get<B>(request: &Request<B>, answer: impl FnOnce() -> Answer) -> Answer {
+    match *request.method() {
+        Method::GET => answer(),
+        Method::HEAD => head_of(answer()),
+        _ => status(StatusCode::METHOD_NOT_ALLOWED),
+    }
+}
+
+/// The answer to a HEAD: over HTTP/2, hyper would send its body.
+fn head_of(answer: Answer) -> Answer {
+    let (mut head, body) = answer.into_parts();
+    head.headers.insert(CONTENT_LENGTH, body.size_hint().lower().into());
+    Response::from_parts(head, Full::default())
+}
+
+fn status(status: StatusCode) -> Answer {
+    let mut answer = Answer::default();
+    *answer.status_mut() = status;
+    answer
+}
+
+fn page() -> Answer {
+    Response::new(service::PAGE.as_str().into())
+}
+
+#[guard_metrics(guard = guard)]
+fn guarded_page<B>(guard: &Guard, request: &Request<B>) -> Answer {
+    page()
+}

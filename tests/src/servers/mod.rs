@@ -1,0 +1,136 @@
+//! The servers under test, as child processes: each is the program `server` (src/bin/server.rs) with its name.
+
+mod axum;
+mod connections;
+mod hyper;
+mod rocket;
+mod service;
+mod under_test;
+mod warp;
+
+use std::{
+    env::{self, consts::EXE_SUFFIX},
+    fmt, io,
+    net::SocketAddr,
+    ops::Deref,
+    process::Command,
+};
+
+use metrics_guard_core::{Guard, Key};
+use tokio::runtime;
+use tracing::subscriber::NoSubscriber;
+
+use self::under_test::ANNOUNCEMENT;
+pub use self::{
+    service::PAGE,
+    under_test::{Failure, Serving, Tls, UnderTest},
+};
+use crate::{keys::KEY, process::Process};
+
+/// One of the servers under test.
+#[derive(Clone, Copy)]
+pub struct Server(&'static dyn UnderTest);
+
+impl Server {
+    /// All of them. This list alone names them.
+    pub const ALL: &[Server] =
+        &[Server(&hyper::Hyper), Server(&axum::Axum), Server(&warp::Warp), Server(&rocket::Rocket)];
+
+    /// One for the tests that any server will do for.
+    pub const ANY: Server = Server::ALL[0];
+
+    /// Returns the one with this name.
+    pub fn named(name: &str) -> io::Result<Server> {
+        let found = Server::ALL.iter().find(|server| server.name() == name);
+        found.copied().ok_or_else(|| io::Error::other(format!("no server `{name}`")))
+    }
+
+    /// Starts it with this environment, and nothing of ours.
+    pub fn start(self, environment: &[(&str, &str)]) -> io::Result<Running> {
+        Running::start(&mut self.command(None, environment)?)
+    }
+
+    /// Returns the command that starts it, with these files behind TLS.
+    pub fn command(self, tls: Option<&Tls>, environment: &[(&str, &str)]) -> io::Result<Command> {
+        let mut command = self.bare_command()?;
+        command.envs(environment.iter().copied());
+        if let Some(Tls { certificate, key, authority }) = tls {
+            command.arg("tls").args([certificate, key, authority]);
+        }
+        Ok(command)
+    }
+
+    /// Starts it with the bench's page, guarded or not.
+    pub fn start_page(self, is_guarded: bool) -> io::Result<Running> {
+        Running::start(self.bare_command()?.arg(if is_guarded { GUARDED } else { UNGUARDED }))
+    }
+
+    /// The program is beside the folder of the tests' own ones.
+    fn bare_command(self) -> io::Result<Command> {
+        let test = env::current_exe()?;
+        let folder = test.ancestors().nth(2).ok_or(io::ErrorKind::NotFound)?;
+        let mut command = Command::new(folder.join(format!("server{EXE_SUFFIX}")));
+        command.arg(self.name()).env_clear();
+        Ok(command)
+    }
+}
+
+impl Deref for Server {
+    type Target = dyn UnderTest;
+
+    fn deref(&self) -> &Self::Target {
+        self.0
+    }
+}
+
+impl fmt::Debug for Server {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
+    }
+}
+
+/// A server that is up.
+pub struct Running {
+    /// Where it listens.
+    pub address: SocketAddr,
+    /// The process, which ends with this value.
+    pub process: Process,
+}
+
+impl Running {
+    /// Starts a server with this command, and waits until it listens.
+    pub fn start(command: &mut Command) -> io::Result<Running> {
+        let mut process = Process::start(command)?;
+        let address = process.wait_for(|line| line.strip_prefix(ANNOUNCEMENT)?.parse().ok())?;
+        Ok(Running { address, process })
+    }
+}
+
+const GUARDED: &str = "guarded-page";
+const UNGUARDED: &str = "page";
+
+/// Does what the program `server` does with these arguments.
+pub fn serve(arguments: &[&str]) -> Result<(), Failure> {
+    let [name, form @ ..] = arguments else { return Err("which server?".into()) };
+    let server = Server::named(name)?;
+    let tls = match form {
+        [] => None,
+        ["tls", certificate, key, authority] => {
+            Some(Tls { certificate: certificate.into(), key: key.into(), authority: authority.into() })
+        }
+        [GUARDED | UNGUARDED] => {
+            let guard = if form == [GUARDED] { Some(Guard::new(Key::new(KEY)?)) } else { None };
+            // One thread, so that none waits for another, or takes its CPU time with it when it ends.
+            return runtime::Builder::new_current_thread().enable_all().build()?.block_on(server.serve_page(guard));
+        }
+        _ => return Err("serves what?".into()),
+    };
+    service::export()?;
+    if server.has_own_log() {
+        // Without a subscriber, tracing would print to that log what the adapter prints there already.
+        tracing::subscriber::set_global_default(NoSubscriber::new())?;
+    } else {
+        tracing::subscriber::set_global_default(tracing_subscriber::fmt().finish())?;
+    }
+    runtime::Runtime::new()?.block_on(server.serve(tls))
+}

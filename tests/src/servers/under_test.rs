@@ -1,0 +1,69 @@
+//! What each server under test implements, and what they share.
+
+use std::{error::Error, net::SocketAddr, path::PathBuf, pin::Pin};
+
+use metrics_guard_core::Guard;
+
+/// Why a server does not start.
+pub type Failure = Box<dyn Error + Send + Sync>;
+
+/// A server that runs until its process ends.
+pub type Serving = Pin<Box<dyn Future<Output = Result<(), Failure>>>>;
+
+/// A server under test. Its methods have all that differs between servers, so that a new one is a file of its own and a
+/// line in [`Server::ALL`](super::Server::ALL).
+pub trait UnderTest: Sync {
+    /// Returns its name, in reports and on the command line.
+    fn name(&self) -> &'static str;
+
+    /// Serves the test service, guarded as the environment says, on a port that the system chooses. [Announces](announce)
+    /// the address.
+    fn serve(&self, tls: Option<Tls>) -> Serving;
+
+    /// Serves the bench's page in the way that the server's users do, with this guard or without one, and announces the
+    /// address.
+    fn serve_page(&self, guard: Option<Guard>) -> Serving;
+
+    /// Returns whether a rejection has the body of `Denied::body`, and not an empty one.
+    fn has_body_in_rejections(&self) -> bool {
+        true
+    }
+
+    /// Returns the `Allow` header in the rejection of a method that the route does not have.
+    fn allow_in_rejections(&self) -> Option<&'static str> {
+        None
+    }
+
+    /// Returns whether the server has a log of its own, which shows the targets of requests.
+    fn has_own_log(&self) -> bool {
+        false
+    }
+
+    /// Returns whether the server closes connections that a client keeps open.
+    fn closes_connections(&self) -> bool {
+        true
+    }
+
+    /// Returns how much CPU time a guarded request may take, as a multiple of an unguarded one.
+    fn cost_limit(&self) -> f64 {
+        1.03
+    }
+}
+
+/// The PEM files of a server behind TLS.
+#[derive(Debug, Clone)]
+pub struct Tls {
+    /// Its certificate.
+    pub certificate: PathBuf,
+    /// The private key of that.
+    pub key: PathBuf,
+    /// The authority of the clients' certificates. A client may present one, and need not.
+    pub authority: PathBuf,
+}
+
+/// The beginning of the line that a server prints when it listens.
+pub(super) const ANNOUNCEMENT: &str = "listening on ";
+
+pub(super) fn announce(address: SocketAddr) {
+    println!("{ANNOUNCEMENT}{address}");
+}
