@@ -44,8 +44,8 @@ async fn main() -> Result<(), Box<dyn Error>> {
 fn guard() -> Result<(Guard, Option<String>), Box<dyn Error>> {
     match Guard::from_env() {
         Err(error) if error.kind() == ConfigErrorKind::MissingKey => {
-            let parts = [getrandom::u64()?, getrandom::u64()?, getrandom::u64()?, getrandom::u64()?];
-            let key: String = parts.iter().map(|part| format!("{part:016x}")).collect();
+            let [a, b, c, d] = [getrandom::u64()?, getrandom::u64()?, getrandom::u64()?, getrandom::u64()?];
+            let key = format!("{a:016x}{b:016x}{c:016x}{d:016x}");
             let mut settings = Settings::from_env();
             settings.set("key", "the key for this run", &key)?;
             Ok((settings.builder()?.build(), Some(key)))
