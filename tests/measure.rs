@@ -37,7 +37,8 @@ pub(crate) struct Measured {
     pub(crate) times: Vec<f64>,
 }
 
-/// Measures all cases; nothing if this process is one that was started to run some of them.
+/// Measures all cases; nothing if this process is one that was started to run some of them, or only prints the instructions of
+/// each, for `tests/accept`.
 pub(crate) fn measure(cases: &[Case]) -> Option<HashMap<&'static str, Measured>> {
     let arguments: Vec<_> = env::args().skip(1).collect();
     match arguments.iter().map(String::as_str).collect::<Vec<_>>()[..] {
@@ -50,12 +51,17 @@ pub(crate) fn measure(cases: &[Case]) -> Option<HashMap<&'static str, Measured>>
             time(cases);
             None
         }
+        [COUNT, ..] => {
+            for Case { name, .. } in cases {
+                println!("{} {name}", instructions(name).unwrap());
+            }
+            None
+        }
         _ => {
-            let rows = cases.iter().zip(timed(cases)).map(|(Case { name, .. }, times)| {
-                let callgrind = ["--tool=callgrind", "--callgrind-out-file=/dev/null"];
-                let instructions = twice(name, &callgrind, "Collected : ");
-                (*name, Measured { name, instructions, times })
-            });
+            let rows = cases
+                .iter()
+                .zip(timed(cases))
+                .map(|(Case { name, .. }, times)| (*name, Measured { name, instructions: instructions(name), times }));
             Some(rows.collect())
         }
     }
@@ -63,6 +69,7 @@ pub(crate) fn measure(cases: &[Case]) -> Option<HashMap<&'static str, Measured>>
 
 const RUN: &str = "--run";
 const TIME: &str = "--time";
+const COUNT: &str = "--count";
 
 /// The times of each case, from all processes: what lies where in memory is settled when one starts, and can matter more than
 /// what is measured.
@@ -102,11 +109,11 @@ pub(crate) fn median(mut numbers: Vec<f64>) -> f64 {
 }
 
 /// The number that valgrind says after `label`, for one check of the case: what twice as many checks cost more, so that the
-/// start of the program does not count.
+/// start of the program does not count. Rounded, because where things are in memory costs a few instructions in all.
 pub(crate) fn twice(name: &str, tool: &[&str], label: &str) -> Option<u64> {
     let once = counted(name, CHECKS, tool, label)?;
     let twice = counted(name, 2 * CHECKS, tool, label)?;
-    Some((twice - once) / u64::from(CHECKS))
+    Some((twice - once + u64::from(CHECKS / 2)) / u64::from(CHECKS))
 }
 
 fn counted(name: &str, checks: u32, tool: &[&str], label: &str) -> Option<u64> {
@@ -121,6 +128,10 @@ fn counted(name: &str, checks: u32, tool: &[&str], label: &str) -> Option<u64> {
     let report = String::from_utf8(output.stderr).unwrap();
     let (_, count) = report.rsplit_once(label).unwrap();
     count.split_whitespace().next().unwrap().replace(',', "").parse().ok()
+}
+
+fn instructions(name: &str) -> Option<u64> {
+    twice(name, &["--tool=callgrind", "--callgrind-out-file=/dev/null"], "Collected : ")
 }
 
 pub(crate) fn shown(number: Option<f64>) -> String {

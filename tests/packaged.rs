@@ -18,6 +18,7 @@ use std::{
 
 use metrics_guard_tests::{
     WRONG,
+    crates::{self, Crate},
     hostile::{Ended, Target, with_few_descriptors},
     process::{Process, succeed},
     prometheus::Version,
@@ -31,16 +32,79 @@ const VERSION: &str = env!("CARGO_PKG_VERSION");
 
 const README: &str = include_str!("../README.md");
 
-/// In the order in which they are published: each after those that it depends on.
-const CRATES: [&str; 5] =
-    ["metrics-guard-macros", "metrics-guard-core", "metrics-guard-rocket", "metrics-guard-warp", "metrics-guard-tower"];
+/// A program of a page, with its dependencies in TOML.
+#[derive(Clone)]
+struct Program {
+    name: String,
+    text: String,
+    dependencies: String,
+    /// How it survives clients that never finish.
+    ended: Ended,
+}
 
-/// The programs of the README, by the beginnings of their headings.
-const PROGRAMS: [&str; 4] = ["Rocket", "Warp", "axum", "hyper"];
+impl Program {
+    /// The program that follows its dependencies, one of them this crate, in the README or on the crate's page.
+    fn first(published: &Crate) -> io::Result<Program> {
+        let path = format!("path = \"../metrics-guard/{}\"", published.name);
+        for page in [README.to_owned(), Program::page(published)?] {
+            for block in page.split("\n```toml\n").skip(1) {
+                let (dependencies, after) = block.split_once("\n```\n").unwrap_or_default();
+                let next = after.split_once("\n```").and_then(|(_, next)| next.strip_prefix("rust,no_run\n"));
+                let program = next.and_then(|next| next.split_once("\n```\n"));
+                if let Some((text, _)) = program.filter(|_| dependencies.contains(&path)) {
+                    let without_limit = published.particular["without-time-limit"] == true;
+                    return Ok(Program {
+                        name: published.name.clone(),
+                        text: text.to_owned(),
+                        dependencies: dependencies.to_owned(),
+                        ended: if without_limit { Ended::ByTheAttacker } else { Ended::ByTheServer },
+                    });
+                }
+            }
+        }
+        Err(missing(&format!("a program with {}", published.name)))
+    }
 
-/// The programs with limits on the pages: the page, the heading, and the README's program with the same dependencies.
-const OF_PAGES: [(&str, &str, &str); 1] =
-    [(include_str!("../metrics-guard-core/README.md"), "A listener of its own", "hyper")];
+    /// The programs on the crate's page that limit their connections. They have the dependencies of its first program.
+    fn with_limits(published: &Crate) -> io::Result<Vec<Program>> {
+        let page = Program::page(published)?;
+        let programs = page.match_indices("\n```rust,no_run\n").map(|(start, _)| block(&page[start..], "rust,no_run"));
+        let mut with_limits = Vec::new();
+        for text in programs {
+            let text = text?.to_owned();
+            if text.contains("Semaphore") {
+                let name = format!("{}-page-{}", published.name, with_limits.len());
+                with_limits.push(Program { name, text, ..Program::first(published)? });
+            }
+        }
+        Ok(with_limits)
+    }
+
+    fn page(published: &Crate) -> io::Result<String> {
+        fs::read_to_string(published.folder.join("README.md"))
+    }
+
+    /// What the open page beside the metrics answers, if there is one.
+    fn beside(&self) -> u16 {
+        if self.text.contains("hello") { 200 } else { 404 }
+    }
+}
+
+/// The crates that a program depends on, since macros come through them.
+fn adapters() -> io::Result<Vec<Crate>> {
+    Ok(crates::published()?.into_iter().filter(|published| !published.has_macros).collect())
+}
+
+#[test]
+fn each_adapter_has_a_program_with_its_dependencies() -> io::Result<()> {
+    let mut with_limits = 0;
+    for adapter in adapters()? {
+        Program::first(&adapter)?;
+        with_limits += Program::with_limits(&adapter)?.len();
+    }
+    assert!(with_limits > 0);
+    Ok(())
+}
 
 #[test]
 #[ignore = "asks the registry, and fetches Prometheus: .ci/run packages"]
@@ -49,65 +113,53 @@ fn the_programs_of_the_readme_are_guarded_on_the_packages() -> Result<(), Box<dy
     let packages = Packages::unpacked(folder.path())?;
     packages.check_examples()?;
     let keys = Keys::made(folder.path())?;
-    let mut running = PROGRAMS
-        .iter()
-        .map(|heading| packages.run_readme(heading, &keys.accepted()))
-        .collect::<io::Result<Vec<_>>>()?;
-    let servers: Vec<_> = PROGRAMS.iter().zip(&running).map(|(heading, (address, _))| (*heading, *address)).collect();
+    let adapters = adapters()?;
+    let programs = adapters.iter().map(Program::first).collect::<io::Result<Vec<_>>>()?;
+    let mut running = packages.run_all(&programs, &keys.accepted())?;
+    let servers: Vec<_> = programs.iter().zip(&running).map(|(program, (address, _))| (program, *address)).collect();
 
     let first = keys.presented()?;
-    for (heading, server) in &servers {
+    for (program, server) in &servers {
         let statuses = ["", WRONG, &first].map(|key| status(*server, "/metrics", key).unwrap());
-        assert_eq!(statuses, [401, 401, 200], "{heading}");
-        // The open page beside the metrics; Rocket's program has none.
-        assert_eq!(status(*server, "/", "")?, if *heading == "Rocket" { 404 } else { 200 }, "{heading}");
+        assert_eq!(statuses, [401, 401, 200], "{}", program.name);
+        assert_eq!(status(*server, "/", "")?, program.beside(), "{}", program.name);
     }
     scrape(folder.path(), &keys, &servers)?;
 
     keys.both_are_accepted()?;
     let second = keys.presented()?;
     assert_ne!(first, second);
-    for (heading, server) in &servers {
-        assert_eq!([&first, &second].map(|key| status(*server, "/metrics", key).unwrap()), [200, 200], "{heading}");
+    for (program, server) in &servers {
+        let statuses = [&first, &second].map(|key| status(*server, "/metrics", key).unwrap());
+        assert_eq!(statuses, [200, 200], "{}", program.name);
     }
     keys.the_new_one_alone()?;
-    for (heading, server) in &servers {
+    for (program, server) in &servers {
         let is_refused = || io::Result::Ok(status(*server, "/metrics", &first)? == 401);
-        assert!(until(Duration::from_secs(30), is_refused)?, "{heading}: the old key");
-        assert_eq!(status(*server, "/metrics", &second)?, 200, "{heading}");
+        assert!(until(Duration::from_secs(30), is_refused)?, "{}: the old key", program.name);
+        assert_eq!(status(*server, "/metrics", &second)?, 200, "{}", program.name);
     }
 
     // Last, because the counters, the queues and the log are not what they were after it.
-    thread::scope(|scope| {
-        for (heading, (address, process)) in PROGRAMS.iter().zip(&mut running) {
-            let target = Target { address: *address, client: None, key: &second };
-            // The README says that Rocket sets no time limit.
-            let ended = if *heading == "Rocket" { Ended::ByTheAttacker } else { Ended::ByTheServer };
-            scope.spawn(move || {
-                let survived = target.survives(process, ended);
-                assert!(survived.is_ok(), "{heading}: {survived:?}");
-            });
-        }
-    });
+    survive_all(&programs, &mut running, &second);
     drop(running);
+    let with_limits = adapters.iter().map(Program::with_limits).collect::<io::Result<Vec<_>>>()?.concat();
+    let mut running = packages.run_all(&with_limits, &keys.accepted())?;
+    survive_all(&with_limits, &mut running, &second);
+    Ok(())
+}
 
-    let mut running = OF_PAGES
-        .iter()
-        .map(|(page, heading, dependencies)| {
-            let program = block(section_of(page, &format!("\n# {heading}"))?, "rust,no_run")?;
-            packages.run(&format!("{dependencies}-page"), program, dependencies, &keys.accepted())
-        })
-        .collect::<io::Result<Vec<_>>>()?;
+/// Fails if one of the programs does not survive clients that never finish.
+fn survive_all(programs: &[Program], running: &mut [(SocketAddr, Process)], key: &str) {
     thread::scope(|scope| {
-        for ((_, heading, name), (address, process)) in OF_PAGES.iter().zip(&mut running) {
-            let target = Target { address: *address, client: None, key: &second };
+        for (program, (address, process)) in programs.iter().zip(running) {
+            let target = Target { address: *address, client: None, key };
             scope.spawn(move || {
-                let survived = target.survives(process, Ended::ByTheServer);
-                assert!(survived.is_ok(), "{name}, {heading}: {survived:?}");
+                let survived = target.survives(process, program.ended);
+                assert!(survived.is_ok(), "{}: {survived:?}", program.name);
             });
         }
     });
-    Ok(())
 }
 
 /// What a server answers to this key, or to none.
@@ -161,8 +213,8 @@ impl Keys {
 fn the_packages_take_the_oldest_that_they_say() -> Result<(), Box<dyn Error>> {
     let folder = tempfile::tempdir()?;
     let packages = Packages::unpacked(folder.path())?;
-    for name in CRATES {
-        let package = packages.of(name);
+    for Crate { name, particular, .. } in crates::published()? {
+        let package = packages.of(&name);
         let manifest = package.join("Cargo.toml");
         // What the tests need has oldest versions of its own, which do not go with each other.
         fs::write(&manifest, without_dev_dependencies(&fs::read_to_string(&manifest)?))?;
@@ -170,11 +222,10 @@ fn the_packages_take_the_oldest_that_they_say() -> Result<(), Box<dyn Error>> {
         // Which a stable cargo has, but does not offer.
         let mut update = packages.cargo(&package);
         succeed(update.env("RUSTC_BOOTSTRAP", "1").args(["update", "--quiet", "-Zdirect-minimal-versions"]))?;
-        if name == "metrics-guard-rocket" {
-            // An older Rocket does not compile beside later versions of its own parts.
-            for part in ["rocket_codegen", "rocket_http"] {
-                succeed(packages.cargo(&package).args(["update", "--quiet", part, "--precise", "0.5.0"]))?;
-            }
+        // Parts of what the crate depends on, whose later versions do not compile beside the oldest of the whole.
+        for (part, oldest) in particular["oldest"].as_object().into_iter().flatten() {
+            let oldest = oldest.as_str().unwrap();
+            succeed(packages.cargo(&package).args(["update", "--quiet", part, "--precise", oldest]))?;
         }
         succeed(packages.cargo(&package).args(["check", "--quiet", "--lib", "--all-features", "--locked"]))?;
     }
@@ -195,6 +246,7 @@ fn without_dev_dependencies(manifest: &str) -> String {
 
 /// The published crates, unpacked.
 struct Packages {
+    names: Vec<String>,
     folder: PathBuf,
     target: PathBuf,
 }
@@ -205,13 +257,14 @@ impl Packages {
         static ONE_AT_A_TIME: Mutex<()> = Mutex::new(());
         let _guard = ONE_AT_A_TIME.lock().unwrap_or_else(PoisonError::into_inner);
         let target = Path::new(env!("CARGO_TARGET_TMPDIR")).with_file_name("packaged");
-        let packages = Packages { folder: folder.to_owned(), target };
-        let names = CRATES.iter().flat_map(|name| ["--package", name]);
+        let names = crates::published()?.into_iter().map(|published| published.name).collect();
+        let packages = Packages { names, folder: folder.to_owned(), target };
+        let names = packages.names.iter().flat_map(|name| ["--package", name]);
         // Also what is not committed yet; and without building it, which comes next.
         let mut cargo = packages.cargo(Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap());
         succeed(cargo.args(["package", "--quiet", "--locked", "--allow-dirty", "--no-verify"]).args(names))?;
         let mut patch = "[patch.crates-io]\n".to_owned();
-        for name in CRATES {
+        for name in &packages.names {
             let archive = packages.target.join(format!("package/{name}-{VERSION}.crate"));
             succeed(Command::new("tar").arg("-xzf").arg(archive).arg("-C").arg(folder))?;
             writeln!(patch, "{name} = {{ path = \"{}\" }}", packages.of(name).display()).map_err(io::Error::other)?;
@@ -227,7 +280,7 @@ impl Packages {
 
     /// The libraries and the examples compile from what is in the packages.
     fn check_examples(&self) -> io::Result<()> {
-        for name in CRATES {
+        for name in &self.names {
             let package = self.of(name);
             use_our_lock(&package)?;
             succeed(self.cargo(&package).args(["check", "--quiet", "--lib", "--examples", "--all-features"]))?;
@@ -235,20 +288,19 @@ impl Packages {
         Ok(())
     }
 
-    fn run_readme(&self, heading: &str, key_file: &Path) -> io::Result<(SocketAddr, Process)> {
-        self.run(heading, block(section(heading)?, "rust,no_run")?, heading, key_file)
+    fn run_all(&self, programs: &[Program], key_file: &Path) -> io::Result<Vec<(SocketAddr, Process)>> {
+        programs.iter().map(|program| self.run(program, key_file)).collect()
     }
 
-    /// A program: built in a project of its own with the dependencies under this heading of the README, and started. The
-    /// address is that of its last listener.
-    fn run(&self, name: &str, program: &str, heading: &str, key_file: &Path) -> io::Result<(SocketAddr, Process)> {
-        let dependencies = block(section(heading)?, "toml")?;
+    /// A program: built in a project of its own, and started. The address is that of its last listener.
+    fn run(&self, program: &Program, key_file: &Path) -> io::Result<(SocketAddr, Process)> {
+        let Program { name, text, dependencies, .. } = program;
         // Ports that were free a moment ago; Rocket's is a setting, the others' stand in their programs.
         let free = [TcpListener::bind("127.0.0.1:0")?, TcpListener::bind("127.0.0.1:0")?];
         let [first, last] = [free[0].local_addr()?.port(), free[1].local_addr()?.port()];
         drop(free);
-        let port = if program.contains("9100") { last } else { first };
-        let program = program.replace("8000", &first.to_string()).replace("9100", &last.to_string());
+        let port = if text.contains("9100") { last } else { first };
+        let text = text.replace("8000", &first.to_string()).replace("9100", &last.to_string());
 
         let project = self.folder.join(name);
         fs::create_dir_all(project.join("src"))?;
@@ -263,7 +315,7 @@ impl Packages {
         let package = "[package]\nname = \"program\"\nedition = \"2024\"\n\n[workspace]\n";
         let manifest = [package.to_owned()].into_iter().chain(lines).collect::<Vec<_>>().join("\n");
         fs::write(project.join("Cargo.toml"), manifest)?;
-        fs::write(project.join("src/main.rs"), program)?;
+        fs::write(project.join("src/main.rs"), text)?;
         use_our_lock(&project)?;
         succeed(self.cargo(&project).args(["build", "--quiet"]))?;
         // The next one is built to the same place.
@@ -277,7 +329,7 @@ impl Packages {
         let address = SocketAddr::from(([127, 0, 0, 1], port));
         let listens = until(Duration::from_secs(30), || io::Result::Ok(TcpStream::connect(address).is_ok()))?;
         if !listens || process.has_ended()? {
-            return Err(io::Error::other(format!("{heading} does not listen:\n{}", process.output())));
+            return Err(io::Error::other(format!("{name} does not listen:\n{}", process.output())));
         }
         Ok((address, process))
     }
@@ -291,7 +343,7 @@ impl Packages {
 
 /// Has the README's scrape configuration scrape each of them. By a Prometheus 3, since that takes no answer without a type, or
 /// if its suite has none any more, by the version before.
-fn scrape(folder: &Path, keys: &Keys, servers: &[(&str, SocketAddr)]) -> Result<(), Box<dyn Error>> {
+fn scrape(folder: &Path, keys: &Keys, servers: &[(&Program, SocketAddr)]) -> Result<(), Box<dyn Error>> {
     let cache = Path::new(env!("CARGO_TARGET_TMPDIR")).join("scrapers");
     let fetch = |version| Scraper::Prometheus(version).fetch_or_say_so(&cache);
     let Some(program) = fetch(Version::Forky)?.map_or_else(|| fetch(Version::Trixie), |program| Ok(Some(program)))?
@@ -302,24 +354,21 @@ fn scrape(folder: &Path, keys: &Keys, servers: &[(&str, SocketAddr)]) -> Result<
     let (head, job) = block(section("Prometheus")?, "yaml")?.split_once('\n').ok_or_else(|| missing("a job"))?;
     let key_file = keys.0.join("metrics_key");
     let mut config = format!("global: {{scrape_interval: 1s}}\n{head}\n");
-    for (name, address) in servers {
+    for (Program { name, .. }, address) in servers {
         let job = format!("{job}\n").replace("my-service", name).replace("localhost:8000", &address.to_string());
         config += &job.replace("/etc/prometheus/keys/metrics_key", &key_file.display().to_string());
     }
     let scraping = Scraping::start(&program, &program, folder, &config, &[], &[])?;
-    for (name, _) in servers {
+    for (Program { name, .. }, _) in servers {
         scraping.storage().wait_for_sample(&format!("up{{job={name:?}}}"), |up| up >= 1.0)?;
     }
     Ok(())
 }
 
-/// What stands under the first heading that begins so.
+/// What stands under the README's first heading that begins so.
 fn section(heading: &str) -> io::Result<&'static str> {
-    section_of(README, &format!("\n## {heading}"))
-}
-
-fn section_of<'p>(page: &'p str, heading: &str) -> io::Result<&'p str> {
-    page.split_once(heading).map(|(_, section)| section).ok_or_else(|| missing(heading))
+    let section = README.split_once(&format!("\n## {heading}")).map(|(_, section)| section);
+    section.ok_or_else(|| missing(heading))
 }
 
 /// The first block of code in this language, and with these attributes.

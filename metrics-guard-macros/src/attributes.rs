@@ -7,7 +7,7 @@
 use proc_macro2::{TokenStream, TokenTree};
 use syn::{Attribute, Error, Meta, Path, Token, parse::Parser, punctuated::Punctuated};
 
-use crate::{args::Args, frameworks::Framework};
+use crate::{args::Args, framework::Framework};
 
 /// Built-in attributes that stay outside, as single identifiers: the compiler rejects a macro imported under such a name as
 /// ambiguous. They are about the function as its callers see it, or hold for all that is inside.

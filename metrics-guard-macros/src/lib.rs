@@ -1,23 +1,21 @@
 // Each adapter, and the core with its feature `macros`, re-exports its own entry as `guard_metrics`, and so fixes the
 // framework and the path of the types that the expansion names.
 //
-// `args` and `handler` parse; then a module for each framework validates and writes, as `attributes` has it in its table;
-// `expand` and `nested` hold what they share.
+// `args` and `handler` parse; then a module of `frameworks` validates and writes. `framework`, `attributes` and `nested` hold
+// what those share.
 #![doc = include_str!("../README.md")]
 #![forbid(unsafe_code)]
 
 mod args;
 mod attributes;
-mod axum;
+mod framework;
 mod frameworks;
 mod handler;
 mod nested;
-mod request;
-mod rocket;
-mod shared;
-mod warp;
 
 use proc_macro::TokenStream;
+
+use frameworks::{axum, request, rocket, warp};
 
 /// Guards the Rocket route below it: a request that the guard refuses is answered before anything else of the
 /// route runs.
@@ -84,7 +82,7 @@ use proc_macro::TokenStream;
 ///   `rocket::local`.
 #[proc_macro_attribute]
 pub fn guard_metrics_rocket(args: TokenStream, item: TokenStream) -> TokenStream {
-    rocket::expand(args.into(), item.into()).into()
+    rocket::FRAMEWORK.expand(args.into(), item.into()).into()
 }
 
 /// Guards a function that takes a request: one that the guard refuses is answered, and the body does not run.
@@ -160,7 +158,7 @@ pub fn guard_metrics_rocket(args: TokenStream, item: TokenStream) -> TokenStream
 /// - What the guard expression borrows is given back before the body runs, but not before the check.
 #[proc_macro_attribute]
 pub fn guard_metrics_request(args: TokenStream, item: TokenStream) -> TokenStream {
-    request::expand(args.into(), item.into()).into()
+    request::FRAMEWORK.expand(args.into(), item.into()).into()
 }
 
 /// Locks a Warp handler: it does nothing until a guard unlocks it, and a route that forgets the guard does not compile.
@@ -215,7 +213,7 @@ pub fn guard_metrics_request(args: TokenStream, item: TokenStream) -> TokenStrea
 /// - It goes into a route by `map`, `async` or not: there is nothing in it for `then` and `and_then`.
 #[proc_macro_attribute]
 pub fn guard_metrics_warp(args: TokenStream, item: TokenStream) -> TokenStream {
-    warp::expand(args.into(), item.into()).into()
+    warp::FRAMEWORK.expand(args.into(), item.into()).into()
 }
 
 /// Guards an axum handler: a request that the guard in the router's state refuses is answered before anything else of the
@@ -292,5 +290,5 @@ pub fn guard_metrics_warp(args: TokenStream, item: TokenStream) -> TokenStream {
 ///   body into an inner function. There, the body of an associated function cannot name `Self`.
 #[proc_macro_attribute]
 pub fn guard_metrics_axum(args: TokenStream, item: TokenStream) -> TokenStream {
-    axum::expand(args.into(), item.into()).into()
+    axum::FRAMEWORK.expand(args.into(), item.into()).into()
 }

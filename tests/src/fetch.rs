@@ -1,10 +1,10 @@
 //! Programs from Debian's packages, by get-programs.sh: scrapers, and what checks their files.
 
 use std::{
-    collections::BTreeSet,
+    collections::BTreeMap,
     env, io,
     path::{Path, PathBuf},
-    process::Command,
+    process::{Command, ExitStatus},
     sync::{Mutex, PoisonError},
 };
 
@@ -14,18 +14,18 @@ pub fn is_ci() -> bool {
 }
 
 /// Returns the program of a slot of get-programs.sh, which the script puts into `cache` if it is missing there. Returns
-/// none if the program is not available; the script then prints why.
+/// none if the program is not available; the script then prints why. Each slot is fetched once, also if that fails.
 pub fn fetch_or_say_so(cache: &Path, slot: &str, program: &str) -> io::Result<Option<PathBuf>> {
     // One at a time, because two runs of the script would fetch the same program twice.
-    static FETCHED: Mutex<BTreeSet<String>> = Mutex::new(BTreeSet::new());
+    static FETCHED: Mutex<BTreeMap<String, ExitStatus>> = Mutex::new(BTreeMap::new());
     let mut fetched = FETCHED.lock().unwrap_or_else(PoisonError::into_inner);
-    if !fetched.contains(slot) {
+    if !fetched.contains_key(slot) {
         let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("get-programs.sh");
-        let status = Command::new(script).arg(cache).arg(slot).status()?;
-        if is_ci() && !status.success() {
-            return Err(io::Error::other(format!("get-programs.sh {slot} ended with {status}")));
-        }
-        fetched.insert(slot.to_owned());
+        fetched.insert(slot.to_owned(), Command::new(script).arg(cache).arg(slot).status()?);
+    }
+    let status = fetched[slot];
+    if is_ci() && !status.success() {
+        return Err(io::Error::other(format!("get-programs.sh {slot} ended with {status}")));
     }
     let program = cache.join(slot).join(program);
     Ok(program.exists().then_some(program))

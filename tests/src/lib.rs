@@ -5,6 +5,7 @@
 #![allow(clippy::missing_errors_doc, clippy::must_use_candidate, clippy::return_self_not_must_use)] // for callers of a library
 
 pub mod certificates;
+pub mod crates;
 pub mod fetch;
 pub mod hostile;
 pub mod key_changes;

@@ -7,38 +7,30 @@
 mod args;
 #[path = "../../../metrics-guard-macros/src/attributes.rs"]
 mod attributes;
-#[path = "../../../metrics-guard-macros/src/axum.rs"]
-mod axum;
-#[path = "../../../metrics-guard-macros/src/frameworks.rs"]
+#[path = "../../../metrics-guard-macros/src/framework.rs"]
+mod framework;
+#[path = "../../../metrics-guard-macros/src/frameworks/mod.rs"]
 mod frameworks;
 #[path = "../../../metrics-guard-macros/src/handler.rs"]
 mod handler;
 #[path = "../../../metrics-guard-macros/src/nested.rs"]
 mod nested;
-#[path = "../../../metrics-guard-macros/src/request.rs"]
-mod request;
-#[path = "../../../metrics-guard-macros/src/rocket.rs"]
-mod rocket;
-#[path = "../../../metrics-guard-macros/src/shared.rs"]
-mod shared;
-#[path = "../../../metrics-guard-macros/src/warp.rs"]
-mod warp;
 
 use libfuzzer_sys::{Corpus, fuzz_target};
 use proc_macro2::{Delimiter, TokenStream, TokenTree};
 use quote::ToTokens;
 use syn::{File, FnArg, Item, ItemFn, ReturnType, Type};
 
-type Expand = fn(TokenStream, TokenStream) -> TokenStream;
-type IsGuarded = fn(&ItemFn) -> bool;
-
-/// The expansion for each framework, and how a function shows that it went through it.
-const FRAMEWORKS: [(Expand, IsGuarded); 4] = [
-    (rocket::expand, |of| asks_for_the_proof(of) || joins_the_proof(of)),
-    (axum::expand, |of| asks_for_the_proof(of) && of.sig.asyncness.is_some() && ends_in(of, "unstored")),
-    (request::expand, |of| of.block.stmts.first().is_some_and(|first| has(first, "check"))),
-    (warp::expand, |of| has(&of.sig.output, "Locked")),
-];
+/// Whether a function shows that it went through the expansion for the framework of this crate.
+fn is_guarded(krate: &str, of: &ItemFn) -> bool {
+    match krate {
+        "metrics_guard_core" => of.block.stmts.first().is_some_and(|first| has(first, "check")),
+        "metrics_guard_rocket" => asks_for_the_proof(of) || joins_the_proof(of),
+        "metrics_guard_tower" => asks_for_the_proof(of) && of.sig.asyncness.is_some() && ends_in(of, "unstored"),
+        "metrics_guard_warp" => has(&of.sig.output, "Locked"),
+        _ => asks_for_the_proof(of), // another expansion than this one needs an arm of its own
+    }
+}
 
 /// Before all else, since that is the order in which the frameworks look at parameters.
 fn asks_for_the_proof(of: &ItemFn) -> bool {
@@ -50,7 +42,7 @@ fn asks_for_the_proof(of: &ItemFn) -> bool {
 fn joins_the_proof(of: &ItemFn) -> bool {
     let joins =
         |input: &FnArg| matches!(input, FnArg::Typed(typed) if has(&typed.ty, "Both") && has(&typed.ty, "Authorized"));
-    of.sig.inputs.len() == shared::CLIPPY_MAX_PARAMETERS && of.sig.inputs.iter().any(joins)
+    of.sig.inputs.len() == framework::CLIPPY_MAX_PARAMETERS && of.sig.inputs.iter().any(joins)
 }
 
 fn ends_in(of: &ItemFn, name: &str) -> bool {
@@ -63,13 +55,13 @@ fuzz_target!(|text: &str| -> Corpus {
     find_uses(tokens, &mut uses);
     for (args, item) in &uses {
         let is_item = syn::parse2(item.clone()).is_ok_and(|item| is_readable(&item));
-        for (expand, is_guarded) in FRAMEWORKS {
-            let output = expand(args.clone(), item.clone());
+        for framework in frameworks::ALL {
+            let output = framework.expand(args.clone(), item.clone());
             if is_item {
                 let file: File = syn::parse2(output.clone()).unwrap();
                 let is_in_order = match file.items.as_slice() {
                     [Item::Macro(error), ..] => handler::last_is(&error.mac.path, "compile_error"),
-                    [Item::Fn(function)] => is_guarded(function),
+                    [Item::Fn(function)] => is_guarded(framework.krate, function),
                     _ => false,
                 };
                 assert!(is_in_order, "{output}");

@@ -1,0 +1,172 @@
+//! Rocket: the handler below a route attribute, with the proof as its first parameter.
+
+use std::mem;
+
+use proc_macro2::{Delimiter, Group, Ident, Span, TokenStream, TokenTree};
+use quote::{ToTokens, quote, quote_spanned};
+use syn::{
+    Attribute, Error, FnArg, GenericParam, Lifetime, Pat, PatType, ext::IdentExt, parse_quote, spanned::Spanned,
+};
+
+use crate::{
+    args::Args,
+    attributes::Sorted,
+    framework::{CLIPPY_MAX_PARAMETERS, Framework, PROOF},
+    handler::{Handler, Item, find_ident},
+    nested::{Nested, bind, our_name, respanned},
+};
+
+pub(crate) const FRAMEWORK: Framework = Framework {
+    krate: "metrics_guard_rocket",
+    arguments: &["crate", "route_attr"],
+    expected: "`crate = path` or `route_attr = name`",
+    routes: &["get", "put", "post", "delete", "head", "options", "patch", "route"],
+    guarded: |args, item| guarded(args, item, validate(args, item)?),
+    fails_too: |args, item, attr| FRAMEWORK.is_route(attr.path(), args) && (!can_be_route(item) || names_proof(attr)),
+};
+
+fn can_be_route(item: &Item) -> bool {
+    item.handler("").is_ok_and(|handler| {
+        handler.signature.receiver().is_none() && handler.signature.generics.params.iter().all(is_lifetime)
+    })
+}
+
+fn is_lifetime(parameter: &GenericParam) -> bool {
+    matches!(parameter, GenericParam::Lifetime(_))
+}
+
+/// Refuses what would not be guarded, or would fail further on with a message that does not say why.
+fn validate(args: &Args, item: &Item) -> syn::Result<Handler> {
+    let handler = item.handler("a function with a Rocket route attribute")?;
+    if let Some(receiver) = handler.signature.receiver() {
+        return Err(Error::new(
+            receiver.span(),
+            "`#[guard_metrics]` guards Rocket routes, and a method cannot be one; use a free function",
+        ));
+    }
+    if let Some(parameter) = handler.signature.generics.params.iter().find(|parameter| !is_lifetime(parameter)) {
+        return Err(Error::new(
+            parameter.span(),
+            "a Rocket route can be generic over lifetimes alone: Rocket, which calls it, has nothing to choose this by",
+        ));
+    }
+    let Some(route) = item.attrs.iter().find(|attr| FRAMEWORK.is_route(attr.path(), args)) else {
+        return Err(Error::new(
+            Span::call_site(),
+            "`#[guard_metrics]` must stand above the Rocket route attribute (`#[get(..)]`, `#[route(..)]`, ..): \
+             there is none below it, so the route would not be guarded. If it goes by another name here, say \
+             `#[guard_metrics(route_attr = name)]`",
+        ));
+    };
+    let in_route = names_proof(route).then(|| route.path().span());
+    match in_route.or_else(|| find_ident(handler.signature.inputs.to_token_stream(), PROOF)) {
+        Some(span) => Err(Error::new(
+            span,
+            format!(
+                "the name `{PROOF}` is reserved by `#[guard_metrics]`; choose another, or remove a second attribute"
+            ),
+        )),
+        None => Ok(handler),
+    }
+}
+
+/// Rocket runs request guards in the order of the parameters: the proof comes first.
+///
+/// The proof cannot be made, so no attribute can run the body without a check. The body is nested all the same where there
+/// are attributes of others: they see the parameters that the user wrote, and what they keep is the body's answer alone.
+fn guarded(args: &Args, item: &Item, handler: Handler) -> syn::Result<TokenStream> {
+    let Sorted { outside, inside } = Sorted::of(&item.attrs, &FRAMEWORK, args)?;
+    // Mixed-site: code in the body can neither name the proof nor be shadowed by it.
+    let span = Span::mixed_site().located_at(Span::call_site());
+    let vis = handler.vis.clone();
+    let in_route = quote!(#(#outside)*).to_string();
+    // The proof is one parameter more than the user wrote, of whom clippy would now ask for fewer.
+    let is_one_more = handler.signature.inputs.len() == CLIPPY_MAX_PARAMETERS;
+    let joined = if is_one_more { first_request_guard(&handler, &in_route) } else { None };
+    let (mut signature, body) = if inside.is_empty() {
+        let (mut signature, mut body) = (handler.signature, handler.body);
+        if let Some(FnArg::Typed(with)) = joined.and_then(|index| signature.inputs.get_mut(index)) {
+            let both = our_name(0, span);
+            let users = mem::replace(&mut *with.pat, parse_quote!(#both));
+            let binding = bind(&users, &quote_spanned!(span=> #both.1), &both, span);
+            let label = Lifetime::new("'_body", span);
+            body = quote_spanned!(span=> { #binding #label: #body });
+        }
+        (signature, body)
+    } else {
+        let parts = joined.map(|index| {
+            let both = our_name(index, span);
+            quote_spanned!(span=> let #both = #both.1;)
+        });
+        // A request guard can have any name; the other parameters are those that the route names.
+        let kept = |index, name: &Ident| {
+            let is_kept = Some(index) != joined && in_route.contains(&name.unraw().to_string());
+            is_kept.then(|| name.clone())
+        };
+        let nested = Nested::of(&inside, handler, None, kept, span)?;
+        let block = nested.block();
+        let asyncness = nested.is_async.then(|| quote_spanned!(span=> async));
+        let outer = nested.outer;
+        (parse_quote!(#asyncness #outer), quote_spanned!(span=> { #parts #block }))
+    };
+
+    // Rocket names its variables by the span of a parameter's type: it must be one of the function's own, which may
+    // stand in a `macro_rules!` while `#[guard_metrics]` does not, or the other way round.
+    let function = signature.fn_token.span;
+    let adapter = respanned(FRAMEWORK.path(args, function).to_token_stream(), function);
+    let mut allow = None;
+    if let Some(FnArg::Typed(with)) = joined.and_then(|index| signature.inputs.get_mut(index)) {
+        let guard = &with.ty;
+        *with.ty = parse_quote!(#adapter::expansion::Both<#adapter::Authorized, #guard>);
+    } else {
+        // Where the route names all seven, nothing can be joined with the proof.
+        allow = is_one_more.then(|| quote!(#[allow(clippy::too_many_arguments)]));
+        let name = Ident::new(PROOF, span);
+        signature.inputs.insert(0, parse_quote!(#name: #adapter::Authorized));
+    }
+
+    let signature = without_invisible_groups(signature.into_token_stream());
+    Ok(quote!(#allow #(#outside)* #vis #signature #body))
+}
+
+/// The first parameter that the route does not name. None if a parameter has an attribute, since it could not be handed on.
+fn first_request_guard(handler: &Handler, route: &str) -> Option<usize> {
+    let is_named = |input: &FnArg| match input {
+        FnArg::Typed(PatType { pat, .. }) => match &**pat {
+            Pat::Ident(name) => {
+                let name = name.ident.unraw();
+                route.contains(&format!("<{name}>")) || route.contains(&format!("<{name}..>"))
+            }
+            _ => false,
+        },
+        FnArg::Receiver(_) => true,
+    };
+    let has_attribute = |input: &FnArg| matches!(input, FnArg::Typed(parameter) if !parameter.attrs.is_empty());
+    let inputs = &handler.signature.inputs;
+    if inputs.iter().any(has_attribute) { None } else { inputs.iter().position(|input| !is_named(input)) }
+}
+
+/// Whether the user's own has that name: Rocket tells parameters apart by their text, hygiene or not.
+fn names_proof(route: &Attribute) -> bool {
+    route.to_token_stream().to_string().contains(PROOF)
+}
+
+/// `tokens`, with each invisible group replaced by what is in it.
+///
+/// A `$type:ty` of a `macro_rules!` comes in such a group, whose span is that of the macro's own tokens. The compiler
+/// drops the group when it reads what we return, and Rocket, which names its variables by the span of a type's first
+/// token, would then not find them: so that token takes over the span of the group.
+fn without_invisible_groups(tokens: TokenStream) -> TokenStream {
+    let dissolve = |token| match token {
+        TokenTree::Group(group) if group.delimiter() == Delimiter::None => {
+            respanned(without_invisible_groups(group.stream()), group.span())
+        }
+        TokenTree::Group(group) => {
+            let mut visible = Group::new(group.delimiter(), without_invisible_groups(group.stream()));
+            visible.set_span(group.span());
+            TokenTree::Group(visible).into()
+        }
+        token => TokenStream::from(token),
+    };
+    tokens.into_iter().flat_map(dissolve).collect()
+}

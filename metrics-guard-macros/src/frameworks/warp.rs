@@ -1,0 +1,49 @@
+//! Warp: a handler that does nothing until a guard unlocks it.
+
+use proc_macro2::{Span, TokenStream};
+use quote::quote_spanned;
+use syn::{Error, parse_quote, spanned::Spanned};
+
+use crate::{args::Args, attributes::Sorted, framework::Framework, handler::Item, nested::Nested};
+
+pub(crate) const FRAMEWORK: Framework = Framework {
+    krate: "metrics_guard_warp",
+    arguments: &["crate"],
+    expected: "`crate = path`",
+    routes: &[],
+    guarded,
+    fails_too: |_, _, _| false,
+};
+
+/// The function under its name and with its parameters, but returning the body as a future under lock.
+fn guarded(args: &Args, item: &Item) -> syn::Result<TokenStream> {
+    let handler = item.handler("a function")?;
+    if let Some(receiver) = handler.signature.receiver() {
+        return Err(Error::new(
+            receiver.span(),
+            "`#[guard_metrics]` guards Warp handlers, which are functions: take what the method needs as parameters",
+        ));
+    }
+    let krate = FRAMEWORK.path(args, Span::call_site());
+    let Sorted { outside, inside } = Sorted::of(&item.attrs, &FRAMEWORK, args)?;
+    let vis = handler.vis.clone();
+
+    // Mixed-site: no name of ours meets one of the user's.
+    let span = Span::mixed_site().located_at(Span::call_site());
+    let Nested { mut outer, definition, call, is_async, is_awaited, output, .. } =
+        Nested::of(&inside, handler, Some(&krate), |_, _| None, span)?;
+    let future = quote_spanned!(span=> ::core::future::Future);
+    outer.output = parse_quote!(-> #krate::Locked<impl #future<Output = #output> + ::core::marker::Send>);
+    let run = match (is_async, is_awaited) {
+        (true, _) => call,
+        (false, true) => quote_spanned!(span=> async move { #call.await }),
+        (false, false) => quote_spanned!(span=> async move { #call }),
+    };
+    Ok(quote_spanned! {span=>
+        #(#outside)*
+        #vis #outer {
+            #definition
+            #krate::Locked::new(#run)
+        }
+    })
+}
