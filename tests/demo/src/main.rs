@@ -3,7 +3,11 @@
 //! If the environment has no key, it makes one for this run, and prints how to use it. Copy the examples of the crates
 //! instead: a service must not start without a key, and `axum::serve` limits neither connections nor their time.
 
-use std::{env, error::Error, net::Ipv4Addr};
+use std::{
+    env,
+    error::Error,
+    net::{Ipv4Addr, SocketAddr},
+};
 
 use axum::{Router, http::StatusCode, routing::get};
 use metrics_guard_core::{ConfigErrorKind, Guard, adapter::Settings};
@@ -32,7 +36,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
     if let Some(key) = key_for_this_run {
         print!("{}", how_to_use(&key, &address.to_string()));
     }
-    axum::serve(listener, app).await?;
+    axum::serve(listener, app.into_make_service_with_connect_info::<SocketAddr>()).await?; // the address, for networks
     Ok(())
 }
 
@@ -40,8 +44,8 @@ async fn main() -> Result<(), Box<dyn Error>> {
 fn guard() -> Result<(Guard, Option<String>), Box<dyn Error>> {
     match Guard::from_env() {
         Err(error) if error.kind() == ConfigErrorKind::MissingKey => {
-            let parts = [getrandom::u64()?, getrandom::u64()?, getrandom::u64()?, getrandom::u64()?];
-            let key: String = parts.iter().map(|part| format!("{part:016x}")).collect();
+            let [a, b, c, d] = [getrandom::u64()?, getrandom::u64()?, getrandom::u64()?, getrandom::u64()?];
+            let key = format!("{a:016x}{b:016x}{c:016x}{d:016x}");
             let mut settings = Settings::from_env();
             settings.set("key", "the key for this run", &key)?;
             Ok((settings.builder()?.build(), Some(key)))
