@@ -121,9 +121,10 @@ fn copy_all(from: &Path, to: &Path) {
     }
 }
 
-/// Returns a file without its tests and its inner doc and attributes, on instrumented primitives.
+/// Returns a file without its tests, its inner doc and attributes, and included doc, on instrumented primitives.
 fn instrumented(source: &str) -> String {
-    let outer = source.lines().filter(|line| !line.starts_with("//!") && !line.starts_with("#!"));
+    let is_code = |line: &&str| !["//!", "#!", "#[doc = "].iter().any(|start| line.starts_with(start));
+    let outer = source.lines().filter(is_code);
     let source = outer.collect::<Vec<_>>().join("\n");
     let source =
         source.replace("use std::", "use crate::instrumented::").replace("use arc_swap::", "use crate::instrumented::");
