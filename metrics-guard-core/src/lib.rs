@@ -15,10 +15,7 @@
 //!
 // One of its examples has the attribute.
 #![cfg_attr(feature = "macros", doc = include_str!("../README.md"))]
-#![cfg_attr(
-    not(feature = "macros"),
-    doc = "A secret key for a metrics endpoint; the README comes with the feature `macros`."
-)]
+#![cfg_attr(not(feature = "macros"), doc = "Guards a metrics endpoint. The README comes with the feature `macros`.")]
 #![cfg_attr(docsrs, feature(doc_cfg))]
 #![forbid(unsafe_code)]
 #![warn(missing_debug_implementations)] // not in the workspace, because the tests' own types need no `Debug`
