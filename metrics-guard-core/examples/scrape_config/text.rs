@@ -1,11 +1,11 @@
-//! A job as each scraper wants it written.
+//! Writes a job in the format of each scraper.
 
 use crate::{Job, Method};
 
-/// What writes a job for a scraper; or says why that cannot be.
+/// Writes a job for a scraper, or returns why the scraper cannot run it.
 type Write = fn(&Job) -> Result<String, String>;
 
-/// All scrapers, by their names.
+/// All scrapers, by name.
 pub(crate) const SCRAPERS: [(&str, Write); 7] = [
     ("prometheus", prometheus),
     ("vmagent", vmagent),
@@ -19,32 +19,32 @@ pub(crate) const SCRAPERS: [(&str, Write); 7] = [
 /// The folder of the keys.
 pub(crate) const KEYS: &str = "/etc/prometheus/keys";
 
-/// What is to be known of the key file.
+/// A comment about the key file.
 const KEY_FILE: &str =
     "One key, which the scraper's user can read. It is read again by itself: a new one needs no reload.";
 
-/// Why redirects are not followed, for a comment.
+/// A comment that explains why redirects are not followed.
 const NO_REDIRECTS: &str = "a redirect could take the key to another host";
 
-/// `text` in double quotes, as YAML, TOML and Alloy's language have it.
+/// Returns `text` in double quotes, as YAML, TOML and Alloy's language require.
 pub(crate) fn quoted(text: &str) -> String {
     let escaped = text.chars().map(|c| match c {
         '"' | '\\' => format!("\\{c}"),
         ' '..='~' => c.to_string(),
         _ if c.is_alphanumeric() => c.to_string(),
-        _ => format!("\\U{:08X}", u32::from(c)), // there are line separators among them
+        _ => format!("\\U{:08X}", u32::from(c)), // some of these are line separators
     });
     format!("\"{}\"", escaped.collect::<String>())
 }
 
 impl Job {
-    /// Comments for the first lines of a file, each behind `mark`: this one, and the remarks.
+    /// Returns comments for the first lines of a file, each behind `mark`: `first`, and the remarks.
     fn head(&self, mark: &str, first: &str) -> String {
         let lines = first.lines().chain(self.remarks.iter().map(String::as_str));
         lines.fold(String::new(), |head, line| head + mark + " " + line + "\n")
     }
 
-    /// Lines with the files for TLS, if any: the CA, the certificate and its key. The scraper's `names` stand between
+    /// Returns lines with the files for TLS, if any: the CA, the certificate and its key. The scraper's `names` are between
     /// `indent` and `equals`.
     fn tls(&self, indent: &str, names: [&str; 3], equals: &str) -> String {
         let paths = ["/etc/prometheus/ca.pem", "/etc/prometheus/client/tls.crt", "/etc/prometheus/client/tls.key"];
@@ -66,7 +66,7 @@ fn prometheus(job: &Job) -> Result<String, String> {
 }
 
 fn vmagent(job: &Job) -> Result<String, String> {
-    // What it does not send, and what it would send in the place of its own.
+    // vmagent does not send some of these headers. The others would replace its own.
     const RESERVED: &str = "accept accept-encoding content-length host trailer transfer-encoding user-agent \
         x-prometheus-scrape-timeout-seconds";
     let headers = match &job.method {
@@ -85,10 +85,10 @@ fn vmagent(job: &Job) -> Result<String, String> {
     Ok(format!("{}scrape_configs:\n{}", job.head("#", ""), scrape_config(job, &headers)))
 }
 
-/// The OpenTelemetry Collector: its receiver is Prometheus's code.
+/// Writes a job for the OpenTelemetry Collector, whose receiver is Prometheus's code.
 fn otel(job: &Job) -> Result<String, String> {
     let head = job.head("#", "Not run.");
-    // It takes `$` for the beginning of a variable, and `$$` for one.
+    // The Collector reads `$` as the beginning of a variable, and `$$` as one `$`.
     let scrape_config = scrape_config(job, &http_headers(job)?).replace('$', "$$");
     let scrape_config = scrape_config.lines().fold(String::new(), |lines, line| lines + "      " + line + "\n");
     Ok(format!(
@@ -108,7 +108,7 @@ service:
     ))
 }
 
-/// An entry of `scrape_configs`. Only fields for the key differ from scraper to scraper: `headers`.
+/// Returns an entry of `scrape_configs`. Scrapers differ only in `headers`, the lines for a header with the key.
 fn scrape_config(job: &Job, headers: &str) -> String {
     let Job { name, target, key_file, .. } = job;
     let tls = job.tls("      ", ["ca_file", "cert_file", "key_file"], ": ");
@@ -153,9 +153,9 @@ fn scrape_config(job: &Job, headers: &str) -> String {
     )
 }
 
-/// Prometheus's fields for the key, if it is to be in one.
+/// Returns Prometheus's lines for a header with the key, if the key is to be in one.
 fn http_headers(job: &Job) -> Result<String, String> {
-    // What Prometheus lets nobody set; what it does not send; and `Accept`, of which it sends its own first.
+    // Prometheus rejects some of these headers and does not send others. It sends its own `Accept` before any other.
     const RESERVED: &str = "accept accept-encoding connection content-encoding content-length content-type host keep-alive \
         proxy-authenticate proxy-authorization trailer transfer-encoding user-agent www-authenticate x-amz-content-sha256 x-amz-date \
         x-amz-security-token x-prometheus-remote-read-version x-prometheus-remote-write-version \
@@ -174,7 +174,7 @@ fn http_headers(job: &Job) -> Result<String, String> {
     ))
 }
 
-/// That the scraper sends the key in this field, and loses none of its own by that.
+/// Checks that the scraper sends the key in this header, and that the key replaces no header of the scraper's own.
 fn not_reserved(name: &str, reserved: &str) -> Result<(), String> {
     if reserved.split(' ').all(|reserved| reserved != name) {
         return Ok(());
@@ -206,7 +206,7 @@ fn alloy(job: &Job) -> Result<String, String> {
     ))
 }
 
-/// A `ScrapeConfig` of the Prometheus Operator.
+/// Writes a `ScrapeConfig` of the Prometheus Operator.
 fn operator(job: &Job) -> Result<String, String> {
     job.by_authorization_only()?;
     let Job { name, object_name, target, .. } = job;
