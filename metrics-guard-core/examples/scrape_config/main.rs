@@ -20,8 +20,7 @@ use text::{KEYS, SCRAPERS, quoted};
 mod text;
 
 const HELP: &str = "\
-Prints the scrape config that fits the METRICS_VERIFICATION_... settings in the environment. What stands in Rocket.toml is
-not read.
+Prints the scrape config that fits the METRICS_VERIFICATION_... settings in the environment. It does not read Rocket.toml.
 
 --scraper NAME      prometheus, vmagent, alloy, otel, operator, datadog or telegraf
 --target HOST:PORT  the service
@@ -162,7 +161,7 @@ impl Job {
             remarks.push("The client certificate must have a name in METRICS_VERIFICATION_CLIENT_NAMES.".to_owned());
         }
         if !guard.is_disabled() && std::env::var_os("METRICS_VERIFICATION_NETWORKS").is_some() {
-            remarks.push("The scraper must ask from a network in METRICS_VERIFICATION_NETWORKS.".to_owned());
+            remarks.push("The scraper's address must be in a network in METRICS_VERIFICATION_NETWORKS.".to_owned());
         }
         let https = take("--https").is_some() || client_certificate;
         let name = take("--job").unwrap_or_else(|| "my-service".to_owned());

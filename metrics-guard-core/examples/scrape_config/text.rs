@@ -21,7 +21,7 @@ pub(crate) const KEYS: &str = "/etc/prometheus/keys";
 
 /// A comment about the key file.
 const KEY_FILE: &str =
-    "One key, which the scraper's user can read. It is read again by itself: a new one needs no reload.";
+    "One key, which the scraper's user can read. The scraper reads the file again, so a new key needs no reload.";
 
 /// A comment that explains why redirects are not followed.
 const NO_REDIRECTS: &str = "a redirect could take the key to another host";
@@ -61,7 +61,7 @@ impl Job {
 }
 
 fn prometheus(job: &Job) -> Result<String, String> {
-    let head = job.head("#", "Debian's build of Prometheus 3.5.3 reads a key file once: for a new key, restart it.");
+    let head = job.head("#", "Debian's build of Prometheus 3.5.3 reads a key file once. For a new key, restart it.");
     Ok(format!("{head}scrape_configs:\n{}", scrape_config(job, &http_headers(job)?)))
 }
 
@@ -74,7 +74,7 @@ fn vmagent(job: &Job) -> Result<String, String> {
             not_reserved(name, RESERVED)?;
             let header = quoted(&format!("{name}: %{{METRICS_KEY}}"));
             format!(
-                "    # vmagent takes a field from no file: this one is in its environment. It shows on the page /config.
+                "    # vmagent reads no header from a file. This one is in its environment, and is visible on the page /config.
     headers:
       - {header}
 "
@@ -87,7 +87,7 @@ fn vmagent(job: &Job) -> Result<String, String> {
 
 /// Writes a job for the OpenTelemetry Collector, whose receiver is Prometheus's code.
 fn otel(job: &Job) -> Result<String, String> {
-    let head = job.head("#", "Not run.");
+    let head = job.head("#", "No test runs this config.");
     // The Collector reads `$` as the beginning of a variable, and `$$` as one `$`.
     let scrape_config = scrape_config(job, &http_headers(job)?).replace('$', "$$");
     let scrape_config = scrape_config.lines().fold(String::new(), |lines, line| lines + "      " + line + "\n");
@@ -132,8 +132,8 @@ fn scrape_config(job: &Job, headers: &str) -> String {
     };
     let target = match &job.method {
         Method::Query(parameter) => format!(
-            "    # THE LAST RESORT. The key is in the URL: it shows in the scraper's pages, API and log, and in the
-    # access logs of the service and of proxies. It comes from this file, with the key after the last colon:
+            "    # THE LAST RESORT. The key is in the URL, and visible in the scraper's pages, API and log, and in the
+    # access logs of the service and of proxies. This file must contain it, after the last colon:
     # [{{\"targets\": [{target}], \"labels\": {{\"__param_{parameter}\": \"...\"}}}}]
     file_sd_configs:
       - files: [{key_file}]
@@ -164,8 +164,8 @@ fn http_headers(job: &Job) -> Result<String, String> {
     not_reserved(name, RESERVED)?;
     let (name, key_file) = (quoted(name), &job.key_file);
     Ok(format!(
-        "    # Prometheus 2.55 or later; not Debian's build of 3.5.3, which adds the field once more each time until it
-    # is refused.
+        "    # For Prometheus 2.55 or later, but not Debian's build of 3.5.3, which adds the header once more each time
+    # until the request is rejected.
     http_headers:
       {name}:
         # {KEY_FILE}
@@ -186,7 +186,7 @@ fn not_reserved(name: &str, reserved: &str) -> Result<(), String> {
 fn alloy(job: &Job) -> Result<String, String> {
     job.by_authorization_only()?;
     let Job { name, target, key_file, .. } = job;
-    let head = job.head("//", "Not run.");
+    let head = job.head("//", "No test runs this config.");
     let tls = job.tls("    ", ["ca_file", "cert_file", "key_file"], " = ");
     let tls = if job.https { format!("  scheme = \"https\"\n  tls_config {{\n{tls}  }}\n") } else { tls };
     Ok(format!(
@@ -200,7 +200,7 @@ fn alloy(job: &Job) -> Result<String, String> {
     // {KEY_FILE}
     credentials_file = {key_file}
   }}
-  forward_to = [] // write where to
+  forward_to = [] // write your receivers
 }}
 "
     ))
@@ -212,9 +212,9 @@ fn operator(job: &Job) -> Result<String, String> {
     let Job { name, object_name, target, .. } = job;
     let head = job.head(
         "#",
-        "Not run. The Secret `metrics-key` holds the key, without a line break: with one, Prometheus sends nothing.\n\
-         `my-service-client-certificate` holds what TLS needs. A ScrapeConfig cannot say that redirects are not followed:\n\
-         the service must not answer with one.",
+        "No test runs this config. The Secret `metrics-key` must hold the key without a line break, because with one\n\
+         Prometheus sends nothing. `my-service-client-certificate` holds the files for TLS. A ScrapeConfig cannot disable\n\
+         redirects, so the service must not respond with one.",
     );
     let ca = if job.https {
         "  scheme: HTTPS
@@ -250,7 +250,7 @@ spec:
 
 fn datadog(job: &Job) -> Result<String, String> {
     let Job { name, url, key_file, .. } = job;
-    let head = job.head("#", "Not run.");
+    let head = job.head("#", "No test runs this config.");
     let writer = match &job.method {
         Method::Header(name) => format!("{}, value: \"<TOKEN>\"", quoted(name)),
         _ => job.by_authorization_only().map(|()| "Authorization, value: \"Bearer <TOKEN>\"".to_owned())?,
@@ -264,7 +264,7 @@ instances:
     namespace: {name}
     metrics: [\".+\"]
     allow_redirects: false # {NO_REDIRECTS}
-{tls}    auth_token: # the Agent puts in the place of `<TOKEN>` what it has read, and reads it again after a refusal
+{tls}    auth_token: # the Agent replaces `<TOKEN>` by the content of the file, and reads it again after a rejection
       reader: {{type: file, path: {key_file}}}
       writer: {{type: header, name: {writer}}}
 "
@@ -276,9 +276,10 @@ fn telegraf(job: &Job) -> Result<String, String> {
     let Job { name, url, key_file, .. } = job;
     let head = job.head(
         "#",
-        "Not run. The file must hold the key alone: with a line break behind it, Telegraf gathers nothing. For example:\n\
+        "No test runs this config. The file must hold the key without a line break, because with one Telegraf gathers\n\
+         nothing. For example:\n\
          (umask 077 && printf %s \"$(cat metrics_key)\" > next && mv next telegraf_key)\n\
-         No setting keeps Telegraf from following redirects: the service must not answer with one.",
+         Telegraf cannot disable redirects, so the service must not respond with one.",
     );
     let tls = job.tls("  ", ["tls_ca", "tls_cert", "tls_key"], " = ");
     Ok(format!(
