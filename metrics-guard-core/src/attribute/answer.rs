@@ -11,9 +11,9 @@ use crate::{authorized::Authorized, denied::Denied};
 
 /// Describes a response type: the macro builds the response to a rejected request as this type, and adds `no-store` to others.
 ///
-/// It is implemented for `Response<B>` if `B` has a default, and for a `Result` of it. It is also implemented for a boxed future
-/// or a `Ready` of either, because `#[async_trait]` and hyper's services return these. For a custom response type, implement
-/// it, or name a function: `#[guard_metrics(guard = .., denied = function)]`.
+/// It is implemented for `Response<B>` if `B` has a default, and for a `Result` of it. It is also implemented for a boxed
+/// future or a `Ready` of either, because `#[async_trait]` and hyper's services return these. For a custom response type,
+/// implement it, or name a function: `#[guard_metrics(guard = .., denied = function)]`.
 ///
 /// ```
 /// use std::sync::LazyLock;

@@ -46,8 +46,8 @@ pub(crate) fn decoded(encoded: &[u8]) -> impl Iterator<Item = u8> {
     })
 }
 
-/// Returns `query` without the pairs named `name`. A malformed pair, which [`first`] ignores, can hold the key too. It is removed
-/// if its name is `name` up to a `;` or a malformed escape.
+/// Returns `query` without the pairs named `name`. A malformed pair, which [`first`] ignores, can hold the key too. It is
+/// removed if its name is `name` up to a `;` or a malformed escape.
 pub(crate) fn without<'q>(query: &'q str, name: &[u8]) -> Cow<'q, str> {
     let is_named = |pair: &str| {
         pair.split(';').any(|part| {
