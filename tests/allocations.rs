@@ -1,8 +1,8 @@
 //! Counts the allocations of a check, with all features.
 //!
 //! A check allocates nothing for any source of keys and any outcome, even if the key is too long. The exception is the first
-//! check of a thread, which takes a slot of `arc_swap`, so each test makes one check before it counts. For a guarded route, Warp
-//! allocates for the copies that a check needs, and axum nothing.
+//! check of a thread, which takes a slot of `arc_swap`, so each test makes one check before it counts. For a guarded route,
+//! Warp allocates for the copies that a check needs, and axum nothing.
 
 #![allow(clippy::unwrap_used)] // in tests; clippy.toml does not reach their helper functions
 

@@ -1,5 +1,5 @@
-//! Tests that the guide quotes the messages of the compiler, of the adapters and of Rocket's configuration, and that no document
-//! shows an accepted key or a command that shows a key. The core's src/guide.rs tests the core's messages.
+//! Tests that the guide quotes the messages of the compiler, of the adapters and of Rocket's configuration, and that no
+//! document shows an accepted key or a command that shows a key. The core's src/guide.rs tests the core's messages.
 
 #![allow(clippy::unwrap_used)] // in tests; clippy.toml does not reach their helper functions
 
@@ -264,7 +264,8 @@ fn no_document_puts_a_key_on_a_command_line() {
     }
 }
 
-/// The recorder keeps the samples of a histogram until a render or an upkeep. `install` and `build` serve metrics without a guard.
+/// The recorder keeps the samples of a histogram until a render or an upkeep. `install` and `build` serve metrics without a
+/// guard.
 #[test]
 fn each_installed_recorder_has_an_upkeep_and_no_unguarded_listener() {
     let serves = Regex::new(r"PrometheusBuilder::new\(\)(\s*\.\w+\([^)]*\))*\s*\.(install|build)\(").unwrap();

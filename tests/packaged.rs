@@ -1,6 +1,6 @@
-//! Tests the packages as users get them, outside this workspace. They compile, also with their oldest dependencies. The programs
-//! of the pages build with them and are guarded by the key that the README's commands make. Prometheus scrapes them with the
-//! README's configuration, and the guide's commands rotate the key.
+//! Tests the packages as users get them, outside this workspace. They compile, also with their oldest dependencies. The
+//! programs of the pages build with them and are guarded by the key that the README's commands make. Prometheus scrapes them
+//! with the README's configuration, and the guide's commands rotate the key.
 
 #![allow(clippy::unwrap_used)] // in tests; clippy.toml does not reach their helper functions
 
@@ -65,7 +65,8 @@ impl Program {
         Err(missing(&format!("a program with {}", published.name)))
     }
 
-    /// Returns the other programs on the crate's page that limit connections. Their dependencies are those of the first program.
+    /// Returns the other programs on the crate's page that limit connections. Their dependencies are those of the first
+    /// program.
     fn with_limits(published: &Crate) -> io::Result<Vec<Program>> {
         let page = Program::page(published)?;
         let programs = page.match_indices("\n```rust,no_run\n").map(|(start, _)| block(&page[start..], "rust,no_run"));
@@ -209,8 +210,8 @@ impl Keys {
     }
 }
 
-/// Only this test finds a minimum version that is too low, because the workspace builds with newer versions. The dependencies of
-/// the dependencies have their newest versions.
+/// Only this test finds a minimum version that is too low, because the workspace builds with newer versions. The dependencies
+/// of the dependencies have their newest versions.
 #[test]
 #[ignore = "needs the registry: .ci/run packages"]
 fn packages_compile_with_their_oldest_dependencies() -> Result<(), Box<dyn Error>> {
@@ -344,8 +345,8 @@ impl Packages {
     }
 }
 
-/// Scrapes each server with the README's scrape configuration. Uses Prometheus 3, because it rejects a response without a content
-/// type. If its suite does not have it, uses the version before.
+/// Scrapes each server with the README's scrape configuration. Uses Prometheus 3, because it rejects a response without a
+/// content type. If its suite does not have it, uses the version before.
 fn scrape(folder: &Path, keys: &Keys, servers: &[(&Program, SocketAddr)]) -> Result<(), Box<dyn Error>> {
     let cache = Path::new(env!("CARGO_TARGET_TMPDIR")).join("scrapers");
     let fetch = |version| Scraper::Prometheus(version).fetch_or_say_so(&cache);

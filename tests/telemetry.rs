@@ -1,5 +1,5 @@
-//! Tests the core's features `metrics` and `tracing` with a real exporter and a real subscriber. rotation.rs tests recorders and
-//! subscribers that block or panic.
+//! Tests the core's features `metrics` and `tracing` with a real exporter and a real subscriber. rotation.rs tests recorders
+//! and subscribers that block or panic.
 
 #![allow(clippy::unwrap_used)] // in tests; clippy.toml does not reach their helper functions
 

@@ -1,5 +1,5 @@
-//! Tests the servers with TLS, over HTTP/1.1 and over HTTP/2, which Prometheus prefers: the guard requires the key, and a client
-//! certificate with one of the required names.
+//! Tests the servers with TLS, over HTTP/1.1 and over HTTP/2, which Prometheus prefers: the guard requires the key, and a
+//! client certificate with one of the required names.
 
 // In tests; clippy.toml does not reach their helper functions.
 #![allow(clippy::expect_used, clippy::panic, clippy::unwrap_used)]

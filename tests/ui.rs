@@ -1,10 +1,10 @@
-//! Tests the compiler messages for code that `#[guard_metrics]` rejects. ui/handlers has the code that it accepts, as a separate
-//! target, so that trybuild links no program.
+//! Tests the compiler messages for code that `#[guard_metrics]` rejects. ui/handlers has the code that it accepts, as a
+//! separate target, so that trybuild links no program.
 
 use std::{env, fs, process::Command};
 
-/// The flags that trybuild sets for the cases. Without this variable, trybuild would compile the dependencies twice: without the
-/// last flag, and then with it.
+/// The flags that trybuild sets for the cases. Without this variable, trybuild would compile the dependencies twice: without
+/// the last flag, and then with it.
 const FLAGS: (&str, &str) =
     ("CARGO_ENCODED_RUSTFLAGS", "--cfg\x1ftrybuild\x1f--verbose\x1f-A\x1fdead_code\x1f--diagnostic-width=140");
 

@@ -156,8 +156,8 @@ fn find<N: FromStr>(text: &str, series: &str) -> Option<N> {
 /// Returns whether, within `patience`, the scrapers of these servers send the current key instead of the previous one. Each
 /// server is scraped every second.
 ///
-/// For three seconds, no server gets the previous key, and each gets the current key twice. Without the second condition, a late
-/// scrape would look like a new key.
+/// For three seconds, no server gets the previous key, and each gets the current key twice. Without the second condition, a
+/// late scrape would look like a new key.
 pub fn previous_key_falls_out_of_use(servers: &mut [Guarded], current: &str, patience: Duration) -> io::Result<bool> {
     const QUIET: Duration = Duration::from_secs(3);
     let (mut before, mut since, mut looks) = (Vec::<Uses>::new(), Instant::now(), 0_u32);

@@ -104,8 +104,8 @@ pub fn said(output: &Output) -> String {
     String::from_utf8_lossy(&[&output.stdout[..], &output.stderr].concat()).into_owned()
 }
 
-/// Returns a command of cargo, without the variables that cargo sets for tests. With them, build scripts that read them, such as
-/// ring's, would run again.
+/// Returns a command of cargo, without the variables that cargo sets for tests. With them, build scripts that read them, such
+/// as ring's, would run again.
 pub fn cargo() -> Command {
     let mut cargo = Command::new(env!("CARGO"));
     for (variable, _) in env::vars_os() {

@@ -6,8 +6,8 @@ use serde_json::Value;
 
 use crate::{process::Process, wait::until, wire::get};
 
-/// The time limit of a wait, most of which are much shorter. If a busy machine is too slow for a scrape, the samples of the last
-/// minute are right only a minute later.
+/// The time limit of a wait, most of which are much shorter. If a busy machine is too slow for a scrape, the samples of the
+/// last minute are right only a minute later.
 const PATIENCE: Duration = Duration::from_secs(90);
 
 /// An available version.

@@ -206,8 +206,8 @@ impl Scraping {
         self.process().output()
     }
 
-    /// Waits until the target with this job is up, or is down with an error that begins with `error`. vmagent's error must contain
-    /// `error`, because it begins with other text.
+    /// Waits until the target with this job is up, or is down with an error that begins with `error`. vmagent's error must
+    /// contain `error`, because it begins with other text.
     pub fn wait_for_target(&self, job: &str, error: Option<&str>) -> io::Result<()> {
         let (mut health, mut last) = (String::new(), String::new());
         let came = until(Duration::from_secs(60), || {

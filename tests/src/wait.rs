@@ -5,8 +5,8 @@ use std::{
     time::{Duration, Instant},
 };
 
-/// Returns whether `condition` becomes true within `patience`. Evaluates it often at first, then four times a second, and always
-/// once more when the time is over.
+/// Returns whether `condition` becomes true within `patience`. Evaluates it often at first, then four times a second, and
+/// always once more when the time is over.
 pub fn until<E>(patience: Duration, mut condition: impl FnMut() -> Result<bool, E>) -> Result<bool, E> {
     let start = Instant::now();
     let mut pause = Duration::from_millis(10);
