@@ -1,5 +1,5 @@
-//! The examples, built as they are: guarded by the key in the environment, and not started without one. The pages show the same
-//! programs.
+//! Tests that the examples are guarded by the key in the environment, that they do not start without a key, and that the pages
+//! show the same programs.
 
 #![allow(clippy::unwrap_used)] // in tests; clippy.toml does not reach their helper functions
 
@@ -19,7 +19,7 @@ use metrics_guard_tests::{
     wire::{exchange, request, with_bearer},
 };
 
-/// The examples of all crates, with their files.
+/// The names and files of all crates' examples.
 static EXAMPLES: LazyLock<Vec<(String, PathBuf)>> =
     LazyLock::new(|| crates::published().unwrap().into_iter().flat_map(|published| published.examples).collect());
 
@@ -43,13 +43,13 @@ fn example(name: &str) -> Command {
     command
 }
 
-/// The address that a program says it listens at.
+/// Returns the address of a listener, if a program prints it in this line.
 fn announced(line: &str) -> Option<SocketAddr> {
     let (_, url) = line.split_once("listening on http").or_else(|| line.split_once("launched from http"))?;
     url.split_once("://")?.1.trim().parse().ok()
 }
 
-/// Starts a program, and waits until its guarded listener has an address.
+/// Starts a program, and waits for the address of its guarded listener.
 fn start(command: &mut Command) -> (SocketAddr, Process) {
     let mut process = Process::start(command).unwrap();
     let is_internal = command.get_program().to_string_lossy().ends_with("/internal");
@@ -57,7 +57,7 @@ fn start(command: &mut Command) -> (SocketAddr, Process) {
     (process.wait_for(|line| announced(line).filter(is_guarded)).unwrap(), process)
 }
 
-/// A request for the metrics with this key, or without one.
+/// Returns a request for the metrics, with this key unless it is empty.
 fn scrape(key: &str) -> Vec<u8> {
     if key.is_empty() { request("GET", "/metrics", &[]) } else { with_bearer("/metrics", key) }
 }
@@ -67,7 +67,7 @@ fn status(server: SocketAddr, key: &str) -> u16 {
 }
 
 #[test]
-fn the_examples_without_tls_answer_the_key_alone() {
+fn examples_without_tls_require_the_key() {
     for (name, _) in EXAMPLES.iter().filter(|(name, _)| !name.ends_with("_tls")) {
         let (server, _process) = start(example(name).env(KEY_VARIABLE, KEY));
         assert_eq!(["", WRONG, KEY].map(|key| status(server, key)), [401, 401, 200], "{name}");
@@ -75,7 +75,7 @@ fn the_examples_without_tls_answer_the_key_alone() {
 }
 
 #[test]
-fn the_examples_with_tls_answer_the_key_beside_a_certificate() {
+fn examples_with_tls_require_the_key_and_the_client_certificate() {
     let folder = tempfile::tempdir().unwrap();
     let path = |file: &str| folder.path().join(file);
     let authority = Authority::new().unwrap();
@@ -101,7 +101,7 @@ fn the_examples_with_tls_answer_the_key_beside_a_certificate() {
 }
 
 #[test]
-fn the_metrics_of_internal_are_on_their_listener_alone() {
+fn internal_serves_metrics_only_on_their_listener() {
     let (internal, mut process) = start(example("internal").env(KEY_VARIABLE, KEY));
     let public = process.wait_for(|line| announced(line).filter(|address| *address != internal)).unwrap();
     for (server, path, expected) in
@@ -121,14 +121,14 @@ fn no_example_starts_without_a_key() {
 }
 
 #[test]
-fn each_example_is_short() {
+fn each_example_is_at_most_80_lines_or_150_with_tls() {
     for (name, file) in &*EXAMPLES {
         let lines = fs::read_to_string(file).unwrap().lines().count();
         assert!(lines <= if name.ends_with("_tls") { 150 } else { 80 }, "{name} has {lines} lines");
     }
 }
 
-/// The README, or the page of the example's crate. For Rocket's `metrics`, the README has a shorter program.
+/// Looks in the README and on the page of the example's crate. For Rocket's `metrics`, the README has a shorter program.
 #[test]
 fn a_page_shows_each_example_without_tls() {
     assert!(EXAMPLES.len() >= 8);
@@ -137,6 +137,6 @@ fn a_page_shows_each_example_without_tls() {
         let block = format!("```rust,no_run\n{}```\n", example.split_once("\n\n").unwrap().1);
         let page = file.parent().unwrap().with_file_name("README.md");
         let shows_it = |page: &Path| fs::read_to_string(page).unwrap().contains(&block);
-        assert!([&page, Path::new("../README.md")].into_iter().any(shows_it), "no page shows {name} as it is");
+        assert!([&page, Path::new("../README.md")].into_iter().any(shows_it), "no page has the current code of {name}");
     }
 }
