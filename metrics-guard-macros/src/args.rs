@@ -67,7 +67,7 @@ fn other_than(expected: &str, error: &Error) -> Error {
 
 fn set<T>(argument: &mut Option<T>, name: &Ident, value: T) -> syn::Result<()> {
     match argument.replace(value) {
-        Some(_) => Err(Error::new(name.span(), format!("`{name}` is given twice"))),
+        Some(_) => Err(Error::new(name.span(), format!("`{name}` is given twice; remove one of the two"))),
         None => Ok(()),
     }
 }

@@ -160,7 +160,8 @@ fn above(path: &Path) -> Error {
     Error::new_spanned(
         path,
         format!(
-            "put `#[{}]` above `#[guard_metrics]`: below it, it would apply to the body alone, without the guard",
+            "`#[{}]` is below `#[guard_metrics]`, so it would apply to the body without the guard; move it above \
+             `#[guard_metrics]`",
             shown(path)
         ),
     )

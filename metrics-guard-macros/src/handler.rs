@@ -28,13 +28,15 @@ impl Item {
         let parser = |input: ParseStream<'_>| {
             let vis = input.parse()?;
             if !is_function(input) {
-                return Err(input.error(format!("`#[guard_metrics]` guards {what}, and nothing else")));
+                return Err(input.error(format!("this item is not a function; put `#[guard_metrics]` on {what}")));
             }
             Ok(Handler { vis, signature: input.parse()?, body: input.parse()? })
         };
         let handler = parser.parse2(self.rest.clone())?;
         match self.attrs.iter().find(|attr| is_guard(attr)) {
-            Some(second) => Err(Error::new(second.path().span(), "`#[guard_metrics]` is given twice; once is enough")),
+            Some(second) => {
+                Err(Error::new(second.path().span(), "`#[guard_metrics]` is given twice; remove one of the two"))
+            }
             None => Ok(handler),
         }
     }

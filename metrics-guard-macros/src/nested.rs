@@ -274,7 +274,8 @@ fn rename_parameters(
         if let Some(attr) = parameter.attrs.first() {
             return Err(Error::new(
                 attr.path().span(),
-                "`#[guard_metrics]` cannot hand on a parameter with an attribute: put it on the function",
+                "`#[guard_metrics]` cannot pass on a parameter with an attribute; move it to the function, such as \
+                 `#[allow(unused_variables)] fn metrics(..)`",
             ));
         }
         let ours = our_name(passed.len(), span);

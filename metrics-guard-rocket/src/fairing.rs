@@ -192,9 +192,12 @@ impl Fairing for MetricsGuard {
         };
         if guard.requires_client_name() && !asks_for_certificates(rocket.figment()) {
             warn!(
-                "metrics-guard: nobody can read the metrics: a client certificate is required, and Rocket asks for none."
+                "metrics-guard: every request is rejected, because the guard requires a client certificate and Rocket \
+                 requests none."
             );
-            warn_!("Use this crate's feature `mtls`, and set `tls.mutual` in Rocket's configuration.");
+            warn_!(
+                "Enable the feature `mtls` of metrics-guard-rocket, and set `tls.mutual` in Rocket's configuration."
+            );
         }
         if guard.query_parameter().is_some() {
             rocket = rocket.attach(Redact(guard.clone()));
@@ -218,7 +221,7 @@ struct Answer;
 #[rocket::async_trait]
 impl Fairing for Answer {
     fn info(&self) -> Info {
-        Info { name: "Metrics Guard: answers", kind: Kind::Response }
+        Info { name: "Metrics Guard: responses", kind: Kind::Response }
     }
 
     async fn on_response<'r>(&self, request: &'r Request<'_>, response: &mut Response<'r>) {

@@ -82,7 +82,9 @@ impl fmt::Display for Refusal {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Refusal::Denied(denied) => denied.fmt(f),
-            Refusal::NoFairing => f.write_str("no `MetricsGuard` is attached"),
+            Refusal::NoFairing => {
+                f.write_str("no guard is attached, so attach one: `rocket::build().attach(MetricsGuard::fairing())`")
+            }
         }
     }
 }
@@ -158,8 +160,8 @@ impl<'r, G: FromRequest<'r>> FromRequest<'r> for Both<Authorized, G> {
 /// Returns the client at the socket's address, which is `remote`: `client_ip` trusts a header that any client can send.
 #[cfg_attr(not(feature = "mtls"), allow(unused_variables, clippy::unused_async))]
 async fn peer(guard: &Guard, request: &Request<'_>) -> Peer {
-    const ADVICE: &str = "Rocket provides it for TCP connections and not for Unix sockets; give a request of `rocket::local` \
-                          an address: `client.get(\"/metrics\").remote(address)`";
+    const ADVICE: &str = "let Rocket listen on TCP, because a Unix socket has no addresses; with `rocket::local`, give the \
+                          request an address: `client.get(\"/metrics\").remote(address)`";
     let peer = request.remote().map_or(const { Peer::unknown(ADVICE, ADVICE) }, Peer::new);
     #[cfg(feature = "mtls")]
     if guard.requires_client_name() {

@@ -56,7 +56,7 @@ impl Mount {
         if let Ok(origin) = &mut base.origin {
             // Rocket would say so too, and show the query, which can be a misplaced key.
             if origin.query().is_some() {
-                warn!("query in route base '{}' is ignored", base.shown);
+                warn!("metrics-guard: the query in the route base '{}' is ignored. Remove it.", base.shown);
                 origin.clear_query();
             }
         }

@@ -55,8 +55,8 @@ impl Fairing for Redact {
         let Some(parameter) = self.0.query_parameter() else { return };
         for route in rocket.routes().filter(|route| reads(route.uri.query(), parameter)) {
             // Without the parameter's name, because that can be a key by mistake.
-            warn!("metrics-guard: the route {route} reads the query parameter of the guard, and will never see it.");
-            warn_!("It may hold a key, and is kept from the log. Give the guard a parameter name of its own.");
+            warn!("metrics-guard: the route {route} reads the guard's query parameter, which the guard removes.");
+            warn_!("It can hold a key. Choose another name for it, for example in METRICS_VERIFICATION_QUERY.");
         }
     }
 

@@ -187,10 +187,10 @@ impl<S> MetricsGuardService<S> {
 /// Each type with a [`Default`] has it. Those of tower-http's `TraceLayer` and `ResponseBodyTimeoutLayer`, and of a proxy that
 /// passes on what hyper receives, have none. The [layer](MetricsGuardLayer#bodies-without-a-default) says what to do.
 #[diagnostic::on_unimplemented(
-    message = "`MetricsGuardLayer` cannot make an empty `{Self}`",
-    label = "this service's responses have a body without `Default`",
+    message = "`MetricsGuardLayer` cannot build a rejection with a body of type `{Self}`",
+    label = "the response body of this service has no `Default`",
     note = "in an axum router, call `.layer` once for each layer: `.layer(TraceLayer::new_for_http()).layer(MetricsGuardLayer::new(guard))`",
-    note = "around another service, put a layer that boxes the body right behind the guard's: `MapResponseBodyLayer::new(BodyExt::boxed_unsync)`"
+    note = "around another service, put a layer that boxes the body directly after the guard: `MapResponseBodyLayer::new(BodyExt::boxed_unsync)`"
 )]
 pub trait EmptyBody: Default {}
 

@@ -53,9 +53,9 @@ pub(crate) struct Head {
 type Lines = Vec<(HeaderName, HeaderValue)>;
 
 const UNKNOWN: Peer = Peer::unknown(
-    "serve a TCP address by `warp::serve(routes)`; in a hyper server of your own, put a `Peer` into the request's \
+    "serve a TCP address by `warp::serve(routes)`; in a custom hyper server, put a `Peer` into the request's \
      extensions: `request.extensions_mut().insert(Peer::new(address))`",
-    "in a hyper server of your own, put a `Peer` with the names in the client's verified certificate into the request's \
+    "in a custom hyper server, put a `Peer` with the names in the client's verified certificate into the request's \
      extensions: `request.extensions_mut().insert(Peer::new(address).with_names(names))`",
 );
 

@@ -80,8 +80,8 @@ mod sealed {
     /// No type has it. It is here so that the compiler says what is missing, where a route wants a reply.
     #[diagnostic::on_unimplemented(
         message = "this `#[guard_metrics]` handler is not behind a guard",
-        label = "an unguarded metrics handler in this route",
-        note = "hand it to a guard: `guard.protect(warp::path!(\"metrics\"), warp::get().map(handler))`"
+        label = "this route has an unguarded metrics handler",
+        note = "pass it to a guard: `guard.protect(warp::path!(\"metrics\"), warp::get().map(handler))`"
     )]
     pub trait BehindAGuard {}
 }

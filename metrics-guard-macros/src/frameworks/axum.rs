@@ -26,12 +26,12 @@ pub(crate) const FRAMEWORK: Framework = Framework {
 
 /// axum runs extractors in the order of the parameters: the proof comes first.
 fn guarded(args: &Args, item: &Item) -> syn::Result<TokenStream> {
-    let handler = item.handler("a function, an axum handler")?;
+    let handler = item.handler("an axum handler, such as `async fn metrics() -> String`")?;
     let signature = &handler.signature;
     if let Some(receiver) = signature.receiver() {
         return Err(Error::new(
             receiver.span(),
-            "`#[guard_metrics]` guards axum handlers, and a method cannot be one: take what it needs as `State`",
+            "a method cannot be an axum handler; write a function and pass it the data, such as `State(app): State<App>`",
         ));
     }
     let odd = match (&signature.safety, &signature.abi) {
@@ -40,16 +40,13 @@ fn guarded(args: &Args, item: &Item) -> syn::Result<TokenStream> {
         _ => None,
     };
     if let Some((kind, span)) = odd {
-        return Err(Error::new(
-            span,
-            format!("`#[guard_metrics]` guards axum handlers, and an `{kind}` function cannot be one"),
-        ));
+        return Err(Error::new(span, format!("an `{kind}` function cannot be an axum handler; remove `{kind}`")));
     }
     if signature.inputs.len() >= MAX_PARAMETERS {
         return Err(Error::new(
             signature.paren_token.span.join(),
-            "an axum handler has 16 parameters at most, and `#[guard_metrics]` needs one of them: take several as one, in a \
-             tuple or a type with `#[derive(FromRequestParts)]`",
+            "`#[guard_metrics]` needs one of the 16 parameters of an axum handler; combine two others, such as \
+             `(method, headers): (Method, HeaderMap)`",
         ));
     }
     let krate = FRAMEWORK.path(args, Span::call_site());

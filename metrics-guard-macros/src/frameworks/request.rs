@@ -29,18 +29,19 @@ pub(crate) const FRAMEWORK: Framework = Framework {
 };
 
 fn guarded(args: &Args, item: &Item) -> syn::Result<TokenStream> {
-    let Handler { vis, signature, body } = item.handler("a function that takes a request")?;
+    let Handler { vis, signature, body } = item
+        .handler("a function that takes a request, such as `fn metrics(request: Request<()>) -> Response<String>`")?;
     let Some(guard) = &args.guard else {
         return Err(Error::new(
             Span::call_site(),
-            "`#[guard_metrics]` needs to know the guard: say `#[guard_metrics(guard = GUARD)]`, with an expression of type \
-             `Guard`, such as a static or `self.guard`",
+            "`#[guard_metrics]` has no guard; write an expression of type `Guard`, such as \
+             `#[guard_metrics(guard = GUARD)]` or `#[guard_metrics(guard = self.guard)]`",
         ));
     };
     if let Some(constness) = signature.constness {
         return Err(Error::new(
             constness.span(),
-            "`#[guard_metrics]` cannot guard a `const fn`: a check is not constant",
+            "`#[guard_metrics]` cannot guard a `const fn`, because a check is not constant; remove `const`",
         ));
     }
     let request = request(&signature, args)?;
@@ -151,8 +152,8 @@ fn in_a_method(foreign: &Attribute) -> Error {
     Error::new_spanned(
         foreign.path(),
         format!(
-            "`#[{}]` cannot apply to the guarded body alone, because this function uses `self` or `Self`: put it above \
-             `#[guard_metrics]`, or, if it caches, on a function that this one calls",
+            "`#[{}]` cannot apply to the guarded body alone, because this function uses `self` or `Self`; put a cache on \
+             a function that this one calls, and any other attribute above `#[guard_metrics]`",
             shown(foreign.path()),
         ),
     )
@@ -191,7 +192,7 @@ fn names_self(tokens: TokenStream) -> bool {
 fn parse_body(input: ParseStream<'_>) -> syn::Result<(Vec<Attribute>, Group)> {
     if input.peek(Token![;]) {
         return Err(
-            input.error("`#[guard_metrics]` guards a body, and this function has none: put it where the body is")
+            input.error("this function has no body to guard; put `#[guard_metrics]` on the method in the `impl`")
         );
     }
     let content;
@@ -219,22 +220,22 @@ fn request(signature: &Signature, args: &Args) -> syn::Result<Ident> {
     if let Some(second) = requests.next() {
         return Err(Error::new(
             second.span(),
-            "`#[guard_metrics]` sees two requests here: say which one is to be checked, `request = name`",
+            "two parameters are requests; name the one to check, as in `#[guard_metrics(guard = .., request = name)]`",
         ));
     }
     let Some(PatType { pat, .. }) = first else {
         return Err(Error::new(
             signature.paren_token.span.join(),
-            "`#[guard_metrics]` sees no request here: a parameter of type `Request<..>`, `&Request<..>` or `Parts` is \
-             needed. If the type has another name, say `request = name` with the parameter's name",
+            "no parameter is a request; add one of type `Request<..>`, `&Request<..>` or `Parts`. If its type has another \
+             name, name the parameter, as in `#[guard_metrics(guard = .., request = name)]`",
         ));
     };
     match &**pat {
         Pat::Ident(name) if name.subpat.is_none() => Ok(name.ident.clone()),
         other => Err(Error::new(
             other.span(),
-            "`#[guard_metrics]` must be able to name the request: give this parameter a plain name, and take it apart in \
-             the body",
+            "`#[guard_metrics]` needs a plain name for the request; name this parameter, such as `request`, and destructure \
+             it in the body",
         )),
     }
 }
@@ -271,14 +272,15 @@ fn output(signature: &Signature) -> syn::Result<&Type> {
     let ReturnType::Type(_, output) = &signature.output else {
         return Err(Error::new(
             signature.ident.span(),
-            "`#[guard_metrics]` has nothing to refuse with: the function must return a response",
+            "this function returns no response, so `#[guard_metrics]` cannot reject a request; return one, such as \
+             `Response<String>`",
         ));
     };
     match find_ident(output.to_token_stream(), "impl") {
         Some(span) => Err(Error::new(
             span,
-            "`#[guard_metrics]` cannot make an `impl Trait`: name the type, such as `Response<Full<Bytes>>`, or \
-             `Result<Response<B>, E>`",
+            "`#[guard_metrics]` cannot build a rejection of type `impl Trait`; name the type, such as \
+             `Response<Full<Bytes>>` or `Result<Response<B>, E>`",
         )),
         None => Ok(output),
     }

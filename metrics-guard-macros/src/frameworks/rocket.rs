@@ -37,24 +37,24 @@ fn is_lifetime(parameter: &GenericParam) -> bool {
 
 /// Refuses what would not be guarded, or would fail further on with a message that does not say why.
 fn validate(args: &Args, item: &Item) -> syn::Result<Handler> {
-    let handler = item.handler("a function with a Rocket route attribute")?;
+    let handler = item.handler("a Rocket route, such as `#[get(\"/metrics\")] fn metrics() -> String`")?;
     if let Some(receiver) = handler.signature.receiver() {
         return Err(Error::new(
             receiver.span(),
-            "`#[guard_metrics]` guards Rocket routes, and a method cannot be one; use a free function",
+            "a method cannot be a Rocket route; write a function and pass it the data, such as `app: &State<App>`",
         ));
     }
     if let Some(parameter) = handler.signature.generics.params.iter().find(|parameter| !is_lifetime(parameter)) {
         return Err(Error::new(
             parameter.span(),
-            "a Rocket route can be generic over lifetimes alone: Rocket, which calls it, has nothing to choose this by",
+            "a Rocket route can be generic only over lifetimes; write a type in place of this parameter, such as `&State<App>`",
         ));
     }
     let Some(route) = item.attrs.iter().find(|attr| FRAMEWORK.is_route(attr.path(), args)) else {
         return Err(Error::new(
             Span::call_site(),
-            "`#[guard_metrics]` must stand above the Rocket route attribute (`#[get(..)]`, `#[route(..)]`, ..): \
-             there is none below it, so the route would not be guarded. If it goes by another name here, say \
+            "`#[guard_metrics]` has no Rocket route attribute below it, so it would not guard the route; put it above \
+             that attribute, such as `#[get(\"/metrics\")]`. If that attribute has another name here, write \
              `#[guard_metrics(route_attr = name)]`",
         ));
     };
@@ -63,7 +63,8 @@ fn validate(args: &Args, item: &Item) -> syn::Result<Handler> {
         Some(span) => Err(Error::new(
             span,
             format!(
-                "the name `{PROOF}` is reserved by `#[guard_metrics]`; choose another, or remove a second attribute"
+                "the name `{PROOF}` is reserved for `#[guard_metrics]`; choose another name, such as `authorized`, or \
+                 remove a second `#[guard_metrics]`"
             ),
         )),
         None => Ok(handler),

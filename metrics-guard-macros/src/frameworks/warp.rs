@@ -17,11 +17,11 @@ pub(crate) const FRAMEWORK: Framework = Framework {
 
 /// The function under its name and with its parameters, but returning the body as a future under lock.
 fn guarded(args: &Args, item: &Item) -> syn::Result<TokenStream> {
-    let handler = item.handler("a function")?;
+    let handler = item.handler("a Warp handler, such as `async fn metrics() -> String`")?;
     if let Some(receiver) = handler.signature.receiver() {
         return Err(Error::new(
             receiver.span(),
-            "`#[guard_metrics]` guards Warp handlers, which are functions: take what the method needs as parameters",
+            "a method cannot be a guarded Warp handler; write a function and pass it the data, such as `app: Arc<App>`",
         ));
     }
     let krate = FRAMEWORK.path(args, Span::call_site());
