@@ -61,7 +61,7 @@ use frameworks::{axum, request, rocket, warp};
 ///
 /// An attribute macro below this one, such as a cache, applies only to the body and runs after the check. It can be above or
 /// below the route attribute. This attribute guarantees nothing about a macro above it, which has already run. Put
-/// `#[utoipa::path]`, `#[openapi]` and other descriptions above.
+/// attributes that describe the handler, such as `#[utoipa::path]` and `#[openapi]`, above it.
 ///
 /// # Limits
 ///
@@ -140,7 +140,7 @@ pub fn guard_metrics_rocket(args: TokenStream, item: TokenStream) -> TokenStream
 /// - A body that uses `self` or `Self` cannot move to an inner function, so an attribute macro below is a compile error. Put
 ///   a cache on a function that this one calls.
 /// - Put `#[async_trait]` on the `impl`, and this attribute on its methods.
-/// - Put `#[utoipa::path]` and other attributes that describe or register the function above.
+/// - Put attributes that describe or register the function, such as `#[utoipa::path]`, above this one.
 ///
 /// # Limits
 ///
@@ -194,7 +194,8 @@ pub fn guard_metrics_request(args: TokenStream, item: TokenStream) -> TokenStrea
 /// # Other attributes
 ///
 /// An attribute macro below this one, such as a cache, applies only to the body and runs after the check. This attribute
-/// guarantees nothing about a macro above it, which has already run. Put `#[utoipa::path]` and other descriptions above.
+/// guarantees nothing about a macro above it, which has already run. Put attributes that describe the handler, such as
+/// `#[utoipa::path]`, above it.
 ///
 /// # Limits
 ///
@@ -263,9 +264,11 @@ pub fn guard_metrics_warp(args: TokenStream, item: TokenStream) -> TokenStream {
 /// # Other attributes
 ///
 /// An attribute macro below this one, such as a cache, applies only to the body and runs after the check. This attribute
-/// guarantees nothing about a macro above it, which has already run. Put `#[utoipa::path]` and other descriptions above,
-/// and axum's `#[debug_handler]` below. `#[tracing::instrument]` needs `skip_all`, or `skip` with each `Request` and
-/// `HeaderMap`. Otherwise it logs their headers, including the key.
+/// guarantees nothing about a macro above it, which has already run. Put attributes that describe the handler, such as
+/// `#[utoipa::path]`, above it, and axum's `#[debug_handler]` below it.
+///
+/// `#[tracing::instrument]` needs `skip_all`, or `skip` with each `Request` and `HeaderMap`. Otherwise it logs their headers,
+/// including the key.
 ///
 /// # Limits
 ///
