@@ -39,7 +39,7 @@ use crate::{keys::slots::Matches, limits::MAX_KEYS};
 /// ```compile_fail,E0451
 /// let forged = metrics_guard_core::Authorized { matches: todo!(), labels: todo!() };
 /// ```
-#[must_use = "this is the proof that a handler should ask for"]
+#[must_use = "a handler must take this proof as a parameter"]
 pub struct Authorized {
     // `Matches::NONE` if the guard requires no key.
     pub(crate) matches: Matches,

@@ -446,7 +446,7 @@ fn a_warning_is_logged_once_by_the_fairing_and_by_a_guard_made_in_code() {
 #[test]
 fn the_log_says_where_to_set_the_key_and_that_no_client_certificate_is_requested() {
     let folder = tempfile::tempdir().unwrap();
-    let (key_file, nobody) = ("Or set `key_file` in the table", "nobody can read the metrics");
+    let (key_file, nobody) = ("Or set `key_file` in the table", "every request is rejected");
     for (what, variables, has_key_file, has_nobody) in [
         ("main", "", true, false),
         ("main", "METRICS_VERIFICATION_KEY=short", false, false),

@@ -38,10 +38,10 @@ use crate::{authorized::Authorized, denied::Denied};
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 #[diagnostic::on_unimplemented(
-    message = "`#[guard_metrics]` cannot make a refusal of `{Self}`",
-    label = "not a response that can be made here",
-    note = "return `Response<B>` where `B: Default`, a `Result` of it, or a `Pin<Box<dyn Future>>` or `Ready` of either",
-    note = "or say how: `#[guard_metrics(guard = .., denied = function)]`, with a function from `Denied` to this type"
+    message = "`#[guard_metrics]` cannot build a rejection of type `{Self}`",
+    label = "a rejection would need this type",
+    note = "return `Response<B>` where `B: Default`, such as `Response<String>`, a `Result` of it, or a `Pin<Box<dyn Future>>` or `Ready` of either",
+    note = "or write `#[guard_metrics(guard = .., denied = function)]`, with a function from `Denied` to this type"
 )]
 pub trait Answer: Sized {
     /// Adds `no-store` to the response of a handler, which ran because the check authorized the request: see
