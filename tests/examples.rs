@@ -1,5 +1,5 @@
-//! The examples and the demonstration program, built as they are: guarded by the key in the environment, and not started
-//! without one. The pages show the same programs.
+//! The examples, built as they are: guarded by the key in the environment, and not started without one. The pages show the same
+//! programs.
 
 #![allow(clippy::unwrap_used)] // in tests; clippy.toml does not reach their helper functions
 
@@ -25,25 +25,22 @@ static EXAMPLES: LazyLock<Vec<(String, PathBuf)>> =
 
 const KEY_VARIABLE: &str = "METRICS_VERIFICATION_KEY";
 
-/// The command of what `cargo test --workspace` built, on ports that the system gives.
+/// The command of an example that `cargo test --workspace` built, on ports that the system gives.
 ///
-/// Cargo builds it again if its source changed, because a test of this package alone does not.
-fn command(program: &str) -> Command {
+/// Cargo builds it again if its source changed, because a test of this package alone does not. With the same arguments as
+/// before, it finds all else built.
+fn example(name: &str) -> Command {
     static BUILT: LazyLock<PathBuf> = LazyLock::new(|| {
         let target = Path::new(env!("CARGO_TARGET_TMPDIR")).parent().unwrap();
         let mut cargo = cargo();
-        cargo.env("CARGO_TARGET_DIR", target);
-        succeed(cargo.args(["build", "--workspace", "--examples", "--bin", "metrics-guard-demo", "--locked"])).unwrap();
-        target.join("debug")
+        cargo.env("CARGO_TARGET_DIR", target).args(["test", "--workspace", "--no-run", "--locked"]);
+        succeed(&mut cargo).unwrap();
+        target.join("debug/examples")
     });
-    let mut command = Command::new(BUILT.join(program));
+    let mut command = Command::new(BUILT.join(name));
     command.env_clear().env("PORT", "0").env("ROCKET_PORT", "0").env("METRICS_PORT", "0");
     command.env("METRICS_ADDRESS", "127.0.0.2").env("ROCKET_CLI_COLORS", "false");
     command
-}
-
-fn example(name: &str) -> Command {
-    command(&format!("examples/{name}"))
 }
 
 /// The address that a program says it listens at.
@@ -121,29 +118,6 @@ fn no_example_starts_without_a_key() {
         assert!(output.contains("METRICS_VERIFICATION_KEY: no key is configured"), "{name}: {output}");
         assert!(!output.contains("://"), "{name}: {output}");
     }
-}
-
-#[test]
-fn the_demonstration_makes_a_key_only_if_none_is_configured() {
-    let demo = || command("metrics-guard-demo");
-    let printed = |process: &mut Process| {
-        process.wait_for(|line| Some(line.strip_suffix(" > metrics_key)")?.split_once("echo ")?.1.to_owned())).unwrap()
-    };
-    let [one, another] = [(), ()].map(|()| {
-        // The other settings apply to that key too.
-        let (server, mut process) = start(demo().env("METRICS_VERIFICATION_NETWORKS", "127.0.0.0/8"));
-        let key = printed(&mut process);
-        assert_eq!(["", WRONG, &key].map(|key| status(server, key)), [401, 401, 200]);
-        for line in [format!("curl -H @- http://{server}/metrics"), format!("targets: [\"{server}\"]")] {
-            process.wait_for(|printed| printed.contains(&line).then_some(())).unwrap();
-        }
-        key
-    });
-    assert!(one.len() == 64 && one != another);
-
-    let (server, mut process) = start(demo().env(KEY_VARIABLE, KEY));
-    assert_eq!(["", &one, KEY].map(|key| status(server, key)), [401, 401, 200]);
-    assert!(!process.end().unwrap().contains("echo"));
 }
 
 #[test]
