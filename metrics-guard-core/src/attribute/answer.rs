@@ -95,3 +95,20 @@ impl<A: Answer> Answer for Ready<A> {
         ready(A::guarded(handled.map(|(answer, authorized)| (answer.into_inner(), authorized))))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use http::{Response, StatusCode, header::CACHE_CONTROL};
+
+    use super::Answer;
+    use crate::{Authorized, Denied};
+
+    #[test]
+    fn a_rejection_is_the_answer_and_an_answer_that_is_allowed_is_not_stored() {
+        let rejected = Response::<String>::guarded(Err(Denied::WRONG));
+        assert_eq!(rejected.status(), StatusCode::UNAUTHORIZED);
+        let allowed = Response::guarded(Ok((Response::new("up 1".to_owned()), Authorized::WITHOUT_A_KEY)));
+        assert_eq!((allowed.status(), allowed.body().as_str()), (StatusCode::OK, "up 1"));
+        assert_eq!(allowed.headers()[CACHE_CONTROL], "no-store");
+    }
+}

@@ -57,7 +57,7 @@ pub(crate) fn is_exhausted(_: &io::Error) -> bool {
 
 #[cfg(all(test, unix))]
 mod tests {
-    use std::os::unix::fs::FileTypeExt;
+    use std::{cell::Cell, io, os::unix::fs::FileTypeExt};
 
     use super::{RESERVED, Reserve};
 
@@ -65,7 +65,22 @@ mod tests {
     fn reserves_descriptors_without_using_sockets() {
         let mut reserve = Reserve::default();
         reserve.fill();
+        reserve.fill();
         let sockets = reserve.0.iter().filter(|kept| kept.metadata().unwrap().file_type().is_socket());
         assert_eq!((reserve.0.len(), sockets.count()), (RESERVED, 0));
+    }
+
+    #[test]
+    fn gives_a_descriptor_to_each_attempt_that_finds_none() {
+        let exhausted = || io::Error::from_raw_os_error(libc::EMFILE);
+        let mut reserve = Reserve::default();
+        reserve.fill();
+        let attempts = Cell::new(0);
+        let open_at_third = || if attempts.replace(attempts.get() + 1) < 2 { Err(exhausted()) } else { Ok(()) };
+        assert!(reserve.with(open_at_third).is_ok());
+        assert!(reserve.with(|| Err::<(), _>(io::ErrorKind::NotFound.into())).is_err());
+        assert_eq!(reserve.0.len(), RESERVED - 2);
+        assert!(reserve.with(|| Err::<(), _>(exhausted())).is_err());
+        assert!(reserve.0.is_empty());
     }
 }

@@ -216,6 +216,9 @@ mod tests {
         assert!(ring(&[sample(39)]).is_cut_from(&both));
         assert!(!ring(&[sample(65)]).is_cut_from(&whole));
         assert!(!ring(&[other]).is_cut_from(&whole));
+        // An unused slot is no key that begins the others.
+        let four = ring(&[0, 1, 2, 3].map(|skipped| sample(64 + skipped).split_off(skipped)));
+        assert!(!ring(&[sample(64)]).is_cut_from(&four));
         let mut near = sample(63);
         near[62] ^= 1;
         assert!(!ring(&[near]).is_cut_from(&whole));

@@ -148,10 +148,10 @@ pub(crate) mod tests {
             assert_eq!(verdict(&slots, &key[..len - 1]), None, "{len}: shorter");
             assert_eq!(verdict(&slots, &[&key[..], b"!"].concat()), None, "{len}: longer");
             assert_eq!(verdict(&slots, &[&key[..], b"\0"].concat()), None, "{len}: padded as the slot is");
-            for position in 0..len {
+            for (position, bit) in (0..len).flat_map(|position| [(position, 1), (position, 0x80)]) {
                 let mut near = key.clone();
-                near[position] ^= 1;
-                assert_eq!(verdict(&slots, &near), None, "{len}: byte {position}");
+                near[position] ^= bit;
+                assert_eq!(verdict(&slots, &near), None, "{len}: byte {position}, bit {bit}");
             }
         }
     }
