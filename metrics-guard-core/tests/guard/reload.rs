@@ -147,17 +147,6 @@ fn case_44_a_file_that_breaks_leaves_the_active_keys_and_is_reported_once() {
     }
 }
 
-#[test]
-fn a_key_that_begins_another_is_kept_when_both_were_in_the_file() {
-    let longer = format!("{OLD}-v2");
-    let subject = Subject::new(&format!("{longer}\n{OLD}\n"));
-    subject.guard.reload().unwrap();
-    subject.write(&format!("{NEW}\n{longer}\n{OLD}\n")).unwrap();
-    subject.write(OLD).unwrap();
-    assert_eq!(labels(&subject.guard, [OLD, &longer]), [Some("current"), None]);
-    assert_eq!(subject.other_warnings(), [""; 0]);
-}
-
 #[cfg(unix)]
 #[test]
 fn a_pipe_in_place_of_the_file_delays_no_reload() {
