@@ -333,23 +333,6 @@ fn assert_rows(guard: &str, others: &[(&str, &str)], table: &str) {
     }
 }
 
-#[test]
-fn from_env_reads_the_variables() {
-    assert!(child("from_env", [("", ""); 0]).contains("METRICS_VERIFICATION_KEY: no key is configured"));
-    assert_rows(
-        "from_env",
-        &[],
-        "METRICS_VERIFICATION_KEY={KEY} => ACCEPTED
-         METRICS_VERIFICATION_KEY={OTHER} => WRONG
-         METRICS_VERIFICATION_DISABLED=true => key: None",
-    );
-    let (_folder, path) = file(format!("{OTHER}\n{KEY}"));
-    let said = child("from_env", [("METRICS_VERIFICATION_KEY_FILE", &path)]);
-    assert!(said.contains("key: Some(\"previous\")"), "{said}");
-    let said = child("from_env", [("METRICS_VERIFICATION_KEY", KEY), ("METRICS_VERIFICATION_HEADER", "X-Other")]);
-    assert!(said.contains("no key was presented"), "{said}");
-}
-
 /// `setting_names.rs` and `near_names.rs` test which names are close, and which belong to other programs.
 #[test]
 fn from_env_rejects_variables_that_are_close_to_a_setting() {
