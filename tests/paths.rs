@@ -98,21 +98,9 @@ fn apps(folder: &Path) -> Vec<App> {
             "/metrics //metrics /./metrics /%6detrics /%2fmetrics /.%2fmetrics",
             dir(),
         ),
-        warp_app(
-            "warp::fs::dir behind a path",
-            "/static/metrics",
-            "/static/metrics /static//metrics /static/./metrics /static/%6detrics /static/%2fmetrics",
-            warp::path("static").and(dir()),
-        ),
         warp_app("warp::path", "/metrics", "/metrics /metrics/ /metrics/x /metrics/.. /metrics/..%2fother", tail),
         warp_app("warp::path::param", "/metrics", "/metrics /%6detrics /metrics/ http://localhost/metrics", param),
         axum_app("ServeDir", "/metrics", "/metrics //metrics /./metrics /%6detrics /%2e/metrics", files()),
-        axum_app(
-            "a nested ServeDir",
-            "/static/metrics",
-            "/static/metrics /static//metrics /static/%6detrics",
-            Router::new().nest_service("/static", ServeDir::new(folder)),
-        ),
         axum_app(
             "a parameter",
             "/metrics",

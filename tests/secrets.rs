@@ -244,12 +244,6 @@ fn of_the_adapters(printed: &mut Printed, value: &str) {
         printed.result(warp.gate_path(&path).map(drop));
         printed.debug(&MetricsGuard::with(good().build()).mount(path, routes![]));
     }
-    for builder in [good().header(value), good().query(value), good().allow_networks([value])] {
-        let Some(builder) = printed.result(builder) else { continue };
-        let guard = builder.build();
-        printed.debug(&metrics_guard_warp::MetricsGuard::with(guard.clone()));
-        printed.debug(&MetricsGuardLayer::new(guard));
-    }
 }
 
 proptest! {

@@ -16,7 +16,7 @@ use axum::{
     body::{Body, Bytes},
     extract::{ConnectInfo, DefaultBodyLimit, FromRef, Path, Query, Request, State, connect_info::MockConnectInfo},
     middleware::from_extractor_with_state,
-    response::{AppendHeaders, IntoResponse},
+    response::IntoResponse,
     routing::{MethodRouter, any, get, post},
 };
 use http::{HeaderMap, StatusCode, header::CACHE_CONTROL};
@@ -99,32 +99,20 @@ async fn the_layer_of_a_router_guards_the_routes_and_the_fallback_that_are_there
     let only = || layer().only_path("/metrics").unwrap();
     for (app, rows) in [
         (layered(), "GET 401 200; POST 401 405; GET /,/metric,/metrics/,/metrics/x,//metrics 401 404"),
-        (layered().route("/late", get(open)), "GET 401 200; GET /late 200 200"),
         (layered().route("/metrics", post(open)), "GET 401 200; POST 200 200; PUT 405 405"),
         (layered().route("/late", get(metrics).post(metrics)), "GET,POST /late 401 200"),
-        (routes().route("/metrics", post(open)).layer(layer()), "GET,POST 401 200; PUT 401 405"),
         // Fallbacks.
         (routes().fallback(open).layer(layer()), "GET 401 200; POST 401 405; GET /,/metrics/ 401 200"),
-        (routes().fallback_service(get::<_, _, ()>(open)).layer(layer()), "GET /metrics,/else 401 200; POST 401 405"),
         (layered().fallback(open), "GET 401 200; POST 401 405; GET /else 200 200"),
-        (routes().fallback(metrics), "GET 200 200; PUT /else 401 200"),
         // `route_layer` leaves out the fallback.
         (routes().route_layer(layer()), "GET 401 200; POST 401 405; GET /else 404 404"),
-        (routes().fallback(open).route_layer(layer()), "GET 401 200; POST 401 405; GET /else 200 200"),
         // Nested: a path that is no route gets the outer router's fallback, unless the inner router has a fallback.
         (beside().nest("/in", layered()), "GET /in/metrics 401 200; POST /in/metrics 401 405; GET /in/else 404 404"),
-        (beside().fallback(open).nest("/in", layered()), "GET /in/metrics 401 200; GET /in/else 200 200"),
         (beside().nest("/in", routes().fallback(open).layer(layer())), "GET /in/metrics,/in/else 401 200"),
-        (beside().nest_service("/in", layered().with_state(guard())), "GET /in/metrics 401 200; GET /in/else 401 404"),
         // Merged: the router that has a fallback counts, else the later one.
         (beside().merge(layered()), "GET 401 200; GET / 200 200; GET /else 401 404"),
-        (layered().merge(beside()), "GET 401 200; GET /else 404 404"),
         (layered().merge(beside().fallback(open)), "GET 401 200; GET /else 200 200"),
-        (beside().nest("/in", routes()).layer(layer()), "GET /,/in/metrics 401 200"),
-        (beside().layer(layer()).merge(routes()), "GET / 401 200; GET /metrics 200 200"),
-        (beside().layer(layer()).nest("/late", routes()), "GET /late/metrics 200 200"),
         // The layer of a path has the same limits. Around the router, it guards all routes.
-        (Router::new().layer(only()).route("/metrics", get(open)), "GET 200 200"),
         (routes().fallback(open).layer(only()), "GET,PUT //metrics,/METRICS/x 401 200; PUT 401 405; GET /else 200 200"),
         (Router::new().fallback_service(only().layer(routes().with_state(guard()))), "GET 401 200; GET /else 404 404"),
     ] {
@@ -144,39 +132,24 @@ async fn the_layer_of_a_route_guards_the_methods_and_the_fallback_that_are_there
     for (app, rows) in [
         (at(get(metrics)), "GET,HEAD 401 200; POST,PUT,DELETE,PATCH,OPTIONS,TRACE 405 405"),
         (at(layered()), "GET,HEAD 401 200; POST,PUT,DELETE,PATCH,OPTIONS,TRACE 401 405"),
-        (at(with_layer(get(metrics))), "GET 401 200; POST,OPTIONS 401 405"),
         (at(get(open).layer(extractor)), "GET 401 200; POST 401 405"),
         // `route_layer` leaves out the methods that the route does not have.
         (at(get(open).route_layer(layer())), "GET 401 200; POST 405 405; GET /else 404 404"),
         (at(any(metrics)), "GET,OPTIONS,CONNECT,PROPFIND 401 200"),
-        // A fallback answers in the place of a 405.
-        (at(get(metrics).fallback(open)), "GET 401 200; POST,OPTIONS 200 200"),
-        (at(get(open).fallback(metrics)), "GET 200 200; POST,OPTIONS 401 200"),
         (at(with_layer(get(metrics).fallback(open))), "GET,POST,OPTIONS 401 200"),
         // Open: a method, fallback or route that is added after the layer. A merged route brings its own 405.
         (at(layered().post(open)), "GET 401 200; POST 200 200; PUT 401 405"),
-        (at(layered().head(open)), "GET 401 200; HEAD 200 200"),
         (at(layered().fallback(open)), "GET 401 200; PUT 200 200"),
         (at(layered().merge(post(open))), "GET 401 200; POST 200 200; PUT 405 405"),
-        (at(layered().merge(post(open).layer(layer()))), "GET,POST 401 200; PUT 401 405"),
-        (at(layered()).route("/metrics", post(open)), "GET 401 200; POST 200 200; PUT 405 405"),
         // Guarded: the layer last, or the attribute.
         (at(with_layer(get(open).post(open).head(open).fallback(open))), "GET,POST,HEAD,PUT 401 200"),
-        (at(with_layer(get(open).merge(post(open)))), "GET,POST 401 200; PUT 401 405"),
         (at(layered().post(metrics).head(metrics).fallback(metrics)), "GET,POST,HEAD,PUT 401 200"),
-        (at(layered().merge(post(metrics))), "GET,POST 401 200"),
         // The same limit of the router's `method_not_allowed_fallback`, which goes into the routes that are there.
         (late(get(metrics)), "GET 401 200; POST,OPTIONS 200 200"),
-        (late(get(metrics)).layer(layer()), "GET,POST,OPTIONS 401 200"),
         (late(layered()), "GET,HEAD 401 200; POST 200 200"),
-        (at(get(open)).layer(layer()).method_not_allowed_fallback(open), "GET,HEAD 401 200; POST 200 200"),
-        (at(get(open)).route_layer(layer()).method_not_allowed_fallback(open), "GET,HEAD 401 200; POST 200 200"),
         (late(get(open)).layer(layer()), "GET,HEAD,POST 401 200"),
-        (late(get(open)).route_layer(layer()), "GET,HEAD,POST 401 200"),
-        (Router::new().method_not_allowed_fallback(open).merge(at(layered())), "GET,HEAD 401 200; POST 401 405"),
         // It does not replace the fallback of a route, and it can be behind a layer or guarded itself.
         (late(with_layer(own)), "GET,HEAD 401 200; POST 401 405"),
-        (late(layered()).layer(layer()), "GET,HEAD,POST 401 200"),
         (at(layered()).method_not_allowed_fallback(metrics), "GET,HEAD,POST 401 200"),
     ] {
         assert_statuses(&app.with_state(guard()), rows).await;
@@ -390,9 +363,6 @@ async fn a_handler_can_take_a_result_or_ask_the_guard_and_answers_with_the_same_
             assert_eq!(answer(&app, request(path)).await, rejection, "{path}");
         }
     }
-    let forbidden = Router::new().route("/metrics", get(metrics)).with_state(by_network());
-    let answer = ask(&forbidden, "/metrics", Some(KEY)).await;
-    assert_eq!((answer.status, &answer.body[..]), (403, &b"Forbidden\n"[..]));
     let denied = guard().check(&request("GET", "/metrics", None)).unwrap_err();
     assert_eq!(Refusal::from(denied).to_string(), denied.to_string());
 }
@@ -410,16 +380,7 @@ async fn answers_are_not_stored_unless_the_handler_says_so() {
     fn failing() -> Result<&'static str, StatusCode> {
         Err(StatusCode::SERVICE_UNAVAILABLE)
     }
-    let set = async |authorized: Authorized| {
-        let mut response = "up 1\n".into_response();
-        authorized.set_no_store(response.headers_mut());
-        response
-    };
-    let appended = async |proof: Authorized| {
-        (AppendHeaders([(CACHE_CONTROL, "private"), (CACHE_CONTROL, "max-age=5")]), proof, "up 1\n")
-    };
     let failing_proof = async |proof: Authorized| Err::<(), _>((proof, StatusCode::SERVICE_UNAVAILABLE));
-    let rest = async |proof: Authorized| (proof, (FIVE, "up 1\n").into_response());
     for (name, route, status, expected) in [
         ("attribute", get(metrics), 200, "no-store"),
         ("attribute, stored", get(cached), 200, "max-age=5"),
@@ -427,13 +388,9 @@ async fn answers_are_not_stored_unless_the_handler_says_so() {
         ("layer", get(open).layer(layer()), 200, "no-store"),
         ("layer, stored", get(cached).layer(layer()), 200, "max-age=5"),
         ("extractor", get(async |_: Authorized| "up 1\n"), 200, ""),
-        ("set", get(set), 200, "no-store"),
         ("a part", get(async |proof: Authorized| (proof, "up 1\n")), 200, "no-store"),
         ("with a status", get(async |proof: Authorized| (StatusCode::ACCEPTED, proof, "up 1\n")), 202, "no-store"),
-        ("before", get(async |proof: Authorized| (proof, FIVE, "up 1\n")), 200, "max-age=5"),
         ("after", get(async |proof: Authorized| (FIVE, proof, "up 1\n")), 200, "max-age=5"),
-        ("appended", get(appended), 200, "private|max-age=5"),
-        ("of the rest", get(rest), 200, "max-age=5"),
         ("failing", get(failing_proof), 503, "no-store"),
     ] {
         let app = Router::new().route("/metrics", route).with_state(guard());

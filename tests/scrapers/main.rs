@@ -16,7 +16,6 @@ mod job;
 mod kubernetes;
 mod methods;
 mod rotation;
-mod scrape_config;
 mod tools;
 
 /// More than there are processors, because a trial waits for the next scrape most of the time.
@@ -30,7 +29,6 @@ fn main() {
         datadog::trials(),
         compose::trials(),
         kubernetes::trials(),
-        scrape_config::trials(),
         vec![Trial::test(
             "the_readme_and_the_guide_have_what_deploy_has",
             methods::the_readme_and_the_guide_have_what_deploy_has,

@@ -13,7 +13,7 @@ use metrics_guard_core::Guard;
 use metrics_guard_tests::{
     fetch::{fetch_or_say_so, is_ci},
     key_changes::replace_file,
-    process::{cargo, said, succeed},
+    process::{said, succeed},
     scraper::{Program, Scraper},
 };
 use serde_json::Value;
@@ -84,15 +84,6 @@ fn python() -> io::Result<PathBuf> {
         fs::write(installed, wanted)?;
     }
     Ok(programs)
-}
-
-/// Builds an example with these options of cargo, and returns its program.
-pub(crate) fn example(package: &str, name: &str, options: &[&str]) -> io::Result<PathBuf> {
-    let target = Path::new(env!("CARGO_TARGET_TMPDIR")).with_file_name("");
-    let mut cargo = cargo();
-    cargo.args(["build", "--quiet", "--package", package, "--example", name]).args(options);
-    succeed(cargo.env("CARGO_TARGET_DIR", &target))?;
-    Ok(target.join("debug/examples").join(name))
 }
 
 /// Whether this promtool accepts a configuration, and what it prints. The files that it names are not looked at.

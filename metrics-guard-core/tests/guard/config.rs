@@ -6,7 +6,7 @@ use std::{env, ffi::OsStr, process::Command};
 use http::Request;
 use metrics_guard_core::{
     ConfigError, Guard, GuardBuilder, Reason,
-    adapter::{SETTINGS, Settings, shown},
+    adapter::{Settings, shown},
 };
 
 use crate::common::{KEY, OTHER, ask, assert_says, builder, file, from, labels, peer, request, rows, texts};
@@ -233,11 +233,6 @@ fn judges_the_values_of_the_other_settings() {
     ) {
         assert_problem(&[("KEY", KEY), (variable, &value)], expected);
     }
-    let words = "true FALSE yes no on off 0 1 enabled disabled enable disable none null nil undefined nothing empty unset \
-                 default all any required optional";
-    for word in words.split(' ') {
-        assert_says(&from(&[("KEY", KEY), ("QUERY", word)]).unwrap_err(), "is not a name;");
-    }
 }
 
 #[test]
@@ -305,16 +300,6 @@ fn a_list_is_a_value_of_the_networks_and_names_alone() {
 }
 
 #[test]
-fn settings_show_where_they_were_found_and_no_value() {
-    let mut settings = Settings::default();
-    for setting in SETTINGS {
-        settings.set(setting, setting, KEY).unwrap();
-    }
-    let shown = format!("{settings:?}");
-    assert!(shown.contains("client_names: Some(client_names)") && !shown.contains(KEY), "{shown}");
-}
-
-#[test]
 fn rejects_a_name_of_a_guard_that_is_no_label_value() {
     for name in ["m", "pprof", "pprof-2_b", &"pprof_".repeat(10), &"a-".repeat(32)] {
         assert!(builder(KEY).name(name).is_ok(), "{name}");
@@ -373,23 +358,6 @@ fn assert_rows(guard: &str, others: &[(&str, &str)], table: &str) {
     }
 }
 
-#[test]
-fn from_env_reads_the_variables() {
-    assert!(child("from_env", [("", ""); 0]).contains("METRICS_VERIFICATION_KEY: no key is configured"));
-    assert_rows(
-        "from_env",
-        &[],
-        "METRICS_VERIFICATION_KEY={KEY} => ACCEPTED
-         METRICS_VERIFICATION_KEY={OTHER} => WRONG
-         METRICS_VERIFICATION_DISABLED=true => key: None",
-    );
-    let (_folder, path) = file(format!("{OTHER}\n{KEY}"));
-    let said = child("from_env", [("METRICS_VERIFICATION_KEY_FILE", &path)]);
-    assert!(said.contains("key: Some(\"previous\")"), "{said}");
-    let said = child("from_env", [("METRICS_VERIFICATION_KEY", KEY), ("METRICS_VERIFICATION_HEADER", "X-Other")]);
-    assert!(said.contains("no key was presented"), "{said}");
-}
-
 /// `setting_names.rs` and `near_names.rs` test which names are close, and which belong to other programs.
 #[test]
 fn from_env_rejects_variables_that_are_close_to_a_setting() {
@@ -398,12 +366,9 @@ fn from_env_rejects_variables_that_are_close_to_a_setting() {
         &[("METRICS_VERIFICATION_KEY", KEY)],
         "METRICS_VERIFICATION_NETWORK={OTHER} => METRICS_VERIFICATION_NETWORK?: METRICS_VERIFICATION_NETWORKS
          METRICS_VERIFICATION_TIMEOUT={OTHER} => METRICS_VERIFICATION_TIMEOUT?
-         METRICS_VERIFICATION_={OTHER} => METRICS_VERIFICATION_?
-         METRICS_VERIFICATION_PORT={OTHER} => METRICS_VERIFICATION_PORT?
          metrics_verification_networks={OTHER} => metrics_verification_networks?: METRICS_VERIFICATION_NETWORKS
          METRIC_VERIFICATION_KEY={OTHER} => METRIC_VERIFICATION_KEY?: METRICS_VERIFICATION_KEY
          METRICS_GUARD_ALLOWED_IPS=10.0.0.0/8, ::1 => METRICS_GUARD_ALLOWED_IPS?: METRICS_VERIFICATION_NETWORKS
-         METRICS_VERIFICATION={networks=\"10.0.0.0/8\"} => METRICS_VERIFICATION?
          METRICS_VERIFICATION=on => METRICS_VERIFICATION?
          METRICS_GUARD={networks=\"10.0.0.0/8\"} => METRICS_GUARD?
          METRICS_GUARD=on => ACCEPTED
@@ -411,8 +376,7 @@ fn from_env_rejects_variables_that_are_close_to_a_setting() {
          export=METRICS_VERIFICATION_NETWORKS=10.0.0.0/8 => export?: METRICS_VERIFICATION_NETWORKS
          export=METRICS_VERIFICATION_KEY={OTHER} => ACCEPTED
          ARGUMENTS=METRICS_VERIFICATION_NETWORKS=10.0.0.0/8 => ACCEPTED
-         METRICS_VERIFICATION_KEY:c2Vj={OTHER} => METRICS_VERIFICATION_…?
-         METRICS_VERIFICATION_KEY5f0c1d9e7b3a4268={OTHER} => METRICS_VERIFICATION_…?",
+         METRICS_VERIFICATION_KEY:c2Vj={OTHER} => METRICS_VERIFICATION_…?",
     );
     let row = "METRICS_VERIFICATION_TIMEOUT={OTHER} => METRICS_VERIFICATION_TIMEOUT?";
     assert_rows("from_env", &[("METRICS_VERIFICATION_DISABLED", "true")], row);
@@ -428,25 +392,6 @@ fn from_env_rejects_variables_that_are_close_to_a_setting() {
 }
 
 #[test]
-fn from_env_ignores_variables_of_others_and_service_links() {
-    let others = "METRICS_KEY=1 METRICS_PORT=9090 METRICS_GUARD_URL=1 VERIFICATION_KEY=1 APP_METRICS_VERIFICATION_NETWORK=1 \
-                  METRICS_GUARDIAN_NETWORKS=10.0.0.0/8 METRICS_VERIFY=true METRICS_VERIFICATIONS=1 \
-                  METRICS_VERIFICATION_SERVICE_HOST=10.96.0.12 METRICS_VERIFICATION_SERVICE_PORT_HTTP=8080 \
-                  METRICS_VERIFICATION_PORT=tcp://10.96.0.12:8080 METRICS_VERIFICATION_PORT_8080_TCP_PROTO=tcp \
-                  METRICS_VERIFICATION_NAME=/app/metrics_verification METRICS_VERIFICATION_ENV_PATH=/usr/bin";
-    let others = others.split(' ').map(|variable| variable.split_once('=').unwrap());
-    let said = child("from_env", others.chain([("METRICS_VERIFICATION_KEY", KEY)]));
-    assert!(said.contains(ACCEPTED), "{said}");
-}
-
-#[test]
-fn prints_a_warning_once_to_the_standard_error_without_a_hook() {
-    let said = child("from_env", [("METRICS_VERIFICATION_DISABLED", "true")]);
-    let line = "warning: metrics-guard: METRICS_VERIFICATION_DISABLED: the guard is disabled, so EVERYONE ";
-    assert_eq!((said.matches(line).count(), said.matches("EVERYONE").count()), (1, 1), "{said}");
-}
-
-#[test]
 fn from_env_or_open_is_open_only_if_nothing_is_set() {
     assert_rows(
         "or_open",
@@ -458,12 +403,8 @@ fn from_env_or_open_is_open_only_if_nothing_is_set() {
          METRICS_VERIFICATION_DISABLED=true => warning: metrics-guard: METRICS_VERIFICATION_DISABLED: the guard is disabled..
          METRICS_VERIFICATION_DISABLED=false => METRICS_VERIFICATION_KEY: no key is configured..
          METRICS_VERIFICATION_KEY= => METRICS_VERIFICATION_KEY: is empty..
-         METRICS_VERIFICATION_KEY_FILE= => METRICS_VERIFICATION_KEY_FILE: is empty..
          METRICS_VERIFICATION_HEADER=X-Scrape-Key => METRICS_VERIFICATION_KEY: no key is configured..
-         METRICS_VERIFICATION_SERVICE_HOST=8080 => METRICS_VERIFICATION_SERVICE_HOST?
-         METRIC_VERIFICATION_KEY= => METRIC_VERIFICATION_KEY?: METRICS_VERIFICATION_KEY
          METRICS_GUARD=on => METRICS_VERIFICATION_KEY: no key is configured..
-         METRICS_VERIFICATION_KEY_FILE_NAME=/run/secrets/key => METRICS_VERIFICATION_KEY_FILE_NAME?: METRICS_VERIFICATION_KEY_FILE
          METRICS_VERIFICATION_ENV_KEY={KEY} => METRICS_VERIFICATION_KEY: no key is configured..
          METRICS_VERIFICATION_NAME=/app/metrics-verification => METRICS_VERIFICATION_KEY: no key is configured..
          export=METRICS_VERIFICATION_KEY=k => export?: METRICS_VERIFICATION_KEY",
@@ -488,15 +429,10 @@ fn two_guards_have_their_own_variables() {
         &[first, second],
         "PPROF_GUARD_HEADER=X-Pprof-Key => no key was presented
          PPROF_GUARD_NETWORK=10.0.0.0/8 => PPROF_GUARD_NETWORK?: PPROF_GUARD_NETWORKS
-         pprof_guard_networks=1 => pprof_guard_networks?: PPROF_GUARD_NETWORKS
-         PPROF_GUARD_ALLOWED_IPS=10.0.0.1 => PPROF_GUARD_ALLOWED_IPS?: PPROF_GUARD_NETWORKS
-         PPROF_GUARD_TIMEOUT=1 => PPROF_GUARD_TIMEOUT?
-         PPROF_GUARD_5f0c1d9e7b3a4268=1 => PPROF_GUARD_…?
          env=PPROF_GUARD_QUERY=key => env?: PPROF_GUARD_QUERY
          PPROF_GUARD_QUERY= => PPROF_GUARD_QUERY: is empty..
          PPROF_GUARD_PORT=tcp://10.96.0.12:8080 => ACCEPTED
          PPROF_GUARD=on => ACCEPTED
-         PPROF_TIMEOUT=1 => ACCEPTED
          METRICS_VERIFICATION_NETWORK=10.0.0.0/8 => ACCEPTED",
     );
     // Neither guard reads, or rejects, what belongs to the other.

@@ -2,13 +2,13 @@
 
 use std::{
     fs, panic,
-    sync::{Arc, Barrier, Mutex, OnceLock, mpsc},
+    sync::{Arc, Mutex, OnceLock, mpsc},
     thread::{self, ThreadId},
     time::{Duration, Instant},
 };
 
 use http::Request;
-use metrics_guard_core::{Check, ClientName, Guard, GuardBuilder, KeyRing, Peer, Reason, Warning, adapter::Settings};
+use metrics_guard_core::{Check, ClientName, Guard, GuardBuilder, Peer, Reason, Warning, adapter::Settings};
 
 use crate::common::{KEY, NAME, OTHER, PATIENCE, ask, blocked, builder, file, hook, key, peer, texts, write};
 
@@ -99,29 +99,6 @@ fn warns_once_if_the_server_does_not_provide_what_the_guard_reads() {
         let beginning = format!("{}: the server did not provide ", origin.unwrap_or_default());
         let is_it = |text: &String| text.starts_with(&beginning) && text.contains("put a `Peer` with the names in ");
         assert!(told.len() == usize::from(origin.is_some()) && told.iter().all(is_it), "{origin:?}: {told:?}");
-    }
-}
-
-#[test]
-fn eight_threads_report_a_missing_peer_once() {
-    for _ in 0..200 {
-        let (tell, told) = hook();
-        let guard = restricted().on_warning(tell).build();
-        let barrier = Barrier::new(8);
-        thread::scope(|scope| {
-            for _ in 0..8 {
-                scope.spawn(|| {
-                    let guard = guard.clone();
-                    barrier.wait();
-                    for _ in 0..10 {
-                        assert_eq!(check(&guard, None), Err(Reason::Address));
-                    }
-                });
-            }
-        });
-        assert!(guard.warnings().is_empty(), "those are of when it was built");
-        drop(guard);
-        assert_warnings(&told.rest(), &[NO_ADDRESS]);
     }
 }
 
@@ -226,72 +203,12 @@ fn a_blocked_hook_delays_neither_build_nor_new_keys_nor_check_nor_drop() {
 }
 
 #[test]
-fn warnings_that_the_queue_has_no_room_for_are_counted() {
-    let ((block, release), (tell, told)) = (blocked(), hook());
-    let guard = restricted().on_warning(block).on_warning(tell).build();
-    for _ in 0..100 {
-        guard.replace(key(SHORT)).unwrap();
-    }
-    assert_eq!(check(&guard, peer("11.1.2.3")), Err(Reason::Address));
-    drop(release);
-    let (mut reported, mut dropped) = (0, 0);
-    while reported + dropped < 100 {
-        let text = told.next();
-        match text.split_once(" warnings or key file events were dropped, because") {
-            Some((count, _)) => dropped += count.parse::<u64>().unwrap(),
-            None if text.starts_with(SHORT_KEY) => reported += 1,
-            None => panic!("{text}"),
-        }
-    }
-    assert!((64..=65).contains(&reported), "{reported} reported, {dropped} dropped");
-    // And then all is reported again.
-    guard.replace(key(SHORT)).unwrap();
-    drop(guard);
-    assert_warnings(&told.rest(), &[SHORT_KEY]);
-}
-
-#[test]
 fn a_hook_of_one_guard_holds_back_no_warning_of_another() {
     let ((block, _release), (tell, told)) = (blocked(), hook());
     let first = builder(SHORT).on_warning(block).build();
     drop(builder(SHORT).on_warning(tell).build());
     assert_warnings(&told.rest(), &[SHORT_KEY]);
     drop(first);
-}
-
-#[test]
-fn a_hook_may_use_the_guard() {
-    static GUARD: OnceLock<Guard> = OnceLock::new();
-    let (sender, answers) = mpsc::channel();
-    // The new keys cause another warning, while the hook is at the first.
-    let hook = move |warning: &Warning| {
-        if warning.to_string().contains("did not provide") {
-            let guard = GUARD.get().unwrap();
-            guard.replace(KeyRing::new([KEY, SHORT].map(key)).unwrap()).unwrap();
-            assert!(guard.reload().is_err());
-            sender.send(Some((check(guard, None), check(guard, peer("10.1.2.3"))))).unwrap();
-        } else {
-            sender.send(None).unwrap();
-        }
-    };
-    let guard = GUARD.get_or_init(|| restricted().on_warning(hook).build());
-    assert_eq!(check(guard, None), Err(Reason::Address));
-    let next = || answers.recv_timeout(PATIENCE).unwrap();
-    assert_eq!([next(), next()], [Some((Err(Reason::Address), Ok(()))), None]);
-}
-
-#[test]
-fn a_hook_may_wait_for_the_guard_that_is_being_built() {
-    static GUARD: OnceLock<Guard> = OnceLock::new();
-    let (sender, answers) = mpsc::channel();
-    let hook = move |_: &Warning| {
-        // It blocks until the guard is there, which waits for the hook, but not for ever.
-        let guard = GUARD.get_or_init(|| unreachable!("the guard is being built"));
-        sender.send(check(guard, None)).unwrap();
-    };
-    // In a thread: were they to wait for each other, the test should not.
-    thread::spawn(|| GUARD.get_or_init(|| builder(SHORT).on_warning(hook).build()));
-    assert_eq!(answers.recv_timeout(PATIENCE).unwrap(), Err(Reason::Wrong));
 }
 
 #[test]
