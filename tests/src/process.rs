@@ -110,7 +110,7 @@ pub fn cargo() -> Command {
     let mut cargo = Command::new(env!("CARGO"));
     for (variable, _) in env::vars_os() {
         let name = variable.to_string_lossy();
-        if name.starts_with("CARGO_PKG_") || name.starts_with("CARGO_MANIFEST_") {
+        if name == "OUT_DIR" || name.starts_with("CARGO_PKG_") || name.starts_with("CARGO_MANIFEST_") {
             cargo.env_remove(&variable);
         }
     }
