@@ -1,4 +1,4 @@
-//! The alert rules in deploy/ fire when they should, and else do not: `promtool test rules`, of each version.
+//! Runs the tests of the alert rules in deploy/, with `promtool test rules` of each version.
 //!
 //! `.ci/run alerts`
 
@@ -11,7 +11,7 @@ use metrics_guard_tests::{fetch::fetch_or_say_so, process::said, prometheus::Ver
 
 fn main() {
     let trials = Version::ALL.map(|version| {
-        let name = format!("the_alert_rules_fire_when_they_should_by_{}", version.slot());
+        let name = format!("alert_rules_pass_their_tests_with_promtool_of_{}", version.slot());
         let trial = Trial::ignorable_test(name, move || run(version));
         trial.with_ignored_flag(true).with_kind("fetches promtool: .ci/run alerts")
     });

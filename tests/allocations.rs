@@ -1,6 +1,8 @@
-//! A check allocates nothing, from any source, whether it allows, rejects or gets a key that is too long. The exception is the
-//! first check of a thread, which takes a slot of `arc_swap` for that thread, so each test makes one check before it counts. All
-//! features are on. For a guarded route, Warp allocates what holds the copies that a check needs, and axum nothing.
+//! Counts the allocations of a check, with all features.
+//!
+//! A check allocates nothing for any source of keys and any outcome, even if the key is too long. The exception is the first
+//! check of a thread, which takes a slot of `arc_swap`, so each test makes one check before it counts. For a guarded route,
+//! Warp allocates for the copies that a check needs, and axum nothing.
 
 #![allow(clippy::unwrap_used)] // in tests; clippy.toml does not reach their helper functions
 
@@ -70,22 +72,22 @@ fn a_check_allocates_nothing() {
         let request = request(&format!("/metrics?{query}"), name, value);
         let check = || guard.check(&request).is_ok();
         let context = format!("{name} {value:.40} {query:.40}");
-        assert_eq!(check(), is_allowed, "{context}"); // takes the thread's slot, and makes the series
+        assert_eq!(check(), is_allowed, "{context}"); // takes the thread's slot, and creates the series
         assert_eq!(allocations(|| _ = check()), 0, "{context}");
     }
-    // The counter does count.
+    // The counter works.
     assert_ne!(allocations(|| drop(std::hint::black_box(vec![1]))), 0);
 }
 
 #[test]
-fn the_first_check_of_a_thread_allocates_its_slot_and_the_next_one_nothing() {
-    /// More threads at once than all other tests have, so that some find no slot of a thread that has ended.
+fn only_the_first_check_of_a_thread_allocates() {
+    /// More concurrent threads than all other tests have, so that some find no slot of an ended thread.
     const THREADS: usize = 64;
 
     let guard = guard();
     let request = request("/metrics", "x-metrics-key", KEY);
     let check = || allocations(|| assert!(guard.check(&request).is_ok()));
-    check(); // the first check of the guard makes its series
+    check(); // the first check of the guard creates its series
     let all = Barrier::new(THREADS);
     let counts = thread::scope(|scope| {
         let check_twice = || {
@@ -100,8 +102,8 @@ fn the_first_check_of_a_thread_allocates_its_slot_and_the_next_one_nothing() {
     assert!(counts.contains(&[1, 0]), "{counts:?}");
 }
 
-/// Returns the allocations from the call to the response, and the status. The first request makes the series, and so does not
-/// count.
+/// Returns the allocations from the call to the response, and the status, of the second request. The first request creates the
+/// series.
 fn answer<S, B>(service: &S, request: &Request<String>) -> (u64, StatusCode)
 where
     S: Service<Request<String>, Response = Response<B>> + Clone,
@@ -113,7 +115,7 @@ where
         count = allocations(|| {
             let Some(request) = request.take() else { return };
             let answer = pin!(service.call(request));
-            // Nothing in these routes waits for anything.
+            // These routes never wait, so one poll is enough.
             if let Poll::Ready(Ok(response)) = answer.poll(&mut Context::from_waker(Waker::noop())) {
                 status = Some(response.status());
             }
@@ -122,7 +124,7 @@ where
     (count, status.unwrap())
 }
 
-/// Fails unless both services allow the request, and the guarded one makes so many allocations more.
+/// Fails unless both services allow the request, and the guarded one allocates `more` times more.
 fn assert_more<S, B, T, C>(guarded: &S, open: &T, request: &Request<String>, more: u64)
 where
     S: Service<Request<String>, Response = Response<B>> + Clone,
@@ -140,7 +142,7 @@ fn presented(key: &str) -> [Request<String>; 3] {
 }
 
 #[test]
-fn warp_allocates_for_copies_and_nothing_else() {
+fn warp_allocates_only_for_copies_of_a_request() {
     #[guard_metrics]
     fn guarded() -> &'static str {
         "up 1\n"
@@ -149,8 +151,8 @@ fn warp_allocates_for_copies_and_nothing_else() {
     let open = warp::service(warp::path!("metrics").and(warp::get()).map(|| "up 1\n"));
     let closed =
         |guard| warp::service(MetricsGuard::with(guard).protect(warp::path!("metrics"), warp::get().map(guarded)));
-    // A list holds the copied lines, whose bytes are shared. The future of the filter that fits the guard is one more. So is
-    // a query, and none at all, which Warp rejects.
+    // Warp allocates the list of copied lines, whose bytes are shared, and the future of the guard's filter. A copied query
+    // is one more allocation. So is a missing query, which Warp rejects.
     for request in presented(KEY) {
         assert_more(&closed(guard()), &open, &request, 2);
     }
@@ -165,18 +167,18 @@ fn warp_allocates_for_copies_and_nothing_else() {
 }
 
 #[test]
-fn the_tower_layer_allocates_nothing_but_a_table_of_fields_where_there_was_none() {
-    // A page of metrics has a field, whose table then has room for more.
-    let page = |has_a_field| {
+fn tower_layer_allocates_only_a_header_table_for_a_response_without_headers() {
+    // A page of metrics has a header, and its header table has room for more.
+    let page = |has_a_header| {
         service_fn(move |_: Request<String>| {
             let mut response = Response::new(String::new());
-            if has_a_field {
+            if has_a_header {
                 response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("text/plain"));
             }
             ready(Ok::<_, Infallible>(response))
         })
     };
-    // Nor does reading the path, the query and the client.
+    // To read the path, the query and the client address allocates nothing.
     let reading = Guard::builder(Key::new(KEY).unwrap()).query("key").unwrap().allow_networks(["10.0.0.0/8"]).unwrap();
     let reading = MetricsGuardLayer::new(reading.build()).only_path("/metrics").unwrap();
     let mut by_query = request(&format!("/metrics?key={KEY}"), "accept", "*/*");
@@ -193,7 +195,7 @@ fn the_tower_layer_allocates_nothing_but_a_table_of_fields_where_there_was_none(
 }
 
 #[test]
-fn axum_allocates_nothing_more_for_a_guarded_route() {
+fn axum_allocates_nothing_for_the_guard_of_a_route() {
     #[metrics_guard_tower::guard_metrics]
     fn attribute() -> &'static str {
         "up 1\n"
@@ -201,7 +203,7 @@ fn axum_allocates_nothing_more_for_a_guarded_route() {
     async fn extractor(authorized: Authorized) -> &'static str {
         authorized.key().unwrap()
     }
-    // An extractor makes the future of a handler a boxed one, and a layer makes another one.
+    // Any extractor boxes the handler's future, and any layer boxes another, so the open routes have both too.
     async fn open(State(_): State<Guard>) -> &'static str {
         "up 1\n"
     }

@@ -1,4 +1,4 @@
-//! Sets `expected_compiler` if this compiler is the one in the file `compiler`, whose messages the tests expect.
+//! Sets the cfg `expected_compiler` if this compiler has the version in the file `compiler`, whose messages the tests expect.
 
 use std::{env, io, process::Command};
 

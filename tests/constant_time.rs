@@ -1,10 +1,10 @@
-//! What the time of a check depends on: `.ci/run constant-time`.
+//! Tests that the time of a check does not depend on the accepted keys: `.ci/run constant-time`.
 //!
-//! Valgrind's memcheck looks at the compiled code, as ctgrind does. The program in tests/constant-time marks the accepted keys
+//! Valgrind's memcheck observes the compiled code, as in ctgrind. The program in tests/constant-time marks the accepted keys
 //! and their lengths as undefined, and memcheck reports each jump and each address that depends on them. The program is built
-//! at several levels of optimisation, because the optimiser can undo such code. The result holds for this compiler.
+//! at several levels of optimisation, because the optimiser can break such code. The result is valid for this compiler.
 //!
-//! Without valgrind the tests are counted as ignored, with the reason. With the variable `CI` set, they fail.
+//! Without valgrind, the tests are reported as ignored, with the reason. With the variable `CI` set, they fail.
 
 #![allow(missing_docs)] // a program
 #![allow(clippy::unwrap_used)] // in tests; clippy.toml does not reach their helper functions
@@ -19,7 +19,7 @@ use escargot::CargoBuild;
 use libtest_mimic::{Arguments, Completion, Failed, Trial};
 use metrics_guard_tests::fetch::is_ci;
 
-/// How the program is built: settings of the release profile.
+/// The builds of the program, with their settings of the release profile.
 const BUILDS: [(&str, &[(&str, &str)]); 4] = [
     ("at_opt_level_2", &[("OPT_LEVEL", "2")]),
     ("at_opt_level_3", &[("OPT_LEVEL", "3")]),
@@ -41,16 +41,16 @@ fn run(name: &str, settings: &[(&str, &str)]) -> Result<Completion, Failed> {
         return if is_ci() { Err(problem.into()) } else { Ok(Completion::ignored_with(problem)) };
     }
     let program = Program::build(name, settings);
-    program.comparison_tells_its_verdict_alone();
-    program.check_tells_its_verdict_alone();
+    program.comparison_reveals_only_its_verdict();
+    program.check_reveals_only_its_verdict();
     Ok(Completion::Completed)
 }
 
-/// The program under valgrind, built in one way.
+/// A build of the program, to run under valgrind.
 struct Program(PathBuf);
 
 impl Program {
-    /// Builds it in a folder of its own, with settings of the release profile.
+    /// Builds the program in its own folder, with these settings of the release profile.
     fn build(name: &str, settings: &[(&str, &str)]) -> Program {
         let mut build = CargoBuild::new()
             .package("metrics-guard-constant-time")
@@ -64,7 +64,7 @@ impl Program {
         Program(build.run().unwrap().path().to_owned())
     }
 
-    /// What memcheck says of `what`: the numbers by name that the program prints, and where each report came from.
+    /// Runs `what` under memcheck. Returns the numbers that the program prints, by name, and the function of each report.
     fn memcheck(&self, what: &str) -> (BTreeMap<String, Vec<u32>>, BTreeSet<String>) {
         let output = Command::new("valgrind").args(["-q", "--error-limit=no"]).arg(&self.0).arg(what).output().unwrap();
         let said = String::from_utf8(output.stderr).unwrap();
@@ -79,26 +79,26 @@ impl Program {
         (numbers.collect(), places.map(|(_, place)| place.split(" (").next().unwrap().to_owned()).collect())
     }
 
-    /// The comparison tells nothing when it is called, and the verdict alone when its caller branches on that.
-    fn comparison_tells_its_verdict_alone(&self) {
+    /// Tests that the comparison has no report, and that a caller that branches on the verdict has one.
+    fn comparison_reveals_only_its_verdict(&self) {
         let (mut reports, _) = self.memcheck("comparisons");
         assert_eq!(reports.remove("the product's"), Some(vec![0, 1]));
-        // Memcheck must report what leaks, or its silence above would prove nothing.
+        // Memcheck must report the leaking comparisons. Otherwise, the result above would prove nothing.
         assert_eq!(reports.len(), 5);
         for (control, reports) in reports {
             assert!(reports[0] > 0 || reports[1] > 1, "{control}: {reports:?}");
         }
     }
 
-    /// In a whole check, nothing depends on the keys but the one jump that follows the verdict.
-    fn check_tells_its_verdict_alone(&self) {
+    /// Tests that only one jump of a whole check depends on the keys: the jump on the verdict.
+    fn check_reveals_only_its_verdict(&self) {
         let (sources, places) = self.memcheck("checks");
         assert_eq!(sources.len(), 5);
         for (source, numbers) in sources {
-            let [that_must_tell, reports, most] = numbers.as_slice().try_into().unwrap();
-            assert!(that_must_tell > 500, "{source}");
-            // More where the compiler lets the marks of a length pass to the padding.
-            assert!(reports >= that_must_tell && most == 1, "{source}: {numbers:?}");
+            let [expected, reports, most] = numbers.as_slice().try_into().unwrap();
+            assert!(expected > 500, "{source}");
+            // There are more if the compiler copies the mark of a length to the padding.
+            assert!(reports >= expected && most == 1, "{source}: {numbers:?}");
         }
         let places: Vec<_> = places.iter().map(String::as_str).collect();
         assert_eq!(places, ["metrics_guard_core::guard::Guard::decide"]);

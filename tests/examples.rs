@@ -1,5 +1,5 @@
-//! The examples and the demonstration program, built as they are: guarded by the key in the environment, and not started
-//! without one. The pages show the same programs.
+//! Tests that the examples are guarded by the key in the environment, that they do not start without a key, and that the pages
+//! show the same programs.
 
 #![allow(clippy::unwrap_used)] // in tests; clippy.toml does not reach their helper functions
 
@@ -19,40 +19,37 @@ use metrics_guard_tests::{
     wire::{exchange, request, with_bearer},
 };
 
-/// The examples of all crates, with their files.
+/// The names and files of all crates' examples.
 static EXAMPLES: LazyLock<Vec<(String, PathBuf)>> =
     LazyLock::new(|| crates::published().unwrap().into_iter().flat_map(|published| published.examples).collect());
 
 const KEY_VARIABLE: &str = "METRICS_VERIFICATION_KEY";
 
-/// The command of what `cargo test --workspace` built, on ports that the system gives.
+/// The command of an example that `cargo test --workspace` built, on ports that the system gives.
 ///
-/// Cargo builds it again if its source changed, because a test of this package alone does not.
-fn command(program: &str) -> Command {
+/// Cargo builds it again if its source changed, because a test of this package alone does not. With the same arguments as
+/// before, it finds all else built.
+fn example(name: &str) -> Command {
     static BUILT: LazyLock<PathBuf> = LazyLock::new(|| {
         let target = Path::new(env!("CARGO_TARGET_TMPDIR")).parent().unwrap();
         let mut cargo = cargo();
-        cargo.env("CARGO_TARGET_DIR", target);
-        succeed(cargo.args(["build", "--workspace", "--examples", "--bin", "metrics-guard-demo", "--locked"])).unwrap();
-        target.join("debug")
+        cargo.env("CARGO_TARGET_DIR", target).args(["test", "--workspace", "--no-run", "--locked"]);
+        succeed(&mut cargo).unwrap();
+        target.join("debug/examples")
     });
-    let mut command = Command::new(BUILT.join(program));
+    let mut command = Command::new(BUILT.join(name));
     command.env_clear().env("PORT", "0").env("ROCKET_PORT", "0").env("METRICS_PORT", "0");
     command.env("METRICS_ADDRESS", "127.0.0.2").env("ROCKET_CLI_COLORS", "false");
     command
 }
 
-fn example(name: &str) -> Command {
-    command(&format!("examples/{name}"))
-}
-
-/// The address that a program says it listens at.
+/// Returns the address of a listener, if a program prints it in this line.
 fn announced(line: &str) -> Option<SocketAddr> {
     let (_, url) = line.split_once("listening on http").or_else(|| line.split_once("launched from http"))?;
     url.split_once("://")?.1.trim().parse().ok()
 }
 
-/// Starts a program, and waits until its guarded listener has an address.
+/// Starts a program, and waits for the address of its guarded listener.
 fn start(command: &mut Command) -> (SocketAddr, Process) {
     let mut process = Process::start(command).unwrap();
     let is_internal = command.get_program().to_string_lossy().ends_with("/internal");
@@ -60,7 +57,7 @@ fn start(command: &mut Command) -> (SocketAddr, Process) {
     (process.wait_for(|line| announced(line).filter(is_guarded)).unwrap(), process)
 }
 
-/// A request for the metrics with this key, or without one.
+/// Returns a request for the metrics, with this key unless it is empty.
 fn scrape(key: &str) -> Vec<u8> {
     if key.is_empty() { request("GET", "/metrics", &[]) } else { with_bearer("/metrics", key) }
 }
@@ -70,7 +67,7 @@ fn status(server: SocketAddr, key: &str) -> u16 {
 }
 
 #[test]
-fn the_examples_without_tls_answer_the_key_alone() {
+fn examples_without_tls_require_the_key() {
     for (name, _) in EXAMPLES.iter().filter(|(name, _)| !name.ends_with("_tls")) {
         let (server, _process) = start(example(name).env(KEY_VARIABLE, KEY));
         assert_eq!(["", WRONG, KEY].map(|key| status(server, key)), [401, 401, 200], "{name}");
@@ -78,7 +75,7 @@ fn the_examples_without_tls_answer_the_key_alone() {
 }
 
 #[test]
-fn the_examples_with_tls_answer_the_key_beside_a_certificate() {
+fn examples_with_tls_require_the_key_and_the_client_certificate() {
     let folder = tempfile::tempdir().unwrap();
     let path = |file: &str| folder.path().join(file);
     let authority = Authority::new().unwrap();
@@ -104,7 +101,7 @@ fn the_examples_with_tls_answer_the_key_beside_a_certificate() {
 }
 
 #[test]
-fn the_metrics_of_internal_are_on_their_listener_alone() {
+fn internal_serves_metrics_only_on_their_listener() {
     let (internal, mut process) = start(example("internal").env(KEY_VARIABLE, KEY));
     let public = process.wait_for(|line| announced(line).filter(|address| *address != internal)).unwrap();
     for (server, path, expected) in
@@ -124,37 +121,14 @@ fn no_example_starts_without_a_key() {
 }
 
 #[test]
-fn the_demonstration_makes_a_key_only_if_none_is_configured() {
-    let demo = || command("metrics-guard-demo");
-    let printed = |process: &mut Process| {
-        process.wait_for(|line| Some(line.strip_suffix(" > metrics_key)")?.split_once("echo ")?.1.to_owned())).unwrap()
-    };
-    let [one, another] = [(), ()].map(|()| {
-        // The other settings apply to that key too.
-        let (server, mut process) = start(demo().env("METRICS_VERIFICATION_NETWORKS", "127.0.0.0/8"));
-        let key = printed(&mut process);
-        assert_eq!(["", WRONG, &key].map(|key| status(server, key)), [401, 401, 200]);
-        for line in [format!("curl -H @- http://{server}/metrics"), format!("targets: [\"{server}\"]")] {
-            process.wait_for(|printed| printed.contains(&line).then_some(())).unwrap();
-        }
-        key
-    });
-    assert!(one.len() == 64 && one != another);
-
-    let (server, mut process) = start(demo().env(KEY_VARIABLE, KEY));
-    assert_eq!(["", &one, KEY].map(|key| status(server, key)), [401, 401, 200]);
-    assert!(!process.end().unwrap().contains("echo"));
-}
-
-#[test]
-fn each_example_is_short() {
+fn each_example_is_at_most_80_lines_or_150_with_tls() {
     for (name, file) in &*EXAMPLES {
         let lines = fs::read_to_string(file).unwrap().lines().count();
         assert!(lines <= if name.ends_with("_tls") { 150 } else { 80 }, "{name} has {lines} lines");
     }
 }
 
-/// The README, or the page of the example's crate. For Rocket's `metrics`, the README has a shorter program.
+/// Looks in the README and on the page of the example's crate. For Rocket's `metrics`, the README has a shorter program.
 #[test]
 fn a_page_shows_each_example_without_tls() {
     assert!(EXAMPLES.len() >= 8);
@@ -163,6 +137,6 @@ fn a_page_shows_each_example_without_tls() {
         let block = format!("```rust,no_run\n{}```\n", example.split_once("\n\n").unwrap().1);
         let page = file.parent().unwrap().with_file_name("README.md");
         let shows_it = |page: &Path| fs::read_to_string(page).unwrap().contains(&block);
-        assert!([&page, Path::new("../README.md")].into_iter().any(shows_it), "no page shows {name} as it is");
+        assert!([&page, Path::new("../README.md")].into_iter().any(shows_it), "no page has the current code of {name}");
     }
 }

@@ -1,5 +1,5 @@
-//! The guide quotes the messages of the compiler, of the adapters and of Rocket's configuration. No document shows a key that a
-//! guard accepts, or a command that shows a key. The core's messages have their test in the core's src/guide.rs.
+//! Tests that the guide quotes the messages of the compiler, of the adapters and of Rocket's configuration, and that no
+//! document shows an accepted key or a command that shows a key. The core's src/guide.rs tests the core's messages.
 
 #![allow(clippy::unwrap_used)] // in tests; clippy.toml does not reach their helper functions
 
@@ -22,13 +22,13 @@ fn rows(page: &'static str, heading: &str) -> impl Iterator<Item = &'static str>
 }
 
 #[test]
-fn the_compiler_prints_what_the_guide_quotes() {
+fn compiler_messages_in_the_guide_are_current() {
     let files = fs::read_dir("ui/fail").unwrap().map(|entry| entry.unwrap().path());
     let files = files.filter(|path| path.extension() == Some("stderr".as_ref()));
     let printed: Vec<_> = files.map(|path| fs::read_to_string(path).unwrap()).collect();
     let mut count = 0;
     for row in rows(COMPILER, "The compiler") {
-        // Double backticks surround a message, in which `..` replaces what differs from case to case.
+        // Double backticks surround a message. In it, `..` replaces the parts that differ between cases.
         let parts: Vec<_> = row[1..].split("``").step_by(2).flat_map(|text| text.split("..")).map(str::trim).collect();
         let mut messages = printed.iter().flat_map(|text| text.split("\n\n"));
         let is_quoted = messages.any(|message| parts.iter().all(|part| message.contains(part)));
@@ -38,7 +38,7 @@ fn the_compiler_prints_what_the_guide_quotes() {
     assert!(count > 10, "{count} rows");
 }
 
-/// Markdown shows the rows after a blank line as text.
+/// Markdown shows a row after a blank line as text.
 #[test]
 fn each_row_of_the_guide_is_in_a_table() {
     let blocks = [PAGE, COMPILER, LAYERS, MONITORING].into_iter().flat_map(|page| page.split("\n\n"));
@@ -63,8 +63,8 @@ fn code(name: &str) -> String {
 }
 
 #[test]
-fn our_crates_log_what_the_guide_quotes() {
-    // The first words of texts that are a framework's or the system's.
+fn log_messages_in_the_guide_are_current() {
+    // The first words of messages of a framework or the system.
     const OF_OTHERS: &str = "Rocket failed to launch|Request guard |No 401 catcher|Address already in use|\
                              invalid peer certificate|accept error";
     let code: String = crates::published().unwrap().iter().map(|published| code(&published.name)).collect();
@@ -72,7 +72,7 @@ fn our_crates_log_what_the_guide_quotes() {
     let code = code + include_str!("demo/src/main.rs");
     let logged = rows(PAGE, "The log of the service");
     let logged = logged.filter(|row| !OF_OTHERS.split('|').any(|first| row.contains(first))).collect();
-    // no_peer.rs finds the instructions of most servers on the page.
+    // no_peer.rs tests the instructions of most servers.
     let (_, instructions) = LAYERS.split_once("| server | instruction in the warning |\n|---|---|\n").unwrap();
     let instructions = instructions.lines().map_while(|row| row.strip_suffix(" |")?.split(" | ").nth(1)).collect();
     for (cells, least) in [(logged, 4), (instructions, 9_usize)] {
@@ -87,7 +87,7 @@ fn our_crates_log_what_the_guide_quotes() {
 }
 
 #[test]
-fn the_errors_of_rockets_configuration_are_in_the_guide() {
+fn errors_of_rockets_configuration_are_in_the_guide() {
     let code = code("metrics-guard-rocket").replace("\\\"", "\0");
     let strings = code.lines().flat_map(|line| line.split('"').skip(1).step_by(2));
     let texts: Vec<_> = strings.filter(|text| text.contains("; ")).map(|text| text.replace('\0', "\"")).collect();
@@ -99,7 +99,7 @@ fn the_errors_of_rockets_configuration_are_in_the_guide() {
 }
 
 #[test]
-fn each_setting_is_on_each_page() {
+fn each_setting_is_documented() {
     let from_env = include_str!("../metrics-guard-core/src/settings.rs");
     let (_, fairing) = include_str!("../metrics-guard-rocket/src/fairing.rs").split_once("/// ```toml").unwrap();
     let (toml, _) = fairing.split_once("/// ```\n").unwrap();
@@ -130,8 +130,8 @@ fn each_series_and_each_alert_is_in_the_guide() {
     assert!(missing.count() == 0 && !alerts.is_empty(), "{alerts:?}");
 }
 
-/// Returns the path and the text of each file below a folder of the repository that users read or copy. Those are not tests
-/// (but the demonstration), hidden files, and files that `.gitignore` lists, such as keys.
+/// Returns the path and the text of each file below a folder of the repository that users read or copy: not tests (except the
+/// demonstration), hidden files, or files that `.gitignore` lists, such as keys.
 fn files(folder: &str) -> Vec<(String, String)> {
     let is_ignored =
         |path: &str| include_str!("../.gitignore").lines().any(|line| line.strip_prefix('/') == Some(path));
@@ -156,7 +156,7 @@ fn files(folder: &str) -> Vec<(String, String)> {
 
 /// Operators copy keys from documents, so attackers try them first.
 #[test]
-fn no_key_that_a_document_shows_is_accepted() {
+fn rejects_each_key_that_a_document_shows() {
     let mut count = 0;
     for (path, text) in files("") {
         let text = text.split("#[cfg(test)]\nmod ").next().unwrap();
@@ -178,11 +178,11 @@ fn no_key_that_a_document_shows_is_accepted() {
         "curl -H 'X-Metrics-Key: vocalist-ferment-ambiguity-sternum'",
         "Key::new(\"vocalist-ferment-ambiguity-sternum\")",
     ] {
-        assert!(keys_in(shown).any(|key| Key::new(key).is_ok()), "nothing is found in: {shown}");
+        assert!(keys_in(shown).any(|key| Key::new(key).is_ok()), "no key is found in: {shown}");
     }
 }
 
-/// Returns what can be a key in a text: random letters and digits, and words in the place of a key.
+/// Returns the words in a text that could be a key: random letters and digits, and words in the place of a key.
 fn keys_in(text: &str) -> impl Iterator<Item = &str> {
     const PLACES: [&str; 7] =
         ["Key::new(\"", "METRICS_VERIFICATION_KEY=", "X-Metrics-Key: ", "Bearer ", "key = \"", "key=", "secret = \""];
@@ -199,7 +199,8 @@ fn keys_in(text: &str) -> impl Iterator<Item = &str> {
     words.filter(is_random).chain(placed).filter(|word| word.len() >= 16)
 }
 
-/// Returns a test of a line: whether its command has a key among its arguments, which all users read in `/proc/PID/cmdline`.
+/// Returns a function that reports whether a line's command has a key in its arguments, because every user can read these in
+/// `/proc/PID/cmdline`.
 fn shows_a_key() -> impl Fn(&str) -> bool {
     let arguments = [
         // A header that is not read from a file or a pipe, as by `curl -H @-`.
@@ -212,16 +213,16 @@ fn shows_a_key() -> impl Fn(&str) -> bool {
     ];
     let arguments = Regex::new(&arguments.join("|")).unwrap();
     let commands = Regex::new(r"&&|\|\||[;|]|\(umask 077").unwrap();
-    // The shell puts the content of a file or a variable among the arguments of the program.
+    // The shell inserts the content of a file or a variable into the program's arguments.
     let program = Regex::new(r"^[(#/\s]*([a-z][a-z_-]*)\s.*(\$\((cat|<)|`cat) *[^ )`]*key").unwrap();
     let variable = Regex::new(r"^[(#/\s]*([a-z][a-z_-]*)\s.*\$\{?[A-Z_]*KEY\b").unwrap();
     move |line| {
-        // No other process sees the arguments of a part of the shell.
+        // Other processes do not see the arguments of a shell builtin.
         let is_program = |name: &str| !["printf", "echo", "export", "test", "read", "set"].contains(&name);
         let substitutes = |command| {
             [&program, &variable].iter().any(|of| of.captures(command).is_some_and(|parts| is_program(&parts[1])))
         };
-        // Few lines need the slower patterns.
+        // A fast test first, because few lines need the slow patterns.
         let lower = line.to_ascii_lowercase();
         let words = ["key", "authorization", "bearer", "-u ", "--user", "from-literal"];
         words.iter().any(|word| lower.contains(word))
@@ -263,9 +264,10 @@ fn no_document_puts_a_key_on_a_command_line() {
     }
 }
 
-/// The recorder keeps samples of a histogram until a render or an upkeep. `install` and `build` serve them without a guard.
+/// The recorder keeps the samples of a histogram until a render or an upkeep. `install` and `build` serve metrics without a
+/// guard.
 #[test]
-fn where_a_recorder_is_installed_its_upkeep_runs_and_nothing_else_serves_it() {
+fn each_installed_recorder_has_an_upkeep_and_no_unguarded_listener() {
     let serves = Regex::new(r"PrometheusBuilder::new\(\)(\s*\.\w+\([^)]*\))*\s*\.(install|build)\(").unwrap();
     let mut documents = files("");
     documents.retain(|(_, text)| text.contains("PrometheusBuilder"));

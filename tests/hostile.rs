@@ -1,4 +1,4 @@
-//! The servers survive hostile clients: with 64 file descriptors each, they go on answering a scraper.
+//! Tests that each server, with 64 file descriptors, continues to serve a scraper while hostile clients attack.
 
 #![allow(clippy::unwrap_used)] // in tests; clippy.toml does not reach their helper functions
 
@@ -13,7 +13,7 @@ use metrics_guard_tests::{
 
 const ENVIRONMENT: [(&str, &str); 2] = [
     ("METRICS_VERIFICATION_KEY", KEY),
-    ("ROCKET_LOG_LEVEL", "off"), // at any other, it logs each broken connection
+    ("ROCKET_LOG_LEVEL", "off"), // at every other level, Rocket logs each broken connection
 ];
 
 fn survives(server: Server, authority: Option<&Authority>) {
@@ -30,7 +30,7 @@ fn survives(server: Server, authority: Option<&Authority>) {
 
 #[test]
 #[ignore = "attacks for a minute: .ci/run flood"]
-fn the_servers_survive_hostile_clients() {
+fn servers_survive_hostile_clients() {
     thread::scope(|scope| {
         for server in Server::ALL {
             scope.spawn(|| survives(*server, None));
@@ -40,7 +40,7 @@ fn the_servers_survive_hostile_clients() {
 
 #[test]
 #[ignore = "attacks for a minute: .ci/run flood"]
-fn the_servers_behind_tls_survive_hostile_clients() {
+fn servers_with_tls_survive_hostile_clients() {
     let authority = Authority::new().unwrap();
     thread::scope(|scope| {
         for server in Server::ALL {

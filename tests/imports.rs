@@ -1,5 +1,5 @@
-//! Imports go one way: no two files of a published crate depend on each other, directly or through others. A reader can
-//! then go through the files bottom up, and never meets a name that is defined later.
+//! Tests that no two files of a published crate depend on each other, directly or through others. A reader can then read the
+//! files bottom up, and never needs a name that a later file defines.
 
 #![allow(clippy::unwrap_used)] // in tests; clippy.toml does not reach their helper functions
 
@@ -15,10 +15,10 @@ use syn::{
     visit::{self, Visit},
 };
 
-/// A module, as the segments of its path: none for `lib.rs`.
+/// The segments of a module's path. `lib.rs` has none.
 type Module = Vec<String>;
 
-/// Each module of a crate that has a file of its own, with the modules that its file uses.
+/// Each module of a crate that has its own file, with the modules that this file uses.
 type Imports = BTreeMap<Module, BTreeSet<Module>>;
 
 #[test]
@@ -50,7 +50,7 @@ fn finds_a_cycle_through_a_third_file() {
     }
 }
 
-/// The files below `folder`, as modules below `parent`, with their text.
+/// Returns the files below `folder` as modules below `parent`, with their text.
 fn files(folder: &Path, parent: &[String]) -> Vec<(Module, String)> {
     let mut found = Vec::new();
     for entry in fs::read_dir(folder).unwrap() {
@@ -70,7 +70,7 @@ fn imports(files: &[(Module, String)]) -> Imports {
     let modules: BTreeSet<_> = files.iter().map(|(module, _)| module.clone()).collect();
     let mut exports = BTreeMap::new();
     let mut imports = Imports::new();
-    // First `lib.rs`, whose module is the shortest.
+    // `lib.rs` comes first, because its path is the shortest.
     for (module, text) in files.iter().collect::<BTreeSet<_>>() {
         let mut uses = Uses { module, modules: &modules, exports: &exports, found: BTreeMap::new() };
         uses.visit_file(&syn::parse_file(text).unwrap());
@@ -84,13 +84,13 @@ fn imports(files: &[(Module, String)]) -> Imports {
     imports
 }
 
-/// The modules that a file uses, but for its tests.
+/// The modules that a file uses, except in its tests.
 struct Uses<'m> {
     module: &'m Module,
     modules: &'m BTreeSet<Module>,
-    /// What `lib.rs` exports, and from where.
+    /// The names that `lib.rs` exports, with their modules.
     exports: &'m BTreeMap<String, Module>,
-    /// The modules, each by the last name of its path.
+    /// The used modules, by the path that names them.
     found: BTreeMap<String, Module>,
 }
 
@@ -108,10 +108,10 @@ impl Uses<'_> {
         }
         let exported = rest.first().filter(|_| from.is_empty()).and_then(|name| self.exports.get(name));
         let whole = exported.cloned().unwrap_or_else(|| [&from[..], rest].concat());
-        // The longest beginning that is a module. A name without such a beginning is of another crate, or of this file.
+        // The longest prefix that is a module. A name without such a prefix belongs to another crate or to this file.
         let used = (1..=whole.len()).rev().map(|len| &whole[..len]).find(|path| self.modules.contains(*path));
         if let Some(used) = used.filter(|used| used != self.module) {
-            // A path inside this module that names none of its files: an item of this file.
+            // A path in this module that names none of its files is an item of this file.
             let is_above = self.module.starts_with(used) && path.len() == rest.len();
             if !is_above {
                 self.found.insert(path.join("::"), used.to_vec());
@@ -144,7 +144,7 @@ impl Visit<'_> for Uses<'_> {
         }
     }
 
-    /// What a parent exports of its children is no import of its own.
+    /// Ignores a parent's exports of its children, because they are not its imports.
     fn visit_item_use(&mut self, item: &ItemUse) {
         let before = self.found.clone();
         self.add_tree(&item.tree, &[]);
@@ -154,7 +154,7 @@ impl Visit<'_> for Uses<'_> {
         }
     }
 
-    /// `pub(super)` names a module, and uses nothing of it.
+    /// Ignores `pub(super)`, which names a module but does not use it.
     fn visit_vis_restricted(&mut self, _: &syn::VisRestricted) {}
 
     fn visit_path(&mut self, path: &syn::Path) {
@@ -167,7 +167,7 @@ fn is_of_tests(attribute: &Attribute) -> bool {
     attribute.path().is_ident("cfg") && attribute.parse_args::<syn::Path>().is_ok_and(|path| path.is_ident("test"))
 }
 
-/// Modules of which each uses the next, and the last the first.
+/// Returns modules that form a cycle: each uses the next, and the last uses the first.
 fn cycle(imports: &Imports) -> Option<Vec<Module>> {
     fn from<'i>(
         module: &'i Module,

@@ -1,5 +1,5 @@
-//! The warning about a missing address gives the instruction for the server in use, as the guide has it. For tonic, and for axum
-//! without the feature `axum`, tests/layer.rs of metrics-guard-tower tests that.
+//! Tests that the warning about a missing client address has the guide's instruction for the server in use. tests/layer.rs of
+//! metrics-guard-tower tests tonic, and axum without the feature `axum`.
 
 #![allow(clippy::unwrap_used)] // in tests; clippy.toml does not reach their helper functions
 
@@ -42,7 +42,7 @@ fn in_guide(server: &str) -> &'static str {
     cell.split("`` |").next().unwrap().trim_end()
 }
 
-/// A request head of a custom server.
+/// The request head of a custom server.
 struct Head;
 
 impl RequestHead for Head {
@@ -99,9 +99,9 @@ fn ask_rocket(guard: Guard) {
     assert_eq!(response.status().code, 403);
 }
 
-/// With client names, an address alone is not enough.
+/// With client names, a client address is not enough, so the instruction differs.
 #[test]
-fn the_warning_has_the_instruction_that_the_guide_has_for_the_server() {
+fn warning_about_a_missing_address_has_the_instruction_for_the_server() {
     let request = || Request::get("/metrics").header("X-Metrics-Key", KEY).body(()).unwrap();
     let servers: [(&dyn Fn(Guard), _, _); 8] = [
         (&|guard| assert!(guard.check(&request()).is_err()), "a custom server", "the same, with client names"),

@@ -1,6 +1,6 @@
-//! What is published, as its users get it: the packages, out of this workspace. They compile, also with the oldest of what they
-//! depend on; and on them the programs of the README build, are guarded by the key that its commands make, are scraped by
-//! its configuration, and take a new key by its commands.
+//! Tests the packages as users get them, outside this workspace. They compile, also with their oldest dependencies. The
+//! programs of the pages build with them and are guarded by the key that the README's commands make. Prometheus scrapes them
+//! with the README's configuration, and the guide's commands rotate the key.
 
 #![allow(clippy::unwrap_used)] // in tests; clippy.toml does not reach their helper functions
 
@@ -27,7 +27,7 @@ use metrics_guard_tests::{
     wire::{exchange, request},
 };
 
-/// Of all the crates.
+/// The version of all crates.
 const VERSION: &str = env!("CARGO_PKG_VERSION");
 
 const README: &str = include_str!("../README.md");
@@ -38,12 +38,12 @@ struct Program {
     name: String,
     text: String,
     dependencies: String,
-    /// How it survives clients that never finish.
+    /// How connections of clients that never finish end.
     ended: Ended,
 }
 
 impl Program {
-    /// The program that follows its dependencies, one of them this crate, in the README or on the crate's page.
+    /// Returns the first program in the README or on the crate's page that follows its dependencies, which have this crate.
     fn first(published: &Crate) -> io::Result<Program> {
         let path = format!("path = \"../metrics-guard/{}\"", published.name);
         for page in [README.to_owned(), Program::page(published)?] {
@@ -65,7 +65,8 @@ impl Program {
         Err(missing(&format!("a program with {}", published.name)))
     }
 
-    /// The other programs on the crate's page that limit their connections. They have the dependencies of its first program.
+    /// Returns the other programs on the crate's page that limit connections. Their dependencies are those of the first
+    /// program.
     fn with_limits(published: &Crate) -> io::Result<Vec<Program>> {
         let page = Program::page(published)?;
         let programs = page.match_indices("\n```rust,no_run\n").map(|(start, _)| block(&page[start..], "rust,no_run"));
@@ -85,13 +86,13 @@ impl Program {
         fs::read_to_string(published.folder.join("README.md"))
     }
 
-    /// What the open page beside the metrics answers, if there is one.
+    /// Returns the status of the path `/`, where some programs have an open page.
     fn beside(&self) -> u16 {
         if self.text.contains("hello") { 200 } else { 404 }
     }
 }
 
-/// The crates that a program depends on, since macros come through them.
+/// Returns the crates on which a program depends directly: all but the macros, which they re-export.
 fn adapters() -> io::Result<Vec<Crate>> {
     Ok(crates::published()?.into_iter().filter(|published| !published.has_macros).collect())
 }
@@ -108,9 +109,9 @@ fn each_adapter_has_a_program_with_its_dependencies() -> io::Result<()> {
 }
 
 #[test]
-#[ignore = "asks the registry, and fetches Prometheus: .ci/run packages"]
-fn the_programs_of_the_readme_are_guarded_on_the_packages() -> Result<(), Box<dyn Error>> {
-    let folder = tempfile::tempdir()?; // out of the workspace
+#[ignore = "needs the registry, and fetches Prometheus: .ci/run packages"]
+fn programs_of_the_pages_are_guarded_scraped_and_rotated_with_the_packages() -> Result<(), Box<dyn Error>> {
+    let folder = tempfile::tempdir()?; // outside the workspace
     let packages = Packages::unpacked(folder.path())?;
     packages.check_examples()?;
     let keys = Keys::made(folder.path())?;
@@ -127,21 +128,21 @@ fn the_programs_of_the_readme_are_guarded_on_the_packages() -> Result<(), Box<dy
     }
     scrape(folder.path(), &keys, &servers)?;
 
-    keys.both_are_accepted()?;
+    keys.accept_both()?;
     let second = keys.presented()?;
     assert_ne!(first, second);
     for (program, server) in &servers {
         let statuses = [&first, &second].map(|key| status(*server, "/metrics", key).unwrap());
         assert_eq!(statuses, [200, 200], "{}", program.name);
     }
-    keys.the_new_one_alone()?;
+    keys.accept_only_the_new_key()?;
     for (program, server) in &servers {
-        let is_refused = || io::Result::Ok(status(*server, "/metrics", &first)? == 401);
-        assert!(until(Duration::from_secs(30), is_refused)?, "{}: the old key", program.name);
+        let is_rejected = || io::Result::Ok(status(*server, "/metrics", &first)? == 401);
+        assert!(until(Duration::from_secs(30), is_rejected)?, "{}: the old key", program.name);
         assert_eq!(status(*server, "/metrics", &second)?, 200, "{}", program.name);
     }
 
-    // Last, because the counters, the queues and the log are not what they were after it.
+    // The attack is last, because it changes the counters, the queues and the log.
     survive_all(&programs, &mut running, &second);
     drop(running);
     let with_limits = adapters.iter().map(Program::with_limits).collect::<io::Result<Vec<_>>>()?.concat();
@@ -163,14 +164,14 @@ fn survive_all(programs: &[Program], running: &mut [(SocketAddr, Process)], key:
     });
 }
 
-/// What a server answers to this key, or to none.
+/// Returns the status of a server's response to this key, or without a key if it is empty.
 fn status(server: SocketAddr, path: &str, key: &str) -> io::Result<u16> {
     let line = format!("X-Metrics-Key: {key}");
     let lines: &[&[u8]] = if key.is_empty() { &[] } else { &[line.as_bytes()] };
     Ok(exchange(server, &request("GET", path, lines))?.status)
 }
 
-/// A folder with the files of both sides, which the README's commands write.
+/// A folder with the key files of service and scraper, which the README's commands write.
 struct Keys(PathBuf);
 
 impl Keys {
@@ -181,26 +182,26 @@ impl Keys {
         Ok(keys)
     }
 
-    /// The service's file.
+    /// Returns the path of the service's key file.
     fn accepted(&self) -> PathBuf {
         self.0.join("accepted_keys")
     }
 
-    /// The key in the scraper's file.
+    /// Returns the key in the scraper's key file.
     fn presented(&self) -> io::Result<String> {
         Ok(fs::read_to_string(self.0.join("metrics_key"))?.trim_end().to_owned())
     }
 
-    /// The first two steps of a rotation, as the guide has them.
-    fn both_are_accepted(&self) -> io::Result<()> {
+    /// Runs the guide's commands for the first two steps of a rotation.
+    fn accept_both(&self) -> io::Result<()> {
         let (commands, _) = step(1)?.split_once("sed ").ok_or_else(|| missing("a curl line in step 1"))?;
         self.run(commands)?;
         thread::sleep(Duration::from_secs(3));
         self.run(step(2)?)
     }
 
-    /// The last step.
-    fn the_new_one_alone(&self) -> io::Result<()> {
+    /// Runs the guide's commands for the last step.
+    fn accept_only_the_new_key(&self) -> io::Result<()> {
         self.run(step(3)?)
     }
 
@@ -209,23 +210,23 @@ impl Keys {
     }
 }
 
-/// A version that is too low shows nowhere else: all of the workspace is built with the newest. What those in turn need is the
-/// newest of the day.
+/// Only this test finds a minimum version that is too low, because the workspace builds with newer versions. The dependencies
+/// of the dependencies have their newest versions.
 #[test]
-#[ignore = "asks the registry: .ci/run packages"]
-fn the_packages_take_the_oldest_that_they_say() -> Result<(), Box<dyn Error>> {
+#[ignore = "needs the registry: .ci/run packages"]
+fn packages_compile_with_their_oldest_dependencies() -> Result<(), Box<dyn Error>> {
     let folder = tempfile::tempdir()?;
     let packages = Packages::unpacked(folder.path())?;
     for Crate { name, particular, .. } in crates::published()? {
         let package = packages.of(&name);
         let manifest = package.join("Cargo.toml");
-        // What the tests need has oldest versions of its own, which do not go with each other.
+        // The oldest versions of the tests' dependencies do not fit together.
         fs::write(&manifest, without_dev_dependencies(&fs::read_to_string(&manifest)?))?;
         fs::remove_file(package.join("Cargo.lock"))?;
-        // Which a stable cargo has, but does not offer.
+        // This variable enables the unstable option in a stable cargo.
         let mut update = packages.cargo(&package);
         succeed(update.env("RUSTC_BOOTSTRAP", "1").args(["update", "--quiet", "-Zdirect-minimal-versions"]))?;
-        // Parts of what the crate depends on, whose later versions do not compile beside the oldest of the whole.
+        // These parts of a dependency must be old too, because newer ones do not compile with its oldest version.
         for (part, oldest) in particular["oldest"].as_object().into_iter().flatten() {
             let oldest = oldest.as_str().unwrap();
             succeed(packages.cargo(&package).args(["update", "--quiet", part, "--precise", oldest]))?;
@@ -235,7 +236,7 @@ fn the_packages_take_the_oldest_that_they_say() -> Result<(), Box<dyn Error>> {
     Ok(())
 }
 
-/// As cargo has written it, with a table for each.
+/// Removes the dev-dependencies from a manifest that cargo wrote, where each has its own table.
 fn without_dev_dependencies(manifest: &str) -> String {
     let mut is_one = false;
     let kept = manifest.lines().filter(|line| {
@@ -255,7 +256,7 @@ struct Packages {
 }
 
 impl Packages {
-    /// Packs the crates, and unpacks them in `folder`. What is built there takes the others from there.
+    /// Packs the crates, and unpacks them in `folder`. Builds below that folder use these packages.
     fn unpacked(folder: &Path) -> io::Result<Packages> {
         static ONE_AT_A_TIME: Mutex<()> = Mutex::new(());
         let _guard = ONE_AT_A_TIME.lock().unwrap_or_else(PoisonError::into_inner);
@@ -263,7 +264,7 @@ impl Packages {
         let names = crates::published()?.into_iter().map(|published| published.name).collect();
         let packages = Packages { names, folder: folder.to_owned(), target };
         let names = packages.names.iter().flat_map(|name| ["--package", name]);
-        // Also what is not committed yet; and without building it, which comes next.
+        // Includes uncommitted changes. The tests build the packages later.
         let mut cargo = packages.cargo(Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap());
         succeed(cargo.args(["package", "--quiet", "--locked", "--allow-dirty", "--no-verify"]).args(names))?;
         let mut patch = "[patch.crates-io]\n".to_owned();
@@ -281,7 +282,7 @@ impl Packages {
         self.folder.join(format!("{name}-{VERSION}"))
     }
 
-    /// The libraries and the examples compile from what is in the packages.
+    /// Checks that the libraries and the examples compile from the packages.
     fn check_examples(&self) -> io::Result<()> {
         for name in &self.names {
             let package = self.of(name);
@@ -295,10 +296,10 @@ impl Packages {
         programs.iter().map(|program| self.run(program, key_file)).collect()
     }
 
-    /// A program: built in a project of its own, and started. The address is that of its last listener.
+    /// Builds a program in its own project, and starts it. Returns the address of its last listener.
     fn run(&self, program: &Program, key_file: &Path) -> io::Result<(SocketAddr, Process)> {
         let Program { name, text, dependencies, .. } = program;
-        // Ports that were free a moment ago; Rocket's is a setting, the others' stand in their programs.
+        // These ports were free a moment ago. Rocket's is a setting, and the other programs contain their ports.
         let free = [TcpListener::bind("127.0.0.1:0")?, TcpListener::bind("127.0.0.1:0")?];
         let [first, last] = [free[0].local_addr()?.port(), free[1].local_addr()?.port()];
         drop(free);
@@ -307,7 +308,7 @@ impl Packages {
 
         let project = self.folder.join(name);
         fs::create_dir_all(project.join("src"))?;
-        // The dependency as it will be when there is a release.
+        // The dependency by version, as after a release.
         let lines = dependencies.lines().map(|line| match line.split_once("path = \"../metrics-guard/") {
             Some((before, path)) => {
                 let (_, after) = path.split_once('"').unwrap_or_default();
@@ -321,13 +322,13 @@ impl Packages {
         fs::write(project.join("src/main.rs"), text)?;
         use_our_lock(&project)?;
         succeed(self.cargo(&project).args(["build", "--quiet"]))?;
-        // The next one is built to the same place.
+        // The next program is built at the same path.
         let built = project.join("program");
         fs::hard_link(self.target.join("debug/program"), &built)?;
 
         let mut command = Command::new(built);
         command.env("ROCKET_PORT", port.to_string()).env("METRICS_VERIFICATION_KEY_FILE", key_file);
-        command.env("ROCKET_LOG_LEVEL", "off"); // at any other, it has a line for each connection that breaks
+        command.env("ROCKET_LOG_LEVEL", "off"); // at every other level, Rocket logs each broken connection
         let mut process = Process::start(&mut with_few_descriptors(&command))?;
         let address = SocketAddr::from(([127, 0, 0, 1], port));
         let listens = until(Duration::from_secs(30), || io::Result::Ok(TcpStream::connect(address).is_ok()))?;
@@ -344,14 +345,14 @@ impl Packages {
     }
 }
 
-/// Has the README's scrape configuration scrape each of them. By a Prometheus 3, since that takes no answer without a type, or
-/// if its suite has none any more, by the version before.
+/// Scrapes each server with the README's scrape configuration. Uses Prometheus 3, because it rejects a response without a
+/// content type. If its suite does not have it, uses the version before.
 fn scrape(folder: &Path, keys: &Keys, servers: &[(&Program, SocketAddr)]) -> Result<(), Box<dyn Error>> {
     let cache = Path::new(env!("CARGO_TARGET_TMPDIR")).join("scrapers");
     let fetch = |version| Scraper::Prometheus(version).fetch_or_say_so(&cache);
     let Some(program) = fetch(Version::Forky)?.map_or_else(|| fetch(Version::Trixie), |program| Ok(Some(program)))?
     else {
-        println!("NOT scraped, since there is no Prometheus");
+        println!("NOT scraped, because there is no Prometheus");
         return Ok(());
     };
     let (head, job) = block(section("A key")?, "yaml")?.split_once('\n').ok_or_else(|| missing("a job"))?;
@@ -376,24 +377,24 @@ fn step(number: usize) -> io::Result<&'static str> {
     Ok(commands.split("   ```").next().unwrap_or_default())
 }
 
-/// Returns the text under the README's first heading that begins so.
+/// Returns the text after the README's first heading that begins with `heading`.
 fn section(heading: &str) -> io::Result<&'static str> {
     let section = README.split_once(&format!("\n## {heading}")).map(|(_, section)| section);
     section.ok_or_else(|| missing(heading))
 }
 
-/// The first block of code in this language, and with these attributes.
+/// Returns the first block of code with this language and these attributes.
 fn block<'a>(section: &'a str, language: &str) -> io::Result<&'a str> {
     let (_, block) = section.split_once(&format!("\n```{language}\n")).ok_or_else(|| missing(language))?;
     let (block, _) = block.split_once("\n```\n").ok_or_else(|| missing(language))?;
     Ok(block)
 }
 
-/// Dependencies in the versions of the workspace, so that no day brings others.
+/// Uses the versions in the workspace's lock file, so that results do not change from day to day.
 fn use_our_lock(project: &Path) -> io::Result<()> {
     fs::copy(concat!(env!("CARGO_MANIFEST_DIR"), "/../Cargo.lock"), project.join("Cargo.lock")).map(drop)
 }
 
 fn missing(what: &str) -> io::Error {
-    io::Error::other(format!("the page has not got {what} where this test looks for it"))
+    io::Error::other(format!("the page has no {what} where this test expects it"))
 }

@@ -1,7 +1,7 @@
-//! What the published crates offer is what `tests/api` lists: a change to it is seen by who makes it, and in the review.
+//! Tests that the public API equals the lists in `tests/api`, so that author and reviewer see each change.
 //!
-//! rustdoc says it, as JSON, which only a nightly compiler writes without being asked twice. The lists are of every feature,
-//! without what is implemented for any type, and without what no program can see of an automatic trait.
+//! The API comes from rustdoc's JSON, an unstable format. The lists include all features, but no blanket implementations and
+//! no unstable automatic traits.
 
 use std::{
     collections::BTreeSet,
@@ -13,24 +13,24 @@ use std::{
 
 use metrics_guard_tests::{crates, process::succeed};
 
-/// What a user of the core has to know at most: the lines of its list but for implemented traits and what is derived.
+/// The maximal size of the core's API: the lines of its list without implemented traits and derived methods.
 const MAX_ITEMS: usize = 130;
 const DERIVED: [&str; 5] = ["clone", "eq", "fmt", "hash", "default"];
 
-/// The text of the JSON, and so of the lists, is that of one compiler.
+/// The JSON, and so the lists, depends on the compiler.
 #[test]
 #[ignore = "documents each crate: .ci/run api"]
-fn the_public_api_is_as_listed() -> Result<(), Box<dyn Error>> {
+fn public_api_equals_the_lists() -> Result<(), Box<dyn Error>> {
     let mut changed = String::new();
     for published in crates::published()? {
         let package = &*published.name;
         let api = public_api(package)?;
-        // A new one is a decision, whose reason is in the crate's Cargo.toml.
+        // A new exposed crate needs a reason in the crate's Cargo.toml.
         let exposed: BTreeSet<_> = published.list("exposes").into_iter().collect();
-        assert_eq!(foreign_crates(&api, package), exposed, "crates whose items {package} offers");
+        assert_eq!(foreign_crates(&api, package), exposed, "crates whose items {package} exposes");
         if package == "metrics-guard-core" {
             let items = api.lines().filter(|line| is_item(line)).count();
-            assert!(items <= MAX_ITEMS, "the core has {items} public items, and should have {MAX_ITEMS} at most");
+            assert!(items <= MAX_ITEMS, "the core has {items} public items; at most {MAX_ITEMS} are allowed");
         }
         let list = Path::new(env!("CARGO_MANIFEST_DIR")).join("api").join(package).with_extension("txt");
         if std::env::var_os("API").is_some_and(|value| value == "overwrite") {
@@ -42,7 +42,7 @@ fn the_public_api_is_as_listed() -> Result<(), Box<dyn Error>> {
     }
     assert!(
         changed.is_empty(),
-        "the public API is another:\n{changed}If that is meant, API=overwrite .ci/run api lists it anew, and CHANGELOG.md says so."
+        "the public API has changed:\n{changed}If this is intended, run API=overwrite .ci/run api and add a line to CHANGELOG.md."
     );
     Ok(())
 }
@@ -52,10 +52,10 @@ fn is_item(line: &str) -> bool {
     !line.starts_with("impl") && !DERIVED.iter().any(is_derived)
 }
 
-/// One item a line.
+/// Returns the public API, one item a line.
 fn public_api(package: &str) -> Result<String, Box<dyn Error>> {
     let target: PathBuf = Path::new(env!("CARGO_TARGET_TMPDIR")).with_file_name("api");
-    // Asks the stable rustdoc twice; and rustdoc alone, or all that a crate depends on would be built anew.
+    // This script enables unstable options only for rustdoc. For all of cargo, the variable would rebuild every dependency.
     let rustdoc = Path::new(env!("CARGO_MANIFEST_DIR")).join("rustdoc");
     let mut cargo = Command::new(env!("CARGO"));
     cargo
@@ -67,7 +67,7 @@ fn public_api(package: &str) -> Result<String, Box<dyn Error>> {
     succeed(&mut cargo)?;
     let json = target.join("doc").join(package.replace('-', "_")).with_extension("json");
     let api = public_api::Builder::from_rustdoc_json(json).omit_blanket_impls(true).build()?;
-    // Of no use to a program: unstable, the compiler's own, or pages that are there for rustdoc alone.
+    // A program cannot use these: they are unstable, the compiler's own, or pages of documentation.
     let unseen = [
         "core::marker::Freeze",
         "core::marker::StructuralPartialEq",
@@ -78,7 +78,7 @@ fn public_api(package: &str) -> Result<String, Box<dyn Error>> {
     Ok(lines.flat_map(|line| [line, "\n".to_owned()]).collect())
 }
 
-/// The crates that stand in front of a path's first `::`, but for Rust's own and this one.
+/// Returns the crates whose paths are in the API, except Rust's own and this one.
 fn foreign_crates<'a>(api: &'a str, package: &str) -> BTreeSet<&'a str> {
     let own = package.replace('-', "_");
     let is_word = |c: char| c.is_ascii_alphanumeric() || c == '_';
@@ -88,7 +88,7 @@ fn foreign_crates<'a>(api: &'a str, package: &str) -> BTreeSet<&'a str> {
     lower.filter(|root| !["alloc", "core", "std", &own].contains(root)).collect()
 }
 
-/// The lines that only one of the two has.
+/// Returns the lines that only one of the two lists has.
 fn difference(listed: &str, now: &str) -> String {
     let missing = |from: &str, sign: &str, other: &str| {
         let other: BTreeSet<&str> = other.lines().collect();

@@ -1,5 +1,5 @@
-//! What servers do with the environment that they are started in, and what they print. Which settings are errors is in the
-//! tests of the core and of the adapter for Rocket.
+//! Starts servers with different environments, and checks their responses and their output. The tests of the core and of the
+//! Rocket adapter check which settings are errors.
 
 #![allow(clippy::unwrap_used)] // in tests; clippy.toml does not reach their helper functions
 
@@ -13,8 +13,8 @@ use metrics_guard_tests::{
 const KEY_VARIABLE: &str = "METRICS_VERIFICATION_KEY";
 
 #[test]
-fn the_environment_configures_the_guard() {
-    // A number is not the same number written otherwise.
+fn environment_variables_configure_the_guard() {
+    // A key of digits is not a number: leading zeros count.
     let digits = "00718264935017284659301827465930";
     let named = [(KEY_VARIABLE, KEY), ("METRICS_VERIFICATION_HEADER", "X-Scrape-Key")];
     let assert_status = |server: Server, environment: &[_], header: &str, key: &str, expected: u16| {
@@ -34,8 +34,8 @@ fn the_environment_configures_the_guard() {
 }
 
 #[test]
-fn a_bad_configuration_does_not_start() {
-    let assert_says = |server: Server, environment: &[_], expected: &str| {
+fn server_does_not_start_with_an_invalid_setting() {
+    let assert_prints = |server: Server, environment: &[_], expected: &str| {
         let mut process = Process::start(&mut server.command(None, environment).unwrap()).unwrap();
         let output = process.wait_for_end().unwrap();
         assert!(output.contains(expected) && !output.contains("listening on"), "{server:?}: {output}");
@@ -43,14 +43,14 @@ fn a_bad_configuration_does_not_start() {
     };
     for server in Server::ALL {
         let environment = [(KEY_VARIABLE, KEY), ("METRIC_VERFICATION_NETWORK", "10.0.0.0/8")];
-        assert_says(*server, &environment, "correct its name: METRICS_VERIFICATION_NETWORKS");
+        assert_prints(*server, &environment, "correct its name: METRICS_VERIFICATION_NETWORKS");
     }
     let expected = "`metrics_guard.key` in `ROCKET_` environment variable(s): must be a string";
-    assert_says(Server::named("rocket").unwrap(), &[("ROCKET_METRICS_GUARD", "{key=1234567890123456789}")], expected);
+    assert_prints(Server::named("rocket").unwrap(), &[("ROCKET_METRICS_GUARD", "{key=1234567890123456789}")], expected);
 }
 
 #[test]
-fn the_open_mode_is_loud() {
+fn disabled_guard_logs_one_warning_and_exports_a_gauge() {
     for server in Server::ALL {
         let mut running = server.start(&[("METRICS_VERIFICATION_DISABLED", "true")]).unwrap();
         let response = exchange(running.address, &request("GET", "/metrics", &[])).unwrap();
@@ -64,10 +64,10 @@ fn the_open_mode_is_loud() {
     }
 }
 
-/// Rocket logs the target of each request. `critical` is the default of a release build. A scraper goes on sending the key
-/// to a guard that was disabled.
+/// Rocket logs the target of each request. `critical` is the default of a release build. A scraper continues to send the key
+/// after the guard is disabled.
 #[test]
-fn rocket_logs_no_key_of_a_query() {
+fn rocket_logs_no_key_in_the_query() {
     for (level, is_disabled) in [("normal", "false"), ("critical", "false"), ("normal", "true")] {
         let environment = [
             (KEY_VARIABLE, KEY),
@@ -84,7 +84,7 @@ fn rocket_logs_no_key_of_a_query() {
         for target in ["/no-such-path", "/no-such-path/metrics", "/%6detricz"] {
             assert_eq!(status(&server, "GET", &format!("{target}?key={KEY}&seen=here")), 404);
         }
-        // Malformed pairs hold the key just as well; so do later ones, and escaped names.
+        // A malformed pair, a later pair and an escaped name can contain the key too.
         for query in ["key=K%", "key=K;a=1", "a=1;key=K", "key=wrong&key=K", "%6bey=%zz&k%65y=K", "key=K#f", "key=K|"] {
             let target = format!("/no-such-path?{}", query.replace('K', KEY));
             assert_eq!(status(&server, "GET", &target), 404, "{query}");
@@ -95,7 +95,7 @@ fn rocket_logs_no_key_of_a_query() {
 
         server.process.wait_for(|line| line.contains("routes for PATCH /metrics").then_some(())).unwrap();
         let output = server.process.end().unwrap();
-        // At each level, the log shows targets with the rest of the query.
+        // At each level, the log shows the rest of the query.
         assert!(output.contains("No matching routes for HEAD /metrics?seen=head"), "{output}");
         assert!(output.contains("No matching routes for GET /no-such-path?seen=here"), "{output}");
         assert!(!output.contains(KEY) && !output.contains(WRONG), "{output}");

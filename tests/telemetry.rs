@@ -1,5 +1,5 @@
-//! The core's features `metrics` and `tracing`, by a real exporter and a real subscriber. Those that block or panic
-//! are in rotation.rs.
+//! Tests the core's features `metrics` and `tracing` with a real exporter and a real subscriber. rotation.rs tests recorders
+//! and subscribers that block or panic.
 
 #![allow(clippy::unwrap_used)] // in tests; clippy.toml does not reach their helper functions
 
@@ -11,7 +11,7 @@ use metrics_guard_core::{ClientName, Guard, GuardBuilder, Key, KeyRing, Peer, Re
 use metrics_guard_tests::{KEY, WRONG, wait::until};
 use tempfile::NamedTempFile;
 
-/// Fails unless `condition` comes true. No correct run takes as long.
+/// Fails unless `condition` becomes true within 20 seconds, which a correct run never needs.
 #[track_caller]
 fn assert_soon(condition: impl Fn() -> bool) {
     assert!(until(Duration::from_secs(20), || Ok::<_, Infallible>(condition())).unwrap());
@@ -22,7 +22,7 @@ fn subscriber(log: &NamedTempFile) -> impl tracing::Subscriber + use<> {
     tracing_subscriber::fmt().with_ansi(false).with_writer(Arc::new(log.reopen().unwrap())).finish()
 }
 
-/// Returns what a subscriber of this thread writes while `run` runs.
+/// Returns the log of this thread's subscriber during `run`.
 fn logged(run: impl FnOnce()) -> String {
     let log = NamedTempFile::new().unwrap();
     tracing::subscriber::with_default(subscriber(&log), run);
@@ -41,15 +41,15 @@ fn ask(guard: &Guard, key: &str, peer: Option<Peer>) -> bool {
     guard.check(&request).is_ok()
 }
 
-/// Returns the value of the series that begins with `metrics_guard_` and this.
+/// Returns the value of this series, whose name lacks `metrics_guard_` here.
 fn series(exporter: &PrometheusHandle, series: &str) -> Option<f64> {
     let is_it = |line: &str| line.strip_prefix("metrics_guard_")?.strip_prefix(series)?.trim().parse().ok();
     exporter.render().lines().find_map(is_it)
 }
 
-// What the thread of a guard reports goes to the global recorder and the global subscriber.
+// A guard's thread reports to the global recorder and the global subscriber.
 #[test]
-fn the_key_file_is_in_the_series_and_in_the_log() {
+fn key_file_is_in_series_and_log() {
     let recorder = PrometheusBuilder::new().build_recorder();
     let exporter = recorder.handle();
     metrics::set_global_recorder(recorder).unwrap();
@@ -63,7 +63,7 @@ fn the_key_file_is_in_the_series_and_in_the_log() {
     let of_file = |name: &str| {
         series(&exporter, &format!("key_file_{name}{{guard=\"of_file\",file=\"{shown}\"}}")).unwrap_or(f64::NAN)
     };
-    // All of it is there when `build` returns.
+    // All series exist when `build` returns.
     assert!(of_file("stale").abs() < 0.1);
     let modified = of_file("modified_timestamp_seconds");
     let checked = of_file("checked_timestamp_seconds");
@@ -107,7 +107,7 @@ fn the_key_file_is_in_the_series_and_in_the_log() {
         ("the key file can be used again", "of_file"),
         (missing, "of_names"),
     ] {
-        // The guards of other tests warn in this log too.
+        // The guards of other tests write to this log too.
         let is_it = |line: &&str| line.contains(event) && line.contains(&format!("guard=\"{guard}\""));
         let lines: Vec<_> = text.lines().filter(is_it).collect();
         assert_eq!(lines.len(), 1, "{event}: {text}");
@@ -118,7 +118,7 @@ fn the_key_file_is_in_the_series_and_in_the_log() {
 }
 
 #[test]
-fn checks_are_counted_by_guard_outcome_and_label_of_the_key() {
+fn counts_checks_by_guard_outcome_and_key_label() {
     let recorder = PrometheusBuilder::new().build_recorder();
     let exporter = recorder.handle();
     metrics::with_local_recorder(&recorder, || {
@@ -137,7 +137,7 @@ fn checks_are_counted_by_guard_outcome_and_label_of_the_key() {
         assert!(ask(&guards[0], KEY, None) && ask(&guards[0], WRONG, None));
         assert_eq!((checks(1, "allowed", "current"), checks(1, "allowed", "previous")), (4.0, 1.0));
 
-        // More labels than have room among those that are kept.
+        // More labels than the guard keeps series for.
         for label in "a b c d e f g h i j k l m n o p".split(' ') {
             guards[0].replace(Key::new(KEY).unwrap().with_label(label)).unwrap();
             assert!(ask(&guards[0], KEY, None) && ask(&guards[0], KEY, None));
@@ -148,7 +148,7 @@ fn checks_are_counted_by_guard_outcome_and_label_of_the_key() {
 }
 
 #[test]
-fn a_flood_of_rejections_for_one_reason_is_ten_events_and_hides_no_other_reason() {
+fn limits_events_to_ten_for_each_reason() {
     let far = Peer::new(([203, 0, 113, 7], 40000).into());
     let log = logged(|| {
         let guard = guard().allow_networks(["10.0.0.0/8"]).unwrap().build();
@@ -167,7 +167,7 @@ fn a_flood_of_rejections_for_one_reason_is_ten_events_and_hides_no_other_reason(
 }
 
 #[test]
-fn an_event_has_no_control_characters_of_a_peer() {
+fn event_has_no_control_characters_from_a_certificate() {
     let names =
         [ClientName::dns("other.example"), ClientName::uri("x://\u{1b}[2J\r\n2026 INFO all is well\u{9b}\u{202e}")];
     let peer = Peer::new(([203, 0, 113, 7], 40000).into()).with_names(names);

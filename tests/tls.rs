@@ -1,5 +1,5 @@
-//! The servers behind TLS: guarded as without, over HTTP/1.1 and over HTTP/2, which Prometheus prefers; and open to those
-//! client certificates alone that the guard names.
+//! Tests the servers with TLS, over HTTP/1.1 and over HTTP/2, which Prometheus prefers: the guard requires the key, and a
+//! client certificate with one of the required names.
 
 // In tests; clippy.toml does not reach their helper functions.
 #![allow(clippy::expect_used, clippy::panic, clippy::unwrap_used)]
@@ -15,7 +15,7 @@ use rustls::AlertDescription;
 const DNS: &str = "prometheus.example";
 const URI: &str = "spiffe://example.org/ns/monitoring/sa/prometheus";
 
-/// The names of which a client's certificate must have one.
+/// The setting that requires one of these names in the client's certificate.
 const NAMES: (&str, &str) =
     ("METRICS_VERIFICATION_CLIENT_NAMES", "prometheus.example, spiffe://example.org/ns/monitoring/sa/prometheus");
 
@@ -43,7 +43,7 @@ fn scrape(key: &str) -> Vec<u8> {
     with_bearer("/metrics", key)
 }
 
-/// What comes back: a status, or the alert that ended the handshake.
+/// The status of the response, or the alert that ended the handshake.
 type Answer = Result<u16, AlertDescription>;
 
 fn answer(received: std::io::Result<String>) -> Answer {
@@ -60,7 +60,7 @@ fn answer(received: std::io::Result<String>) -> Answer {
 }
 
 #[test]
-fn behind_tls_the_servers_are_guarded() {
+fn servers_with_tls_require_the_key() {
     let place = Place::new();
     for of in Server::ALL {
         let server = place.start(*of, &[("METRICS_VERIFICATION_KEY", KEY)]);
@@ -76,7 +76,7 @@ fn behind_tls_the_servers_are_guarded() {
 }
 
 #[test]
-fn only_a_client_certificate_with_a_required_name_may_ask() {
+fn rejects_a_client_without_a_required_certificate_name() {
     let place = Place::new();
     let folder = place.folder.path();
     let issue = |file: &str, names: &[&str], validity| place.authority.issue(folder, file, names, validity).unwrap();
@@ -89,7 +89,7 @@ fn only_a_client_certificate_with_a_required_name_may_ask() {
         ("a wildcard", Some(issue("star", &["*.example"], Validity::Current)), Ok(403), Ok(403)),
         ("no names", Some(issue("none", &[], Validity::Current)), Ok(403), Ok(403)),
         ("no certificate", None, Ok(403), Ok(403)),
-        // These do not get through the handshake.
+        // The handshake fails with these.
         ("a foreign authority", Some(foreign), Err(UNKNOWN), Err(UNKNOWN)),
         ("version 1", Some(place.authority.issue_version_1(folder, "v1").unwrap()), Err(UNSUPPORTED), Err(UNSUPPORTED)),
         ("expired", Some(issue("old", &[DNS], Validity::Expired)), Err(EXPIRED), Err(EXPIRED)),
@@ -101,13 +101,13 @@ fn only_a_client_certificate_with_a_required_name_may_ask() {
             let ask = |request: &[u8]| answer(exchange_tls(server.address, &client, request));
             assert_eq!(ask(&scrape(KEY)), *by_key, "{of:?}: {what}");
             assert_eq!(ask(&scrape(WRONG)), *by_wrong_key, "{of:?}: {what}, wrong key");
-            // What it claims besides does not count.
+            // Headers that claim a certificate change nothing.
             let key = format!("X-Metrics-Key: {KEY}");
             let lines: [&[u8]; 3] =
                 [key.as_bytes(), b"Client-Cert: :MIIB:", b"X-Forwarded-Client-Cert: DNS=prometheus.example"];
             assert_eq!(ask(&request("GET", "/metrics", &lines)), *by_key, "{of:?}: {what}, with claims");
         }
-        // As the guide quotes it.
+        // The guide quotes this message.
         let version_1 = "invalid peer certificate: Other(OtherError(UnsupportedCertVersion))";
         server.process.wait_for(|line| line.contains(version_1).then_some(())).unwrap();
     }

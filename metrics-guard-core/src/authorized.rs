@@ -1,29 +1,4 @@
-//! The proof that the guard authorized a request.
-//!
-//! ```
-//! use http::{HeaderMap, Request};
-//! use metrics_guard_core::{Authorized, Guard, Key};
-//! # let secret = &*format!("{:016x}{:016x}", getrandom::u64()?, getrandom::u64()?).leak();
-//!
-//! // A caller needs the result of a check.
-//! fn metrics(authorized: &Authorized) -> (HeaderMap, String) {
-//!     let mut fields = HeaderMap::new();
-//!     authorized.set_no_store(&mut fields);
-//!     (fields, format!("up{{key=\"{}\"}} 1\n", authorized.key().unwrap_or_default()))
-//! }
-//!
-//! let guard = Guard::new(Key::new(secret)?.with_label("autumn"));
-//!
-//! let scrape = Request::get("/metrics").header("X-Metrics-Key", secret).body(())?;
-//! let (fields, body) = metrics(&guard.check(&scrape)?);
-//! assert_eq!(body, "up{key=\"autumn\"} 1\n");
-//! assert_eq!(fields["Cache-Control"], "no-store");
-//!
-//! // There is no proof to call it with.
-//! let stranger = Request::get("/metrics").body(())?;
-//! assert!(guard.check(&stranger).is_err());
-//! # Ok::<(), Box<dyn std::error::Error>>(())
-//! ```
+//! Defines the proof that the guard authorized a request.
 
 use std::fmt;
 
@@ -36,10 +11,35 @@ use crate::{keys::slots::Matches, limits::MAX_KEYS};
 /// Only [`Guard::check`](crate::Guard::check) makes one, so only a caller whose check succeeded can call a function that
 /// takes an `Authorized`. It proves nothing about another request, so do not keep it.
 ///
+/// ```
+/// use http::{HeaderMap, Request};
+/// use metrics_guard_core::{Authorized, Guard, Key};
+/// # let secret = &*format!("{:016x}{:016x}", getrandom::u64()?, getrandom::u64()?).leak();
+///
+/// // Only a caller whose check succeeded can call this function.
+/// fn metrics(authorized: &Authorized) -> (HeaderMap, String) {
+///     let mut fields = HeaderMap::new();
+///     authorized.set_no_store(&mut fields);
+///     (fields, format!("up{{key=\"{}\"}} 1\n", authorized.key().unwrap_or_default()))
+/// }
+///
+/// let guard = Guard::new(Key::new(secret)?.with_label("autumn"));
+///
+/// let scrape = Request::get("/metrics").header("X-Metrics-Key", secret).body(())?;
+/// let (fields, body) = metrics(&guard.check(&scrape)?);
+/// assert_eq!(body, "up{key=\"autumn\"} 1\n");
+/// assert_eq!(fields["Cache-Control"], "no-store");
+///
+/// // A rejected request gets no proof.
+/// let stranger = Request::get("/metrics").body(())?;
+/// assert!(guard.check(&stranger).is_err());
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+///
 /// ```compile_fail,E0451
 /// let forged = metrics_guard_core::Authorized { matches: todo!(), labels: todo!() };
 /// ```
-#[must_use = "this is the proof that a handler should ask for"]
+#[must_use = "a handler must take this proof as a parameter"]
 pub struct Authorized {
     // `Matches::NONE` if the guard requires no key.
     pub(crate) matches: Matches,
@@ -61,9 +61,9 @@ impl Authorized {
     /// A shared cache may store a response to `X-Metrics-Key` and send it to any client. Only `Authorization` forbids that
     /// (RFC 9111, section 3.5).
     pub fn set_no_store(&self, headers: &mut HeaderMap) {
-        // A response has few headers: comparing their names costs less than a hash of one.
+        // A response has few headers, so comparing their names costs less than hashing one name.
         if headers.keys().all(|name| name != CACHE_CONTROL) {
-            // `insert` panics if there is no room for one more, at 24 576 headers.
+            // `insert` panics if there is no room for another header, at 24 576 headers.
             let _ = headers.try_insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
         }
     }

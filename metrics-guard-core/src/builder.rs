@@ -1,19 +1,4 @@
 //! Builds a [`Guard`] in code: the sources of the key, the allowed clients, and the listeners.
-//!
-//! ```
-//! use http::Request;
-//! use metrics_guard_core::{Guard, Key};
-//! # let secret = &*format!("{:016x}{:016x}", getrandom::u64()?, getrandom::u64()?).leak();
-//!
-//! let guard = Guard::builder(Key::new(secret)?).header("X-Scrape-Key")?.build();
-//!
-//! let scrape = Request::get("/metrics").header("X-Scrape-Key", secret).body(())?;
-//! assert!(guard.check(&scrape).is_ok());
-//!
-//! let stranger = Request::get("/metrics").header("X-Metrics-Key", secret).body(())?;
-//! assert!(guard.check(&stranger).is_err());
-//! # Ok::<(), Box<dyn std::error::Error>>(())
-//! ```
 
 use std::{path::Path, sync::Arc};
 
@@ -40,12 +25,13 @@ impl Guard {
         Guard::builder(keys).build()
     }
 
-    /// Begins a guard with `keys`.
+    /// Begins to build a guard that accepts `keys`.
     pub fn builder(keys: impl Into<KeyRing>) -> GuardBuilder {
         GuardBuilder::with_keys(Keys::fixed(keys.into()))
     }
 
-    /// Begins a guard with the keys in the file at `path`: one to four keys, one a line. The guard follows that file.
+    /// Begins to build a guard with the keys in the file at `path`: one to four keys, one per line. The guard follows that
+    /// file.
     ///
     /// Messages show `path` as you pass it, but hide each part that could be a key: see
     /// [`KeyFileStatus::label`](crate::KeyFileStatus::label).
@@ -61,11 +47,11 @@ impl Guard {
         GuardBuilder::from_file(&ShownPath::new(path.as_os_str(), path.to_owned(), "Guard::builder_from_key_file"))
     }
 
-    /// Begins a guard that requires a client certificate with one of these names, and no key.
+    /// Begins to build a guard that requires a client certificate with one of these names, and no key.
     ///
     /// The certificate is then the only check, so a CA that signs too much opens the guard. Prefer both a key and
-    /// [`require_client_name`](GuardBuilder::require_client_name). The environment cannot build this guard: a missing key
-    /// stays an error there.
+    /// [`require_client_name`](GuardBuilder::require_client_name). The environment cannot configure this guard, because a
+    /// missing key is always an error there.
     ///
     /// # Errors
     ///
@@ -76,8 +62,8 @@ impl Guard {
         Ok(GuardBuilder::new(Required::Certificate((origin, names)), Vec::new()))
     }
 
-    /// Returns a guard that allows every request. It is the open mode of the reference middleware. To adjust it, begin with
-    /// [`GuardBuilder::disabled`].
+    /// Returns a guard that allows every request. It is the open mode of the reference middleware. To adjust the guard, begin
+    /// with [`GuardBuilder::disabled`].
     #[must_use]
     pub fn disabled() -> Guard {
         GuardBuilder::disabled_with(warning::disabled("Guard::disabled")).build()
@@ -85,13 +71,28 @@ impl Guard {
 }
 
 /// Sets the sources of the key, the allowed clients, and the listeners of a [`Guard`].
+///
+/// ```
+/// use http::Request;
+/// use metrics_guard_core::{Guard, Key};
+/// # let secret = &*format!("{:016x}{:016x}", getrandom::u64()?, getrandom::u64()?).leak();
+///
+/// let guard = Guard::builder(Key::new(secret)?).header("X-Scrape-Key")?.build();
+///
+/// let scrape = Request::get("/metrics").header("X-Scrape-Key", secret).body(())?;
+/// assert!(guard.check(&scrape).is_ok());
+///
+/// let stranger = Request::get("/metrics").header("X-Metrics-Key", secret).body(())?;
+/// assert!(guard.check(&stranger).is_err());
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Debug)]
 #[must_use = "a builder does nothing until `build` is called"]
 pub struct GuardBuilder(Policy, Listeners);
 
 impl GuardBuilder {
-    /// Begins a guard that allows every request. Observers still see checks, and [`redacted_query`](Guard::redacted_query) still
-    /// hides the parameter.
+    /// Begins to build a guard that allows every request. Observers still see checks, and
+    /// [`redacted_query`](Guard::redacted_query) still hides the parameter.
     ///
     /// ```
     /// use http::Request;
@@ -119,8 +120,8 @@ impl GuardBuilder {
         GuardBuilder::new(Required::Nothing, vec![warning])
     }
 
-    /// Names the guard: its series have the name as the label `guard`, and its `tracing` events as the field `guard`. The
-    /// default is `metrics`, and the last name counts.
+    /// Sets the name of the guard. Its series have the name as the label `guard`, and its `tracing` events as the field
+    /// `guard`. The default is `metrics`. A later call replaces the name.
     ///
     /// # Errors
     ///
@@ -134,11 +135,11 @@ impl GuardBuilder {
     ///
     /// # Errors
     ///
-    /// - [`InvalidSetting`](crate::ConfigErrorKind::InvalidSetting) if `name` is not a header name (RFC 9110, section 5.1), is
-    ///   `Authorization` itself, has a `_`, is a word such as `false` or `none`, looks like a key, or is a header of the
-    ///   protocol or of proxies, such as `Host`, `Cookie` or `Forwarded`
-    /// - [`DuplicateSetting`](crate::ConfigErrorKind::DuplicateSetting) if there is a name already, from the environment for
-    ///   instance
+    /// - [`InvalidSetting`](crate::ConfigErrorKind::InvalidSetting) if `name` is not a header name (RFC 9110, section 5.1), has
+    ///   a `_`, is a word such as `false` or `none`, or looks like a key. Also if it is `Authorization` itself, or a header of
+    ///   the protocol or of proxies, such as `Host`, `Cookie` or `Forwarded`
+    /// - [`DuplicateSetting`](crate::ConfigErrorKind::DuplicateSetting) if the header is already named, for example by the
+    ///   environment
     pub fn header(self, name: &str) -> Result<GuardBuilder, ConfigError> {
         self.set_header("GuardBuilder::header".into(), name)
     }
@@ -153,8 +154,8 @@ impl GuardBuilder {
     ///
     /// - [`InvalidSetting`](crate::ConfigErrorKind::InvalidSetting) if `name` is empty, has other characters than
     ///   `A-Z a-z 0-9 - . _ ~`, is a word such as `false` or `none`, or looks like a key
-    /// - [`DuplicateSetting`](crate::ConfigErrorKind::DuplicateSetting) if there is a name already, from the environment for
-    ///   instance
+    /// - [`DuplicateSetting`](crate::ConfigErrorKind::DuplicateSetting) if the parameter is already named, for example by the
+    ///   environment
     pub fn query(self, name: &str) -> Result<GuardBuilder, ConfigError> {
         self.set_query("GuardBuilder::query".into(), name)
     }
@@ -166,42 +167,44 @@ impl GuardBuilder {
     ///
     /// # Errors
     ///
-    /// - [`InvalidSetting`](crate::ConfigErrorKind::InvalidSetting) if there are none, because an empty list does not mean
-    ///   all; for other notations, leading zeros and zones (`fe80::1%eth0`) among them; for an address within a network, such as
-    ///   `10.0.0.1/8`; for `::ffff:10.0.0.0/8`, which is `::/8`; and for addresses that no client has: `0.0.0.0`, `::`,
-    ///   broadcast and multicast
-    /// - [`DuplicateSetting`](crate::ConfigErrorKind::DuplicateSetting) if there is a list already, from the environment for
-    ///   instance: it is not clear which counts
+    /// - [`InvalidSetting`](crate::ConfigErrorKind::InvalidSetting) for
+    ///   - an empty list, because it does not mean all
+    ///   - another notation, such as leading zeros or a zone (`fe80::1%eth0`)
+    ///   - an address within a network, such as `10.0.0.1/8`
+    ///   - `::ffff:10.0.0.0/8`, because it is `::/8`
+    ///   - an address that no client has: `0.0.0.0`, `::`, broadcast and multicast
+    /// - [`DuplicateSetting`](crate::ConfigErrorKind::DuplicateSetting) if there is already a list, for example from the
+    ///   environment, because it would be unclear which list counts
     pub fn allow_networks(self, networks: impl IntoIterator<Item: AsRef<str>>) -> Result<GuardBuilder, ConfigError> {
         self.set_networks("GuardBuilder::allow_networks".into(), networks)
     }
 
-    /// Allows only clients with one of these names in their certificate: DNS names or URIs (SPIFFE). They must present a key as
-    /// well. Other clients get 403.
+    /// Allows only clients with one of these names in their certificate: DNS names or URIs (SPIFFE). The client must present a
+    /// key as well. Other clients get 403.
     ///
-    /// The guard takes the names from the server's [`Peer`](crate::Peer), and the server's TLS verifies the certificate. The guard
-    /// reads no header for them.
+    /// The guard takes the names from the server's [`Peer`](crate::Peer), and the server's TLS verifies the certificate. The
+    /// guard reads no header for them.
     ///
     /// # Errors
     ///
-    /// - [`InvalidSetting`](crate::ConfigErrorKind::InvalidSetting) if there are none, for what is neither a DNS name nor a URI,
-    ///   for a name with a `*`, and for a word such as `false` or `none`
-    /// - [`DuplicateSetting`](crate::ConfigErrorKind::DuplicateSetting) if there is a list already, from the environment for
-    ///   instance: it is not clear which counts
+    /// - [`InvalidSetting`](crate::ConfigErrorKind::InvalidSetting) if the list is empty, or if an entry is neither a DNS name
+    ///   nor a URI, has a `*`, or is a word such as `false` or `none`
+    /// - [`DuplicateSetting`](crate::ConfigErrorKind::DuplicateSetting) if there is already a list, for example from the
+    ///   environment, because it would be unclear which list counts
     pub fn require_client_name(self, names: impl IntoIterator<Item: AsRef<str>>) -> Result<GuardBuilder, ConfigError> {
         self.set_client_names("GuardBuilder::require_client_name".into(), names)
     }
 
     /// Calls `observer` with the outcome of each check.
     ///
-    /// The observer runs on the thread of the request, and many threads call it at once. If it blocks, it delays this
-    /// request and what else that thread serves, so count and return. A panic in it is contained: the outcome of the check
+    /// The observer runs on the thread of the request, and many threads call it at once. If it blocks, it delays this request
+    /// and all others on that thread, so count and return. The guard contains a panic of an observer: the outcome of the check
     /// stays, and the next observer is called. All observers are called, in the order in which they were added.
     ///
-    /// An observer may check a request, with this guard or another. Neither observers nor the features `metrics` and
-    /// `tracing` get the outcome of such a check, because reports could otherwise follow each other without end.
+    /// An observer may check a request, with this guard or another. Observers and the features `metrics` and `tracing` do not
+    /// get the outcome of such a check, because reports could otherwise follow each other without end.
     ///
-    /// With `panic = "abort"` in the program's profile nothing can be contained, and any panic ends the process.
+    /// With `panic = "abort"` in the program's profile, the guard contains nothing, and any panic ends the process.
     pub fn observe(mut self, observer: impl Fn(&Check<'_>) + Send + Sync + 'static) -> GuardBuilder {
         self.1.add_observer(observer);
         self
@@ -210,16 +213,16 @@ impl GuardBuilder {
     /// Calls `hook` with each [`Warning`]. [`build`](GuardBuilder::build) reports the first ones. The key file, new keys and a
     /// missing [`Peer`](crate::Peer) cause later ones.
     ///
-    /// The guard calls all hooks, in the order in which they were added, on a telemetry thread of its own. The warnings
-    /// wait for this thread in a queue, so no hook delays a request or a new key. A hook may call the guard, and may drop it.
+    /// The guard calls all hooks, in the order in which they were added, on its own telemetry thread. The warnings wait for
+    /// this thread in a queue, so no hook delays a request or a new key. A hook may call the guard, and may drop it.
     ///
     /// - If a hook blocks, 64 warnings and key file events wait. Later ones are dropped, and a warning counts them
     ///   once the hook returns.
-    /// - A panic in a hook is contained, and the next hook is called. With `panic = "abort"` in the program's profile it
-    ///   ends the process.
+    /// - The guard contains a panic of a hook, and calls the next hook. With `panic = "abort"` in the program's profile, the
+    ///   panic ends the process.
     /// - The thread starts with the first warning or event. It ends when the guard is dropped and the queue is empty. A
     ///   thread whose hook never returns never ends.
-    /// - A process that forks has no such thread afterwards: build the guard after that.
+    /// - A forked process does not have this thread, so build the guard after the fork.
     ///
     /// The feature `tracing` logs from the same thread, to the global subscriber, and `metrics` sets the gauges of the key
     /// file there, in the global recorder. Without a hook, and without a subscriber for the feature `tracing`, warnings go
@@ -232,8 +235,8 @@ impl GuardBuilder {
     /// Builds the guard, and reports its [warnings](GuardBuilder::on_warning). A guard with a key file follows it from now
     /// on.
     ///
-    /// This waits until the warnings are reported, so a service that ends right afterwards has logged them. It waits for a
-    /// second at most, so a log that blocks does not keep the service from starting. If the system starts no more threads,
+    /// `build` waits until the warnings are reported, so a service that ends right afterwards has logged them. It waits for at
+    /// most a second, so a log that blocks does not keep the service from starting. If the system starts no more threads,
     /// `build` reports the warnings itself, and waits as long as that takes.
     #[must_use]
     pub fn build(self) -> Guard {
@@ -252,7 +255,7 @@ impl GuardBuilder {
 
     pub(crate) fn from_file(path: &ShownPath) -> Result<GuardBuilder, ConfigError> {
         let content = file::read(path, &mut Reserve::default())?;
-        // The program may change its working directory.
+        // The path is made absolute, because the program can change its working directory later.
         Ok(GuardBuilder::with_keys(Keys::of_file(path.absolute(), content)))
     }
 

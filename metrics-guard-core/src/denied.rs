@@ -1,21 +1,4 @@
-//! A rejection: its reason for the operator, and its response for the client.
-//!
-//! ```
-//! use http::{Request, StatusCode};
-//! use metrics_guard_core::{Guard, Key, Reason};
-//! # let secret = &*format!("{:016x}{:016x}", getrandom::u64()?, getrandom::u64()?).leak();
-//!
-//! let guard = Guard::new(Key::new(secret)?);
-//!
-//! let scrape = Request::get("/metrics").header("Authorization", format!("Bearer {secret}")).body(())?;
-//! assert!(guard.check(&scrape).is_ok());
-//!
-//! let stranger = Request::get("/metrics").header("Authorization", "Bearer guess").body(())?;
-//! let denied = guard.check(&stranger).unwrap_err();
-//! assert_eq!(denied.reason(), Reason::Wrong);
-//! assert_eq!(denied.into_response::<String>().status(), StatusCode::UNAUTHORIZED);
-//! # Ok::<(), Box<dyn std::error::Error>>(())
-//! ```
+//! Defines a rejection: its reason for the operator, and its response for the client.
 
 use std::fmt;
 
@@ -33,7 +16,7 @@ pub enum Reason {
     /// The `Authorization` header is repeated, or malformed: no scheme, `Bearer` without a token, or `Basic` without a colon,
     /// with bad base64, or with more than 512 bytes.
     Malformed,
-    /// The presented key is not an accepted one.
+    /// The guard does not accept the presented key.
     Wrong,
     /// No allowed network contains the client's address, or the address is unknown.
     Address,
@@ -42,7 +25,7 @@ pub enum Reason {
 }
 
 impl Reason {
-    /// All reasons, in their order. A metric can then begin with a series for each.
+    /// All reasons in order, so that a metric can begin with a series for each.
     pub const ALL: &'static [Reason] =
         &[Reason::Missing, Reason::Malformed, Reason::Wrong, Reason::Address, Reason::Certificate];
 
@@ -67,8 +50,25 @@ impl fmt::Display for Reason {
 
 /// The rejection of a request. It holds nothing that the request presented.
 ///
-/// The guard answers a client that is not allowed with 403, whatever key it presents. It answers a client without an accepted
-/// key with 401. The 401 is the same for each reason, so an attacker learns only that the key was wrong.
+/// A client that is not allowed gets 403, whatever key it presents. A client without an accepted key gets 401. The 401 is
+/// the same for each reason, so an attacker learns only that the key was wrong.
+///
+/// ```
+/// use http::{Request, StatusCode};
+/// use metrics_guard_core::{Guard, Key, Reason};
+/// # let secret = &*format!("{:016x}{:016x}", getrandom::u64()?, getrandom::u64()?).leak();
+///
+/// let guard = Guard::new(Key::new(secret)?);
+///
+/// let scrape = Request::get("/metrics").header("Authorization", format!("Bearer {secret}")).body(())?;
+/// assert!(guard.check(&scrape).is_ok());
+///
+/// let stranger = Request::get("/metrics").header("Authorization", "Bearer guess").body(())?;
+/// let denied = guard.check(&stranger).unwrap_err();
+/// assert_eq!(denied.reason(), Reason::Wrong);
+/// assert_eq!(denied.into_response::<String>().status(), StatusCode::UNAUTHORIZED);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[must_use = "a rejected request must get the response of the rejection"]
 pub struct Denied(Reason);
@@ -86,7 +86,7 @@ impl Denied {
         self.0
     }
 
-    /// Returns the status of the response: 401 (RFC 9110, section 15.5.2) if another key would help, and 403 (section 15.5.4) if
+    /// Returns the status of the response: 401 (RFC 9110, section 15.5.2) if another key would help, or 403 (section 15.5.4) if
     /// none would.
     #[must_use]
     pub const fn status(&self) -> StatusCode {
@@ -99,13 +99,13 @@ impl Denied {
     /// Returns the value of `WWW-Authenticate`, which a 401 must have (RFC 9110, section 11.6.1). A 403 has none.
     ///
     /// It names only `Bearer`, although `Basic` is accepted too. A browser answers a `Basic` challenge with a password prompt,
-    /// and keeps the password. No `error` parameter (RFC 6750, section 3.1) gives the reason.
+    /// and stores the password. The challenge has no `error` parameter (RFC 6750, section 3.1), so it hides the reason.
     fn challenge(self) -> Option<HeaderValue> {
         let is_challenged = self.status() == StatusCode::UNAUTHORIZED;
         is_challenged.then_some(HeaderValue::from_static("Bearer realm=\"metrics\""))
     }
 
-    /// Returns the text that an adapter sends as the body. It contains no more than the status.
+    /// Returns the text that an adapter sends as the body. It only repeats the status.
     #[must_use]
     pub fn body(&self) -> &'static str {
         if self.status() == StatusCode::UNAUTHORIZED { "Unauthorized\n" } else { "Forbidden\n" }
@@ -147,7 +147,7 @@ pub(crate) mod tests {
     }
 
     #[test]
-    fn all_reasons_are_in_their_order() {
+    fn lists_every_reason_in_order() {
         for (index, reason) in Reason::ALL.iter().enumerate() {
             assert_eq!(*reason as usize, index);
         }
@@ -155,7 +155,7 @@ pub(crate) mod tests {
     }
 
     #[test]
-    fn there_are_two_answers() {
+    fn sends_the_same_response_for_every_reason_of_a_status() {
         let answer = |denied: Denied| format!("{:?} {:?}", denied.into_response::<()>(), denied.body());
         assert_eq!(answer(Denied::MISSING), answer(Denied::WRONG));
         assert_eq!(answer(Denied::MISSING), answer(Denied::MALFORMED));

@@ -1,13 +1,4 @@
-//! Why a guard, a key or a path could not be built, or keys could not be replaced.
-//!
-//! ```
-//! use metrics_guard_core::{ConfigErrorKind, Key};
-//!
-//! let error = Key::new("some-super-secret-key").unwrap_err();
-//! assert_eq!(error.kind(), ConfigErrorKind::WeakKey);
-//! assert_eq!(error.origin(), "Key::new");
-//! assert!(!error.to_string().contains("some-super-secret-key"));
-//! ```
+//! Defines the error of a guard, a key or a path that cannot be built, and of keys that cannot be reloaded or replaced.
 
 use std::{borrow::Cow, error::Error, fmt, io, panic::AssertUnwindSafe, sync::Arc};
 
@@ -21,6 +12,15 @@ pub(crate) type Origin = Cow<'static, str>;
 /// same text, because a `main` that returns the error prints it that way. The error never shows what could be a key.
 ///
 /// [`source`](Error::source) returns the [`io::Error`] if the system could not read a file.
+///
+/// ```
+/// use metrics_guard_core::{ConfigErrorKind, Key};
+///
+/// let error = Key::new("some-super-secret-key").unwrap_err();
+/// assert_eq!(error.kind(), ConfigErrorKind::WeakKey);
+/// assert_eq!(error.origin(), "Key::new");
+/// assert!(!error.to_string().contains("some-super-secret-key"));
+/// ```
 #[derive(Clone)]
 pub struct ConfigError {
     origin: Origin,
@@ -33,14 +33,14 @@ pub struct ConfigError {
 pub enum ConfigErrorKind {
     /// No key is configured.
     MissingKey,
-    /// A key is unusable: blank, wrapped in other text, a template, a path, not sendable in a header, or too long. Or there are
-    /// too many keys, or two with the same label.
+    /// A key is unusable: blank, wrapped in other text, a template, a path, not sendable in a header, or too long. The same
+    /// kind covers too many keys, and two keys with the same label.
     InvalidKey,
     /// A key is shorter than 16 bytes, a published example, or easy to guess.
     WeakKey,
     /// The value of another setting is unusable.
     InvalidSetting,
-    /// A name is not that of a setting. The text contains a close one, if there is one.
+    /// No setting has this name. The text contains the name of a setting that is close, if there is one.
     UnknownSetting,
     /// A setting has two values.
     DuplicateSetting,
@@ -51,7 +51,7 @@ pub enum ConfigErrorKind {
 }
 
 impl ConfigError {
-    /// Creates an error of an [adapter](crate::adapter). `text` says what is wrong with the setting at `origin`, gives one
+    /// Creates an error of an [adapter](crate::adapter). `text` contains what is wrong with the setting at `origin`, one
     /// instruction and one example. Put no value into `origin` or `text`, because it could be a key.
     #[must_use]
     pub fn new(kind: ConfigErrorKind, origin: impl Into<Cow<'static, str>>, text: impl Into<String>) -> ConfigError {
@@ -64,7 +64,7 @@ impl ConfigError {
         self.problem.kind
     }
 
-    /// Returns whether an operator reads the same error.
+    /// Returns whether both errors have the same text.
     pub(crate) fn is_same(&self, other: &ConfigError) -> bool {
         self.to_string() == other.to_string()
     }
@@ -101,7 +101,7 @@ impl Error for ConfigError {
 pub(crate) struct Problem {
     kind: ConfigErrorKind,
     pub(crate) text: String,
-    // An `io::Error` is not unwind safe because of what others may box in it. This one is the system's.
+    // `io::Error` is not unwind safe, because it can box any value. This one comes from the system and boxes none.
     source: Option<Arc<AssertUnwindSafe<io::Error>>>,
 }
 
@@ -114,7 +114,7 @@ impl Problem {
         Problem { source: Some(Arc::new(AssertUnwindSafe(error))), ..self }
     }
 
-    /// The kind of the system's error, if there is one.
+    /// Returns the kind of the system's error, if there is one.
     pub(crate) fn cause(&self) -> Option<io::ErrorKind> {
         self.source.as_ref().map(|error| error.kind())
     }
@@ -146,7 +146,7 @@ mod tests {
     use super::{ConfigErrorKind, Problem};
 
     #[test]
-    fn the_source_is_the_error_of_the_system() {
+    fn source_returns_the_error_of_the_system() {
         let denied = || io::Error::from(io::ErrorKind::PermissionDenied);
         let problem = Problem::new(ConfigErrorKind::UnusableFile, String::new()).caused_by(denied());
         assert_eq!(problem.at("KEY_FILE").source().unwrap().to_string(), denied().to_string());

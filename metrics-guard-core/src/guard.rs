@@ -1,31 +1,4 @@
-//! The policy, and the one verb: [`Guard::check`].
-//!
-//! ```
-//! use http::{HeaderValue, Request, Response, StatusCode, header::CONTENT_TYPE};
-//! use metrics_guard_core::{Guard, Key};
-//! # let secret = &*format!("{:016x}{:016x}", getrandom::u64()?, getrandom::u64()?).leak();
-//!
-//! fn metrics(guard: &Guard, request: &Request<()>) -> Response<String> {
-//!     match guard.check(request) {
-//!         Ok(authorized) => {
-//!             let mut response = Response::new("up 1\n".to_owned());
-//!             // Prometheus 3 refuses an answer without a type.
-//!             response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("text/plain; version=0.0.4"));
-//!             authorized.set_no_store(response.headers_mut());
-//!             response
-//!         }
-//!         Err(denied) => denied.into_response(),
-//!     }
-//! }
-//!
-//! let guard = Guard::new(Key::new(secret)?);
-//! let scrape = Request::get("/metrics").header("X-Metrics-Key", secret).body(())?;
-//! assert_eq!(metrics(&guard, &scrape).body(), "up 1\n");
-//!
-//! let stranger = Request::get("/metrics").body(())?;
-//! assert_eq!(metrics(&guard, &stranger).status(), StatusCode::UNAUTHORIZED);
-//! # Ok::<(), Box<dyn std::error::Error>>(())
-//! ```
+//! Defines the guard: its policy, and [`Guard::check`].
 
 use std::{borrow::Cow, sync::Arc};
 
@@ -45,11 +18,11 @@ use crate::{
     warning::Warning,
 };
 
-/// The policy: the accepted keys, where a request may present one, and which clients are allowed.
+/// Checks requests by one policy: the accepted keys, where a request may present one, and which clients are allowed.
 ///
-/// Cheap to clone, and shared by all threads: a check takes no lock, and allocates nothing except one small slot at the first
-/// check of each thread. (Observers and the features `metrics` and `tracing` can do both. The first rejection because the
-/// server provides no [`Peer`](crate::Peer) queues a [warning](crate::GuardBuilder::on_warning).)
+/// A clone is cheap, and all threads can share a guard. A check takes no lock, and allocates nothing except one small slot at
+/// the first check of each thread. (Observers and the features `metrics` and `tracing` can lock and allocate. The first
+/// rejection because the server provides no [`Peer`](crate::Peer) queues a [warning](crate::GuardBuilder::on_warning).)
 ///
 /// A guard from a key file follows that file: see [`reload`](Guard::reload).
 ///
@@ -122,7 +95,7 @@ impl Guard {
             return Ok(Authorized::WITHOUT_A_KEY);
         };
         let (matches, labels) = sources.judged(head, |key| keys.compare(key))?;
-        // The verdict is public from here on.
+        // From here on, the verdict is public.
         if bool::from(matches.any()) { Ok(Authorized { matches, labels }) } else { Err(Denied::WRONG) }
     }
 }
@@ -131,22 +104,48 @@ impl Guard {
     /// Reads the key file now and makes its keys active.
     ///
     /// A thread of the guard reads the path every two seconds. It activates new keys after 0.1 s without a change. The guard
-    /// follows the path, so it notices a renamed file or a changed symbolic link. A single file that is mounted into a container
-    /// (`subPath`) never changes there, so mount its folder. A forked process does not have the thread: build the guard after the
-    /// fork.
+    /// follows the path, so it notices a renamed file or a changed symbolic link. A single file that is mounted into a
+    /// container (`subPath`) never changes there, so mount its folder. A forked process does not have the thread, so build the
+    /// guard after the fork.
     ///
     /// Call this when the file is completely written. It waits for the file system.
     ///
+    /// ```
+    /// use std::fs;
+    /// use http::Request;
+    /// use metrics_guard_core::Guard;
+    /// # let folder = tempfile::tempdir()?;
+    /// # let path = folder.path().join("accepted_keys");
+    /// # let random = || Ok::<_, getrandom::Error>(&*format!("{:016x}{:016x}", getrandom::u64()?, getrandom::u64()?).leak());
+    /// # let (old, new) = (random()?, random()?);
+    ///
+    /// fs::write(&path, old)?;
+    /// let guard = Guard::builder_from_key_file(&path)?.build();
+    /// let scrape = Request::get("/metrics").header("X-Metrics-Key", new).body(())?;
+    /// assert!(guard.check(&scrape).is_err());
+    ///
+    /// fs::write(&path, format!("{new}\n{old}\n"))?;
+    /// guard.reload()?; // or wait for three seconds
+    /// assert_eq!(guard.check(&scrape)?.key(), Some("current"));
+    ///
+    /// // A problem of the file leaves the active keys as they are.
+    /// fs::remove_file(&path)?;
+    /// assert!(guard.reload().is_err());
+    /// assert!(guard.key_file().unwrap().problem().is_some());
+    /// assert!(guard.check(&scrape).is_ok());
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
     /// # Errors
     ///
-    /// - Those of [`builder_from_key_file`](Guard::builder_from_key_file)
+    /// - The errors of [`builder_from_key_file`](Guard::builder_from_key_file)
     /// - [`UnusableFile`](crate::ConfigErrorKind::UnusableFile) if a new key is the beginning of a longer key that the file
     ///   held before, because the file then looks truncated
     /// - [`Unsupported`](crate::ConfigErrorKind::Unsupported) if the guard has no key file or requires no key
     ///
     /// [`KeyFileStatus::problem`] returns an error of the file too. A [warning](crate::GuardBuilder::on_warning) follows,
-    /// unless the file already had this problem. The guard keeps the active keys after an error, and after an operator deletes
-    /// the file. To revoke a key, write a file without it.
+    /// unless the file already had this problem. After an error, and after an operator deletes the file, the guard keeps the
+    /// active keys. To revoke a key, write a file without it.
     pub fn reload(&self) -> Result<(), ConfigError> {
         self.keys_for("Guard::reload")?.reload()
     }
@@ -155,8 +154,8 @@ impl Guard {
     /// the last such check ends.
     ///
     /// If the guard follows a key file, `keys` stay active until the keys in that file change, or until
-    /// [`reload`](Guard::reload). The guard may not have seen a change of the last two seconds yet. It keeps the keys of the file
-    /// in memory, to notice a change.
+    /// [`reload`](Guard::reload). The guard may not have seen a change of the last two seconds yet. It keeps the keys of the
+    /// file in memory, to notice a change.
     ///
     /// # Errors
     ///
@@ -172,7 +171,7 @@ impl Guard {
         self.0.access.keys()?.file()
     }
 
-    /// Returns the warnings that `build` reported. [`on_warning`](crate::GuardBuilder::on_warning) gets later ones too.
+    /// Returns the warnings that `build` reported. [`on_warning`](crate::GuardBuilder::on_warning) also gets later ones.
     #[must_use]
     pub fn warnings(&self) -> &[Warning] {
         &self.0.warnings
@@ -211,8 +210,8 @@ impl Guard {
 
     /// Returns `query` without the parameters that present a key, so that an access log can show it. Borrowed if it has none.
     ///
-    /// The names are compared exactly after percent-decoding, so a key under a mistyped name stays. It also removes parameters
-    /// of this name that a check ignores as malformed.
+    /// The names are compared exactly after percent-decoding, so a key under a mistyped name stays. Parameters of this name
+    /// that a check ignores as malformed are removed too.
     #[must_use]
     pub fn redacted_query<'q>(&self, query: &'q str) -> Cow<'q, str> {
         match self.query_parameter() {

@@ -1,10 +1,10 @@
-//! How to guard metrics well, for developers and operators. These pages are not an API.
+//! Explains how to guard metrics, for developers and operators. These pages are not an API.
 //!
 //! - [threats]: which attacks a guard stops, what it promises, and its limits
 //! - [layers]: which of key, networks, client certificate, separate listener and TLS to combine
 //! - [`custom_servers`]: how to check requests of a server's own types, or of `http` 0.2
 //! - [rotation]: how to change the key without a restart and without a failed scrape
-//! - [`key_file_permissions`]: who should own the key file, and who may read or write it
+//! - [`key_file_permissions`]: which user should own the key file, and which users may read or write it
 //! - [monitoring]: series, alerts and events, and how to keep the key out of logs
 //! - [troubleshooting]: what a message of the guard means, and what to do
 //! - [`scraper_errors`]: what the scraper's error means
@@ -12,12 +12,13 @@
 //! - [`constant_time`]: what the time of a check reveals, and the tests for it
 //! - [speed]: what a check costs, and how to measure it
 //!
-//! A first service with its key and its scraper is in the README of the repository. The frameworks have their own pages:
+//! The README of the repository has a first service with its key and its scraper. The frameworks have their own pages:
 //! [Rocket](https://docs.rs/metrics-guard-rocket),
 //! [Warp](https://docs.rs/metrics-guard-warp) and [tower and axum](https://docs.rs/metrics-guard-tower).
 
-/// A page, after definitions of its links and a picture. In the repository, the links lead to files and to docs.rs, as the end of each file
-/// defines. The first definition of a link counts, so that here they lead to modules and items, and rustdoc checks them.
+/// Defines a page: the definitions of its links, an optional picture, and the text. In the repository, links lead to files and
+/// to docs.rs, as the end of each file defines. Rustdoc uses the first definition of a link. The definitions here come first,
+/// so that links lead to modules and items, and rustdoc checks them.
 macro_rules! page {
     ($(#[$attribute:meta])? $name:ident, $text:expr $(, $picture:expr)?) => {
         $(#[$attribute])?
@@ -83,17 +84,17 @@ mod tests {
     const PAGE: &str = include_str!("../docs/guide/troubleshooting.md");
 
     #[test]
-    fn each_message_is_on_the_page_by_its_text() {
+    fn troubleshooting_lists_each_error_and_warning() {
         let problems = problem::all().into_iter().map(|problem| problem.text);
         let warnings = warning::all().into_iter().map(|warning| warning.to_string());
-        // At the beginning of a row, and without what is said of it.
+        // Each message must begin a row of a table.
         let rows = problems.chain(warnings).map(|text| format!("\n| ``{text}"));
         let missing: Vec<_> = rows.filter(|row| !PAGE.contains(row)).collect();
         assert!(missing.is_empty(), "not in docs/guide/troubleshooting.md, or in other words: {missing:#?}");
     }
 
     #[test]
-    fn each_reason_is_on_the_page() {
+    fn troubleshooting_lists_each_rejection_reason() {
         for &reason in Reason::ALL {
             let denied = denied(reason);
             let row = format!("\n| `{reason}` | {} | `{denied}` |", denied.status().as_u16());

@@ -1,6 +1,6 @@
-//! The names of headers that already have a use, and so cannot present a key.
+//! Lists the names of headers that already have a use and so cannot present a key.
 
-/// Returns what the header `name`, in lower case, is for, if it already has a use.
+/// Returns the use of the header `name`, which is in lower case. None if the header has no known use.
 ///
 /// A name whose last word is `key`, `token` or `secret` is free, unless its beginning belongs to a proxy or to the protocol.
 pub(crate) fn use_of(name: &str) -> Option<&'static str> {
@@ -16,7 +16,7 @@ pub(crate) fn use_of(name: &str) -> Option<&'static str> {
     USES.iter().find(|(_, names)| names.split_whitespace().any(is_known)).map(|(use_of, _)| *use_of)
 }
 
-/// Whether the words of `name` mean the address or the certificate of a client, which a proxy writes.
+/// Returns whether the words of `name` mean the address or the certificate of a client, because proxies write such headers.
 fn has_address_or_certificate(name: &str) -> bool {
     let glued = name.replace('-', "");
     name.split('-').any(|word| word == "ip")
@@ -25,8 +25,9 @@ fn has_address_or_certificate(name: &str) -> bool {
 
 const BY_PROXIES: &str = "proxies and tracing write it";
 
-/// Names without `x-`. Each stands for all names that add words to it, and with a `*` for all that begin with it, also for
-/// keys. Sources: the registry of HTTP fields (IANA), and what common proxies, clouds, content networks and tracers write.
+/// The names in use, without `x-`. A name also matches with further words. With a `*`, it matches all names that begin with
+/// it, even those that end in `key`. Sources: the registry of HTTP fields (IANA), and what common proxies, clouds, content
+/// networks and tracers write.
 const USES: &[(&str, &str)] = &[
     (
         "it describes the connection, and proxies remove it",
@@ -77,10 +78,10 @@ mod tests {
     use super::use_of;
 
     #[test]
-    fn knows_names_of_the_protocol_and_of_proxies() {
+    fn recognises_headers_of_the_protocol_and_of_proxies() {
         #[rustfmt::skip]
         let known = [
-            // All that the crate `http` names, but `authorization`.
+            // All names in the crate `http` except `authorization`.
             "accept", "accept-charset", "accept-encoding", "accept-language", "accept-ranges",
             "access-control-allow-credentials", "access-control-allow-headers", "access-control-allow-methods",
             "access-control-allow-origin", "access-control-expose-headers", "access-control-max-age",
@@ -96,10 +97,10 @@ mod tests {
             "strict-transport-security", "te", "trailer", "transfer-encoding", "upgrade", "upgrade-insecure-requests",
             "user-agent", "vary", "via", "warning", "www-authenticate", "x-content-type-options",
             "x-dns-prefetch-control", "x-frame-options", "x-xss-protection",
-            // Others of the protocol.
+            // Other names of the protocol.
             "depth", "destination", "dpop", "dpop-nonce", "http2-settings", "keep-alive", "lock-token", "proxy-connection",
             "sec-fetch-site", "signature", "signature-input", "surrogate-capability", "surrogate-key",
-            // Of proxies, clouds and tracers.
+            // Names of proxies, clouds and tracers.
             "b3", "cf-access-client-secret", "cf-connecting-ip", "client-cert", "client-cert-chain",
             "cloudfront-viewer-address", "fastly-client-ip",
             "fastly-key", "fly-client-ip", "forwarded-for", "front-end-https", "request-id", "ssl-client-cert",

@@ -1,5 +1,5 @@
-// The first definition of a link counts, so that rustdoc checks these. Those at the end of the README are for readers of the
-// file.
+// Rustdoc uses the first definition of a link. These come first so that rustdoc checks them. The definitions at the end of
+// the README are for readers of the file.
 //! [`Authorized`]: Authorized
 //! [`Check`]: Check
 //! [`ConfigError`]: ConfigError
@@ -13,7 +13,7 @@
 //! [`RequestHead`]: RequestHead
 //! [`request_head`]: request_head
 //!
-// One of its examples has the attribute.
+// The README needs the feature `macros`, because one of its examples uses the attribute.
 #![cfg_attr(feature = "macros", doc = include_str!("../README.md"))]
 #![cfg_attr(not(feature = "macros"), doc = "Guards a metrics endpoint. The README comes with the feature `macros`.")]
 #![cfg_attr(docsrs, feature(doc_cfg))]
@@ -64,7 +64,28 @@ pub use request::{RequestHead, request_head};
 pub use telemetry::Check;
 pub use warning::Warning;
 
-/// Items for an adapter that reads settings from the configuration of its framework. A service does not need them.
+/// Provides items for an adapter that reads settings from the configuration of its framework. A service does not need them.
+///
+/// ```
+/// use http::Request;
+/// use metrics_guard_core::{ConfigErrorKind, adapter::Settings};
+/// # let secret = &*format!("{:016x}{:016x}", getrandom::u64()?, getrandom::u64()?).leak();
+///
+/// let mut settings = Settings::default();
+/// settings.set("key", "`key` in app.toml", secret)?;
+/// settings.set("header", "`header` in app.toml", "X-Scrape-Key")?;
+/// let guard = settings.builder()?.build();
+///
+/// let scrape = Request::get("/metrics").header("X-Scrape-Key", secret).body(())?;
+/// assert!(guard.check(&scrape).is_ok());
+///
+/// let stranger = Request::get("/metrics").header("X-Metrics-Key", secret).body(())?;
+/// assert!(guard.check(&stranger).is_err());
+///
+/// let error = Settings::default().builder().unwrap_err();
+/// assert_eq!(error.kind(), ConfigErrorKind::MissingKey);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 pub mod adapter {
     pub use crate::{
         setting_names::{NearName, SETTINGS, is_close},

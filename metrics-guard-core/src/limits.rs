@@ -1,8 +1,8 @@
-//! Lengths and counts of keys.
+//! Defines the limits on the number and the length of keys.
 
-/// The most keys that a guard accepts at a time.
+/// The maximum number of active keys of a guard.
 pub(crate) const MAX_KEYS: usize = 4;
-/// The length of the shortest key.
+/// The minimum length of a key in bytes.
 pub(crate) const MIN_LEN: usize = 16;
-/// The length of the longest key.
+/// The maximum length of a key in bytes.
 pub(crate) const MAX_LEN: usize = 256;

@@ -5,7 +5,7 @@ use std::net::{IpAddr, SocketAddr};
 use ipnet::IpNet;
 use strsim::osa_distance;
 
-/// Returns whether `value` is a word for yes, no or nothing. Where a name is expected, it is meant to switch that off or on.
+/// Returns whether `value` is a word for yes, no or nothing. In the place of a name, such a word is meant as a switch.
 pub(crate) fn is_yes_or_no(value: &str) -> bool {
     const WORDS: &str = "true false yes no on off 0 1 enabled disabled enable disable none null nil undefined nothing empty \
          unset default all any required optional";
@@ -18,10 +18,10 @@ pub(crate) fn bare(name: &str) -> String {
     name.chars().filter(|letter| !is_separator(*letter)).map(|letter| letter.to_ascii_lowercase()).collect()
 }
 
-/// Returns the rest of `name` after a word close to `word`, and how unlike `word` the found one is: whether another word
-/// follows it without a separator, and its typing errors. Of several, the closest word counts.
+/// Returns the rest of `name` after a word close to `word`, and the unlikeness of that word. The unlikeness is whether another
+/// word follows without a separator, and the number of typing errors. If several words are close, the closest one counts.
 ///
-/// Case and separators of `name` do not count. A word with a digit is another word. `word` is in lower case.
+/// Case and separators of `name` do not count. A word with a digit is never close. `word` is in lower case.
 pub(crate) fn after_close_word<'n>(name: &'n str, word: &str) -> Option<(&'n str, Unlikeness)> {
     if word.len() < 2 {
         return None; // each name would be close
@@ -32,7 +32,7 @@ pub(crate) fn after_close_word<'n>(name: &'n str, word: &str) -> Option<(&'n str
         let (found, rest) = letters.split_at_checked(len)?;
         let found: String = found.iter().map(|(_, letter)| letter.to_ascii_lowercase()).collect();
         let distance = osa_distance(&found, word);
-        // Two errors and another beginning make another word: METRICS_CERTIFICATION is not METRICS_VERIFICATION.
+        // With two errors and another first letter, it is another word: METRICS_CERTIFICATION is not METRICS_VERIFICATION.
         let is_close = distance <= edits && (distance < 2 || found.as_bytes().first() == word.as_bytes().first());
         if !is_close || !found.bytes().all(|byte| byte.is_ascii_alphabetic()) {
             return None;
@@ -47,7 +47,7 @@ pub(crate) fn after_close_word<'n>(name: &'n str, word: &str) -> Option<(&'n str
     ways.min_by_key(|(_, unlikeness)| *unlikeness)
 }
 
-/// See [`after_close_word`].
+/// The unlikeness of two words: see [`after_close_word`].
 pub(crate) type Unlikeness = (bool, usize);
 
 /// Returns whether `letter` separates words. Invisible characters, such as a byte-order mark, count as separators.
@@ -55,8 +55,8 @@ pub(crate) fn is_separator(letter: char) -> bool {
     !letter.is_alphanumeric()
 }
 
-/// Returns whether Kubernetes or Docker makes a variable with this value for a service: `name` is that of the variable, or
-/// its end.
+/// Returns whether Kubernetes or Docker makes a variable with this value for a service. `name` is the name of the variable, or
+/// the end of it.
 pub(crate) fn is_service_link(name: &str, value: &str) -> bool {
     let name = name.to_ascii_uppercase();
     let words: Vec<&str> = name.split('_').collect();
@@ -85,8 +85,8 @@ pub(crate) fn is_service_link(name: &str, value: &str) -> bool {
     }
 }
 
-/// Returns whether Docker makes a variable with this value for a linked container: each variable of the container behind
-/// `ALIAS_ENV_`, where the alias has two words or more, and `ALIAS_NAME=/container/alias`.
+/// Returns whether Docker makes a variable with this value for a linked container. Docker copies each variable of the container
+/// behind `ALIAS_ENV_`, and adds `ALIAS_NAME=/container/alias`. Here, an alias before `ENV` has at least two words.
 pub(crate) fn is_docker_link(name: &str, value: &str) -> bool {
     let words: Vec<&str> = name.split('_').collect();
     let is_alias = |before: &[&str]| {
@@ -97,8 +97,8 @@ pub(crate) fn is_docker_link(name: &str, value: &str) -> bool {
         || matches!(&words[..], [before @ .., last] if last.eq_ignore_ascii_case("NAME") && is_alias(before))
 }
 
-/// Returns whether `value` is a list of networks for the setting that is called `name`. One address without a prefix length can
-/// be that of a host, so the name must mean several clients.
+/// Returns whether `value` is a list of networks for the setting called `name`. One address without a prefix length could be
+/// the address of a host, so `name` must then mean several clients.
 pub(crate) fn is_list_of_networks(name: &str, value: &str) -> bool {
     let entries = value.split([',', ';', ' ']).map(|entry| entry.trim_matches(['[', ']', '"', '\'', '\t', '\n']));
     let entries: Vec<_> = entries.filter(|entry| !entry.is_empty()).collect();
@@ -115,7 +115,7 @@ mod tests {
     use super::{after_close_word, is_list_of_networks, is_service_link};
 
     #[test]
-    fn finds_the_end_of_a_word_that_is_close() {
+    fn finds_a_word_in_spite_of_typing_errors() {
         for (name, word, rest, unlikeness) in [
             ("METRICS_GUARD", "metrics", "_GUARD", (false, 0)),
             ("metric-GUARD", "metrics", "-GUARD", (false, 1)),
@@ -179,7 +179,7 @@ mod tests {
     }
 
     #[test]
-    fn tells_a_list_of_networks_from_an_address() {
+    fn distinguishes_a_list_of_networks_from_one_address() {
         for list in ["10.0.0.0/8", "10.0.0.1,10.0.0.2", "[\"10.0.0.0/8\", \"::1\"]", "fd00::/8; 10.0.0.1", "10.0.0.1/8"]
         {
             assert!(is_list_of_networks("SOURCES", list), "{list}");

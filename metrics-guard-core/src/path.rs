@@ -1,33 +1,33 @@
 //! Decides whether the path of a request leads to a guarded path, because servers disagree on how a path is spelled.
-//!
-//! ```
-//! use http::{Request, StatusCode};
-//! use metrics_guard_core::{Denied, Guard, GuardedPath, Key};
-//! # let secret = &*format!("{:016x}{:016x}", getrandom::u64()?, getrandom::u64()?).leak();
-//!
-//! let (guard, metrics) = (Guard::new(Key::new(secret)?), GuardedPath::new("/metrics")?);
-//! let is_allowed = |request: &Request<()>| !metrics.covers(request.uri().path()) || guard.check(request).is_ok();
-//!
-//! assert!(is_allowed(&Request::get("//%6detrics").header("X-Metrics-Key", secret).body(())?));
-//! assert!(!is_allowed(&Request::get("//%6detrics").body(())?));
-//! assert!(is_allowed(&Request::get("/other").body(())?));
-//! # Ok::<(), Box<dyn std::error::Error>>(())
-//! ```
 
 use std::{borrow::Cow, fmt, sync::Arc};
 
 use crate::{error::ConfigError, problem};
 
-/// A segment of a request counts up to one of these: parameters, a stream of NTFS, and an encoded query or fragment.
+/// The characters that end a name in a segment: a parameter, an NTFS stream, an encoded query or a fragment follows them.
 const ENDS: [char; 4] = [';', ':', '?', '#'];
 
 /// A guarded path: one path and all paths below it, in every spelling that a server could read as one of them.
 ///
-/// The adapters use it for Warp's `gate_path` and tower's `only_path`. In a server of your own, check the requests that it
+/// The adapters use it for Warp's `gate_path` and tower's `only_path`. In a custom server, check the requests that it
 /// [covers](GuardedPath::covers).
 ///
-/// A spelling is read as follows. The guarded path itself is read in the same way, but a text
-/// from a `;` or `:` on is a part of its name.
+/// ```
+/// use http::{Request, StatusCode};
+/// use metrics_guard_core::{Denied, Guard, GuardedPath, Key};
+/// # let secret = &*format!("{:016x}{:016x}", getrandom::u64()?, getrandom::u64()?).leak();
+///
+/// let (guard, metrics) = (Guard::new(Key::new(secret)?), GuardedPath::new("/metrics")?);
+/// let is_allowed = |request: &Request<()>| !metrics.covers(request.uri().path()) || guard.check(request).is_ok();
+///
+/// assert!(is_allowed(&Request::get("//%6detrics").header("X-Metrics-Key", secret).body(())?));
+/// assert!(!is_allowed(&Request::get("//%6detrics").body(())?));
+/// assert!(is_allowed(&Request::get("/other").body(())?));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+///
+/// A spelling is read in these steps. The guarded path itself is read in the same way, except that a `;` or `:` is a part of
+/// a name there.
 ///
 /// 1. The path is percent-decoded until no escape is left. A path that then has a NUL or is not UTF-8 is always covered.
 /// 2. `\` counts as `/`. Empty segments and `.` do not count.
@@ -54,9 +54,9 @@ impl GuardedPath {
     ///
     /// # Errors
     ///
-    /// [`InvalidSetting`](crate::ConfigErrorKind::InvalidSetting) if the path does not begin with `/`, or contains a query, a fragment, a wildcard or parameter of a
-    /// router (`*`, `{..}`, `<..>`, `/:`), `..`, a NUL or invalid UTF-8, or if none of its segments counts, as in `/;metrics`.
-    /// Most of these would guard nothing, or every path.
+    /// [`InvalidSetting`](crate::ConfigErrorKind::InvalidSetting) if the path does not begin with `/`, or if none of its
+    /// segments counts, as in `/;metrics`. Also if it contains a query, a fragment, `..`, a NUL, invalid UTF-8, or a wildcard
+    /// or parameter of a router (`*`, `{..}`, `<..>`, `/:`). Most of these would guard nothing, or every path.
     pub fn new(path: &str) -> Result<GuardedPath, ConfigError> {
         let names = names(path).ok_or_else(|| problem::invalid_path().at("guarded path"))?;
         Ok(GuardedPath(names.into()))
@@ -64,8 +64,8 @@ impl GuardedPath {
 
     /// Returns whether a server could read `path` as the guarded path, or as one below it.
     ///
-    /// `path` is that of the request target as the server received it, without query: for `http`, `request.uri().path()`. The
-    /// time is linear in its length. A path without `%` is read without an allocation.
+    /// `path` is the path of the request target as the server received it, without the query: for `http`,
+    /// `request.uri().path()`. The time is linear in its length. Reading a path without `%` allocates nothing.
     #[must_use]
     pub fn covers(&self, path: impl AsRef<[u8]>) -> bool {
         let path = decoded(path.as_ref());
@@ -82,13 +82,13 @@ impl GuardedPath {
             match (segment(text), missing) {
                 (Some(Segment::Up), _) => has_up = true,
                 (Some(Segment::Name(text)), [name, rest @ ..]) if is_named(text, name) => missing = rest,
-                // Behind a `;`, a server that decodes later can take this for a part of the parameter.
+                // Behind a `;`, a server that decodes later can read this segment as a part of the parameter.
                 (Some(Segment::Name(_)), [_, ..]) => is_direct &= has_end,
                 (Some(Segment::Name(_)), []) | (None, _) => {}
             }
             has_end |= text.contains(ENDS);
         }
-        // Whichever `..` a server resolves, the segments that it is left with are some of these, in this order.
+        // Servers resolve different `..`. The remaining segments are always some of these, in this order.
         missing.is_empty() && (is_direct || has_up)
     }
 }
@@ -100,7 +100,7 @@ impl fmt::Debug for GuardedPath {
     }
 }
 
-/// The names of a guarded path, folded. None if it is not one.
+/// Returns the folded names of a guarded path, or None if the path is invalid.
 fn names(path: &str) -> Option<Vec<Box<str>>> {
     let path = decoded(path.as_bytes());
     let path = std::str::from_utf8(&path).ok().filter(|path| path.starts_with('/'))?;
@@ -112,13 +112,13 @@ fn names(path: &str) -> Option<Vec<Box<str>>> {
         Segment::Up => None,
     };
     let names: Vec<_> = texts(path).filter_map(segment).map(name).collect::<Option<_>>()?;
-    // Of `/;metrics` nothing counts, and it would guard every path.
+    // No segment of `/;metrics` counts, so it would guard every path.
     (!names.is_empty() || texts(path).all(|text| text.is_empty() || text == ".")).then_some(names)
 }
 
-/// `path` without an escape that is left to decode. Escapes that another escape is a part of, as in `%256d`, are decoded too.
+/// Decodes `path` until no escape is left. This includes escapes that another escape is a part of, as in `%256d`.
 ///
-/// The order of decoding makes no difference, since two escapes never overlap. So one pass is enough, and its time is linear:
+/// The order of decoding makes no difference, because two escapes never overlap. So one pass is enough, and its time is linear:
 /// each step adds a byte of `path`, or removes two.
 fn decoded(path: &[u8]) -> Cow<'_, [u8]> {
     if !path.contains(&b'%') {
@@ -144,7 +144,7 @@ fn escape_at_end(path: &[u8]) -> Option<u8> {
 /// A segment that counts.
 enum Segment<'p> {
     Name(&'p str),
-    /// `..`, or more dots, which some systems take for it.
+    /// `..`, or more dots, which some systems read as `..`.
     Up,
 }
 
@@ -152,7 +152,7 @@ fn texts(path: &str) -> impl Iterator<Item = &str> {
     path.split(['/', '\\'])
 }
 
-/// None if the segment does not count.
+/// Returns the segment, or None if it does not count.
 fn segment(text: &str) -> Option<Segment<'_>> {
     let name = text.split(ENDS).next().unwrap_or_default();
     if name.trim_matches(is_padding).is_empty() {
@@ -161,14 +161,14 @@ fn segment(text: &str) -> Option<Segment<'_>> {
     Some(Segment::Name(text.trim_start_matches(is_blank)))
 }
 
-/// Whether `segment` is this folded name, with nothing behind it that counts.
+/// Returns whether `segment` has this folded name, and nothing behind it that counts.
 fn is_named(segment: &str, name: &str) -> bool {
     let mut rest = segment.chars();
     name.chars().all(|expected| rest.next().map(folded) == Some(expected))
         && rest.as_str().trim_start_matches(is_padding).chars().next().is_none_or(|next| ENDS.contains(&next))
 }
 
-/// Simple case folding, as far as it ends in ASCII.
+/// Folds the case of a character, if its simple case folding is ASCII.
 const fn folded(char: char) -> char {
     match char {
         '\u{212a}' => 'k',
@@ -181,7 +181,7 @@ fn is_blank(char: char) -> bool {
     char.is_whitespace() || char.is_control()
 }
 
-/// Windows drops dots and spaces at the end of a name.
+/// Returns whether a character at the end of a name does not count. Windows drops dots and spaces there.
 fn is_padding(char: char) -> bool {
     char == '.' || is_blank(char)
 }
@@ -196,7 +196,7 @@ mod tests {
     }
 
     #[test]
-    fn covers_each_spelling_of_the_path_and_of_those_below() {
+    fn covers_every_spelling_of_the_path_and_of_the_paths_below_it() {
         for (how, paths) in [
             ("slashes", "/metrics /metrics/ /metrics/x //metrics /metrics//x ///metrics// metrics"),
             ("case", "/METRICS /Metrics/x /%4detrics /metric\u{17f} /metric%c5%bf /metric%25c5%bf"),
@@ -240,7 +240,7 @@ mod tests {
     }
 
     #[test]
-    fn leaves_other_paths_alone() {
+    fn does_not_cover_other_paths() {
         for path in [
             "/ // * . /.. /other /../other /other/.. /%2e%2e/metricsx /localhost:9090",
             "/metricsx /metrics-x /metrics.txt /metrics.x. /metrics%20x /metrics% /metric /metric/s /xmetrics /.metrics",
@@ -255,9 +255,9 @@ mod tests {
         }
     }
 
-    /// A server that resolves only the `..` which were so after one decoding is left with the guarded path.
+    /// A server that decodes once, and then resolves only the `..` that it sees, ends at the guarded path.
     #[test]
-    fn covers_paths_of_which_a_server_resolves_some_dots() {
+    fn covers_paths_with_dots_that_only_some_servers_resolve() {
         let deep = GuardedPath::new("/internal/metrics").unwrap();
         for path in [
             "/internal/metrics",
@@ -289,7 +289,7 @@ mod tests {
     }
 
     #[test]
-    fn reads_the_guarded_path_as_it_reads_requests() {
+    fn decodes_the_guarded_path_like_the_path_of_a_request() {
         for path in "/metrics/ //metrics /./metrics /METRICS /%6detrics /%256Detrics /metrics. /metrics%0a".split(' ') {
             let guarded = GuardedPath::new(path).unwrap();
             assert!(
@@ -314,7 +314,7 @@ mod tests {
     }
 
     #[test]
-    fn rejects_a_guarded_path_that_no_request_can_have() {
+    fn rejects_an_invalid_guarded_path() {
         for path in [
             "metrics * http://localhost/metrics localhost:9090/metrics /metrics?x /metrics#x /metrics%3fx",
             r"\metrics /metrics/* /metrics/{*rest} /metrics/<rest..> /:name/metrics",
@@ -346,7 +346,7 @@ mod tests {
     }
 
     #[test]
-    fn shows_no_path() {
+    fn debug_and_errors_hide_the_path() {
         let key = "7d1f0c5b9a3e48f2";
         assert_eq!(format!("{:?}", GuardedPath::new(&format!("/{key}")).unwrap()), "GuardedPath { .. }");
         assert!(!GuardedPath::new(key).unwrap_err().to_string().contains(&key[..6]));

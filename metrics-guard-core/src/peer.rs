@@ -1,24 +1,4 @@
-//! The client, as the server that holds the connection knows it: its address, and the names in its certificate.
-//!
-//! ```
-//! use http::Request;
-//! use metrics_guard_core::{ClientName, Guard, Key, Peer};
-//! # let secret = &*format!("{:016x}{:016x}", getrandom::u64()?, getrandom::u64()?).leak();
-//!
-//! let guard = Guard::builder(Key::new(secret)?)
-//!     .allow_networks(["10.0.0.0/8"])?
-//!     .require_client_name(["prometheus.example"])?
-//!     .build();
-//! let mut request = Request::get("/metrics").header("X-Metrics-Key", secret).body(())?;
-//!
-//! let peer = Peer::new(([10, 1, 2, 3], 40000).into());
-//! request.extensions_mut().insert(peer.clone().with_names([ClientName::dns("prometheus.example")]));
-//! assert!(guard.check(&request).is_ok());
-//!
-//! request.extensions_mut().insert(peer);
-//! assert!(guard.check(&request).is_err());
-//! # Ok::<(), Box<dyn std::error::Error>>(())
-//! ```
+//! Describes the client as the server that holds the connection knows it: its address, and the names in its certificate.
 
 use std::{fmt, net::SocketAddr, sync::Arc};
 
@@ -40,14 +20,14 @@ use std::{fmt, net::SocketAddr, sync::Arc};
 /// # Ok::<(), http::Error>(())
 /// ```
 ///
-/// Cheap to clone: make one for a connection, and give each of its requests a copy.
+/// A clone is cheap: make one `Peer` for a connection, and give each of its requests a clone.
 ///
 /// Two peers are equal if they have the same address and the same names.
 #[derive(Debug, Clone)]
 pub struct Peer {
-    // Err: the instruction for a guard without client names, and the one for a guard with them.
+    // Err: the instruction for a guard without client names, and the instruction for a guard with client names.
     address: Result<SocketAddr, [&'static str; 2]>,
-    // None if the server has not provided any, which is not the same as a client without a certificate.
+    // None if the server has not provided any names. An empty list means a client without a certificate.
     names: Option<Arc<[ClientName]>>,
 }
 
@@ -60,8 +40,9 @@ impl Peer {
 
     /// Returns a client whose address is not known, for the adapter of a framework. No allowed network contains it.
     ///
-    /// The [warning](crate::GuardBuilder::on_warning) at the first rejection shows one of the two instructions: how the
-    /// framework provides the address, or for a guard with client names, how it provides the names too.
+    /// The [warning](crate::GuardBuilder::on_warning) at the first rejection shows one of the two instructions. `advice` is
+    /// how the framework provides the address. `advice_with_names` is how it provides the names too, for a guard with client
+    /// names.
     #[doc(hidden)]
     #[must_use]
     pub const fn unknown(advice: &'static str, advice_with_names: &'static str) -> Peer {
@@ -70,9 +51,9 @@ impl Peer {
 
     /// Adds the names in the client certificate.
     ///
-    /// Pass only names from a certificate that the TLS layer has verified: its chain ends in a CA that is trusted for
-    /// clients, and the client has proved that it holds the private key. If a client presented no certificate, pass an empty
-    /// list. Otherwise a guard that requires a name warns that the server provides none.
+    /// Pass only names from a certificate that the TLS layer has verified. Its chain must end in a CA that is trusted for
+    /// clients, and the client must have proved that it holds the private key. If a client presented no certificate, pass an
+    /// empty list. Otherwise a guard that requires a name warns that the server provides none.
     #[must_use]
     pub fn with_names(self, names: impl IntoIterator<Item = ClientName>) -> Peer {
         Peer { names: Some(names.into_iter().collect()), ..self }
@@ -100,7 +81,7 @@ impl Peer {
         self.address.is_ok() && self.names.is_some()
     }
 
-    /// Returns the instruction that provides the address, or with it the names.
+    /// Returns the instruction for the server's developer: how to provide the address, or the address and the names.
     pub(crate) fn advice(peer: Option<&Peer>, with_names: bool) -> &'static str {
         const GENERAL: [&str; 2] = [
             "put a `Peer` into the request's extensions: `request.extensions_mut().insert(Peer::new(address))`; or return \
@@ -170,7 +151,7 @@ mod tests {
     use super::{ClientName, Peer};
 
     #[test]
-    fn equal_clients_have_the_same_address_and_names() {
+    fn compares_peers_by_address_and_names() {
         let peer = Peer::new(([10, 1, 2, 3], 40000).into());
         assert_eq!(peer, peer.clone().with_names([]));
         assert_ne!(peer, peer.clone().with_names([ClientName::dns("a")]));
@@ -179,7 +160,7 @@ mod tests {
     }
 
     #[test]
-    fn a_name_prints_no_control_characters() {
+    fn escapes_control_characters_in_a_client_name() {
         assert_eq!(ClientName::uri("a\r\n\u{1b}[31mb").to_string(), "a\\r\\n\\u{1b}[31mb");
     }
 }

@@ -1,5 +1,5 @@
-//! The texts of all errors, one function a message. Each says what is wrong, gives one instruction and, where it helps, one example.
-//! The page `docs/guide/troubleshooting.md` lists them with these examples as arguments.
+//! Contains the texts of all errors, one function for each message. A text contains what is wrong, one instruction and, where
+//! it helps, one example. `docs/guide/troubleshooting.md` lists them with these examples as arguments.
 
 use crate::{
     error::{ConfigErrorKind, Problem, messages},

@@ -1,19 +1,4 @@
-//! What a check reads of a request.
-//!
-//! ```
-//! use http::Request;
-//! use metrics_guard_core::{Guard, Key};
-//! # let secret = &*format!("{:016x}{:016x}", getrandom::u64()?, getrandom::u64()?).leak();
-//!
-//! let guard = Guard::new(Key::new(secret)?);
-//!
-//! let (scrape, _body) = Request::get("/metrics").header("X-Metrics-Key", secret).body(())?.into_parts();
-//! assert!(guard.check(&scrape).is_ok());
-//!
-//! let (stranger, _body) = Request::get("/metrics").body(())?.into_parts();
-//! assert!(guard.check(&stranger).is_err());
-//! # Ok::<(), Box<dyn std::error::Error>>(())
-//! ```
+//! Defines the part of a request that a check reads.
 
 use std::fmt::Debug;
 
@@ -47,8 +32,8 @@ pub trait RequestHead {
     fn peer(&self) -> Option<&Peer>;
 }
 
-/// Returns the head of a request whose headers and URI are of the crate `http` and are stored separately, from the client at
-/// `peer` if the server knows it. The returned type has no name, so keep the parts and not the head.
+/// Returns the head of a request whose headers and URI are of the crate `http` and are stored separately. `peer` is the client,
+/// if the server knows it. The returned type has no name, so store the parts and not the head.
 ///
 /// ```
 /// use http::{HeaderMap, HeaderValue, Uri};

@@ -1,5 +1,4 @@
-//! The settings by name: what each is called in the environment and in a configuration file, and which other names are
-//! close to those.
+//! Names the settings in the environment and in a configuration file, and finds other names that are close to these.
 
 use strsim::osa_distance;
 
@@ -8,11 +7,11 @@ use crate::{
     shown::shown_name,
 };
 
-/// The names of all settings, as a table of a configuration file has them. A variable has the name in upper case behind
-/// `METRICS_VERIFICATION_`.
+/// The names of all settings, as in a table of a configuration file. The variable of a setting has the name in upper case
+/// behind `METRICS_VERIFICATION_`.
 pub const SETTINGS: [&str; 7] = ["key", "key_file", "header", "query", "networks", "client_names", "disabled"];
 
-/// The variables of a guard begin with this, unless the program gives it another prefix.
+/// The prefix of a guard's variables, unless the program gives it another one.
 pub(crate) const PREFIX: &str = "METRICS_VERIFICATION_";
 
 /// Returns the environment variable of a setting of the guard whose variables begin with `prefix`.
@@ -20,7 +19,7 @@ pub(crate) fn variable(prefix: &str, setting: &str) -> String {
     format!("{prefix}{}", setting.to_ascii_uppercase())
 }
 
-/// Returns the setting of an environment variable.
+/// Returns the setting of an environment variable, if the name is exact.
 pub(crate) fn by_variable(prefix: &str, name: &str) -> Option<&'static str> {
     let rest = name.strip_prefix(prefix)?;
     SETTINGS.into_iter().find(|setting| setting.to_ascii_uppercase() == rest)
@@ -29,14 +28,14 @@ pub(crate) fn by_variable(prefix: &str, name: &str) -> Option<&'static str> {
 /// Returns the setting whose name is closest to this one, if one is close.
 pub(crate) fn by_near_name(name: &str) -> Option<&'static str> {
     let name = bare(name);
-    // In another number or form, with words around it, such as `allowed_networks`.
+    // The name can have another number or form, and words around it, such as `allowed_networks`.
     let is_in_words = |setting: &str| setting.len() > 5 && name.contains(setting.trim_end_matches(['s', 'd']));
     by_typing_error(&name)
         .or_else(|| find(is_in_words))
         .or_else(|| ["cidr", "allowlist", "whitelist"].iter().any(|word| name.contains(word)).then_some("networks"))
 }
 
-/// Returns the setting whose [`bare`] name is this one, with a typing error or two.
+/// Returns the setting whose [`bare`] name is `name`, apart from one or two typing errors.
 fn by_typing_error(name: &str) -> Option<&'static str> {
     let is_close = |setting: &str, edits| osa_distance(name, setting) <= edits;
     find(|setting| name == setting)
@@ -48,14 +47,14 @@ fn find(is_it: impl Fn(&str) -> bool) -> Option<&'static str> {
     SETTINGS.into_iter().find(|setting| is_it(&bare(setting)))
 }
 
-/// The words of our names, of which one is `metrics`.
+/// The words that our names combine with `metrics`.
 const OTHER_WORDS: [&str; 2] = [VERIFICATION, "guard"];
-/// Words that other programs use too. They stand for `verification` only before the exact name of a setting.
+/// Words that other programs use too. They count as `verification` only before the exact name of a setting.
 const VERBS: [&str; 2] = ["verify", "verified"];
 const METRICS: &str = "metrics";
 const VERIFICATION: &str = "verification";
 
-/// Returns the setting of a line that became a variable: `Environment=METRICS_VERIFICATION_KEY=..` of a unit file.
+/// Returns the setting of a line that became a variable, such as `Environment=METRICS_VERIFICATION_KEY=..` of a unit file.
 pub(crate) fn assigned(prefix: &str, name: &str, value: &str) -> Option<&'static str> {
     const WORDS: [&str; 5] = ["environment", "env", "export", "set", "declare"];
     let (variable, _) = value.split_once('=').filter(|_| WORDS.iter().any(|word| name.eq_ignore_ascii_case(word)))?;
@@ -72,23 +71,24 @@ pub fn is_close(name: &str, word: &str) -> bool {
 /// A name that is close to the name of a setting or of the guard's table.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct NearName {
-    /// What a message may show of the name.
+    /// The name as a message may show it.
     pub shown: String,
-    /// The setting that it means, by its name in [`SETTINGS`]. None for the table, and for a name that begins as those of
-    /// settings do and is close to none of them.
+    /// The setting that the name means, as in [`SETTINGS`]. None for the table, and for a name that begins like a setting's
+    /// name but is close to none.
     pub setting: Option<&'static str>,
-    /// Whether it means the table with all settings.
+    /// Whether the name means the table with all settings.
     pub is_table: bool,
-    /// Whether it begins with a word of the adapter's.
+    /// Whether the name begins with one of the adapter's words.
     pub has_prefix: bool,
 }
 
 impl NearName {
     /// Judges a name with this value. Our names have the words `metrics` and `verification` or `guard`, in either order, and
-    /// then the name of a setting, or another name if the value is a list of networks. Case and separators do not count, and a
-    /// typing error or two still make a close word.
+    /// then the name of a setting. Another name counts as well if the value is a list of networks. Case and separators do not
+    /// count, and a word with one or two typing errors is still close.
     ///
-    /// One of the words in `prefixes` may come first, such as `rocket`, and then any other one, such as that of a profile.
+    /// One of the words in `prefixes`, such as `rocket`, may come first, and then any other word, such as the name of a
+    /// profile.
     ///
     /// A variable that Kubernetes makes for a Service is not close to any setting.
     #[must_use]
@@ -111,7 +111,8 @@ impl NearName {
             let shown = format!("{before}_{}{}", shown_name(word), near.shown);
             Some(NearName { shown, has_prefix: true, ..near })
         };
-        // From a shell script that is used as an environment file: `export NAME`, `declare -x NAME`, `$env:NAME`.
+        // A shell script that is used as an environment file has lines such as `export NAME`, `declare -x NAME` and
+        // `$env:NAME`.
         let exported = || {
             let name = name.trim_end();
             let at = name.rfind(|letter: char| letter.is_whitespace() || letter == ':')?;
@@ -125,8 +126,8 @@ impl NearName {
 }
 
 impl NearName {
-    /// Judges the name of a variable of the guard whose variables begin with `prefix`. Behind another prefix than ours, the
-    /// rest counts as if it were behind ours, and no other prefix is close to it.
+    /// Judges the name of a variable, for the guard whose variables begin with `prefix`. If `prefix` is not [`PREFIX`], only
+    /// names that begin with `prefix` exactly can be close, and their rest is judged as if it were behind [`PREFIX`].
     pub(crate) fn of_variable(prefix: &str, name: &str, value: &str) -> Option<NearName> {
         if prefix == PREFIX {
             return NearName::of(name, value, &[]);
@@ -137,8 +138,7 @@ impl NearName {
         Some(NearName { shown: near.shown.replacen(PREFIX, start, 1), ..near })
     }
 
-    /// Returns whether a variable that begins with `prefix` can be close to one of the guard whose variables begin with
-    /// [`PREFIX`], also in Rocket.
+    /// Returns whether a variable that begins with `prefix` can be close to one that begins with [`PREFIX`], also in Rocket.
     pub(crate) fn can_begin_with(prefix: &str) -> bool {
         let is_near = |setting| NearName::of(&variable(prefix, setting), "10.0.0.0/8", &["rocket"]).is_some();
         PREFIX.contains(prefix) || prefix.contains(PREFIX) || SETTINGS.into_iter().any(is_near)
@@ -155,13 +155,13 @@ fn near(name: &str, value: &str, has_table: bool) -> Option<NearName> {
         if is_verb && (edits > 0 || rest.is_empty()) {
             return None;
         }
-        // The names of others can begin with the words in another order, and with those of the table.
+        // Other programs use these words in another order, and names that begin like the table.
         let is_ours = first == METRICS && !is_glued && !is_verb && (has_table || second == VERIFICATION);
         let setting = || {
             let field = bare(rest);
             let setting = by_typing_error(&field);
             if is_glued {
-                // Otherwise the rest of another word, as in METRICS_GUARDED_NETWORKS, would be the typing error.
+                // Otherwise the rest of another word, as in METRICS_GUARDED_NETWORKS, would count as a typing error.
                 return setting.filter(|setting| setting.as_bytes().first() == field.as_bytes().first());
             }
             let setting = if is_verb { setting } else { by_near_name(rest) };
@@ -200,7 +200,7 @@ mod tests {
     use super::{NearName, PREFIX, SETTINGS, by_near_name, by_variable, variable};
 
     #[test]
-    fn no_variable_belongs_to_two_prefixes() {
+    fn a_variable_belongs_to_one_prefix_only() {
         for setting in SETTINGS {
             for longer in ["P_GUARD_", "P_KEY_", "P_CLIENT_"] {
                 let name = variable(longer, setting);
@@ -226,7 +226,7 @@ mod tests {
     }
 
     #[test]
-    fn finds_the_setting_that_a_field_means() {
+    fn suggests_the_setting_that_a_misspelled_field_means() {
         for setting in SETTINGS {
             assert_eq!(by_near_name(setting), Some(setting));
         }
@@ -248,7 +248,7 @@ mod tests {
     }
 
     #[test]
-    fn judges_names_that_are_close() {
+    fn recognises_misspelled_variables() {
         let setting = |name| (Some(name), false);
         let (unknown, table) = ((None, false), (None, true));
         let meaning = |near: NearName| (near.setting, near.is_table);
@@ -273,7 +273,7 @@ mod tests {
             ("METRICS_VERIFICATION_", unknown),
             ("METRICS_VERFICATION_TIMEOUT", unknown),
             ("Metrics_Verification", table),
-            // Of a file for the environment that begins with a byte-order mark, or is a script.
+            // These come from an environment file that begins with a byte-order mark, or that is a script.
             ("\u{feff}METRICS_VERIFICATION_NETWORKS", setting("networks")),
             ("export METRICS_VERIFICATION_NETWORKS", setting("networks")),
             ("export\tMETRICS_VERIFICATION_NETWORKS", setting("networks")),
@@ -288,7 +288,7 @@ mod tests {
             for prefix in ["ROCKET_", "ROKET__", "rocket_RELEASE_"] {
                 let near = NearName::of(&format!("{prefix}{name}"), "1", &["rocket"]);
                 let has_prefix = near.is_some_and(|near| near.has_prefix);
-                // Behind another word, only what is certain counts.
+                // Behind another word, only a certain match counts.
                 let is_certain = prefix != "rocket_RELEASE_" || expected != unknown;
                 assert!(has_prefix || !is_certain || name.contains([' ', '\t', '\u{feff}', ':']), "{prefix}{name}");
             }
@@ -312,7 +312,7 @@ mod tests {
     }
 
     #[test]
-    fn leaves_names_of_others_alone() {
+    fn ignores_variables_of_other_programs() {
         for name in [
             "METRICS_PORT",
             "METRICS_KEY",

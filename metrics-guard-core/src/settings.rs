@@ -1,25 +1,4 @@
-//! From the environment and files to a guard, or to an error that says what to do.
-//!
-//! ```
-//! use http::Request;
-//! use metrics_guard_core::{ConfigErrorKind, adapter::Settings};
-//! # let secret = &*format!("{:016x}{:016x}", getrandom::u64()?, getrandom::u64()?).leak();
-//!
-//! let mut settings = Settings::default();
-//! settings.set("key", "`key` in app.toml", secret)?;
-//! settings.set("header", "`header` in app.toml", "X-Scrape-Key")?;
-//! let guard = settings.builder()?.build();
-//!
-//! let scrape = Request::get("/metrics").header("X-Scrape-Key", secret).body(())?;
-//! assert!(guard.check(&scrape).is_ok());
-//!
-//! let stranger = Request::get("/metrics").header("X-Metrics-Key", secret).body(())?;
-//! assert!(guard.check(&stranger).is_err());
-//!
-//! let error = Settings::default().builder().unwrap_err();
-//! assert_eq!(error.kind(), ConfigErrorKind::MissingKey);
-//! # Ok::<(), Box<dyn std::error::Error>>(())
-//! ```
+//! Builds a guard from settings in the environment and in files, or returns an error with an instruction.
 
 use std::{
     ffi::{OsStr, OsString},
@@ -72,36 +51,35 @@ impl Guard {
     /// | `METRICS_VERIFICATION_CLIENT_NAMES` | names of which a client certificate must have one; unset: no certificate is required |
     /// | `METRICS_VERIFICATION_DISABLED` | `true`: the guard allows every request |
     ///
-    /// Prefer the file: a process's environment can be read by its user, and is inherited by its children.
+    /// Prefer the file, because other processes of the same user can read a process's environment, and its children inherit it.
     ///
-    /// A misspelled variable is an error: each other name with that prefix, and names close to these. See
-    /// [`Settings::from_env`].
+    /// Any other name with that prefix is an error, and so is a name that is close to one of these. See [`Settings::from_env`].
     ///
     /// # Errors
     ///
-    /// [`MissingKey`](crate::ConfigErrorKind::MissingKey) without a key, and most other [kinds](crate::ConfigErrorKind) for a key
-    /// or a setting that is unusable. A service that gets an error here must not start.
+    /// [`MissingKey`](crate::ConfigErrorKind::MissingKey) without a key, and most other [kinds](crate::ConfigErrorKind) for a
+    /// key or a setting that is unusable. A service that gets an error here must not start.
     pub fn from_env() -> Result<Guard, ConfigError> {
         GuardBuilder::from_env().map(GuardBuilder::build)
     }
 
-    /// Builds the guard that [`from_env`](Guard::from_env) builds, or an open guard if no variable configures one. It is for
-    /// programs that other operators run, because an update that brings the guard must not stop their services.
+    /// Builds the guard that [`from_env`](Guard::from_env) builds, or an open guard if no variable configures one. Use it in
+    /// programs that other operators run, because an update that adds the guard must not stop their services.
     ///
     /// The guard is open only if no variable that begins with `METRICS_VERIFICATION_`, and no variable with a close name, is
-    /// set. An empty variable is set. Variables of Kubernetes service links do not count. An open guard allows every
+    /// set. An empty variable counts as set. Variables of Kubernetes service links do not count. An open guard allows every
     /// request, and warns of that at each start.
     ///
     /// # Errors
     ///
-    /// As for [`from_env`](Guard::from_env), once a variable is set.
+    /// The errors of [`from_env`](Guard::from_env), if a variable is set.
     pub fn from_env_or_open() -> Result<Guard, ConfigError> {
         GuardBuilder::from_env_or_open().map(GuardBuilder::build)
     }
 }
 
 impl GuardBuilder {
-    /// Begins the guard that [`Guard::from_env`] builds, so that the program can adjust it.
+    /// Begins to build the guard that [`Guard::from_env`] builds, so that the program can adjust it.
     ///
     /// # Errors
     ///
@@ -110,7 +88,7 @@ impl GuardBuilder {
         Settings::from_env().builder()
     }
 
-    /// Begins the guard that [`Guard::from_env_or_open`] builds, so that the program can adjust it.
+    /// Begins to build the guard that [`Guard::from_env_or_open`] builds, so that the program can adjust it.
     ///
     /// # Errors
     ///
@@ -121,20 +99,20 @@ impl GuardBuilder {
         if settings.is_set { settings.builder() } else { Ok(GuardBuilder::disabled_with(warning)) }
     }
 
-    /// Begins a second guard in one process, from variables of its own: with the prefix `PPROF_GUARD_` they are
+    /// Begins to build a second guard in one process, from its own variables. With the prefix `PPROF_GUARD_`, these are
     /// `PPROF_GUARD_KEY_FILE`, `PPROF_GUARD_KEY` and so on, with the meanings that [`Guard::from_env`] lists.
     ///
     /// The [name](GuardBuilder::name) of the guard is the prefix in lower case and without the `_` at its end, such as
     /// `pprof_guard`. Use a second guard with a layer, with `protect`, or with [`Guard::check`], because the attribute of a
     /// framework uses the guard in the framework's state.
     ///
-    /// Another variable with the prefix, in whatever case, is an error, unless it is one of a Kubernetes service link. So no
-    /// prefix may begin another one. A misspelled prefix is not recognized, so its variables have no effect.
+    /// Another variable with the prefix, in any case, is an error, unless it is one of a Kubernetes service link. So no prefix
+    /// may be the beginning of another prefix. A misspelled prefix is not recognized, so its variables have no effect.
     ///
     /// # Errors
     ///
-    /// As for [`Guard::from_env`]. Also if `prefix` is not up to 65 upper-case letters, digits and `_`, with `_` last, and
-    /// if it contains `METRICS_VERIFICATION_`, is a part of it, or is close to it.
+    /// As for [`Guard::from_env`]. Also if `prefix` is not up to 65 upper-case letters, digits and `_`, with `_` last, or if it
+    /// contains `METRICS_VERIFICATION_`, is a part of it, or is close to it.
     pub fn from_env_with_prefix(prefix: &str) -> Result<GuardBuilder, ConfigError> {
         let is_allowed = |byte: u8| byte.is_ascii_uppercase() || byte.is_ascii_digit() || byte == b'_';
         let name = prefix.strip_suffix('_').unwrap_or_default().to_ascii_lowercase();
@@ -150,7 +128,7 @@ struct Found<T> {
     value: T,
 }
 
-/// Not the value: it is the key, or may be by mistake.
+/// Hides the value, because it is the key, or could be by mistake.
 impl<T> fmt::Debug for Found<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.origin)
@@ -158,35 +136,35 @@ impl<T> fmt::Debug for Found<T> {
 }
 
 impl Settings {
-    /// The settings that the environment holds, by the names of its variables.
+    /// Reads the settings in the environment, by the names of its variables.
     ///
-    /// Each other name that begins with `METRICS_VERIFICATION_`, in whatever case, is an error of the guard, so that no layer
-    /// is missing because its name was mistyped. A name that is close to a setting's, such as `METRIC_VERIFICATION_KEY`,
-    /// `METRICSVERIFICATIONKEY`, `METRICS_GUARD_KEY` or `export METRICS_VERIFICATION_KEY`, is an error too. Variables that
-    /// Kubernetes makes for a Service, such as `METRICS_VERIFICATION_SERVICE_HOST`, and Docker for a linked container
-    /// (`METRICS_VERIFICATION_ENV_PATH`) do not count.
+    /// Any other name that begins with `METRICS_VERIFICATION_`, in any case, is an error of the guard, so that no layer is
+    /// missing because its name was mistyped. A name that is close to a setting's, such as `METRIC_VERIFICATION_KEY`,
+    /// `METRICSVERIFICATIONKEY`, `METRICS_GUARD_KEY` or `export METRICS_VERIFICATION_KEY`, is an error too. Two kinds of
+    /// variables do not count: those that Kubernetes makes for a Service, such as `METRICS_VERIFICATION_SERVICE_HOST`, and
+    /// those that Docker makes for a linked container, such as `METRICS_VERIFICATION_ENV_PATH`.
     #[must_use]
     pub fn from_env() -> Settings {
         Settings::from_env_behind(PREFIX)
     }
 
-    /// The settings that the environment holds in variables that begin with `prefix`.
+    /// Reads the settings in the environment variables that begin with `prefix`.
     fn from_env_behind(prefix: &str) -> Settings {
         let mut settings = Settings { prefix: Some(prefix.into()), ..Settings::default() };
         for (name, value) in std::env::vars_os() {
-            // What is not text is no setting's name, and can begin like one.
+            // A name that is not text is not a setting, but can begin like one.
             let mut name = name.to_string_lossy().into_owned();
             // On Windows, the case of a variable's name does not count.
             if cfg!(windows) {
                 name.make_ascii_uppercase();
             }
             let set = match by_variable(prefix, &name) {
-                // An environment can hold a name twice.
+                // An environment can have a name twice.
                 Some(setting) => settings.set(setting, name, value),
                 None => match misspelled(prefix, &name, &value.to_string_lossy()) {
                     Some(judged) => judged,
                     None => {
-                        // What Docker passes on from a linked container may have been meant for this guard.
+                        // Docker may have passed on a variable of a linked container that was meant for this guard.
                         let begins = name.get(..prefix.len()).is_some_and(|begin| begin.eq_ignore_ascii_case(prefix));
                         settings.is_set |= begins && is_docker_link(&name, &value.to_string_lossy());
                         continue;
@@ -201,15 +179,16 @@ impl Settings {
         settings
     }
 
-    /// Adds the setting `name`, one of [`SETTINGS`](crate::adapter::SETTINGS). `origin` is where an operator finds it, such as
-    /// `` `key` in app.toml``, and contains no value, because that could be a key. An empty value is an error of the guard.
+    /// Adds the setting `name`, one of [`SETTINGS`](crate::adapter::SETTINGS). `origin` is the place where an operator finds
+    /// it, such as `` `key` in app.toml``. It contains no value, because that could be a key. An empty value is an error of the
+    /// guard.
     ///
     /// # Errors
     ///
     /// - [`UnknownSetting`](crate::ConfigErrorKind::UnknownSetting) if no setting has this name; the text contains a close one,
     ///   if there is one
-    /// - [`DuplicateSetting`](crate::ConfigErrorKind::DuplicateSetting) if the setting has a value already: no origin has
-    ///   precedence
+    /// - [`DuplicateSetting`](crate::ConfigErrorKind::DuplicateSetting) if the setting already has a value, because no origin
+    ///   has precedence
     pub fn set(
         &mut self,
         name: &str,
@@ -232,8 +211,8 @@ impl Settings {
         }
     }
 
-    /// Adds the setting `name` with a value that is no text: a list, with `None` for each entry that is no text, or `None` for
-    /// a value of another type.
+    /// Adds the setting `name` with a value that is not text: a list, with `None` for each entry that is not text, or `None`
+    /// for a value of another type.
     ///
     /// # Errors
     ///
@@ -277,9 +256,9 @@ impl Settings {
         put(&mut self.key_file, origin, path)
     }
 
-    /// Notes an empty value as the error. An empty value is reported first, because the operator meant to set it.
+    /// Stores the error of an empty value, which is reported first, because the operator meant to set a value.
     fn note_if_empty(&mut self, name: &str, origin: &Origin, value: &OsStr) -> bool {
-        // A key of white space has a message of its own.
+        // A blank key has its own message.
         let is_empty = value.is_empty() || name != "key" && value.to_string_lossy().trim().is_empty();
         if is_empty {
             self.error.get_or_insert(problem::empty().at(origin.clone()));
@@ -297,14 +276,14 @@ impl Settings {
         if let Some(error) = self.error {
             return Err(error);
         }
-        // A disabled guard still checks the settings below, but no keys. `redacted_query` needs the parameter, and a bad name
-        // must fail now.
+        // A disabled guard reads no keys, but still validates the settings below. `redacted_query` needs the parameter, and an
+        // invalid name must fail now.
         let mut builder = match self.disabled()? {
             Some(origin) => GuardBuilder::disabled_with(warning::disabled(origin)),
             None => self.keys()?,
         };
         if let Some(Found { origin, value }) = self.header {
-            // What is not text is not a name either.
+            // A value that is not text is not a name either.
             builder = builder.set_header(origin, value.to_str().unwrap_or_default())?;
         }
         if let Some(Found { origin, value }) = self.query {
@@ -329,7 +308,7 @@ impl Settings {
         }
     }
 
-    /// Where the guard is disabled, if it is.
+    /// Returns the place that disables the guard, if it is disabled.
     fn disabled(&self) -> Result<Option<&Origin>, ConfigError> {
         match &self.disabled {
             None => Ok(None),
@@ -340,7 +319,7 @@ impl Settings {
     }
 }
 
-/// Returns the origin of a setting, if there is one of this name.
+/// Returns the origin of a setting, or an error if no setting has this name.
 fn known(name: &str, origin: impl Into<Origin>) -> Result<Origin, ConfigError> {
     if SETTINGS.contains(&name) {
         return Ok(origin.into());
@@ -348,7 +327,7 @@ fn known(name: &str, origin: impl Into<Origin>) -> Result<Origin, ConfigError> {
     Err(unknown(by_near_name(name).map(|near| format!("`{near}`")), origin))
 }
 
-/// Keeps a setting, unless another place has set it.
+/// Stores a setting, unless another place has set it.
 fn put<T>(slot: &mut Option<Found<T>>, origin: Origin, value: T) -> Result<(), ConfigError> {
     match slot {
         Some(former) => Err(problem::set_twice(&former.origin).at(origin)),
@@ -359,22 +338,22 @@ fn put<T>(slot: &mut Option<Found<T>>, origin: Origin, value: T) -> Result<(), C
     }
 }
 
-/// Returns the error of a name that is not that of a setting, with the right name if there is one.
+/// Returns the error of a name that no setting has, with the right name if it is known.
 #[must_use]
 pub fn unknown(right_name: Option<String>, origin: impl Into<Origin>) -> ConfigError {
     right_name.map_or_else(problem::unknown, problem::misspelled).at(origin)
 }
 
-/// Returns None for a variable of another program, an error for a misspelled setting, and `Ok` for a variable that only counts
-/// as set.
+/// Judges a variable that is not a setting. Returns None for a variable of another program, an error for a misspelled setting,
+/// and `Ok` for a variable that only counts as set.
 fn misspelled(prefix: &str, name: &str, value: &str) -> Option<Result<(), ConfigError>> {
     let assigned = assigned(prefix, name, value).map(|setting| variable(prefix, setting));
     if let Some(variable) = assigned.filter(|variable| std::env::var_os(variable).is_none()) {
         return Some(Err(unknown(Some(variable), shown_name(name).to_owned())));
     }
     let near = NearName::of_variable(prefix, name, value)?;
-    // A variable named as the table is an error if its value is an inline table, or if it is the prefix alone. Else it only
-    // counts as set.
+    // A variable named like the table is an error if its value is an inline table, or if the name is the prefix alone.
+    // Otherwise it only counts as set.
     if near.is_table && !value.trim_start().starts_with('{') && bare(name) != "metricsverification" {
         return Some(Ok(()));
     }
@@ -382,7 +361,7 @@ fn misspelled(prefix: &str, name: &str, value: &str) -> Option<Result<(), Config
     Some(Err(unknown(right_name, near.shown)))
 }
 
-/// The entries of a list, if all are strings.
+/// Returns the entries of a list, or an error if one is not a string.
 fn strings(list: Vec<Option<String>>, origin: &Origin) -> Result<Vec<String>, ConfigError> {
     let string = |(index, entry): (usize, Option<String>)| {
         entry.ok_or_else(|| problem::entry_not_a_string(index + 1).at(origin.clone()))
@@ -390,7 +369,7 @@ fn strings(list: Vec<Option<String>>, origin: &Origin) -> Result<Vec<String>, Co
     list.into_iter().enumerate().map(string).collect()
 }
 
-/// The entries of a list with commas. A blank list has none; what is not text becomes an entry that nothing accepts.
+/// Splits a list at its commas. A blank list has no entries. An entry that is not text becomes one that nothing accepts.
 fn entries(list: &OsStr) -> Vec<String> {
     let list = list.to_string_lossy();
     if list.trim().is_empty() { Vec::new() } else { list.split(',').map(str::to_owned).collect() }

@@ -13,7 +13,7 @@ use std::{
 
 use crate::limits::MIN_LEN;
 
-/// A path segment or a name of at most this length is no key.
+/// The maximum length of a path segment or a name that is too short for a key.
 const MAX_LEN: usize = MIN_LEN - 1;
 
 /// Returns whether `value` is a path or a reference to a secret: it contains `/`, and each of its segments is `.`, `..`,
@@ -24,8 +24,8 @@ pub(crate) fn is_path(value: &str) -> bool {
 
 /// Returns what a message may show of `value`, such as a path, or `None` if it must show nothing.
 ///
-/// A value without `/` is hidden, also if a file of that name exists. In other values, `…` replaces each segment that
-/// could be a key or a part of one. If there is one, and the value does not begin as a path does (`/`, `.`, `~`), `…`
+/// A value without `/` is hidden, even if a file of that name exists. In other values, `…` replaces each segment that
+/// could be a key or a part of one. If there is such a segment, and the value does not begin like a path (`/`, `.`, `~`), `…`
 /// replaces all segments, because a base64 key has short parts between slashes.
 #[must_use]
 pub fn shown(value: &str) -> Option<String> {
@@ -37,15 +37,16 @@ pub fn shown(value: &str) -> Option<String> {
     value.contains('/').then(|| value.split('/').map(replaced).collect::<Vec<_>>().join("/"))
 }
 
-/// Returns what a message may show of `name`, the name of a field, a header, a parameter or a variable: all of it if it is 1
-/// to 15 characters of `[A-Za-z0-9_-]`, else `…`.
+/// Returns what a message may show of `name`, the name of a field, a header, a parameter or a variable. If it is 1 to 15
+/// characters of `[A-Za-z0-9_-]`, it is shown as a whole, and otherwise as `…`.
 #[must_use]
 pub fn shown_name(name: &str) -> &str {
     let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || b"_-".contains(&byte);
     if (1..=MAX_LEN).contains(&name.len()) && name.bytes().all(is_plain) { name } else { "…" }
 }
 
-/// The path of a key file. `Display` and `Debug` show its [`label`](ShownPath::label), after the setting if that has gaps.
+/// The path of a key file. `Display` and `Debug` show its [`label`](ShownPath::label). If the label has gaps, they show the
+/// setting too.
 // Shared, so that errors and warnings stay small.
 #[derive(Clone, PartialEq, Eq)]
 pub(crate) struct ShownPath(Arc<Parts>);
@@ -58,7 +59,7 @@ struct Parts {
 }
 
 impl ShownPath {
-    /// `path` is what `written` means, and `setting` is the place that holds `written`.
+    /// Makes the path of a key file. An operator wrote `written` at the place `setting`, and it means `path`.
     pub(crate) fn new(written: &OsStr, path: PathBuf, setting: impl Into<Cow<'static, str>>) -> ShownPath {
         ShownPath(Arc::new(Parts { path, shown: shown(&written.to_string_lossy()), setting: setting.into() }))
     }
@@ -95,7 +96,7 @@ impl ShownPath {
 
 impl fmt::Display for ShownPath {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        // A path with gaps may not be enough to find the setting by.
+        // An operator may not find the setting by a path with gaps.
         if self.0.shown.as_ref().is_some_and(|shown| shown.contains('…')) {
             write!(f, "{}, ", self.0.setting)?;
         }
@@ -109,7 +110,7 @@ impl fmt::Debug for ShownPath {
     }
 }
 
-/// Returns whether a message may show `segment`. An empty one is in front of a leading `/` or between two of them.
+/// Returns whether a message may show `segment`. An empty segment is in front of a leading `/` or between two slashes.
 fn is_plain(segment: &str) -> bool {
     let is_plain = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || b"._-".contains(&byte);
     segment == "~" || segment.len() <= MAX_LEN && segment.bytes().all(is_plain)

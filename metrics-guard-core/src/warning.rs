@@ -1,16 +1,4 @@
-//! Conditions that an operator should review, found when a guard is built or later.
-//!
-//! ```
-//! use http::Request;
-//! use metrics_guard_core::{Guard, Key};
-//! # let secret = &*format!("{:016x}{:016x}", getrandom::u64()?, getrandom::u64()?).leak();
-//!
-//! let guard = Guard::new(Key::new(&secret[..16])?);
-//! assert!(guard.warnings()[0].to_string().contains("fewer than 32 characters"));
-//! assert!(guard.check(&Request::get("/").header("X-Metrics-Key", &secret[..16]).body(())?).is_ok());
-//! assert!(guard.check(&Request::get("/").body(())?).is_err());
-//! # Ok::<(), Box<dyn std::error::Error>>(())
-//! ```
+//! Defines conditions that an operator should review, found when a guard is built or later.
 
 use std::fmt;
 
@@ -18,7 +6,19 @@ use crate::error::messages;
 
 /// A condition that the guard accepts but the operator should review.
 ///
-/// As text, it says where that is, what it means, and what to do about it. It never contains a key.
+/// As text, it names the place of the condition, its meaning, and one action. It never contains a key.
+///
+/// ```
+/// use http::Request;
+/// use metrics_guard_core::{Guard, Key};
+/// # let secret = &*format!("{:016x}{:016x}", getrandom::u64()?, getrandom::u64()?).leak();
+///
+/// let guard = Guard::new(Key::new(&secret[..16])?);
+/// assert!(guard.warnings()[0].to_string().contains("fewer than 32 characters"));
+/// assert!(guard.check(&Request::get("/").header("X-Metrics-Key", &secret[..16]).body(())?).is_ok());
+/// assert!(guard.check(&Request::get("/").body(())?).is_err());
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Clone)]
 pub struct Warning(String);
 

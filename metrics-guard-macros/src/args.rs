@@ -1,4 +1,4 @@
-//! The arguments of the attribute: what stands in the parentheses of `#[guard_metrics(..)]`.
+//! Parses the arguments of the attribute, which are in the parentheses of `#[guard_metrics(..)]`.
 
 use proc_macro2::TokenStream;
 use syn::{
@@ -7,23 +7,23 @@ use syn::{
     parse::{ParseStream, Parser},
 };
 
-/// All that may be given. Each framework takes a few of them.
+/// The arguments of all frameworks. Each framework accepts a few of them.
 #[derive(Default)]
 pub(crate) struct Args {
-    /// `crate`: where the crate is whose items the expansion names, if not at its own name.
+    /// `crate`: the path of the crate whose items the expansion names, if it is not the name of that crate.
     pub(crate) krate: Option<Path>,
-    /// `route_attr`: another name of a Rocket route attribute.
+    /// `route_attr`: the name under which the user imported a Rocket route attribute.
     pub(crate) route_attr: Option<Ident>,
-    /// `guard`: what holds the guard.
+    /// `guard`: the expression for the guard.
     pub(crate) guard: Option<Expr>,
     /// `request`: the name of the parameter that is the request.
     pub(crate) request: Option<Ident>,
-    /// `denied`: a function that makes the return type of a refusal.
+    /// `denied`: a function that builds the return type from a rejection.
     pub(crate) denied: Option<Path>,
 }
 
 impl Args {
-    /// Parses `tokens`, in which the arguments named in `known` may stand; `expected` lists those for the user.
+    /// Parses `tokens`, which may contain the arguments in `known`. The errors list these as `expected`.
     pub(crate) fn parse(tokens: TokenStream, known: &[&str], expected: &str) -> syn::Result<Args> {
         let parser = |input: ParseStream<'_>| {
             let mut args = Args::default();
@@ -60,14 +60,14 @@ impl Args {
     }
 }
 
-/// `error`, in words that help who reads it.
+/// Returns an error at the position of `error` that lists the arguments, because the text of syn does not.
 fn other_than(expected: &str, error: &Error) -> Error {
     Error::new(error.span(), format!("expected {expected}"))
 }
 
 fn set<T>(argument: &mut Option<T>, name: &Ident, value: T) -> syn::Result<()> {
     match argument.replace(value) {
-        Some(_) => Err(Error::new(name.span(), format!("`{name}` is given twice"))),
+        Some(_) => Err(Error::new(name.span(), format!("`{name}` is given twice; remove one of the two"))),
         None => Ok(()),
     }
 }

@@ -1,16 +1,16 @@
-//! Sorts the attributes below ours: those that stay outside the check, those that go with the guarded body, and those that
-//! are errors.
+//! Sorts the attributes below ours: some stay outside the check, some move to the guarded body, and some are errors.
 //!
-//! An attribute macro outside the check could keep an answer and serve it without a check. So only what is listed here stays
-//! outside, and all other attributes go with the guarded body.
+//! An attribute macro outside the check could store a response and serve it without a check. Therefore only the attributes
+//! that this file lists stay outside. All others move to the guarded body.
 
 use proc_macro2::{TokenStream, TokenTree};
 use syn::{Attribute, Error, Meta, Path, Token, parse::Parser, punctuated::Punctuated};
 
 use crate::{args::Args, framework::Framework};
 
-/// Built-in attributes that stay outside, as single identifiers: the compiler rejects a macro imported under such a name as
-/// ambiguous. They are about the function as its callers see it, or hold for all that is inside.
+/// The built-in attributes that stay outside. They concern the callers of the function, or apply to everything inside it.
+///
+/// Each is a single identifier. If a macro is imported under such a name, the compiler rejects the name as ambiguous.
 const BUILT_IN: [&str; 18] = [
     "allow",
     "cfg",
@@ -32,13 +32,13 @@ const BUILT_IN: [&str; 18] = [
     "warn",
 ];
 
-/// The tools that the compiler knows. Their attributes are not macros, but a module of the user's can hide a tool.
+/// The tools that the compiler knows. Their attributes are not macros, but a user's module of the same name hides a tool.
 const TOOLS: [&str; 5] = ["clippy", "diagnostic", "miri", "rust_analyzer", "rustfmt"];
 
-/// Attributes that hand the function to others, or describe it beside its item: below ours, they would find the unguarded body.
-/// By the last segment of their paths, as are all names such as `http_server`; `path` alone is a built-in attribute.
+/// The attributes that register, export or describe the function. Below ours, they would apply to the unguarded body.
 ///
-/// A list of names, since nothing tells such a macro from one that wraps the body, as a cache does.
+/// The list has the last segments of their paths. Names such as `http_server` are recognised without it. A bare `path` is a
+/// built-in attribute. Only names can tell such a macro from one that wraps the body, such as a cache.
 const ABOVE_ALONE: [&str; 40] = [
     // Routes and handlers.
     "api_operation",
@@ -85,7 +85,7 @@ const ABOVE_ALONE: [&str; 40] = [
     "wasm_bindgen",
 ];
 
-/// The attributes of a function, by their place.
+/// The attributes of a function, sorted by their place.
 #[derive(Default)]
 pub(crate) struct Sorted {
     pub(crate) outside: Vec<Attribute>,
@@ -108,13 +108,13 @@ impl Sorted {
         Ok(sorted)
     }
 
-    /// The first attribute inside that is no tool's, and may be a macro.
+    /// Returns the first attribute inside that may be a macro, because it belongs to no tool.
     pub(crate) fn foreign(&self) -> Option<&Attribute> {
         self.inside.iter().find(|attr| !all_of(&attr.meta).iter().all(|meta| is_of_a_tool(meta.path())))
     }
 }
 
-/// What `meta` applies to the function: itself, or what is in a `cfg_attr` or an `unsafe`, at any depth.
+/// Returns the attributes that `meta` applies: itself, or those in its `cfg_attr` or `unsafe(..)`, at any depth.
 fn all_of(meta: &Meta) -> Vec<Meta> {
     let carried = match meta {
         Meta::List(list) if list.path.is_ident("cfg_attr") => metas(after_comma(list.tokens.clone())),
@@ -142,7 +142,7 @@ fn is_of_a_tool(path: &Path) -> bool {
     first.is_some_and(|first| TOOLS.iter().any(|tool| first.ident == tool))
 }
 
-/// Whether `attr` may be a macro that is written for the function as it was.
+/// Returns whether `attr` may be a macro that expects the function as the user wrote it.
 pub(crate) fn is_foreign(attr: &Attribute) -> bool {
     let metas = all_of(&attr.meta);
     !metas.iter().all(|meta| is_built_in(meta.path()) || is_of_a_tool(meta.path()) || belongs_above(meta.path()))
@@ -160,13 +160,14 @@ fn above(path: &Path) -> Error {
     Error::new_spanned(
         path,
         format!(
-            "put `#[{}]` above `#[guard_metrics]`: below it, it would apply to the body alone, without the guard",
+            "`#[{}]` is below `#[guard_metrics]`, so it would apply to the body without the guard; move it above \
+             `#[guard_metrics]`",
             shown(path)
         ),
     )
 }
 
-/// `path`, as a message has it.
+/// Returns `path` as the messages show it.
 pub(crate) fn shown(path: &Path) -> String {
     path.segments.iter().map(|segment| segment.ident.to_string()).collect::<Vec<_>>().join("::")
 }

@@ -1,4 +1,4 @@
-//! What the expansions for all frameworks share: a guarded handler, or one error.
+//! Expands the attribute for any framework: into a guarded handler, or into one error.
 
 use proc_macro2::{Ident, Span, TokenStream};
 use quote::quote;
@@ -12,29 +12,29 @@ use crate::{
 /// The name of the parameter that holds the proof.
 pub(crate) const PROOF: &str = "__metrics_guard_authorized";
 
-/// `clippy::too_many_arguments` allows so many.
+/// The number of parameters that `clippy::too_many_arguments` allows.
 pub(crate) const CLIPPY_MAX_PARAMETERS: usize = 7;
 
-/// A framework: its names, and how its handlers are guarded.
+/// A framework: its names, and the functions that guard its handlers.
 pub(crate) struct Framework {
     /// The crate whose items the expansion names, unless `crate = path` names another.
     pub(crate) krate: &'static str,
-    /// The arguments that the attribute takes, and how a message lists them.
+    /// The arguments that the attribute accepts, and their list for error messages.
     pub(crate) arguments: &'static [&'static str],
     pub(crate) expected: &'static str,
-    /// The route attributes, which stay outside, by the last segment of their paths.
+    /// The route attributes, which stay outside: the last segment of each path.
     pub(crate) routes: &'static [&'static str],
-    /// Makes the guarded item.
+    /// Builds the guarded item.
     pub(crate) guarded: fn(&Args, &Item) -> syn::Result<TokenStream>,
-    /// Whether an attribute below ours would fail too on an item that cannot be guarded.
+    /// Returns whether this attribute would also fail on an item that cannot be guarded.
     pub(crate) fails_too: fn(&Args, &Item, &Attribute) -> bool,
 }
 
 impl Framework {
-    /// The guarded item; or an error, and the item as it was less the attributes that would fail on it in their turn: those
-    /// that `fails_too` knows, and a second guard.
+    /// Returns the guarded item, or an error and the unguarded item.
     ///
-    /// The item is kept so that one mistake gives one error, and not one more for each use of what is missing.
+    /// The item follows the error so that each of its uses does not cause an error of its own. A second guard and the
+    /// attributes that `fails_too` knows are removed from it, because they would also fail.
     pub(crate) fn expand(&self, args: TokenStream, item: TokenStream) -> TokenStream {
         let args = Args::parse(args, self.arguments, self.expected);
         let mut item: Item = match syn::parse2(item) {
@@ -54,7 +54,7 @@ impl Framework {
         quote!(#error #item)
     }
 
-    /// Where the items are that the expansion names. `span` is that of the framework's own name.
+    /// Returns the path of the items that the expansion names. The default path has `span`.
     pub(crate) fn path(&self, args: &Args, span: Span) -> Path {
         let name = Ident::new(self.krate, span);
         args.krate.clone().unwrap_or_else(|| parse_quote_spanned!(span=> ::#name))

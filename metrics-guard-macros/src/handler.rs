@@ -1,4 +1,4 @@
-//! The item below the attribute, taken apart as far as any framework needs.
+//! Parses the item below the attribute, as far as the frameworks need it.
 
 use proc_macro2::{Span, TokenStream, TokenTree};
 use quote::{ToTokens, quote};
@@ -8,14 +8,16 @@ use syn::{
     spanned::Spanned,
 };
 
-/// Any item, and its attributes.
+/// An item of any kind, and its attributes.
 pub(crate) struct Item {
     pub(crate) attrs: Vec<Attribute>,
     rest: TokenStream,
 }
 
-/// A function. Its body stays as it came: it may be half typed, and printed anew it would lose the invisible groups
-/// that hold a `$sum` together in `$sum * 2`. (Rocket's attributes lose them all the same.)
+/// A function. Its body is not parsed, because it may be incomplete while the user types.
+///
+/// A parsed body would also lose the invisible groups that hold a `$sum` together in `$sum * 2`. Rocket's attributes
+/// lose these too.
 pub(crate) struct Handler {
     pub(crate) vis: Visibility,
     pub(crate) signature: Signature,
@@ -23,18 +25,20 @@ pub(crate) struct Handler {
 }
 
 impl Item {
-    /// The function that the item is, guarded once. `what` says what the framework guards.
+    /// Returns the item as a function. Rejects other items with a message that contains `what`, and a second guard.
     pub(crate) fn handler(&self, what: &str) -> syn::Result<Handler> {
         let parser = |input: ParseStream<'_>| {
             let vis = input.parse()?;
             if !is_function(input) {
-                return Err(input.error(format!("`#[guard_metrics]` guards {what}, and nothing else")));
+                return Err(input.error(format!("this item is not a function; put `#[guard_metrics]` on {what}")));
             }
             Ok(Handler { vis, signature: input.parse()?, body: input.parse()? })
         };
         let handler = parser.parse2(self.rest.clone())?;
         match self.attrs.iter().find(|attr| is_guard(attr)) {
-            Some(second) => Err(Error::new(second.path().span(), "`#[guard_metrics]` is given twice; once is enough")),
+            Some(second) => {
+                Err(Error::new(second.path().span(), "`#[guard_metrics]` is given twice; remove one of the two"))
+            }
             None => Ok(handler),
         }
     }
@@ -53,7 +57,7 @@ impl ToTokens for Item {
     }
 }
 
-/// Whether a function is next.
+/// Returns whether a function is next.
 fn is_function(input: ParseStream<'_>) -> bool {
     let ahead = input.fork();
     while ahead.peek(Token![const])
@@ -61,24 +65,24 @@ fn is_function(input: ParseStream<'_>) -> bool {
         || ahead.peek(Token![unsafe])
         || ahead.peek(Token![extern])
     {
-        // The qualifier, or an ABI; that it parses was just seen.
+        // Skips the qualifier, which `peek` has just seen, and the name of an ABI.
         let _ = ahead.parse::<TokenTree>();
         let _ = ahead.parse::<Option<LitStr>>();
     }
     ahead.peek(Token![fn])
 }
 
-/// Whether `attr` is this attribute, under a name that the crates of this workspace give it.
+/// Returns whether `attr` is this attribute, under any name that the crates of this workspace export.
 pub(crate) fn is_guard(attr: &Attribute) -> bool {
     attr.path().segments.last().is_some_and(|last| last.ident.to_string().starts_with("guard_metrics"))
 }
 
-/// Whether `path` ends in `name`.
+/// Returns whether the last segment of `path` is `name`.
 pub(crate) fn last_is(path: &Path, name: &str) -> bool {
     path.segments.last().is_some_and(|segment| segment.ident == name)
 }
 
-/// Where `name` first stands among `tokens`, at any depth.
+/// Returns the position of the first `name` among `tokens`, at any depth.
 pub(crate) fn find_ident(tokens: TokenStream, name: &str) -> Option<Span> {
     tokens.into_iter().find_map(|token| match token {
         TokenTree::Ident(ident) if ident == name => Some(ident.span()),

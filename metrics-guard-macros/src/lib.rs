@@ -1,8 +1,8 @@
-// Each adapter, and the core with its feature `macros`, re-exports its own entry as `guard_metrics`, and so fixes the
-// framework and the path of the types that the expansion names.
+// Each adapter, and the core with its feature `macros`, re-exports its own macro as `guard_metrics`. This selects the
+// framework, and the path of the types that the expansion names.
 //
-// `args` and `handler` parse; then a module of `frameworks` validates and writes. `framework`, `attributes` and `nested` hold
-// what those share.
+// `args` and `handler` parse. Then a module of `frameworks` validates and expands. `framework`, `attributes` and `nested` hold
+// the code that these modules share.
 #![doc = include_str!("../README.md")]
 #![forbid(unsafe_code)]
 
@@ -17,12 +17,10 @@ use proc_macro::TokenStream;
 
 use frameworks::{axum, request, rocket, warp};
 
-/// Guards the Rocket route below it: a request that the guard refuses is answered before anything else of the
-/// route runs.
+/// Guards the Rocket route below it: the guard checks each request before any other part of the route runs.
 ///
-/// The attribute stands **above** Rocket's, and makes the guard's proof, `Authorized`, the first parameter of the
-/// handler. Rocket then asks for the proof before it looks at any other parameter, and refuses to launch if no
-/// `MetricsGuard` fairing is attached.
+/// Put the attribute **above** Rocket's. It makes the guard's proof, `Authorized`, the first parameter of the handler. Rocket
+/// therefore runs the check before any other request guard, and does not launch without a `MetricsGuard` fairing.
 ///
 /// ```
 /// # use metrics_guard_rocket as _;
@@ -51,45 +49,42 @@ use frameworks::{axum, request, rocket, warp};
 ///
 /// # Arguments
 ///
-/// - `crate = path`: where `metrics_guard_rocket` is, if the dependency is renamed or re-exported.
-/// - `route_attr = name`: the name that a route attribute goes by here, if it was imported under another
-///   (`use rocket::get as fetch`).
+/// - `crate = path`: the path of `metrics_guard_rocket`, if the dependency is renamed or re-exported.
+/// - `route_attr = name`: the name of a route attribute that is imported under another name (`use rocket::get as fetch`).
 ///
 /// # Compile errors
 ///
-/// Where it could not guard, it does not compile: below the route attribute, without one, given twice, on something
-/// else than a function, on a method.
+/// The attribute is a compile error if it could not guard the route: below the route attribute or without one, given twice,
+/// on a method, or on an item that is not a function.
 ///
 /// # Other attributes
 ///
-/// An attribute macro below this one, such as a cache, applies to the body alone and runs behind the check. It may stand above
-/// or below the route attribute. An attribute macro above this one has already run, and this attribute promises nothing about
-/// it. `#[utoipa::path]`, `#[openapi]` and others that describe the handler go above.
+/// An attribute macro below this one, such as a cache, applies only to the body and runs after the check. It can be above or
+/// below the route attribute. This attribute guarantees nothing about a macro above it, which has already run. Put
+/// attributes that describe the handler, such as `#[utoipa::path]` and `#[openapi]`, above it.
 ///
 /// # Limits
 ///
-/// - An attribute macro below that exports the function or registers it, as `#[ctor]` or another framework's route attribute
-///   does, hands out the body without the check. This attribute rejects such macros by a list of names, and cannot recognise
-///   others. Put them above.
-/// - An associated function without `self` gets Rocket's own errors: a route cannot stand in an `impl`.
-/// - Behind a condition (`#[cfg_attr(feature = "x", guard_metrics)]`) it guards when the condition holds, and only
-///   then. Write it unconditionally.
-/// - A handler that asks for `Option<Authorized>` or `Result<Authorized, _>` itself, without this attribute, decides
-///   for itself and is not guarded.
-/// - A second route for the same path is a second way in: `#[head("/metrics")]` needs the attribute too, while the
-///   HEAD that Rocket derives from a guarded GET is guarded.
-/// - The handler cannot be called directly, since nobody can make the proof: test it through
-///   `rocket::local`.
+/// - An attribute macro below that exports or registers the function exposes the body without the check. Examples are
+///   `#[ctor]` and the route attribute of another framework. This attribute rejects such macros by a list of names, and
+///   cannot recognise others. Put them above.
+/// - On an associated function without `self`, Rocket's own attribute fails, because a route cannot be in an `impl`.
+/// - Under a condition, such as `#[cfg_attr(feature = "x", guard_metrics)]`, the attribute guards only if the condition
+///   holds. Write it unconditionally.
+/// - A handler without this attribute that takes an `Option<Authorized>` or `Result<Authorized, _>` is not guarded.
+/// - Every route of the same path needs the attribute: for example, `#[head("/metrics")]` needs it too. The HEAD that Rocket
+///   derives from a guarded GET is guarded.
+/// - A test cannot call the handler directly, because only a check makes the proof. Send a request with `rocket::local`.
 #[proc_macro_attribute]
 pub fn guard_metrics_rocket(args: TokenStream, item: TokenStream) -> TokenStream {
     rocket::FRAMEWORK.expand(args.into(), item.into()).into()
 }
 
-/// Guards a function that takes a request: one that the guard refuses is answered, and the body does not run.
+/// Guards a function that takes a request: the body runs only if the guard allows the request.
 ///
-/// The function may be a method, and may be `async`. It returns a `Response<B>` whose body has a default, a `Result` of
-/// one, a `Pin<Box<dyn Future>>` or a `Ready` of either, or another type that `Answer` is implemented for. An answer to an
-/// accepted key gets `Cache-Control: no-store`, unless it has a `Cache-Control`.
+/// The function can be a method, and can be `async`. It returns a `Response<B>` where `B: Default`, a `Result` of it, a
+/// `Pin<Box<dyn Future>>` or a `Ready` of either, or another type that implements `Answer`. A response to an allowed request
+/// gets `Cache-Control: no-store`, unless it has a `Cache-Control`.
 ///
 /// ```
 /// use http::{Request, Response, StatusCode};
@@ -119,17 +114,17 @@ pub fn guard_metrics_rocket(args: TokenStream, item: TokenStream) -> TokenStream
 ///
 /// # Arguments
 ///
-/// - `guard = expression`, always: a `Guard`, a reference to one, or what dereferences to one. It may name `self` and the
-///   parameters.
-/// - `request = name`: the parameter that is the request, if its type is called neither `Request` nor `Parts`, or if
-///   there are two such parameters.
-/// - `denied = path`: a function from `Denied` to the return type, if a refusal cannot be made of that otherwise. The
-///   answers to accepted keys are then the function's own, and get no `Cache-Control` from here.
-/// - `crate = path`: where `metrics_guard_core` is, if the dependency is renamed or re-exported.
+/// - `guard = expression`, required: a `Guard`, a reference to one, or a value that dereferences to one. It can name `self`
+///   and the parameters.
+/// - `request = name`: the parameter that is the request, if its type is named neither `Request` nor `Parts`, or if two
+///   parameters have such a type.
+/// - `denied = path`: a function from `Denied` to the return type, for a type that does not implement `Answer`. The attribute
+///   then adds no `Cache-Control` to the responses.
+/// - `crate = path`: the path of `metrics_guard_core`, if the dependency is renamed or re-exported.
 ///
 /// # Other attributes
 ///
-/// An attribute macro below this one, such as a cache, applies to the body alone and runs behind the check:
+/// An attribute macro below this one, such as a cache, applies only to the body and runs after the check:
 ///
 /// ```text
 /// #[guard_metrics(guard = GUARD)] // first
@@ -138,33 +133,34 @@ pub fn guard_metrics_rocket(args: TokenStream, item: TokenStream) -> TokenStream
 /// fn metrics(request: &Request<()>) -> Response<String> { .. }
 /// ```
 ///
-/// - `#[tracing::instrument]` records the parameters. Without `skip(request)` or `skip_all` it logs the request's header
-///   fields, and with them the key.
-/// - An attribute macro **above** this one has already run, and this attribute promises nothing about it. A cache there can
-///   serve an answer that no check allowed.
-/// - In a function that uses `self` or `Self`, the body cannot be moved, so an attribute macro below is a compile error. Cache
-///   in a function that this one calls.
-/// - `#[async_trait]` stands on the `impl`, and this attribute on its methods.
-/// - `#[utoipa::path]` and others that describe the function, or hand it to a server, go above.
+/// - `#[tracing::instrument]` records the parameters. Without `skip(request)` or `skip_all` it logs the request's headers,
+///   including the key.
+/// - This attribute guarantees nothing about a macro **above** it, which has already run. A cache there can serve a response
+///   that no check allowed.
+/// - A body that uses `self` or `Self` cannot move to an inner function, so an attribute macro below is a compile error. Put
+///   a cache on a function that this one calls.
+/// - Put `#[async_trait]` on the `impl`, and this attribute on its methods.
+/// - Put attributes that describe or register the function, such as `#[utoipa::path]`, above this one.
 ///
 /// # Limits
 ///
-/// - An attribute macro below that exports the function or registers it, as `#[ctor]` or another framework's route attribute
-///   does, hands out the body without the check. This attribute rejects such macros by a list of names, and cannot recognise
-///   others. Put them above.
-/// - It guards this function. A server that reaches the same metrics by another one has another way in.
-/// - Parameters are made before the check: a body that was read to make one has been read.
-/// - The return type must have a name: of an `impl Trait` no refusal can be made.
-/// - What the guard expression borrows is given back before the body runs, but not before the check.
+/// - An attribute macro below that exports or registers the function exposes the body without the check. Examples are
+///   `#[ctor]` and the route attribute of another framework. This attribute rejects such macros by a list of names, and
+///   cannot recognise others. Put them above.
+/// - The attribute guards only this function. Another function that serves the same metrics needs it too.
+/// - The check runs after the server has built the parameters. If one of them holds the request's body, the server has
+///   already read that body.
+/// - The return type cannot be an `impl Trait`, because the attribute must name the type to build a rejection.
+/// - The borrow of the guard expression ends after the check and before the body.
 #[proc_macro_attribute]
 pub fn guard_metrics_request(args: TokenStream, item: TokenStream) -> TokenStream {
     request::FRAMEWORK.expand(args.into(), item.into()).into()
 }
 
-/// Locks a Warp handler: it does nothing until a guard unlocks it, and a route that forgets the guard does not compile.
+/// Locks a Warp handler: it does nothing until a guard unlocks it, and a route without the guard does not compile.
 ///
-/// Write the handler as without the attribute, `async` or not, with the parameters that its filters extract, returning
-/// a `Reply` or a `Result<_, Rejection>`, and hand it to `MetricsGuard::protect`.
+/// Write the handler as without the attribute, `async` or not. Its parameters are those that its filters extract. It returns
+/// a `Reply` or a `Result<_, Rejection>`. Pass it to `MetricsGuard::protect`.
 ///
 /// ```
 /// use metrics_guard_warp::{Guard, Key, MetricsGuard, guard_metrics};
@@ -193,35 +189,35 @@ pub fn guard_metrics_request(args: TokenStream, item: TokenStream) -> TokenStrea
 ///
 /// # Arguments
 ///
-/// - `crate = path`: where `metrics_guard_warp` is, if the dependency is renamed or re-exported.
+/// - `crate = path`: the path of `metrics_guard_warp`, if the dependency is renamed or re-exported.
 ///
 /// # Other attributes
 ///
-/// An attribute macro below this one, such as a cache, applies to the body alone and runs behind the check. One above it has
-/// already run, and this attribute promises nothing about it. `#[utoipa::path]` and others that describe the handler go above.
+/// An attribute macro below this one, such as a cache, applies only to the body and runs after the check. This attribute
+/// guarantees nothing about a macro above it, which has already run. Put attributes that describe the handler, such as
+/// `#[utoipa::path]`, above it.
 ///
 /// # Limits
 ///
-/// - Behind a condition (`#[cfg_attr(feature = "x", guard_metrics)]`) the handler is locked when the condition holds,
-///   and only then. Write it unconditionally.
-/// - The handler's future must be `Send`, as Warp asks of all.
-/// - An attribute macro below that exports the function or registers it, as `#[ctor]` or another framework's route attribute
-///   does, hands out the body without the check. This attribute rejects such macros by a list of names, and cannot recognise
-///   others. Put them above.
-/// - If another attribute macro is below, or the return type is one such as `impl Stream<Item = ..>`, the attribute moves the
-///   body into an inner function. There, the body of an associated function cannot name `Self`.
-/// - It goes into a route by `map`, `async` or not: there is nothing in it for `then` and `and_then`.
+/// - Under a condition, such as `#[cfg_attr(feature = "x", guard_metrics)]`, the handler is locked only if the condition
+///   holds. Write the attribute unconditionally.
+/// - The handler's future must be `Send`, because Warp requires this of every future.
+/// - An attribute macro below that exports or registers the function exposes the body without the check. Examples are
+///   `#[ctor]` and the route attribute of another framework. This attribute rejects such macros by a list of names, and
+///   cannot recognise others. Put them above.
+/// - The attribute moves the body to an inner function if another attribute macro is below, or if the return type is, for
+///   example, `impl Stream<Item = ..>`. There, the body of an associated function cannot name `Self`.
+/// - Add the handler to a route with `map`, even if it is `async`. `then` and `and_then` do not compile.
 #[proc_macro_attribute]
 pub fn guard_metrics_warp(args: TokenStream, item: TokenStream) -> TokenStream {
     warp::FRAMEWORK.expand(args.into(), item.into()).into()
 }
 
-/// Guards an axum handler: a request that the guard in the router's state refuses is answered before anything else of the
-/// handler runs.
+/// Guards an axum handler: the guard in the router's state checks each request before any other part of the handler runs.
 ///
-/// Write the handler as without the attribute, with the extractors that it needs, returning whatever axum takes for an
-/// answer; one that awaits nothing need not be `async`. An answer to an accepted key gets `Cache-Control: no-store`, unless
-/// it has a `Cache-Control`.
+/// Write the handler as without the attribute, with the extractors that it needs and any return type that axum accepts. It
+/// need not be `async` if it awaits nothing. A response to an allowed request gets `Cache-Control: no-store`, unless it has a
+/// `Cache-Control`.
 ///
 /// ```
 /// use axum::{Router, body::Body, extract::{FromRef, State}, response::IntoResponse, routing::get};
@@ -263,31 +259,33 @@ pub fn guard_metrics_warp(args: TokenStream, item: TokenStream) -> TokenStream {
 ///
 /// # Arguments
 ///
-/// - `crate = path`: where `metrics_guard_tower` is, if the dependency is renamed or re-exported.
+/// - `crate = path`: the path of `metrics_guard_tower`, if the dependency is renamed or re-exported.
 ///
 /// # Other attributes
 ///
-/// An attribute macro below this one, such as a cache, applies to the body alone and runs behind the check. One above it has
-/// already run, and this attribute promises nothing about it. `#[utoipa::path]` and others that describe the handler go above,
-/// axum's `#[debug_handler]` goes below. `#[tracing::instrument]` needs `skip_all`, or at least to skip a `Request` or
-/// `HeaderMap`: it logs their fields, and with them the key.
+/// An attribute macro below this one, such as a cache, applies only to the body and runs after the check. This attribute
+/// guarantees nothing about a macro above it, which has already run. Put attributes that describe the handler, such as
+/// `#[utoipa::path]`, above it, and axum's `#[debug_handler]` below it.
+///
+/// `#[tracing::instrument]` needs `skip_all`, or `skip` with each `Request` and `HeaderMap`. Otherwise it logs their headers,
+/// including the key.
 ///
 /// # Limits
 ///
-/// - It guards this handler. Another method of the path is another handler; what the path answers to a method that it does
-///   not have (405) is answered to everyone. A `MetricsGuardLayer`, last on the route, guards those too.
-/// - The handler cannot be called directly, since nobody can make the proof: test it through its router.
-/// - Where the router's state has no guard, the compiler says that it expected a `Guard` and found that state, or that the
-///   function is no `Handler`: implement `FromRef` of the state for `Guard`.
-/// - axum-extra's `typed_get` wants the path as the first parameter, which is the proof here. Write
+/// - The attribute guards only this handler. Other methods of the path have other handlers, and every client gets the 405 for
+///   a method without a handler. A `MetricsGuardLayer`, last on the route, guards all of these.
+/// - A test cannot call the handler directly, because only a check makes the proof. Send a request to its router.
+/// - If the router's state has no guard, the compiler expects a `Guard` and finds that state, or reports that the function is
+///   not a `Handler`. Implement `FromRef` of the state for `Guard`.
+/// - axum-extra's `typed_get` expects the path as the first parameter, which is the proof here. Write
 ///   `.route(MetricsPath::PATH, get(metrics))`.
-/// - An answer that borrows from the parameters by a named lifetime does not compile: write `'static` in its place, which is
-///   what axum takes.
-/// - An attribute macro below that exports the function or registers it, as `#[ctor]` or another framework's route attribute
-///   does, hands out the body without the check. This attribute rejects such macros by a list of names, and cannot recognise
-///   others. Put them above.
-/// - If another attribute macro is below, or the return type is one such as `impl Stream<Item = ..>`, the attribute moves the
-///   body into an inner function. There, the body of an associated function cannot name `Self`.
+/// - A return type that borrows from the parameters by a named lifetime does not compile. Write `'static`, because axum
+///   requires it.
+/// - An attribute macro below that exports or registers the function exposes the body without the check. Examples are
+///   `#[ctor]` and the route attribute of another framework. This attribute rejects such macros by a list of names, and
+///   cannot recognise others. Put them above.
+/// - The attribute moves the body to an inner function if another attribute macro is below, or if the return type is, for
+///   example, `impl Stream<Item = ..>`. There, the body of an associated function cannot name `Self`.
 #[proc_macro_attribute]
 pub fn guard_metrics_axum(args: TokenStream, item: TokenStream) -> TokenStream {
     axum::FRAMEWORK.expand(args.into(), item.into()).into()

@@ -1,7 +1,9 @@
-//! The body of a handler, run where `?` and `return` leave it and not the function that the framework calls: in place, or in an
-//! inner function, which can carry the attributes of others and name an `impl Trait`.
+//! Wraps the body of a handler, so that its `?` and `return` leave only the body, and not the function that the framework
+//! calls.
 //!
-//! In place where it can be: clippy exempts what is exported from many lints, and an inner function is not.
+//! The body runs in place or in an inner function. An inner function can carry third-party attributes and name an
+//! `impl Trait`. In place is preferred, because clippy exempts exported functions from many lints, and an inner function is
+//! not exported.
 
 use proc_macro2::{Delimiter, Group, Ident, Span, TokenStream, TokenTree};
 use quote::{ToTokens, format_ident, quote, quote_spanned};
@@ -13,15 +15,14 @@ use syn::{
 use crate::handler::{Handler, find_ident, last_is};
 
 pub(crate) struct Nested {
-    /// The outer function's signature: as written, but neither `async` nor `const`, with parameters that are plain names.
+    /// The signature of the outer function: as written, but without `async` and `const`. Its parameters are plain names.
     pub(crate) outer: Signature,
-    /// The inner function if there is one, and an expression that runs the body.
+    /// The inner function, which can be empty, and an expression that runs the body.
     pub(crate) definition: TokenStream,
     pub(crate) call: TokenStream,
-    /// What goes before the block with both, where the user's names may be hidden.
+    /// The statements before both, which bind our names to the parameters that kept the user's names.
     bindings: TokenStream,
-    /// Whether it is `async`; whether its answer must be awaited, as that of a function that returns a future must; and what it
-    /// answers then.
+    /// Whether the function is `async`, whether its result must be awaited because it is a future, and the final type.
     pub(crate) is_async: bool,
     pub(crate) is_awaited: bool,
     pub(crate) output: Type,
@@ -29,10 +30,11 @@ pub(crate) struct Nested {
 }
 
 impl Nested {
-    /// The inner function carries `inside`; without these and with `krate`, which has the items that it needs, the body runs in
-    /// place where it can. `kept` says under which name the outer function knows the parameter of that index and name, if under
-    /// any; the others are called as we like, so that the inner function hides none of them. `span` is that of all that is
-    /// ours.
+    /// Wraps the body of `handler`. An inner function carries the attributes `inside`. Without attributes and with `krate`,
+    /// whose items the expansion names, the body runs in place if possible.
+    ///
+    /// `kept` returns the name that the outer function keeps for a parameter of this index and name. The other parameters get
+    /// our names, so that the name of the inner function hides none of them. All our tokens have `span`.
     pub(crate) fn of(
         inside: &[Attribute],
         handler: Handler,
@@ -70,7 +72,7 @@ impl Nested {
             };
             let to = inferred(to, &mut traits)?;
             let call = in_place(krate, Runs { is_async, is_unnamed }, &to, &bindings, &braced(&body)?, span);
-            // Where the traits are named that the handler's signature no longer does: their imports are not unused.
+            // This names the traits that the signature no longer names, because their imports would be unused.
             let names =
                 (!traits.is_empty()).then(|| quote_spanned!(span=> fn __metrics_guard_traits(#(_: impl #traits),*) {}));
             Some((names.unwrap_or_default(), call))
@@ -91,7 +93,7 @@ impl Nested {
         Ok(Nested { outer, definition, call, bindings, is_async, is_awaited: is_async || is_future, output, span })
     }
 
-    /// An expression that runs the body and awaits it.
+    /// Returns an expression that runs the body, and awaits it if it is `async`.
     pub(crate) fn block(&self) -> TokenStream {
         let Nested { definition, call, bindings, .. } = self;
         let run_to_end = self.is_async.then(|| quote_spanned!(self.span=> .await));
@@ -99,19 +101,20 @@ impl Nested {
     }
 }
 
-/// What kind of body: an `async` one, or one that returns an `impl Future`.
+/// The kind of a body: `async`, or one that returns an `impl Future`.
 #[derive(Clone, Copy)]
 pub(crate) struct Runs {
     pub(crate) is_async: bool,
     pub(crate) is_unnamed: bool,
 }
 
-/// An expression that runs `body` after `bindings`: a future if `runs.is_async`. `output` is its type, or of an `impl Future`
-/// what that answers.
+/// Returns an expression that runs `body` after `bindings`. It is a future if `runs.is_async`. Its type is `output`, or a
+/// future with that output if `runs.is_unnamed`.
 ///
-/// A `return` or a `?` in the body leaves the body and not the function, whose answer is not ready until it is kept from
-/// caches. A closure, and a block that seems to return such an answer first, so that the body is checked against the return
-/// type as it would be in a function. Neither states the type, since clippy would judge it as that of a private function.
+/// A `return` or a `?` in the body leaves only the body, because the outer function still adds `no-store` to the response.
+/// A body that is not `async` runs in a closure. An `async` one runs in a block that begins with a `return` that never runs,
+/// so that the compiler checks the body against the return type. Neither states that type, because clippy would apply the
+/// lints for private functions to it.
 pub(crate) fn in_place(
     krate: &Path,
     runs: Runs,
@@ -120,7 +123,7 @@ pub(crate) fn in_place(
     body: &Group,
     span: Span,
 ) -> TokenStream {
-    // The body remains a block, with its attributes and its edition. Under a label, which makes the braces none too many.
+    // The body remains a block, with its attributes and its edition. The label prevents a warning about needless braces.
     let label = Lifetime::new("'_body", span);
     if runs.is_async {
         return quote_spanned! {span=>
@@ -144,9 +147,11 @@ pub(crate) fn in_place(
     }
 }
 
-/// Binds `value` as the parameter `pattern` would: to the end of the body, also where the pattern names nothing of it. Under
-/// `ours` first, if it is no plain name. By a call, since clippy says something of a binding such as `_request` that does
-/// nothing.
+/// Returns a statement that binds `value` to `pattern` as a parameter is bound: the value lives to the end of the body, even
+/// if the pattern names no part of it.
+///
+/// A pattern that is not a plain name binds `ours` first. The value passes through a call, because clippy reports a binding
+/// such as `_request` that has no effect.
 pub(crate) fn bind(pattern: &Pat, value: &TokenStream, ours: &Ident, span: Span) -> TokenStream {
     let value = quote_spanned!(span=> ::core::convert::identity(#value));
     match pattern {
@@ -158,7 +163,7 @@ pub(crate) fn bind(pattern: &Pat, value: &TokenStream, ours: &Ident, span: Span)
     }
 }
 
-/// `body`, if it is a block.
+/// Returns `body` if it is a block.
 fn braced(body: &TokenStream) -> Option<Group> {
     match body.clone().into_iter().next() {
         Some(TokenTree::Group(group)) if group.delimiter() == Delimiter::Brace => Some(group),
@@ -166,8 +171,10 @@ fn braced(body: &TokenStream) -> Option<Group> {
     }
 }
 
-/// `of`, in which the compiler infers each `impl Trait`, and these in `traits`. None if it could not: a body may need what a
-/// bound such as `impl Stream<Item = Result<A, E>>` says.
+/// Returns `of` with `_` for each `impl Trait`, and adds their traits to `traits`.
+///
+/// Returns none if the compiler could not infer the type, because a body may need the bound, such as
+/// `impl Stream<Item = Result<A, E>>`.
 fn inferred(of: &Type, traits: &mut Vec<Path>) -> Option<Type> {
     let mut of = ungrouped(of).clone();
     match &mut of {
@@ -196,7 +203,7 @@ fn inferred(of: &Type, traits: &mut Vec<Path>) -> Option<Type> {
     find_ident(of.to_token_stream(), "impl").is_none().then_some(of)
 }
 
-/// The traits of an `impl Trait`, without their arguments.
+/// Returns the traits of an `impl Trait`, without their arguments.
 fn traits_of(of: &TypeImplTrait) -> impl Iterator<Item = Path> {
     of.bounds.iter().filter_map(|bound| match bound {
         TypeParamBound::Trait(bound) if bound.maybe.is_none() => {
@@ -210,7 +217,7 @@ fn traits_of(of: &TypeImplTrait) -> impl Iterator<Item = Path> {
     })
 }
 
-/// `of`, without the invisible groups around it.
+/// Returns `of` without the invisible groups around it.
 fn ungrouped(mut of: &Type) -> &Type {
     while let Type::Group(group) = of {
         of = &group.elem;
@@ -218,7 +225,7 @@ fn ungrouped(mut of: &Type) -> &Type {
     of
 }
 
-/// `tokens`, the first of which is where it was, and resolved as `span` is.
+/// Returns `tokens` with a new span of the first: it keeps its position, and its name resolves as `span` does.
 pub(crate) fn respanned(tokens: TokenStream, span: Span) -> TokenStream {
     let mut tokens = tokens.into_iter();
     let first = tokens.next().map(|mut first| {
@@ -228,8 +235,9 @@ pub(crate) fn respanned(tokens: TokenStream, span: Span) -> TokenStream {
     first.into_iter().chain(tokens).collect()
 }
 
-/// What a future answers that is an `impl Future<Output = ..>`, a `Pin<Box<dyn Future<..>>>`, an alias of that or a `Ready`.
-/// None if it is nothing of these.
+/// Returns the output of an `impl Future<Output = ..>`, a `Pin<Box<dyn Future<..>>>`, a known alias of that, or a `Ready`.
+///
+/// Returns none for other types.
 fn output_of_future(of: &Type) -> Option<Type> {
     match ungrouped(of) {
         Type::ImplTrait(of) => of.bounds.iter().find_map(|bound| match bound {
@@ -240,7 +248,7 @@ fn output_of_future(of: &Type) -> Option<Type> {
             let is_future = || find_ident(path.to_token_stream(), "Future").is_some();
             let alias = |name| last_is(&path.path, name);
             let is_boxed = alias("BoxFuture") || alias("LocalBoxFuture") || (alias("Pin") && is_future());
-            // Not a type of the user's that is called so.
+            // With arguments, because a user's type can have this name too.
             let is_ready = || alias("Ready") && path.path.segments.last().is_some_and(|last| !last.arguments.is_none());
             (is_boxed || is_ready()).then(|| parse_quote_spanned!(of.span()=> <#of as ::core::future::Future>::Output))
         }
@@ -248,7 +256,7 @@ fn output_of_future(of: &Type) -> Option<Type> {
     }
 }
 
-/// The `..` of `Future<Output = ..>`.
+/// Returns the `..` of `Future<Output = ..>`.
 fn output_in(future: &PathSegment) -> Option<Type> {
     let PathArguments::AngleBracketed(arguments) = &future.arguments else { return None };
     arguments.args.iter().find_map(|argument| match argument {
@@ -257,12 +265,13 @@ fn output_in(future: &PathSegment) -> Option<Type> {
     })
 }
 
-/// What we call the parameter at `index`.
+/// Returns our name for the parameter at `index`.
 pub(crate) fn our_name(index: usize, span: Span) -> Ident {
     format_ident!("__metrics_guard_parameter_{index}", span = span)
 }
 
-/// Makes plain names of the parameters' patterns. Returns what the inner function gets, and what binds it.
+/// Replaces the patterns of the parameters by plain names. Returns the arguments of the inner function, and the statements
+/// that bind them.
 fn rename_parameters(
     signature: &mut Signature,
     kept: impl Fn(usize, &Ident) -> Option<Ident>,
@@ -274,7 +283,8 @@ fn rename_parameters(
         if let Some(attr) = parameter.attrs.first() {
             return Err(Error::new(
                 attr.path().span(),
-                "`#[guard_metrics]` cannot hand on a parameter with an attribute: put it on the function",
+                "`#[guard_metrics]` cannot pass on a parameter with an attribute; move the attribute to the function, \
+                 such as `#[allow(unused_variables)] fn metrics(..)`",
             ));
         }
         let ours = our_name(passed.len(), span);

@@ -1,12 +1,12 @@
-//! Rocket with its metrics on a listener of their own, guarded all the same.
+//! Serves Rocket's metrics on a separate listener, which is guarded too.
 //!
 //! ```text
 //! METRICS_VERIFICATION_KEY_FILE=accepted_keys cargo run -p metrics-guard-rocket --example internal
 //! ```
 //!
-//! The page is where Rocket's configuration says. The metrics are at `METRICS_ADDRESS` (127.0.0.1; a scraper on another
-//! machine needs an address of an internal network) and `METRICS_PORT` (9100), and not on the public listener. The guard
-//! checks the key there too, because reaching the listener does not make a client a scraper.
+//! The page is at the address in Rocket's configuration. The metrics are only at `METRICS_ADDRESS` (default 127.0.0.1) and
+//! `METRICS_PORT` (default 9100). A scraper on another machine needs an address of an internal network. The guard checks
+//! the key there too, because reaching the listener does not make a client a scraper.
 
 use std::{env, error::Error, net::IpAddr};
 
@@ -35,7 +35,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
 
     let public = rocket::build().manage(visits).mount("/", routes![page]);
     let internal = rocket::custom(internal).mount("/", routes![metrics]).attach(MetricsGuard::fairing());
-    // Both ignite before either launches, so that a wrong setting of one keeps the other from serving.
+    // Both ignite before either launches, so that neither serves if a setting of one is wrong.
     let (public, internal) = (public.ignite().await?, internal.ignite().await?);
     try_join!(public.launch(), internal.launch())?;
     Ok(())

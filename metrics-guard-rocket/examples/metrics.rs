@@ -1,11 +1,11 @@
-//! Rocket with a page, a counter of its visits, and `/metrics` for holders of the key.
+//! Serves a page with Rocket, counts its visits, and guards `/metrics` with a key.
 //!
 //! ```text
 //! METRICS_VERIFICATION_KEY_FILE=accepted_keys cargo run -p metrics-guard-rocket --example metrics
 //! ```
 //!
-//! It listens as Rocket's configuration says: `ROCKET_ADDRESS`, `ROCKET_PORT`, and `ROCKET_TLS` with `--features mtls`.
-//! If `tls.mutual` is set there, `METRICS_VERIFICATION_CLIENT_NAMES` requires a client certificate for the metrics.
+//! Rocket's configuration sets where it listens: `ROCKET_ADDRESS`, `ROCKET_PORT`, and `ROCKET_TLS` with `--features mtls`.
+//! If `tls.mutual` is set, `METRICS_VERIFICATION_CLIENT_NAMES` requires a client certificate for the metrics.
 
 use std::error::Error;
 

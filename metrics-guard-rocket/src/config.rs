@@ -1,4 +1,4 @@
-//! Rocket's configuration and the environment -> a guard.
+//! Builds a guard from Rocket's configuration and the environment.
 //!
 //! The table `metrics_guard` has the fields that [`SETTINGS`](metrics_guard_core::adapter::SETTINGS) lists. This module reads
 //! values without serde's derived errors, because these print the value, which can be the key.
@@ -46,10 +46,10 @@ use rocket::figment::{
 
 const TABLE: &str = "metrics_guard";
 
-/// The variable that Rocket reads for the table, in whatever case, also with a dot and a field behind it.
+/// The variable that Rocket reads for the table, in any case, also with a dot and a field after it.
 const READ: &str = "rocket_metrics_guard";
 
-/// Begins the guard that the environment and `figment` describe. If `or_open`, and if nothing configures one, it is open.
+/// Begins the guard that the environment and `figment` describe. The guard is open if `or_open` and nothing configures one.
 pub(crate) fn builder(figment: &Figment, or_open: bool) -> Result<GuardBuilder, ConfigError> {
     let mut settings = Settings::from_env();
     check_variables()?;
@@ -57,7 +57,7 @@ pub(crate) fn builder(figment: &Figment, or_open: bool) -> Result<GuardBuilder, 
     let has_unread_file = check_config_file(figment)?;
     let has_table = check_names(figment)?;
     add_fields(&mut settings, figment)?;
-    // Also a table that this figment does not read, or in a profile that is not selected, was meant for the guard.
+    // A table that this figment does not read, or of a profile that is not selected, is also meant for the guard.
     let has_variable = env::vars_os().any(|(name, _)| is_read(&name.to_string_lossy()));
     if or_open && !(has_unread_file || has_table || has_variable) {
         return GuardBuilder::from_env_or_open();
@@ -76,7 +76,7 @@ fn add_fields(settings: &mut Settings, figment: &Figment) -> Result<(), ConfigEr
             };
             return Err(ConfigError::new(ConfigErrorKind::InvalidSetting, origin(figment, TABLE, &other), text));
         }
-        Err(_) => return Ok(()), // it is missing
+        Err(_) => return Ok(()), // there is no table
     };
     for (name, value) in fields {
         let origin = origin(figment, &format!("{TABLE}.{name}"), &value);
@@ -97,7 +97,7 @@ fn add_fields(settings: &mut Settings, figment: &Figment) -> Result<(), ConfigEr
 
 const EMPTY: &str = "is empty; unset it, or give it a value";
 
-/// As the other paths in Rocket.toml, the path is relative to that file, and not to where the service was started.
+/// Sets the key file. Like other paths in Rocket.toml, it is relative to that file and not to the working directory.
 fn set_key_file(settings: &mut Settings, figment: &Figment, origin: String) -> Result<(), ConfigError> {
     let path: Result<RelativePathBuf, _> = figment.extract_inner(&format!("{TABLE}.key_file"));
     let Ok(path) = path else { return settings.set_list("key_file", origin, None) };
@@ -106,7 +106,7 @@ fn set_key_file(settings: &mut Settings, figment: &Figment, origin: String) -> R
     settings.set_key_file(origin, path.original().as_os_str(), folder)
 }
 
-/// Rejects variables that mean a setting or the table under another name, because Rocket ignores them.
+/// Rejects variables whose names are close to a setting or the table, because Rocket ignores them.
 fn check_variables() -> Result<(), ConfigError> {
     for (name, value) in env::vars_os() {
         let (name, value) = (name.to_string_lossy(), value.to_string_lossy());
@@ -120,8 +120,8 @@ fn check_variables() -> Result<(), ConfigError> {
     Ok(())
 }
 
-/// Rejects a field that the variables for the table set twice, because Rocket takes one of the two in silence. It reads these
-/// variables in whatever case.
+/// Rejects a field that the variables for the table set twice, because Rocket silently uses one of the two. Rocket reads
+/// these variables in any case.
 fn check_inline_tables() -> Result<(), ConfigError> {
     let mut origins: Vec<(&str, String)> = Vec::new();
     for (name, value) in env::vars_os() {
@@ -144,7 +144,7 @@ fn check_inline_tables() -> Result<(), ConfigError> {
     Ok(())
 }
 
-/// The names of the fields in an inline table, also those that are there twice.
+/// Returns the names of the fields in an inline table, with repetitions.
 fn fields(table: &str) -> Vec<String> {
     let (mut fields, mut name) = (Vec::new(), String::new());
     let (mut depth, mut in_value, mut in_quotes, mut is_escaped) = (0_u32, false, false, false);
@@ -169,11 +169,11 @@ fn fields(table: &str) -> Vec<String> {
 
 const FILE: &str = "Rocket.toml";
 
-/// Rejects a `ROCKET_CONFIG` that names no file, and a `Rocket.toml` under another name, because Rocket goes on without one,
-/// and so without the settings in it. Returns whether there is a `Rocket.toml` with our table that the program does not read.
+/// Rejects a `ROCKET_CONFIG` that names no file, and a file whose name is close to `Rocket.toml`. Rocket would ignore both,
+/// and the settings in the file. Returns whether there is a `Rocket.toml` with our table that the program does not read.
 fn check_config_file(figment: &Figment) -> Result<bool, ConfigError> {
     const NAME: &str = "ROCKET_CONFIG";
-    // Rocket searches for a relative path in the folders above too.
+    // Rocket also searches the parent folders for a relative path.
     let folder = env::current_dir().unwrap_or_default();
     let find = |path: &str| -> Vec<PathBuf> {
         let files = folder.ancestors().map(|folder| folder.join(path));
@@ -198,7 +198,7 @@ fn check_config_file(figment: &Figment) -> Result<bool, ConfigError> {
     Err(ConfigError::new(ConfigErrorKind::UnusableFile, origin, text))
 }
 
-/// Rejects a file with our table whose name is close to `Rocket.toml`, unless the program reads it by itself.
+/// Rejects a file with our table whose name is close to `Rocket.toml`, unless the program itself reads it.
 fn check_near_files(figment: &Figment, folder: &Path) -> Result<(), ConfigError> {
     for entry in folder.ancestors().filter_map(|folder| fs::read_dir(folder).ok()).flatten().flatten() {
         let name = entry.file_name();
@@ -222,10 +222,10 @@ fn has_unread_table(figment: &Figment, path: &Path) -> bool {
     profiles.iter().flat_map(|profiles| profiles.values()).flat_map(Dict::keys).any(is_table)
 }
 
-/// Returns whether Rocket reads the variable for the table: in whatever case, also with a dot and a field behind it.
+/// Returns whether Rocket reads the variable for the table: in any case, also with a dot and a field after it.
 fn is_read(name: &str) -> bool {
     let lower_case = name.trim().to_ascii_lowercase();
-    // Behind a dot without a field, figment takes the value for the whole table.
+    // After a dot without a field, figment reads the value as the whole table.
     let is_field =
         |rest: &str| rest.strip_prefix('.').is_some_and(|field| !field.is_empty() && !field.starts_with('.'));
     lower_case.strip_prefix(READ).is_some_and(|rest| rest.is_empty() || is_field(rest))
@@ -235,17 +235,17 @@ fn near_variable(name: &str, value: &str) -> Option<NearName> {
     if is_read(name) {
         return None;
     }
-    // Of the names without `ROCKET_`, the core knows those of settings.
+    // The core itself rejects the names of settings without `ROCKET_`.
     let is_ignored =
         |near: &NearName| if near.is_table { value.trim_start().starts_with('{') } else { near.has_prefix };
     NearName::of(name, value, &["rocket"]).filter(is_ignored)
 }
 
-/// Rejects names that mean a setting or the table but are not read, in all profiles: also in those that are not selected
-/// today. Returns whether one of them has the table.
+/// Rejects names that are close to a setting or the table, because Rocket ignores them. Checks all profiles, because another
+/// one can be selected later. Returns whether a profile has the table.
 fn check_names(figment: &Figment) -> Result<bool, ConfigError> {
     let profiles = figment.data().map_err(|error| {
-        // Without the parser's message, because that shows the line, and the line can hold the key.
+        // The error omits the parser's message, because that shows the line, and the line can hold the key.
         let origin = match position(&error.to_string()) {
             Some((line, column)) => format!("Rocket's configuration, line {line}, column {column}"),
             None => "Rocket's configuration".to_owned(),
@@ -262,7 +262,7 @@ fn check_names(figment: &Figment) -> Result<bool, ConfigError> {
                 check_fields(figment, value)?;
                 continue;
             }
-            // Of an `Env::raw()`: variables are judged by themselves.
+            // `Env::raw()` adds all variables, and `check_variables` checks those.
             if variables.contains(name) {
                 continue;
             }
@@ -278,7 +278,7 @@ fn check_names(figment: &Figment) -> Result<bool, ConfigError> {
     Ok(profiles.values().any(|values| values.contains_key(TABLE)))
 }
 
-/// A name of ours in the table `name` of others, or in a table of that.
+/// Returns a name close to ours in the foreign table `name`, or in a table inside it.
 fn within<'v>(name: &str, table: &'v Value) -> Option<(NearName, &'v Value)> {
     named(table).into_iter().find_map(|(field, value)| {
         let near = NearName::of(field, "", &[]).filter(|near| near.is_table && has_fields(value));
@@ -288,14 +288,15 @@ fn within<'v>(name: &str, table: &'v Value) -> Option<(NearName, &'v Value)> {
     })
 }
 
-/// A name that became tables, as in [default.metrics.guard]. In another order, the words are those of others.
+/// Returns our name if it was split into tables, as in [default.metrics.guard]. The words must have this order, because a
+/// foreign table can have them in another.
 fn across(table: &str, field: &str, value: &Value) -> Option<NearName> {
     let near = NearName::of(&format!("{table}.{field}"), &as_variable(value), &[])?;
     let is_ours = if near.is_table { has_fields(value) } else { near.setting.is_some() };
     (is_ours && ["metrics", "metricsverify"].iter().any(|word| is_close(table, word))).then_some(near)
 }
 
-/// Of others, a table by our names has none of our fields.
+/// Returns whether `table` has one of our fields. A foreign table with our name has none.
 fn has_fields(table: &Value) -> bool {
     named(table).into_iter().any(|(name, value)| {
         let near = NearName::of(&format!("{TABLE}_{name}"), &as_variable(value), &[]);
@@ -303,7 +304,7 @@ fn has_fields(table: &Value) -> bool {
     })
 }
 
-/// The fields of a table, or of all tables in an array.
+/// Returns the fields of a table, or of all tables in an array.
 fn named(value: &Value) -> Vec<(&String, &Value)> {
     match value {
         Value::Dict(_, fields) => fields.iter().collect(),
@@ -312,19 +313,19 @@ fn named(value: &Value) -> Vec<(&String, &Value)> {
     }
 }
 
-/// The line and the column in a parser's message.
+/// Returns the line and the column in a parser's message.
 fn position(message: &str) -> Option<(u32, u32)> {
     let (line, rest) = message.split_once(" at line ")?.1.split_once(", column ")?;
     let column = rest.split(|letter: char| !letter.is_ascii_digit()).next()?;
     Some((line.parse().ok()?, column.parse().ok()?))
 }
 
-/// The key that Rocket's configuration has for a variable of this name, if it has all of them.
+/// Returns the name under which `Env::raw()` adds a variable to Rocket's configuration.
 fn key(name: &str) -> String {
     name.trim().split('.').next().unwrap_or_default().to_ascii_lowercase()
 }
 
-/// Rejects a profile by the name of the table, or the table in a profile whose name is mistyped.
+/// Rejects a profile with the name of the table, and the table in a profile whose name is mistyped.
 fn check_profile(figment: &Figment, profile: &Profile, values: &Dict) -> Result<(), ConfigError> {
     let Some((_, first)) = values.first_key_value() else { return Ok(()) };
     let name = profile.as_str().as_str();
@@ -345,7 +346,7 @@ fn check_profile(figment: &Figment, profile: &Profile, values: &Dict) -> Result<
 
 fn check_fields(figment: &Figment, table: &Value) -> Result<(), ConfigError> {
     for (name, value) in table.as_dict().into_iter().flatten() {
-        // A name with dots has become tables, and this is a part of it.
+        // figment splits a name with dots into tables, so this name can be a part of a key.
         let shown = if value.as_dict().is_some() { "…" } else { shown_name(name) };
         if !SETTINGS.contains(&&**name) {
             Settings::default().set(name, origin(figment, &format!("{TABLE}.{shown}"), value), "")?;
@@ -362,7 +363,7 @@ fn misspelled(figment: &Figment, profile: &Profile, near: &NearName, value: &Val
     unknown(right_name, origin(figment, &near.shown, value))
 }
 
-/// The profiles that Rocket can select.
+/// Returns the profiles that Rocket can select.
 fn known(figment: &Figment) -> [&str; 5] {
     ["default", "global", "debug", "release", figment.profile().as_str().as_str()]
 }
@@ -371,8 +372,8 @@ fn is_known(figment: &Figment, profile: &Profile) -> bool {
     known(figment).iter().any(|known| profile == known)
 }
 
-/// A value as a variable has it, to recognise a list of networks, and the variables that Kubernetes makes for a Service called
-/// `rocket-metrics-guard`.
+/// Returns a value as a variable would have it. This recognises a list of networks, and the variables that Kubernetes creates
+/// for a Service with the name `rocket-metrics-guard`.
 fn as_variable(value: &Value) -> String {
     match value {
         Value::String(_, text) => text.clone(),
@@ -385,7 +386,7 @@ fn as_variable(value: &Value) -> String {
     }
 }
 
-/// The field, and the file or the variables that it stands in. The name of the field must be fit to be shown.
+/// Returns the field, and the file or variables that set it. The caller must hide a name that could be a key.
 fn origin(figment: &Figment, field: &str, value: &Value) -> String {
     match figment.get_metadata(value.tag()) {
         Some(metadata) => format!("`{field}` in {}", source(metadata)),
@@ -393,7 +394,7 @@ fn origin(figment: &Figment, field: &str, value: &Value) -> String {
     }
 }
 
-/// The path of a file, without what could be a key in it, or what else the values come from.
+/// Returns the source of the values, such as the path of a file. Hides the parts of a path that could be a key.
 fn source(metadata: &Metadata) -> String {
     let Some(source) = &metadata.source else { return metadata.name.to_string() };
     let text = source.to_string();
@@ -403,7 +404,7 @@ fn source(metadata: &Metadata) -> String {
     shown_file(&text).unwrap_or_else(|| "the file that ROCKET_CONFIG names".to_owned())
 }
 
-/// What a message may show of the path of a configuration file.
+/// Returns the part of a configuration file's path that a message may show.
 fn shown_file(path: &str) -> Option<String> {
     match path.strip_suffix(FILE) {
         Some(folder) => Some(format!("{}{FILE}", shown(folder).unwrap_or_default())),

@@ -1,4 +1,4 @@
-//! The fairing: configures the guard at ignition, and writes its answers.
+//! Configures the guard at ignition, and writes its responses.
 //!
 //! ```
 //! use metrics_guard_rocket::{MetricsGuard, guard_metrics};
@@ -13,7 +13,7 @@
 //! # let secret = &*format!("{:016x}{:016x}", getrandom::u64()?, getrandom::u64()?).leak();
 //! # let config = rocket::Config { log_level: rocket::config::LogLevel::Off, ..rocket::Config::debug_default() };
 //! # let quiet = rocket::Config::figment().merge(config);
-//! // As `[default.metrics_guard]` in Rocket.toml would have it.
+//! // This equals `key` in the table `[default.metrics_guard]` of Rocket.toml.
 //! let figment = quiet.clone().merge(("metrics_guard.key", secret));
 //! let client = Client::untracked(rocket::custom(figment).mount("/", routes![metrics]).attach(MetricsGuard::fairing()))?;
 //!
@@ -24,7 +24,7 @@
 //! assert_eq!(stranger.status(), Status::Unauthorized);
 //! assert_eq!(stranger.headers().get_one("WWW-Authenticate"), Some("Bearer realm=\"metrics\""));
 //!
-//! // Without a key there is no launch.
+//! // Without a key, Rocket does not launch.
 //! let refused = Client::untracked(rocket::custom(quiet).mount("/", routes![metrics]).attach(MetricsGuard::fairing()));
 //! assert!(matches!(refused.err().unwrap().kind(), ErrorKind::FailedFairings(_)));
 //! # Ok::<(), Box<dyn std::error::Error>>(())
@@ -49,20 +49,20 @@ use crate::{
     redact::Redact,
 };
 
-/// Attaches a [`Guard`] to a Rocket: `rocket::build().attach(MetricsGuard::fairing())`.
+/// Attaches a [`Guard`] to Rocket: `rocket::build().attach(MetricsGuard::fairing())`.
 ///
-/// Attach one. Of several, Rocket keeps the last, and routes mounted through another one do not exist.
+/// Attach only one. If there are several, Rocket keeps the last, and does not mount the routes of the others.
 #[derive(Debug, Clone)]
 #[must_use = "a guard does nothing until it is attached"]
 pub struct MetricsGuard {
-    // None: what Rocket's configuration says, by the function `builder`.
+    // If none, the function `builder` builds the guard from Rocket's configuration.
     guard: Option<Guard>,
     builder: fn(&Figment) -> Result<GuardBuilder, ConfigError>,
     mounts: Vec<Mount>,
 }
 
 impl MetricsGuard {
-    /// A guard as the environment and Rocket's configuration describe it.
+    /// Builds the guard that the environment and Rocket's configuration describe.
     ///
     /// The variables are those of [`Guard::from_env`]. In Rocket.toml, or in `ROCKET_METRICS_GUARD={key_file="..."}`:
     ///
@@ -70,21 +70,21 @@ impl MetricsGuard {
     /// [default.metrics_guard]
     /// key_file = "accepted_keys"              # relative to this file; or `key`, the key itself
     /// header = "X-Scrape-Key"                 # instead of X-Metrics-Key
-    /// query = "metrics_key"                   # the query parameter that may present the key
+    /// query = "metrics_key"                   # the query parameter that can hold the key
     /// networks = ["10.0.0.0/8", "fd00::/8"]   # the networks of the scrapers
-    /// client_names = ["prometheus.example"]   # names of which a client certificate must have one
+    /// client_names = ["prometheus.example"]   # a client certificate must have one of these names
     /// disabled = false
     /// ```
     ///
-    /// A Rocket.toml with `key` in it must not be readable or writable by other users. The guard does not look at the rights
-    /// of that file, and Rocket prints the line of a syntax error in it before any fairing runs. So prefer `key_file`.
+    /// Prefer `key_file` to `key`. Other users must not be able to read or write a Rocket.toml that has `key`. The guard does
+    /// not check the rights of that file, and Rocket prints the line of a syntax error in it before any fairing runs.
     ///
-    /// A setting that has a value in both is an error. Without a usable key, the launch fails and the log says why. What is
-    /// wrong with the key file later is in the log too.
+    /// A setting with a value in both places is an error. Without a usable key, the launch fails and the log has the reason.
+    /// The log also has later problems of the key file.
     ///
-    /// A name that is close to one of these stops the launch, because Rocket would ignore it: `[metrics_guard]` without
-    /// `default.`, `[default.metrics-guard]`, or variables such as `ROCKET_METRICS_GUARD_NETWORKS`. All profiles are
-    /// searched. The log gives the right name.
+    /// A name that is close to one of these stops the launch, because Rocket would ignore it. Examples are `[metrics_guard]`
+    /// without `default.`, `[default.metrics-guard]`, and variables such as `ROCKET_METRICS_GUARD_NETWORKS`. The fairing
+    /// checks all profiles, and the log has the right name.
     pub fn fairing() -> MetricsGuard {
         MetricsGuard { guard: None, builder: MetricsGuard::builder, mounts: Vec::new() }
     }
@@ -92,15 +92,15 @@ impl MetricsGuard {
     /// Builds the guard that [`fairing`](MetricsGuard::fairing) builds, or an open guard if nothing configures one. It is for
     /// programs that other operators run, because an update that brings the guard must not stop their services.
     ///
-    /// The guard is open only if [`Guard::from_env_or_open`] would be open, and no profile has the table `metrics_guard`,
-    /// not even an empty one. A table in a variable such as `ROCKET_METRICS_GUARD` counts, and one in a Rocket.toml that the
+    /// The guard is open only if [`Guard::from_env_or_open`] would be open, and no profile has the table `metrics_guard`. An
+    /// empty table counts, and so do one in a variable such as `ROCKET_METRICS_GUARD` and one in a Rocket.toml that the
     /// program does not read. An open guard allows every request, and the log has a warning at each start.
     pub fn fairing_or_open() -> MetricsGuard {
         MetricsGuard { builder: MetricsGuard::builder_or_open, ..MetricsGuard::fairing() }
     }
 
-    /// A guard that the program built. Neither the environment nor Rocket's configuration is read, and what the guard warns of is in
-    /// Rocket's log only if its [`on_warning`](crate::GuardBuilder::on_warning) puts it there.
+    /// Uses a guard that the program built. The fairing reads neither the environment nor Rocket's configuration. The guard's
+    /// warnings are in Rocket's log only if its [`on_warning`](crate::GuardBuilder::on_warning) writes them there.
     pub fn with(guard: Guard) -> MetricsGuard {
         MetricsGuard { guard: Some(guard), ..MetricsGuard::fairing() }
     }
@@ -133,16 +133,16 @@ impl MetricsGuard {
         config::builder(figment, false)
     }
 
-    /// Begins the guard that [`fairing_or_open`](MetricsGuard::fairing_or_open) builds: to adjust it in code.
+    /// Begins the guard that [`fairing_or_open`](MetricsGuard::fairing_or_open) builds. Use it to adjust the guard in code.
     ///
     /// # Errors
     ///
-    /// As for [`builder`](MetricsGuard::builder), except that a missing key is no error if nothing configures the guard.
+    /// The errors of [`builder`](MetricsGuard::builder), except that a missing key is no error if nothing configures the guard.
     pub fn builder_or_open(figment: &Figment) -> Result<GuardBuilder, ConfigError> {
         config::builder(figment, true)
     }
 
-    /// Mounts `routes` at `base`, guarded: for handlers that have no function to put `#[guard_metrics]` on.
+    /// Mounts `routes` at `base` behind the check. Use it for third-party routes, which cannot have `#[guard_metrics]`.
     ///
     /// ```
     /// # use metrics_guard_rocket::MetricsGuard;
@@ -154,9 +154,9 @@ impl MetricsGuard {
     ///     .attach(MetricsGuard::fairing().mount("/metrics", prometheus));
     /// ```
     ///
-    /// Do not mount them on the Rocket as well: at another path they would be open there.
+    /// Do not mount them on Rocket as well, because they would be public there at another path.
     ///
-    /// Takes what [`Rocket::mount`] takes. If `base` is invalid, Rocket logs it and panics at ignition, as it does in
+    /// The arguments are those of [`Rocket::mount`]. If `base` is invalid, Rocket logs it and panics at ignition, as it does in
     /// [`Rocket::mount`].
     pub fn mount<'a, B, R>(mut self, base: B, routes: R) -> MetricsGuard
     where
@@ -192,9 +192,12 @@ impl Fairing for MetricsGuard {
         };
         if guard.requires_client_name() && !asks_for_certificates(rocket.figment()) {
             warn!(
-                "metrics-guard: nobody can read the metrics: a client certificate is required, and Rocket asks for none."
+                "metrics-guard: every request is rejected, because the guard requires a client certificate and Rocket \
+                 requests none."
             );
-            warn_!("Use this crate's feature `mtls`, and set `tls.mutual` in Rocket's configuration.");
+            warn_!(
+                "Enable the feature `mtls` of metrics-guard-rocket, and set `tls.mutual` in Rocket's configuration."
+            );
         }
         if guard.query_parameter().is_some() {
             rocket = rocket.attach(Redact(guard.clone()));
@@ -207,31 +210,31 @@ impl Fairing for MetricsGuard {
 }
 
 fn asks_for_certificates(figment: &Figment) -> bool {
-    // What is wrong with the rest of the configuration, Rocket itself will say.
+    // An error here is ignored, because Rocket itself reports errors in the rest of the configuration.
     cfg!(feature = "mtls") && figment.extract::<Config>().is_ok_and(|config| config.mtls_enabled())
 }
 
-/// Writes the answers. Attached at ignition, and so run after the response fairings that the user attached: what they
-/// made of a refusal does not count.
+/// Writes the responses. It is attached at ignition, so that it runs after the user's response fairings and replaces what
+/// they wrote for a rejected request.
 struct Answer;
 
 #[rocket::async_trait]
 impl Fairing for Answer {
     fn info(&self) -> Info {
-        Info { name: "Metrics Guard: answers", kind: Kind::Response }
+        Info { name: "Metrics Guard: responses", kind: Kind::Response }
     }
 
     async fn on_response<'r>(&self, request: &'r Request<'_>, response: &mut Response<'r>) {
         match Verdict::take(request) {
             None => {}
-            // A shared cache may store what a field of its own opened: only `Authorization` forbids that by itself
+            // A shared cache may store a response to a key in a custom header, because only `Authorization` forbids that
             // (RFC 9111, section 3.5).
             Some(Ok(())) if response.headers().contains(CACHE_CONTROL.as_str()) => {}
             Some(Ok(())) => {
                 response.set_raw_header(CACHE_CONTROL.as_str(), "no-store");
             }
-            // Nothing is kept of what is there: it may be a catcher's redirect, or come from a handler that made the
-            // proof optional, down to the headers, and to a connection about to be upgraded.
+            // The rejection replaces the whole response. It could be a catcher's redirect, or come from a handler with an
+            // optional proof, which could set headers or upgrade the connection.
             Some(Err(denied)) => *response = refusal(denied),
         }
     }

@@ -1,10 +1,10 @@
-//! The request guard: a Rocket request -> the core's check -> the proof, or an error.
+//! Checks a Rocket request: the request guard returns the proof, or an error.
 //!
 //! ```
 //! use metrics_guard_rocket::{Authorized, Guard, Key, MetricsGuard};
 //! use rocket::{get, http::{Header, Status}, local::blocking::Client, routes};
 //!
-//! // By hand, what `#[guard_metrics]` writes; here to see which key was used.
+//! // `#[guard_metrics]` adds this parameter. Written in code, it shows which key the request used.
 //! #[get("/metrics")]
 //! fn metrics(authorized: Authorized) -> &'static str {
 //!     authorized.key().unwrap_or("none")
@@ -41,24 +41,23 @@ use zeroize::Zeroizing;
 
 use crate::redact::Received;
 
-/// The proof that a request was let pass, as a request guard.
+/// Proves that the check allowed the request. It is a request guard.
 ///
-/// `#[guard_metrics]` adds it to a handler. Ask for it by hand to read [`key`](Authorized::key).
+/// `#[guard_metrics]` adds it to a handler. Write the parameter yourself to read [`key`](Authorized::key).
 ///
-/// It has no other constructor, and implements [`Sentinel`]: a route that asks for it does not launch without the
-/// [`MetricsGuard`](crate::MetricsGuard) fairing.
+/// Only the check makes one. It implements [`Sentinel`], so that Rocket does not launch with a route that takes it and
+/// without the [`MetricsGuard`](crate::MetricsGuard) fairing. Rocket's launch error then lists this type once for each such
+/// route.
 ///
-/// A refusal is final: it is an error and never a forward, and the fairing answers it whatever a catcher, or a handler
-/// that asked for an `Option<Authorized>`, said in the meantime. That handler does run, though. To let a request pass
-/// for another reason than a key, keep a clone of the [`Guard`] and ask it.
-///
-/// Where it is missing, Rocket's launch error lists the guard once for each route that asks for it.
+/// A rejection is final, because it is an error and never a forward. The fairing replaces the response of a catcher, and of a
+/// handler that takes an `Option<Authorized>`, although that handler does run. To allow a request for another reason than a
+/// key, keep a clone of the [`Guard`] and call its `check`.
 #[derive(Debug)]
-#[must_use = "this is the proof that a handler should ask for"]
+#[must_use = "a handler must take this proof as a parameter"]
 pub struct Authorized(metrics_guard_core::Authorized);
 
 impl Authorized {
-    /// The label of the key that the request presented; none if the guard asks for no key, since it is
+    /// Returns the label of the key that the request presented. Returns none if the guard requires no key, because it is
     /// [disabled](Guard::disabled) or requires only a [certificate](Guard::builder_with_client_names).
     #[must_use]
     pub fn key(&self) -> Option<&'static str> {
@@ -66,15 +65,15 @@ impl Authorized {
     }
 }
 
-/// Why there is no proof. Rocket logs it with every refusal.
+/// The reason why there is no proof. Rocket logs it with every rejection.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Refusal {
-    /// The guard refused the request.
+    /// The guard rejected the request.
     Denied(Denied),
-    /// There is no guard, since no [`MetricsGuard`](crate::MetricsGuard) is attached. The answer is a 500.
+    /// There is no guard, because no [`MetricsGuard`](crate::MetricsGuard) is attached. The response is a 500.
     ///
-    /// Rocket finds this out at launch, except for routes that somebody wrapped in a handler of their own.
+    /// Rocket detects this at launch, except for a route whose handler is wrapped in another handler.
     NoFairing,
 }
 
@@ -82,19 +81,22 @@ impl fmt::Display for Refusal {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Refusal::Denied(denied) => denied.fmt(f),
-            Refusal::NoFairing => f.write_str("no `MetricsGuard` is attached"),
+            Refusal::NoFairing => {
+                f.write_str("no guard is attached, so attach one: `rocket::build().attach(MetricsGuard::fairing())`")
+            }
         }
     }
 }
 
 impl std::error::Error for Refusal {}
 
-/// The guard in Rocket's managed state. Private to the crate, so that only the fairing can put one there.
+/// The guard in Rocket's managed state. The type is private, so that only the fairing can put a guard there.
 pub(crate) struct Managed(pub(crate) Guard);
 
-/// What the guard said of a request, for the fairing to act on once the response is there.
+/// The result of the check, which the fairing reads when the response exists.
 ///
-/// Taken, not kept: clones of one local request share their cache, and no response may follow an earlier verdict.
+/// The fairing takes the verdict out, because clones of a local request share one cache. A later response must not follow an
+/// earlier verdict.
 #[derive(Default)]
 pub(crate) struct Verdict(Mutex<Option<Result<(), Denied>>>);
 
@@ -126,16 +128,16 @@ impl<'r> FromRequest<'r> for Authorized {
         Verdict::set(request, checked.as_ref().map(|_| ()).map_err(|denied| *denied));
         match checked {
             Ok(authorized) => Outcome::Success(Authorized(authorized)),
-            // An error and not a forward, which would let the next matching route answer.
+            // This is an error, because after a forward the next matching route would respond.
             Err(denied) => Outcome::Error((Status::new(denied.status().as_u16()), Refusal::Denied(denied))),
         }
     }
 }
 
-/// The proof and another request guard as one, asked for in this order.
+/// Joins the proof and another request guard, and runs them in this order.
 ///
-/// The attribute joins them where one more parameter would be too many for clippy. This is no [`Sentinel`], so that Rocket
-/// looks at both types.
+/// The attribute uses it where an additional parameter would exceed clippy's limit. It does not implement [`Sentinel`], so
+/// that Rocket finds those of both types.
 #[derive(Debug)]
 pub struct Both<A, G>(pub A, pub G);
 
@@ -155,11 +157,11 @@ impl<'r, G: FromRequest<'r>> FromRequest<'r> for Both<Authorized, G> {
     }
 }
 
-/// Returns the client at the socket's address, which is `remote`: `client_ip` trusts a header that any client can send.
+/// Returns the client with the socket's address, `remote`. Rocket's `client_ip` trusts a header that any client can send.
 #[cfg_attr(not(feature = "mtls"), allow(unused_variables, clippy::unused_async))]
 async fn peer(guard: &Guard, request: &Request<'_>) -> Peer {
-    const ADVICE: &str = "Rocket provides it for TCP connections and not for Unix sockets; give a request of `rocket::local` \
-                          an address: `client.get(\"/metrics\").remote(address)`";
+    const ADVICE: &str = "let Rocket listen on TCP, because a Unix socket has no addresses; with `rocket::local`, give the \
+                          request an address: `client.get(\"/metrics\").remote(address)`";
     let peer = request.remote().map_or(const { Peer::unknown(ADVICE, ADVICE) }, Peer::new);
     #[cfg(feature = "mtls")]
     if guard.requires_client_name() {
@@ -169,12 +171,12 @@ async fn peer(guard: &Guard, request: &Request<'_>) -> Peer {
     peer
 }
 
-/// A Rocket request, as the core sees one.
+/// A Rocket request as the core reads it.
 ///
-/// Rocket drops field values that are not UTF-8 before anyone can see them. Such a line is absent here: it is refused
-/// alone, and beside a good one the good one is the first.
+/// Rocket drops header values that are not UTF-8, so the guard does not see them. A request with only such a value is
+/// rejected as one without a key. Beside it, a valid value counts as the first.
 struct Head<'r, 'c> {
-    // Two lifetimes, because Rocket 0.5.1 does not shorten that of a request.
+    // There are two lifetimes, because Rocket 0.5.1 does not shorten that of a request.
     request: &'r Request<'c>,
     received: Option<MutexGuard<'r, Option<Zeroizing<String>>>>,
     peer: Peer,
@@ -182,7 +184,7 @@ struct Head<'r, 'c> {
 
 impl RequestHead for Head<'_, '_> {
     fn field_values<'h>(&'h self, name: &'h HeaderName) -> impl Iterator<Item = &'h [u8]> {
-        // Not `get`, which hashes the name by SipHash. Each value is borrowed from the request.
+        // This avoids `get`, because it hashes the name with SipHash. Each value is borrowed from the request.
         let lines = self.request.headers().iter().filter(|line| line.name() == name.as_str());
         lines.filter_map(|line| if let Cow::Borrowed(value) = line.value { Some(value.as_bytes()) } else { None })
     }

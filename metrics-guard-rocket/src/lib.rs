@@ -1,4 +1,4 @@
-// Where the README's links lead here: see the core's lib.rs.
+// The targets of the README's links on this page. The core's lib.rs gives the reason.
 //! [`Guard`]: Guard
 //! [`MetricsGuard`]: MetricsGuard
 //! [`RequestHead`]: RequestHead
@@ -24,7 +24,7 @@ pub use metrics_guard_core::{
 };
 pub use metrics_guard_macros::guard_metrics_rocket as guard_metrics;
 
-/// What the attribute's expansion names, and nobody else should.
+/// The items that expansions of the attribute name. Only the attribute uses them.
 #[doc(hidden)]
 pub mod expansion {
     pub use crate::guard::Both;

@@ -1,4 +1,4 @@
-//! Third-party routes, guarded by a handler around theirs.
+//! Guards third-party routes: puts a handler with the check around the handler of each.
 //!
 //! ```
 //! use metrics_guard_rocket::{Guard, Key, MetricsGuard};
@@ -35,7 +35,7 @@ use rocket::{
 
 use crate::guard::Authorized;
 
-/// Guarded routes, and where to mount them at ignition.
+/// Guarded routes, and the base at which ignition mounts them.
 #[derive(Clone)]
 pub(crate) struct Mount {
     base: Base,
@@ -54,9 +54,9 @@ impl Mount {
     pub(crate) fn on(&self, rocket: Rocket<Build>) -> Rocket<Build> {
         let mut base = self.base.clone();
         if let Ok(origin) = &mut base.origin {
-            // Rocket would say so too, and show the query, which can be a misplaced key.
+            // Rocket's own warning would show the query, which can be a misplaced key.
             if origin.query().is_some() {
-                warn!("query in route base '{}' is ignored", base.shown);
+                warn!("metrics-guard: the query in the route base '{}' is ignored. Remove it.", base.shown);
                 origin.clear_query();
             }
         }
@@ -71,8 +71,8 @@ impl fmt::Debug for Mount {
     }
 }
 
-/// What a caller gave for a base, read once. Rocket logs an invalid one, and panics, as if the caller had mounted there. It
-/// logs what could be a key as `…`.
+/// The base that the caller gave, parsed once. Rocket logs an invalid base and panics, as in its own `mount`. The log shows
+/// `…` in place of what could be a key.
 #[derive(Clone)]
 struct Base {
     shown: String,
@@ -104,7 +104,7 @@ impl TryFrom<Base> for Origin<'static> {
     }
 }
 
-/// `route`, asked for only with an accepted key.
+/// Returns `route` with the check before its handler.
 fn guarded(mut route: Route) -> Route {
     route.handler = Box::new(Guarded(route.handler));
     route

@@ -1,7 +1,7 @@
-//! The feature `mtls`: the names in a client certificate that Rocket's TLS has verified.
+//! Reads the names in a client certificate that Rocket's TLS has verified: the feature `mtls`.
 //!
-//! Rocket asks for one where `tls.mutual` is configured, and accepts those that a CA in `ca_certs` has signed. With
-//! `mandatory = false`, who has none is refused by the guard (403), else by the handshake.
+//! Rocket requests a client certificate if `tls.mutual` is configured, and accepts it if a CA in `ca_certs` signed it. With
+//! `mandatory = false`, the guard rejects a client without a certificate (403). Otherwise the handshake fails.
 //!
 //! ```
 //! use metrics_guard_rocket::{Guard, Key, MetricsGuard, guard_metrics};
@@ -24,7 +24,7 @@
 //! let by_key = client(Guard::new(Key::new(secret)?))?;
 //! assert_eq!(by_key.get("/metrics").header(key.clone()).dispatch().status(), Status::Ok);
 //!
-//! // A local request comes without a certificate, and the right key does not make up for that.
+//! // A local request has no certificate, so the guard rejects it even with the right key.
 //! let by_both = client(Guard::builder(Key::new(secret)?).require_client_name(["prometheus.example"])?.build())?;
 //! assert_eq!(by_both.get("/metrics").header(key).dispatch().status(), Status::Forbidden);
 //! # Ok::<(), Box<dyn std::error::Error>>(())
@@ -36,7 +36,7 @@ use rocket::mtls::{
     x509::{GeneralName, ParsedExtension, X509Extension},
 };
 
-/// The DNS names and URIs among the subject alternative names of `certificate`.
+/// Returns the DNS names and URIs among the subject alternative names of `certificate`.
 pub(crate) fn names(certificate: &Certificate<'_>) -> Vec<ClientName> {
     let extensions = certificate.extensions().iter().map(X509Extension::parsed_extension);
     let alternative = extensions.filter_map(|extension| match extension {

@@ -1,8 +1,8 @@
 //! Keeps a key in the query out of Rocket's log.
 //!
-//! Rocket logs the URI of every request, in release at least for each HEAD and each 404. Before it does, this fairing
-//! takes the key's parameter out of the URI and lays the query aside for the guard. No fairing sees the URIs that Rocket logs
-//! while it reads the head of a request: those of unknown methods, and those that it cannot parse.
+//! Rocket logs the URI of every request, and in release builds at least those of each HEAD and each 404. This fairing first
+//! removes the key's parameter from the URI, and stores the query for the guard. No fairing sees the URIs that Rocket logs
+//! while it reads the head of a request: those with unknown methods, and those that it cannot parse.
 //!
 //! ```
 //! use metrics_guard_rocket::{Guard, Key, MetricsGuard, guard_metrics};
@@ -42,7 +42,7 @@ use rocket::{
 };
 use zeroize::Zeroizing;
 
-/// Attached where the guard takes a key from the query, and nowhere else.
+/// The fairing, attached only if the guard accepts a key in the query.
 pub(crate) struct Redact(pub(crate) Guard);
 
 #[rocket::async_trait]
@@ -54,9 +54,9 @@ impl Fairing for Redact {
     async fn on_liftoff(&self, rocket: &Rocket<Orbit>) {
         let Some(parameter) = self.0.query_parameter() else { return };
         for route in rocket.routes().filter(|route| reads(route.uri.query(), parameter)) {
-            // Without the parameter's name, because that can be a key by mistake.
-            warn!("metrics-guard: the route {route} reads the query parameter of the guard, and will never see it.");
-            warn_!("It may hold a key, and is kept from the log. Give the guard a parameter name of its own.");
+            // The warning hides the parameter's name, because an operator can set a key in its place.
+            warn!("metrics-guard: the route {route} reads the guard's query parameter, which the guard removes.");
+            warn_!("It can hold a key. Choose another name for it, for example in METRICS_VERIFICATION_QUERY.");
         }
     }
 
@@ -67,7 +67,7 @@ impl Fairing for Redact {
             }
             _ => (None, None),
         };
-        // Also where there is none: a clone of a local request still has what the first one received.
+        // This also stores that there is none, because a clone of a local request still has the query of the first one.
         *Received::of(request) = received;
         if let Some(uri) = uri {
             request.set_uri(uri);
@@ -75,7 +75,7 @@ impl Fairing for Redact {
     }
 }
 
-/// Whether a route with this `query` declares `parameter`, as `<parameter>` or as `parameter=value`.
+/// Returns whether a route with this `query` declares `parameter`, as `<parameter>` or as `parameter=value`.
 fn reads(query: Option<&str>, parameter: &str) -> bool {
     let name = |part: &str| part.split('=').next().is_some_and(|name| name.trim_matches(['<', '>']) == parameter);
     query.is_some_and(|query| query.split('&').any(name))
@@ -87,11 +87,11 @@ fn with_query<'u>(uri: &Origin<'u>, query: &str) -> Origin<'u> {
     if query.is_empty() {
         return bare;
     }
-    // hyper lets characters through that Rocket's parser does not: rather no query than one with the key in it.
+    // hyper accepts characters that Rocket's parser rejects. The query is then dropped, because it could hold the key.
     Origin::parse_owned(format!("{}?{query}", bare.path())).unwrap_or(bare)
 }
 
-/// The query as it was received, if it is not in the URI any more.
+/// The query as received, if the fairing removed a part of it from the URI.
 #[derive(Default)]
 pub(crate) struct Received(Mutex<Option<Zeroizing<String>>>);
 
@@ -106,7 +106,7 @@ mod tests {
     use super::reads;
 
     #[test]
-    fn a_route_that_declares_the_parameter_is_seen() {
+    fn recognises_a_route_that_declares_the_parameter() {
         for query in ["<key>", "a=b&<key>", "<key>&<rest..>", "key=fixed"] {
             assert!(reads(Some(query), "key"), "{query}");
         }

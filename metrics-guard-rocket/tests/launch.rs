@@ -398,11 +398,12 @@ fn fairing_or_open_is_open_only_if_nothing_configures_a_guard() {
 #[test]
 fn a_syntax_error_shows_no_line_of_the_file_if_the_settings_are_read_before_the_launch() {
     let folder = tempfile::tempdir().unwrap();
-    for key in [KEY.to_owned(), format!("'{KEY}"), format!("'{KEY}'\nkey = '{KEY}'")] {
+    for (key, number) in [(KEY.to_owned(), 2), (format!("'{KEY}"), 2), (format!("'{KEY}'\nkey = '{KEY}'"), 3)] {
         fs::write(folder.path().join("Rocket.toml"), format!("[default.metrics_guard]\nkey = {key}")).unwrap();
         let line = "Rocket's configuration, line ";
         let checked = said("main", folder.path(), "CHECKED=1");
-        assert!(checked.contains(line) && checked.contains(": cannot be read; correct its syntax"), "{checked}");
+        assert!(checked.contains(&format!("{line}{number}, column ")), "{checked}");
+        assert!(checked.contains(": cannot be read; correct its syntax"), "{checked}");
         assert!(!checked.contains(KEY), "{checked}");
         let launched = said("main", folder.path(), "");
         assert!(launched.contains(key.lines().next().unwrap()) && !launched.contains(line), "{launched}");
@@ -435,7 +436,7 @@ fn a_warning_is_logged_once_by_the_fairing_and_by_a_guard_made_in_code() {
 #[test]
 fn the_log_says_where_to_set_the_key_and_that_no_client_certificate_is_requested() {
     let folder = tempfile::tempdir().unwrap();
-    let (key_file, nobody) = ("Or set `key_file` in the table", "nobody can read the metrics");
+    let (key_file, nobody) = ("Or set `key_file` in the table", "every request is rejected");
     for (what, variables, has_key_file, has_nobody) in [
         ("main", "", true, false),
         ("main", "METRICS_VERIFICATION_KEY=short", false, false),

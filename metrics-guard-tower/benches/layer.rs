@@ -1,12 +1,12 @@
-//! Measures what the layer costs, and checks the goals: `cargo bench -p metrics-guard-tower`.
+//! Measures the cost of the layer, and checks it against the goals: `cargo bench -p metrics-guard-tower`.
 //!
-//! Each row is one request with ten headers that is sent through a service: the bench polls its readiness, calls it, and
-//! polls the future to the response. The service responds as a metrics page does, with a `Content-Type`.
+//! Each row measures one request with ten headers through a service: the bench polls its readiness, calls it, and polls the
+//! future until the response. The service responds like a metrics page, with a `Content-Type`.
 //!
-//! The cost of the layer is what a row has above its base. A rejected request does not reach the service and is dropped, so
+//! The cost of the layer is the difference between a row and its base. A rejected request is dropped before the service, so
 //! its base is a request that is made and dropped. Callgrind counts instructions, and memcheck allocations.
 
-#![allow(clippy::unwrap_used, clippy::panic)] // a bench that cannot go on has nobody to tell it to
+#![allow(clippy::unwrap_used, clippy::panic)] // a bench that cannot continue has no caller to return an error to
 
 use std::{
     cell::{Cell, RefCell},
@@ -28,15 +28,15 @@ use tower_service::Service;
 #[path = "../../metrics-guard-core/benches/check/measure.rs"]
 mod measure;
 
-/// 32 bytes, as `openssl rand -hex 16` makes them.
+/// 32 characters, as `openssl rand -hex 16` prints them.
 const KEY: &str = "5f0c1d9e7b3a4268a1c8e6d2074fb935";
 const WRONG: &str = "5f0c1d9e7b3a4268a1c8e6d2074fb936";
 
-/// The bases: for a request that is allowed, and for one that is rejected.
+/// The bases of an allowed and of a rejected request.
 const BARE: &str = "the service alone";
 const DROPPED: &str = "a request made and dropped";
 
-/// The instructions above the base.
+/// The greatest number of instructions above the base.
 const GOALS: [(&str, f64); 2] = [("X-Metrics-Key", 850.0), ("Bearer", 1040.0)];
 
 fn main() {
@@ -102,7 +102,7 @@ impl Row {
     }
 }
 
-/// The service. It puts the request back, to be sent again.
+/// The service. It stores the request, so that the bench can send it again.
 #[derive(Clone, Default)]
 struct Page {
     request: Rc<Cell<Option<Request<()>>>>,
@@ -127,7 +127,7 @@ impl Service<Request<()>> for Page {
     }
 }
 
-/// A scrape with one field more.
+/// Returns a scrape with an additional header.
 fn scrape(name: &str, value: &str) -> Request<()> {
     measure::scrape("/metrics").header(name, value).body(()).unwrap()
 }
@@ -146,7 +146,7 @@ fn cases() -> Vec<Case> {
     ]
 }
 
-/// The same request again and again.
+/// Sends the same request each time, because the service returns it.
 fn passes<L>(name: &'static str, layer: L, request: Request<()>) -> Case
 where
     L: Layer<Page>,
@@ -164,7 +164,7 @@ where
     Case { name, run: Box::new(run) }
 }
 
-/// Another request each time.
+/// Sends a clone of the request each time, because the layer drops it.
 fn refused<L>(name: &'static str, layer: L, request: Request<()>) -> Case
 where
     L: Layer<Page>,

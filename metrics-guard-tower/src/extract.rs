@@ -1,4 +1,4 @@
-//! The guard as an axum extractor: a handler that asks for the proof cannot run without it.
+//! Provides the guard as an axum extractor: a handler with the proof as a parameter runs only after the check.
 //!
 //! ```
 //! use axum::{Router, body::Body, routing::get};
@@ -6,7 +6,7 @@
 //! use metrics_guard_tower::{Authorized, Guard, Key};
 //! use tower::ServiceExt;
 //!
-//! // With the proof as a part of the answer, no shared cache may store it.
+//! // The proof in the response adds `no-store`, so that no shared cache stores the response.
 //! async fn metrics(authorized: Authorized) -> (Authorized, &'static str) {
 //!     (authorized, "up 1\n")
 //! }
@@ -37,32 +37,32 @@ use metrics_guard_core::{Denied, Guard};
 
 use crate::head::Head;
 
-/// The proof that a request was checked and let pass, by the [`Guard`] in the router's state.
+/// Proves that the [`Guard`] in the router's state allowed the request.
 ///
-/// Nobody else can make one, so that a handler that takes it is guarded in every route. Let it be the first parameter, and
-/// nothing of the request is read before the check. A router whose state has no guard does not compile: the state is a
-/// `Guard`, or a type of which one can be had by [`FromRef`].
+/// Only the check makes one, so a handler that takes it is guarded in every route. Make it the first parameter, so that no
+/// other extractor runs before the check. A router without a guard does not compile: its state must be a `Guard`, or a type
+/// that has one by [`FromRef`].
 ///
-/// The answer is the handler's own. Against shared caches, make the proof a part of it, `(authorized, body)`, as
-/// [`#[guard_metrics]`](crate::guard_metrics) does by itself: it adds `Cache-Control: no-store` to an answer that has no
-/// `Cache-Control` yet. A cache may else keep what a field such as `X-Metrics-Key` opened, and hand it to others (RFC 9111,
-/// section 3.5).
+/// Return the proof with the response, as in `(authorized, body)`. It adds `Cache-Control: no-store` to a response without
+/// `Cache-Control`. Otherwise, a shared cache may store the response to a key in `X-Metrics-Key`, for example, and serve it
+/// to other clients (RFC 9111, section 3.5). With [`#[guard_metrics]`](crate::guard_metrics), this is automatic.
 ///
-/// It guards by itself alone. A `Result<Authorized, Refusal>`, which axum makes an extractor of, and others that hold one as
-/// `Either` of axum-extra does, let the handler run for everyone, and decide itself. An `Option<Authorized>` is none.
+/// Only a plain `Authorized` parameter guards the handler. With a `Result<Authorized, Refusal>`, or another extractor that
+/// holds one, such as `Either` of axum-extra, the handler runs for every request. An `Option<Authorized>` is not an extractor.
 #[derive(Debug)]
-#[must_use = "this is the proof that a handler should ask for"]
+#[must_use = "a handler must take this proof as a parameter"]
 pub struct Authorized(metrics_guard_core::Authorized);
 
 impl Authorized {
-    /// The label of the key that the request presented; none if the guard asks for no key, since it is
+    /// Returns the label of the key that the request presented. Returns none if the guard requires no key, because it is
     /// [disabled](Guard::disabled) or requires only a [certificate](Guard::builder_with_client_names).
     #[must_use]
     pub fn key(&self) -> Option<&'static str> {
         self.0.key()
     }
 
-    /// Adds `Cache-Control: no-store` to an answer that has no `Cache-Control`, where it cannot be a part of it.
+    /// Adds `Cache-Control: no-store` to a response without `Cache-Control`. Use it if the proof cannot be a part of the
+    /// response.
     pub fn set_no_store(&self, fields: &mut HeaderMap) {
         self.0.set_no_store(fields);
     }
@@ -90,19 +90,19 @@ where
     }
 }
 
-/// The answer to a request that was refused.
+/// The response to a rejected request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-#[must_use = "a refused request must be answered with the refusal"]
+#[must_use = "this is the response to the rejected request"]
 pub struct Refusal(Denied);
 
 impl Refusal {
-    /// Why, for a log. The client is not told.
+    /// Returns the reason, for a log. The response does not contain it.
     pub const fn denied(self) -> Denied {
         self.0
     }
 }
 
-/// For a handler that asks a guard itself, and answers as the others do.
+/// Converts a rejection, for a handler that calls a guard and responds like the extractor.
 impl From<Denied> for Refusal {
     fn from(denied: Denied) -> Refusal {
         Refusal(denied)
@@ -126,7 +126,7 @@ impl IntoResponse for Refusal {
     }
 }
 
-/// What a handler under `#[guard_metrics]` answers.
+/// Returns the response of a handler with `#[guard_metrics]`, with `no-store` unless it has a `Cache-Control`.
 pub fn unstored(authorized: &Authorized, answer: impl IntoResponse) -> Response {
     let mut response = answer.into_response();
     authorized.set_no_store(response.headers_mut());

@@ -1,4 +1,4 @@
-//! A request head whose client can also be where axum puts it.
+//! Reads a request head, whose client's address can also come from axum.
 //!
 //! ```
 //! use http::Request;
@@ -41,7 +41,7 @@ const TONIC: &str = "on tonic, put a `Peer` with the address of `TcpConnectInfo`
 const WITH_NAMES: &str = "put a `Peer` with the names in the client's verified certificate into the request's extensions: \
                           `request.extensions_mut().insert(Peer::new(address).with_names(names))`";
 
-/// A request head whose client the core or, failing that, axum knows.
+/// A request head. Its client comes from the core or, if the core has none, from axum.
 pub(crate) struct Head<'r, R> {
     request: &'r R,
     extensions: &'r Extensions,
@@ -53,12 +53,12 @@ impl<'r, R> Head<'r, R> {
         Head { request, extensions, connected: OnceCell::new() }
     }
 
-    /// Returns the client at the address that axum knows. Without an address, it says how this server provides one.
+    /// Returns the client with the address that axum provides. Without one, the `Peer` has the instruction for this server.
     fn connected(&self) -> Option<Peer> {
         if let Some(address) = address(self.extensions) {
             return Some(Peer::new(address));
         }
-        // Only the type of the request's body shows the server. An extractor gets no body, and belongs to axum.
+        // Only the type of the request's body identifies the server. An extractor gets no body, and only axum uses it.
         let request = type_name::<R>();
         if request.contains("tonic::") {
             Some(Peer::unknown(TONIC, WITH_NAMES))
@@ -70,7 +70,7 @@ impl<'r, R> Head<'r, R> {
     }
 }
 
-/// Reads the address as axum's own extractor does: a mock counts only if there is no address of a connection.
+/// Returns the address like axum's own extractor: a mock counts only without the address of a connection.
 #[cfg(feature = "axum")]
 fn address(extensions: &Extensions) -> Option<SocketAddr> {
     use axum::extract::{ConnectInfo, connect_info::MockConnectInfo};
@@ -95,7 +95,7 @@ impl<R: RequestHead> RequestHead for Head<'_, R> {
     }
 
     fn peer(&self) -> Option<&Peer> {
-        // A `Peer` comes first, because it can also have names.
+        // A `Peer` has precedence, because it can also have names.
         self.request.peer().or_else(|| self.connected.get_or_init(|| self.connected()).as_ref())
     }
 }

@@ -1,4 +1,4 @@
-//! The guard as a tower layer: what it refuses does not reach the service.
+//! Provides the guard as a tower layer: a rejected request does not reach the service.
 //!
 //! ```
 //! use axum::{Router, body::Body, routing::get};
@@ -35,30 +35,31 @@ use tower_service::Service;
 
 use crate::head::Head;
 
-/// Puts a [`Guard`] in front of a service, whatever path and method it is asked for, or in front of
-/// [one path](MetricsGuardLayer::only_path) of it.
+/// Guards every path and method of a service, or [one path](MetricsGuardLayer::only_path) of it.
 ///
-/// With axum, layer the one route, and last: `get(metrics).layer(MetricsGuardLayer::new(guard))`. There it comes before the
-/// method is looked at, also where the answer would be a 405. Open is what is added to a route after the layer (`.post(..)`,
-/// `.fallback(..)`, `.merge(..)`), and what the router's `method_not_allowed_fallback`, called later, puts in the place of
-/// the 405. [`Router::layer`] guards all routes that the router has *at that moment*, and its fallback; a route or a fallback
-/// that is added afterwards is open. [`Router::route_layer`] leaves out the fallback, and that of a `MethodRouter` also the
-/// methods that the route does not have. For tonic, and for hyper by way of tower, layer the service.
+/// With axum, add the layer to the route of the metrics, after its handlers:
+/// `get(metrics).layer(MetricsGuardLayer::new(guard))`. The guard then runs before axum looks at the method, so that it also
+/// guards the 405. Anything added to the route after the layer is **not** guarded: `.post(..)`, `.fallback(..)`,
+/// `.merge(..)`, and a later `method_not_allowed_fallback` of the router, which replaces the 405.
+///
+/// [`Router::layer`] guards the routes and the fallback that the router has *at that moment*, and none that are added later.
+/// [`Router::route_layer`] does not guard the fallback. The `route_layer` of a `MethodRouter` does not guard methods without
+/// a handler either. For tonic, and for hyper with tower, add the layer to the service.
 ///
 /// [`Router::layer`]: https://docs.rs/axum/0.8/axum/struct.Router.html#method.layer
 /// [`Router::route_layer`]: https://docs.rs/axum/0.8/axum/struct.Router.html#method.route_layer
 ///
 /// The guard uses the client's address from a [`Peer`](crate::Peer) in the request's extensions, or, with the feature `axum`,
-/// a `ConnectInfo<SocketAddr>`, else a `MockConnectInfo<SocketAddr>`, and no other `ConnectInfo`. Without one of these, a
-/// guard with networks or client names rejects every request.
+/// a `ConnectInfo<SocketAddr>` or, without that, a `MockConnectInfo<SocketAddr>`, and no other `ConnectInfo`. Without one of
+/// these, a guard with networks or client names rejects every request.
 ///
 /// # Bodies without a default
 ///
-/// The answer to a rejected request has the response body type of the service, so that `axum::serve` and tower's
+/// The response to a rejected request has the body type of the service, so that `axum::serve` and tower's
 /// `option_layer` accept a guarded app as they accept the app. Its body is the [`Default`] of that type. Some bodies have
 /// none: those of tower-http's `TraceLayer` and `ResponseBodyTimeoutLayer`, and hyper's `Incoming`, which a proxy passes on.
-/// The guard compiles around them if the body is boxed. axum boxes the body in each call of `.layer`, so give the guard a
-/// call of its own:
+/// The guard compiles around them if the body is boxed. axum boxes the body in each call of `.layer`, so add the guard in a
+/// separate call:
 ///
 /// ```
 /// use axum::{Router, routing::get};
@@ -74,7 +75,7 @@ use crate::head::Head;
 /// On one route, the first call is `.layer::<_, Infallible>(TraceLayer::new_for_http())`, because the compiler does not find
 /// the error type of a route between two layers.
 ///
-/// Around another service, or in a `ServiceBuilder`, put a layer that boxes the body right behind the guard:
+/// Around another service, or in a `ServiceBuilder`, put a layer that boxes the body directly after the guard:
 ///
 /// ```
 /// use http::{Request, Response};
@@ -98,16 +99,16 @@ pub struct MetricsGuardLayer {
 }
 
 impl MetricsGuardLayer {
-    /// A layer of this guard.
+    /// Creates a layer from this guard.
     #[must_use]
     pub const fn new(guard: Guard) -> MetricsGuardLayer {
         MetricsGuardLayer { guard, only: None }
     }
 
-    /// Guards `path` and all paths below it, in every spelling, and lets requests for other paths through untouched: without
-    /// a check, an observation or `Cache-Control`. Called again, it adds a path.
+    /// Guards only `path` and all paths below it, in every spelling. Each further call adds a path.
     ///
-    /// So one layer around a whole app guards the endpoint of a library, whatever serves it:
+    /// Requests for other paths get no check, no observation and no `Cache-Control`. One layer around a whole app therefore
+    /// guards the endpoint of a library:
     ///
     /// ```
     /// # #[cfg(feature = "axum")] {
@@ -135,10 +136,11 @@ impl MetricsGuardLayer {
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     ///
-    /// [`GuardedPath`] lists the spellings, and what is not covered, such as symbolic links. The layer sees the path as it is
-    /// where the layer is, so put it outside of what rewrites paths. axum's `nest` removes its prefix: in a nested router,
-    /// the layer guards a request if the rest of its path is covered or, with the feature `axum`, its `OriginalUri`. Around
-    /// tower-http's `NormalizePath` or inside of it, the layer guards the same requests.
+    /// [`GuardedPath`] lists the spellings, and the cases that it does not cover, such as symbolic links. Put the layer around
+    /// services that rewrite paths, because it reads the path that it receives. axum's `nest` removes its prefix. In a nested
+    /// router, the layer therefore checks the rest of the path and, with the feature `axum`, the `OriginalUri`, and guards
+    /// the request if one of them is covered. The layer guards the same requests around tower-http's `NormalizePath` and
+    /// inside it.
     ///
     /// # Errors
     ///
@@ -158,12 +160,13 @@ impl<S> Layer<S> for MetricsGuardLayer {
     }
 }
 
-/// A service behind a [`MetricsGuardLayer`].
+/// Guards a service. A [`MetricsGuardLayer`] makes it.
 ///
-/// Its readiness is that of the inner service: a refusal waits for it too, and keeps what was reserved by it until this
-/// service is asked again or dropped. So put a limit in front of the guard, or clone the service for each request, as axum,
-/// tonic and hyper-util do. A refused request is answered without it: a refusal has an empty body, the
-/// default of the response's body type.
+/// This service is ready when the inner service is. A rejected request therefore also waits for the inner service, and keeps
+/// what the inner service reserved until this service is used again or dropped. Put a limit in front of the guard, or clone
+/// the service for each request, as axum, tonic and hyper-util do.
+///
+/// A rejected request does not reach the inner service. The rejection has an empty body: the default of the body type.
 #[derive(Debug, Clone)]
 pub struct MetricsGuardService<S> {
     guard: Guard,
@@ -182,22 +185,23 @@ impl<S> MetricsGuardService<S> {
     }
 }
 
-/// A body of responses that has a default, which is the body of a refusal.
+/// A body type with a default, which is the body of a rejection.
 ///
-/// Each type with a [`Default`] has it. Those of tower-http's `TraceLayer` and `ResponseBodyTimeoutLayer`, and of a proxy that
-/// passes on what hyper receives, have none. The [layer](MetricsGuardLayer#bodies-without-a-default) says what to do.
+/// Each type with a [`Default`] implements this trait. The bodies of tower-http's `TraceLayer` and
+/// `ResponseBodyTimeoutLayer`, and hyper's `Incoming`, have no default. The page of the
+/// [layer](MetricsGuardLayer#bodies-without-a-default) has instructions for them.
 #[diagnostic::on_unimplemented(
-    message = "`MetricsGuardLayer` cannot make an empty `{Self}`",
-    label = "this service's responses have a body without `Default`",
+    message = "`MetricsGuardLayer` cannot build a rejection with a body of type `{Self}`",
+    label = "the response body of this service has no `Default`",
     note = "in an axum router, call `.layer` once for each layer: `.layer(TraceLayer::new_for_http()).layer(MetricsGuardLayer::new(guard))`",
-    note = "around another service, put a layer that boxes the body right behind the guard's: `MapResponseBodyLayer::new(BodyExt::boxed_unsync)`"
+    note = "around another service, put a layer that boxes the body directly after the guard: `MapResponseBodyLayer::new(BodyExt::boxed_unsync)`"
 )]
 pub trait EmptyBody: Default {}
 
-#[diagnostic::do_not_recommend] // or the compiler would ask for the `Default` of a type that its reader cannot change
+#[diagnostic::do_not_recommend] // because the compiler would suggest `Default` for a type that the user cannot change
 impl<B: Default> EmptyBody for B {}
 
-/// The URI before axum's `nest` removed its prefix.
+/// Returns the URI before axum's `nest` removed its prefix.
 #[cfg(feature = "axum")]
 fn original_uri(extensions: &Extensions) -> Option<&Uri> {
     extensions.get::<axum::extract::OriginalUri>().map(|original| &original.0)
@@ -247,7 +251,7 @@ pin_project! {
         Called {
             #[pin]
             future: F,
-            authorized: Option<Authorized>, // none if the path is not guarded
+            authorized: Option<Authorized>, // none if the layer does not guard the path
         },
         Denied {
             denied: Denied,

@@ -1,11 +1,11 @@
-// Where the README's links lead here: see the core's lib.rs.
+// The targets of the README's links on this page. The core's lib.rs gives the reason.
 #![cfg_attr(feature = "axum", doc = "[`Authorized`]: Authorized")]
 #![cfg_attr(feature = "axum", doc = "[`Guard`]: Guard")]
 #![cfg_attr(feature = "axum", doc = "[`GuardedPath`]: GuardedPath")]
 #![cfg_attr(feature = "axum", doc = "[`MetricsGuardLayer`]: MetricsGuardLayer#bodies-without-a-default")]
 #![cfg_attr(feature = "axum", doc = "[`Peer`]: Peer")]
 #![cfg_attr(feature = "axum", doc = "")]
-// Its examples are axum's.
+// The README needs the feature, because its examples use axum.
 #![cfg_attr(feature = "axum", doc = include_str!("../README.md"))]
 #![cfg_attr(
     not(feature = "axum"),
@@ -30,7 +30,7 @@ pub use metrics_guard_core::{
 #[cfg(feature = "axum")]
 pub use metrics_guard_macros::guard_metrics_axum as guard_metrics;
 
-/// What the attribute's expansion names, so that its user need not depend on it by that name.
+/// The items that expansions of the attribute name, so that the user needs no dependency on their crates.
 #[cfg(feature = "axum")]
 #[doc(hidden)]
 pub mod expansion {

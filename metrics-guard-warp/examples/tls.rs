@@ -1,4 +1,4 @@
-//! Warp behind TLS by tokio-rustls, with a page, a counter of its visits, and `/metrics` for holders of the key.
+//! Serves a page with Warp over TLS (tokio-rustls), counts its visits, and guards `/metrics` with a key.
 //!
 //! ```text
 //! openssl req -x509 -newkey rsa:2048 -nodes -days 30 -subj /CN=localhost -addext subjectAltName=DNS:localhost \
@@ -52,10 +52,10 @@ fn metrics() -> Result<String, StatusCode> {
     TextEncoder::new().encode_to_string(&prometheus::gather()).map_err(|_| StatusCode::INTERNAL_SERVER_ERROR)
 }
 
-/// TLS with the certificate in `TLS_CERT_FILE` and its private key in `TLS_KEY_FILE`.
+/// Returns TLS with the certificate in `TLS_CERT_FILE` and its private key in `TLS_KEY_FILE`.
 ///
-/// With `TLS_CLIENT_CA_FILE`, a client can send a certificate that a CA in this file signed. The guard requires it, and for
-/// the metrics only. A certificate that fails the verification ends the handshake.
+/// With `TLS_CLIENT_CA_FILE`, a client can send a certificate that a CA in this file signed. Only the guard requires it, for
+/// the metrics. A certificate that fails the verification ends the handshake.
 fn acceptor() -> Result<TlsAcceptor, Box<dyn Error>> {
     let file = |variable| env::var(variable).map_err(|_| format!("set {variable} to the path of a PEM file"));
     let certificates = CertificateDer::pem_file_iter(file("TLS_CERT_FILE")?)?.collect::<Result<Vec<_>, _>>()?;
@@ -74,7 +74,7 @@ fn acceptor() -> Result<TlsAcceptor, Box<dyn Error>> {
     Ok(TlsAcceptor::from(Arc::new(config.with_single_cert(certificates, key)?)))
 }
 
-/// The client's address, and the names in its certificate, which the handshake verified.
+/// Returns the client's address, and the names in its certificate, which the handshake verified.
 fn peer(address: SocketAddr, stream: &TlsStream<TcpStream>) -> Peer {
     let (_, connection) = stream.get_ref();
     let certificate = connection.peer_certificates().and_then(<[_]>::first).map(EndEntityCert::try_from);
@@ -82,7 +82,7 @@ fn peer(address: SocketAddr, stream: &TlsStream<TcpStream>) -> Peer {
         let dns_names = certificate.valid_dns_names().map(ClientName::dns);
         dns_names.chain(certificate.valid_uri_names().map(ClientName::uri))
     });
-    // An empty list without a certificate, so that the guard does not warn that the server provides no names.
+    // Without a certificate, the list is empty, so that the guard does not warn that the server provides no names.
     Peer::new(address).with_names(names)
 }
 
@@ -99,7 +99,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
     let port = env::var("PORT").map_or(Ok(8443), |port| port.parse())?;
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, port)).await?;
     println!("listening on https://{}", listener.local_addr()?);
-    let slots = Arc::new(Semaphore::new(32)); // connections at a time: fewer than the files that the process may open
+    let slots = Arc::new(Semaphore::new(32)); // concurrent connections, fewer than the files that the process may open
     loop {
         let slot = Arc::clone(&slots).acquire_owned().await?;
         let Ok((stream, address)) = listener.accept().await else {
@@ -118,8 +118,8 @@ async fn main() -> Result<(), Box<dyn Error>> {
             Ok::<_, Box<dyn Error + Send + Sync>>(())
         };
         tokio::spawn(async move {
-            // The handshake, one request and ten seconds for both: a client may stop in either, or never read the response.
-            // Errors are the client's, and any number of them: if you log them, limit the lines.
+            // The handshake and one request have ten seconds together, because a client can stop in either. A client can cause
+            // any number of errors, so limit the lines if you log them.
             let _ = timeout(Duration::from_secs(10), connection).await;
             drop(slot);
         });

@@ -1,9 +1,9 @@
-//! The parts of a request that a check reads, as a Warp filter.
+//! Extracts the parts of a request that a check reads, with a Warp filter.
 //!
 //! A Warp filter gets the first line of a header, decoded pairs of the query, or copies of either, and never the request. A
 //! check needs every line of a header, and the query as received. A log borrows all headers, so the guard copies the lines
-//! that it reads from there. A copied value shares the buffer of the request: no key is copied, and none needs wiping. If
-//! the query may present a key, the guard copies the query, and overwrites the copy after the check.
+//! that it reads from there. A copied value shares the buffer of the request, so no key is copied and none needs wiping. If
+//! the guard accepts a key in the query, it copies the query, and overwrites the copy after the check.
 //!
 //! ```
 //! use metrics_guard_warp::{Guard, Key, MetricsGuard, guard_metrics};
@@ -42,7 +42,7 @@ use zeroize::Zeroizing;
 
 /// The head of a request, without the parts that a check does not read.
 pub(crate) struct Head {
-    /// Not for the check, but for its answer.
+    /// The check does not read it, but the response depends on it.
     pub(crate) method: Method,
     lines: Lines,
     query: Option<Zeroizing<String>>,
@@ -53,9 +53,9 @@ pub(crate) struct Head {
 type Lines = Vec<(HeaderName, HeaderValue)>;
 
 const UNKNOWN: Peer = Peer::unknown(
-    "serve a TCP address by `warp::serve(routes)`; in a hyper server of your own, put a `Peer` into the request's \
+    "serve a TCP address by `warp::serve(routes)`; in a custom hyper server, put a `Peer` into the request's \
      extensions: `request.extensions_mut().insert(Peer::new(address))`",
-    "in a hyper server of your own, put a `Peer` with the names in the client's verified certificate into the request's \
+    "in a custom hyper server, put a `Peer` with the names in the client's verified certificate into the request's \
      extensions: `request.extensions_mut().insert(Peer::new(address).with_names(names))`",
 );
 
@@ -104,8 +104,8 @@ thread_local! {
 
 /// Returns a filter that extracts the header lines that `guard` reads: those of its own header and of `Authorization`.
 ///
-/// Warp calls a log as soon as the filter in front of it is done, in the same poll and on the same thread as the `map` behind
-/// it. Without that call there would be no lines, and the guard would reject the request.
+/// Warp calls a log when the filter before it is done, in the same poll and on the same thread as the `map` after it. Without
+/// that call there would be no lines, and the guard would reject the request.
 fn lines(guard: &Guard) -> impl Filter<Extract = (Lines,), Error = Infallible> + Clone + Send + Sync + use<> {
     let names = [guard.header_name().clone(), AUTHORIZATION];
     let copy = move |info: Info<'_>| {
@@ -127,7 +127,7 @@ mod tests {
     const KEY: &str = "c2d94b7e10f3a586d7e9b0c4f1a26853";
 
     #[tokio::test]
-    async fn the_other_end_is_the_socket_unless_the_server_says_otherwise() {
+    async fn the_client_has_the_address_of_the_socket_unless_the_server_provides_a_peer() {
         let [socket, told] = [9090, 9091].map(|port| SocketAddr::from(([127, 0, 0, 1], port)));
         let filter = head(&Guard::builder(Key::new(KEY).unwrap()).allow_networks(["10.0.0.0/8"]).unwrap().build());
         let nobody = request().filter(&filter).await.unwrap();
@@ -152,7 +152,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn the_query_as_received_and_only_for_a_guard_that_reads_it() {
+    async fn extracts_the_query_as_received_and_only_for_a_guard_that_reads_it() {
         let unasked = head(&Guard::new(Key::new(KEY).unwrap()));
         let asked = head(&Guard::builder(Key::new(KEY).unwrap()).query("key").unwrap().build());
         for (path, query) in [("/", None), ("/?", Some("")), ("/?a;b=%zz&key=+%ff", Some("a;b=%zz&key=+%ff"))] {
@@ -164,7 +164,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn the_client_is_extracted_only_for_a_guard_that_reads_it() {
+    async fn extracts_the_client_only_for_a_guard_that_reads_it() {
         let builder = || Guard::builder(Key::new(KEY).unwrap());
         let address = SocketAddr::from(([127, 0, 0, 1], 9090));
         for guard in [

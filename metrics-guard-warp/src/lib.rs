@@ -1,4 +1,4 @@
-// Where the README's links lead here: see the core's lib.rs.
+// The targets of the README's links on this page. The core's lib.rs gives the reason.
 //! [`Guard`]: Guard
 //! [`GuardedPath`]: GuardedPath
 //! [`Peer`]: Peer
@@ -20,7 +20,7 @@ pub use metrics_guard_core::{
 pub use metrics_guard_macros::guard_metrics_warp as guard_metrics;
 pub use protect::{MetricsGuard, Outcome, Rest};
 
-/// What the attribute's expansion names, so that its user need not depend on it by that name.
+/// The items that expansions of the attribute name, so that the user needs no dependency on their crates.
 #[doc(hidden)]
 pub mod expansion {
     pub use metrics_guard_core::expansion::run_future;

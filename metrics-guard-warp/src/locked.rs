@@ -1,4 +1,4 @@
-//! A handler under lock: no reply, and as a future one of nothing, so that no route without a guard can use it.
+//! Locks a handler: the locked value is no reply, and as a future it returns none, so no route without a guard can use it.
 //!
 //! ```
 //! use metrics_guard_warp::{Guard, Key, MetricsGuard, guard_metrics};
@@ -36,12 +36,12 @@ use std::{
 use metrics_guard_core::Authorized;
 use warp::{Reply, http::StatusCode, reply::Response};
 
-/// What a handler under `#[guard_metrics]` returns: its body, not yet run, which only a guard can run.
+/// Holds the body of a handler with `#[guard_metrics]`, which has not run. Only a guard can run it.
 #[must_use = "a guarded handler does nothing until a guard unlocks it"]
 pub struct Locked<F>(F);
 
 impl<F: Future> Locked<F> {
-    /// Locks `body`. Called by what `#[guard_metrics]` writes.
+    /// Locks `body`. Only expansions of `#[guard_metrics]` call this.
     #[doc(hidden)]
     pub fn new(body: F) -> Locked<F> {
         Locked(body)
@@ -58,8 +58,8 @@ impl<F> fmt::Debug for Locked<F> {
     }
 }
 
-/// What a locked handler gives to a route that takes it for a future, by `then` or `and_then`: nothing, and nothing to
-/// reply with.
+/// The output of a locked handler in a route that uses it as a future, with `then` or `and_then`. It holds nothing, and is no
+/// reply.
 pub struct Unguarded<F>(PhantomData<fn() -> F>);
 
 impl<F> Future for Locked<F> {
@@ -77,16 +77,17 @@ impl<F> fmt::Debug for Unguarded<F> {
 }
 
 mod sealed {
-    /// No type has it. It is here so that the compiler says what is missing, where a route wants a reply.
+    /// No type implements this. It gives the compiler a message for a route that needs a reply.
     #[diagnostic::on_unimplemented(
         message = "this `#[guard_metrics]` handler is not behind a guard",
-        label = "an unguarded metrics handler in this route",
-        note = "hand it to a guard: `guard.protect(warp::path!(\"metrics\"), warp::get().map(handler))`"
+        label = "this route has an unguarded metrics handler",
+        note = "pass it to a guard: `guard.protect(warp::path!(\"metrics\"), warp::get().map(handler))`"
     )]
     pub trait BehindAGuard {}
 }
 
-// Neither of these can be used: their bound is never met. Should it be by mistake, they tell nothing.
+// No code can use these implementations, because no type meets their bound. If one did by mistake, the reply would have no
+// content.
 
 impl<F: Send> Reply for Locked<F>
 where

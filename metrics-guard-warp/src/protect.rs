@@ -1,4 +1,4 @@
-//! The guard as filters: around your own route, or before third-party routes.
+//! Builds filters from the guard: around your own route, or before third-party routes.
 //!
 //! ```
 //! use metrics_guard_warp::{Guard, Key, MetricsGuard, guard_metrics};
@@ -19,7 +19,7 @@
 //! let scrape = warp::test::request().path("/metrics").header("X-Metrics-Key", secret).reply(&routes).await;
 //! assert_eq!(scrape.body(), "up 1\n");
 //!
-//! // The refusal is a reply: what stands behind `or` does not get to answer.
+//! // The rejection is a reply, so the route after `or` does not respond.
 //! let stranger = warp::test::request().path("/metrics").reply(&routes).await;
 //! assert_eq!(stranger.status(), StatusCode::UNAUTHORIZED);
 //! assert_eq!(stranger.body(), "Unauthorized\n");
@@ -52,44 +52,44 @@ use crate::{
     locked::Locked,
 };
 
-/// A [`Guard`] as Warp filters. Cheap to clone.
+/// Provides a [`Guard`] as Warp filters. Cloning it is cheap.
 ///
-/// What it lends itself to is [`protect`](MetricsGuard::protect). There is deliberately no filter that rejects: in
-/// Warp, a rejection lets the next route of an `or` answer.
+/// Use [`protect`](MetricsGuard::protect) for your own route. No filter rejects a request with a Warp rejection, because the
+/// next route of an `or` could then respond.
 #[derive(Debug, Clone)]
 pub struct MetricsGuard(Guard);
 
 impl MetricsGuard {
-    /// A guard as the environment describes it: see [`Guard::from_env`].
+    /// Builds the guard that the environment describes: see [`Guard::from_env`].
     ///
     /// # Errors
     ///
-    /// As for [`Guard::from_env`]. Do not serve then.
+    /// The errors of [`Guard::from_env`]. The service must not start then.
     pub fn from_env() -> Result<MetricsGuard, ConfigError> {
         Guard::from_env().map(MetricsGuard)
     }
 
-    /// A guard that the program built.
+    /// Uses a guard that the program built.
     #[must_use]
     pub fn with(guard: Guard) -> MetricsGuard {
         MetricsGuard(guard)
     }
 
-    /// The guard: for its keys, and for checks elsewhere.
+    /// Returns the guard, for access to its keys and for checks elsewhere.
     #[must_use]
     pub fn guard(&self) -> &Guard {
         &self.0
     }
 
-    /// A route in two parts: `path` decides whether the guard runs, and `rest` runs only if it lets the request pass.
+    /// Guards a route of two parts: `path` decides whether the guard runs, and `rest` runs only if the guard allows the
+    /// request.
     ///
-    /// `path` holds the filters that say which requests this is about, which is those of `warp::path` and no other: a
-    /// request that one of them rejects was not guarded, and can be answered by another route. `rest` holds the method,
-    /// extractors and a handler with [`#[guard_metrics]`](crate::guard_metrics), put there by `map` also where it is
-    /// `async`. Path parameters are extracted in `rest`.
+    /// `path` has only filters of `warp::path`. If one of them rejects a request, the guard does not run, and another route
+    /// can respond. `rest` has the method, the extractors and a handler with [`#[guard_metrics]`](crate::guard_metrics). Add
+    /// the handler with `map`, even if it is `async`. Extract path parameters in `rest`.
     ///
-    /// The refusal is a reply and not a rejection, so that no `or` behind it can answer instead. Rejections of `path` and
-    /// of `rest` pass on as they are.
+    /// The guard replies to a request that it rejects, so that no route after an `or` can respond instead. Warp rejections of
+    /// `path` and `rest` pass through unchanged.
     #[must_use = "a route does nothing until it is served"]
     pub fn protect<P, R, E, F, O>(
         &self,
@@ -129,10 +129,10 @@ impl MetricsGuard {
             .unify()
     }
 
-    /// A gate in front of routes that have no handler of yours: it guards `path` and all paths below it, in every spelling.
+    /// Returns a gate for third-party routes. It guards `path` and all paths below it, in every spelling.
     ///
     /// The gate replies if the path is guarded and the check rejects the request. Otherwise it rejects with not found, so
-    /// that the routes behind an `or` answer. It must come first:
+    /// that the routes after an `or` respond. The gate must come first:
     ///
     /// ```
     /// use metrics_guard_warp::{Guard, Key, MetricsGuard};
@@ -155,10 +155,10 @@ impl MetricsGuard {
     /// ```
     ///
     /// Routes such as `warp::fs::dir` decode the path, so that several spellings lead to one file. [`GuardedPath`] lists the
-    /// spellings, and what is not covered, such as symbolic links. Behind `warp::path("app").and(..)`, the gate guards a
-    /// request if the whole path or the rest behind `/app` is covered.
+    /// spellings, and the cases that it does not cover, such as symbolic links. After `warp::path("app").and(..)`, the gate
+    /// guards a request if the guarded path covers the whole path or the rest after `/app`.
     ///
-    /// The gate adds no `Cache-Control` to the answers of the routes behind it.
+    /// The gate adds no `Cache-Control` to the responses of the routes after it.
     ///
     /// # Errors
     ///
@@ -174,11 +174,11 @@ impl MetricsGuard {
         Ok(self.gate(leads_to(guarded)))
     }
 
-    /// A gate for exact routes: it guards the requests that `path` matches, and no other spelling of their path.
+    /// Returns a gate for exact routes. It guards the requests that `path` matches, and no other spelling of their path.
     ///
-    /// Use [`gate_path`](MetricsGuard::gate_path) unless each route behind the gate begins with the same filters of
-    /// `warp::path`. In front of routes that decode the path, such as `warp::fs::dir`, this gate is open: it guards `/metrics`
-    /// and not `//metrics` or `/%6detrics`.
+    /// Use [`gate_path`](MetricsGuard::gate_path) unless each route after the gate begins with the same filters of
+    /// `warp::path`. Before routes that decode the path, such as `warp::fs::dir`, this gate is **not** safe: it guards
+    /// `/metrics`, but not `//metrics` or `/%6detrics`.
     ///
     /// ```
     /// # use metrics_guard_warp::{Guard, Key, MetricsGuard};
@@ -192,9 +192,9 @@ impl MetricsGuard {
     /// # Ok::<(), metrics_guard_warp::ConfigError>(())
     /// ```
     ///
-    /// The answers of those routes are theirs, and get no `Cache-Control` from here. Nor does a gate, or
-    /// [`protect`](MetricsGuard::protect), have a say in what a filter around it, such as `with`, does to its answers.
-    #[must_use = "a gate closes nothing until it stands in front of the routes"]
+    /// The gate adds no `Cache-Control` to the responses of those routes. Neither a gate nor
+    /// [`protect`](MetricsGuard::protect) controls how a filter around it, such as `with`, changes its responses.
+    #[must_use = "a gate guards nothing until it is in front of the routes"]
     pub fn gate<P>(
         &self,
         path: P,
@@ -216,11 +216,11 @@ thread_local! {
     static COVERS_WHOLE: Cell<Option<bool>> = const { Cell::new(None) };
 }
 
-/// Matches if `guarded` covers the whole path of a request, or the rest that filters in front have not matched.
+/// Returns a filter that matches if `guarded` covers the whole path of a request, or the rest after the filters before it.
 ///
-/// `warp::path::full` and `warp::path::peek` panic for a target without a path, such as `GET localhost:80`, since http 1.4.1
-/// knows no empty path. A log has the whole path all the same. It is called as soon as its filter is done, in the same poll
-/// and on the same thread as the `map` behind it.
+/// `warp::path::full` and `warp::path::peek` panic for a target without a path, such as `GET localhost:80`, because http
+/// 1.4.1 rejects an empty path. A log still has the whole path. Warp calls it when its filter is done, in the same poll and
+/// on the same thread as the `map` after it.
 fn leads_to(guarded: GuardedPath) -> impl Filter<Extract = (), Error = Rejection> + Clone + Send + Sync + 'static {
     let whole = guarded.clone();
     let whole = warp::any()
@@ -233,7 +233,7 @@ fn leads_to(guarded: GuardedPath) -> impl Filter<Extract = (), Error = Rejection
     whole.and(rest).and_then(is_guarded).untuple_one()
 }
 
-/// A refusal on its way through the filters of one `protect`, which it does not leave.
+/// A rejection inside the filters of one `protect`, which turns it into a reply.
 #[derive(Debug)]
 struct Refused(Denied, Method);
 
@@ -246,8 +246,8 @@ fn refusal(denied: Denied, method: &Method) -> Response {
     answer(response, method)
 }
 
-/// `response`, without its body in answer to a HEAD: over HTTP/2, hyper would send it, and the client take that for an
-/// error.
+/// Removes the body from the response to a HEAD request. Over HTTP/2, hyper would send the body, and the client would treat
+/// it as an error.
 fn answer(mut response: Response, method: &Method) -> Response {
     if *method == Method::HEAD {
         let body = std::mem::take(response.body_mut());
@@ -259,21 +259,21 @@ fn answer(mut response: Response, method: &Method) -> Response {
 }
 
 mod sealed {
-    /// A parameter of what no other crate shall implement or call: it has no name there. A trait above the two would seal
-    /// them as well, but then the compiler's errors are about that one.
+    /// A parameter of methods that no other crate may implement or call, because they cannot name this type. A supertrait
+    /// would seal the traits too, but the compiler's errors would name the supertrait.
     #[derive(Debug)]
     pub struct Seal;
 }
 
-/// What may follow the guard in [`protect`](MetricsGuard::protect): a filter that ends in a handler under lock.
+/// A filter that can follow the guard in [`protect`](MetricsGuard::protect), because it ends in a locked handler.
 ///
-/// Every such filter has it, and nothing else can.
+/// Every such filter implements this trait, and no other type can.
 #[diagnostic::on_unimplemented(
     message = "`{Self}` does not end in a `#[guard_metrics]` handler",
     note = "write `guard.protect(warp::path!(\"metrics\"), warp::get().map(handler))`, with `#[guard_metrics]` on `handler`"
 )]
 pub trait Rest<E, F> {
-    /// The filter, with the one error that filters of a route have.
+    /// Returns the filter with the error type of a route's filters.
     #[doc(hidden)]
     fn into_rest(
         self,
@@ -281,7 +281,8 @@ pub trait Rest<E, F> {
     ) -> impl Filter<Extract = (Locked<F>,), Error = Rejection> + Clone + Send + Sync + 'static;
 }
 
-// E tells the two apart: a filter has one error. `any()`, which a `rest` may begin with, has `Infallible`.
+// `E` separates the two implementations, because a filter has one error type. A `rest` can begin with `any()`, which has
+// `Infallible`.
 
 impl<R, F> Rest<Rejection, F> for R
 where
@@ -309,24 +310,24 @@ where
     }
 }
 
-/// What a handler may return: a [`Reply`], or a `Result` of one with a [`Rejection`].
+/// A type that a handler can return: a [`Reply`], or a `Result` of one with a [`Rejection`].
 ///
-/// Both have it, and nothing else can.
+/// Both implement this trait, and no other type can.
 #[diagnostic::on_unimplemented(
     message = "a `#[guard_metrics]` handler cannot return `{Self}`",
     note = "return `impl Reply`, or `Result<impl Reply, Rejection>`"
 )]
 pub trait Outcome<O> {
-    /// The response, or the rejection.
+    /// Returns the response, or the rejection.
     ///
     /// # Errors
     ///
-    /// The handler's rejection.
+    /// The handler's Warp rejection.
     #[doc(hidden)]
     fn into_result(self, seal: sealed::Seal) -> Result<Response, Rejection>;
 }
 
-// O tells the two apart: Warp might make a reply of a rejection some day.
+// `O` separates the two implementations, because a later Warp could implement `Reply` for `Rejection`.
 
 impl<R: Reply> Outcome<Infallible> for R {
     fn into_result(self, _: sealed::Seal) -> Result<Response, Rejection> {

@@ -1,15 +1,14 @@
-//! What a guard costs a server: each framework, guarded and unguarded, serves one page under wrk, and what is compared is
-//! the CPU time of a request, as the system accounts it.
+//! Measures the CPU time that a guard costs a server. Each framework serves one page under wrk, guarded and unguarded.
 //!
-//! `cargo bench -p metrics-guard-tests --bench servers` (on Linux, with wrk; five minutes), and with `-- axum` that one alone
+//! `cargo bench -p metrics-guard-tests --bench servers` (on Linux, with wrk; five minutes), or only one with `-- axum`
 //!
-//! In each round, three new processes serve in turns: an unguarded server, the guarded one, and the unguarded one once
-//! more. What two processes of the same code differ in, layout in memory included, shows as the control: a difference
-//! that is no greater than that is noise. Requests and pages are the same, and present the key, which unguarded servers do
-//! not look at. Servers have one thread, so that none waits for another, or takes its CPU time with it when it ends. The
-//! core has its features `metrics` and `tracing`, with nobody who listens.
+//! In each round, three new processes serve in turns: an unguarded server, the guarded server, and another unguarded server.
+//! The difference between the two unguarded ones is the control. A difference that is not greater is noise, for example of the
+//! memory layout. Pages and requests are the same. All requests present the key, which unguarded servers ignore. Servers have
+//! one thread, so that no thread waits for another, and no CPU time is lost when a thread ends. The core has its features
+//! `metrics` and `tracing`, without a recorder or subscriber.
 
-#![allow(missing_docs)] // a program of our own
+#![allow(missing_docs)] // a program
 
 use std::{env, fmt, fs, io, process::Command};
 
@@ -23,7 +22,7 @@ const ROUNDS: usize = 20;
 const CONNECTIONS: &str = "8";
 const SECONDS: &str = "1";
 
-/// How often a new process is asked before it counts.
+/// The number of requests to a new process before the measurement.
 const WARM_UP: usize = 200;
 
 fn main() -> Result<(), Failure> {
@@ -31,11 +30,11 @@ fn main() -> Result<(), Failure> {
     match arguments.iter().map(String::as_str).collect::<Vec<_>>()[..] {
         ["--bench"] => compare(Server::ALL),
         [name, "--bench"] => compare(&[Server::named(name)?]),
-        _ => Ok(()), // a test run, which has no minutes for this
+        _ => Ok(()), // a test run, for which this takes too long
     }
 }
 
-/// A server's ratios of CPU time to that of an unguarded one, from all rounds.
+/// The CPU time of a server's requests, as multiples of an unguarded server's, from all rounds.
 #[derive(Default)]
 struct Ratios {
     guarded: Vec<f64>,
@@ -62,17 +61,17 @@ fn compare(servers: &[Server]) -> Result<(), Failure> {
     println!("| server | guarded | at most | unguarded, another process |\n|---|---|---|---|");
     for (server, ratios) in ratios {
         let (guarded, control, most) = (Median::of(ratios.guarded), Median::of(ratios.unguarded), server.cost_limit());
-        // An interval that reaches the limit leaves it open whether the limit is kept.
+        // Only an interval above the limit proves that the limit is missed.
         let missed = if guarded.low > most { " MISSED" } else { "" };
         println!("| {} | {guarded} | {most}{missed} | {control} |", server.name());
     }
     Ok(())
 }
 
-/// Each comes in each place, and before and after each other.
+/// All orders, so that each process has each place, before and after each other process.
 const ORDERS: [[usize; 3]; 6] = [[0, 1, 2], [2, 1, 0], [1, 2, 0], [0, 2, 1], [2, 0, 1], [1, 0, 2]];
 
-/// The median, and where it lies with 95 % certainty: as many tosses of a coin have no more heads than that from half.
+/// The median and its 95 % interval, from the distribution of as many coin tosses.
 struct Median {
     middle: f64,
     low: f64,
@@ -110,7 +109,7 @@ fn start(server: Server, is_guarded: bool) -> io::Result<Running> {
     Ok(running)
 }
 
-/// The CPU time of a request, in nanoseconds.
+/// Returns the CPU time of a request, in nanoseconds.
 fn cost(server: &Running) -> Result<f64, Failure> {
     let before = cpu_time(server)?;
     let output = Command::new("wrk")
@@ -126,7 +125,7 @@ fn cost(server: &Running) -> Result<f64, Failure> {
     }
 }
 
-/// What the system has accounted to all threads so far, in nanoseconds.
+/// Returns the CPU time of all threads so far, in nanoseconds.
 fn cpu_time(server: &Running) -> Result<f64, Failure> {
     let mut sum = 0.0;
     for task in fs::read_dir(format!("/proc/{}/task", server.process.id()))? {

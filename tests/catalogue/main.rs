@@ -1,10 +1,10 @@
-//! Sends the attack catalogue over real sockets to each server, and looks at every answer.
+//! Sends the attack catalogue over sockets to each server, and checks every response.
 //!
 //! `cargo test -p metrics-guard-tests --test catalogue`
 //!
-//! With a folder in the variable `SEEDS` it asks nobody, and writes there what it would have sent.
+//! With a folder in the variable `SEEDS`, it sends nothing and writes the requests to this folder.
 
-#![allow(missing_docs)] // a program's own table; its items say what they are
+#![allow(missing_docs)] // a program
 
 mod seeds;
 mod table;
@@ -40,8 +40,8 @@ fn run(server: Server) -> Result<(), Failed> {
         let mut environment = vec![("METRICS_VERIFICATION_KEY_FILE", key_file)];
         environment.extend(config.environment());
         let mut running = server.start(&environment)?;
-        let refusals = [Refusals { of: server, first: None }, Refusals { of: server, first: None }];
-        let mut subject = Subject { server, address: running.address, config, scrapes: 0, refusals };
+        let rejections = [Rejections { of: server, first: None }, Rejections { of: server, first: None }];
+        let mut subject = Subject { server, address: running.address, config, scrapes: 0, rejections };
         subject.scrapes = subject.count_scrapes()?;
         for case in cases.iter().filter(|case| case.config == config) {
             let difference = case.differences.iter().find(|(name, ..)| *name == server.name());
@@ -57,29 +57,29 @@ fn run(server: Server) -> Result<(), Failed> {
 
     let passed = cases.len() - failures.len();
     println!(
-        "{}: {} cases, {passed} passed, {over_h2} of them over HTTP/2 too, {differences} differences explained",
+        "{}: {} cases, {passed} passed, {over_h2} of them also over HTTP/2, {differences} known differences",
         server.name(),
         cases.len(),
     );
     failures.extend(leaks);
     if failures.is_empty() && over_h2 < cases.len() * 9 / 10 {
-        failures.push(format!("only {over_h2} cases over HTTP/2, which can say most of them"));
+        failures.push(format!("only {over_h2} cases ran over HTTP/2, which can express most of them"));
     }
     if failures.is_empty() { Ok(()) } else { Err(failures.join("\n").into()) }
 }
 
-/// A server, and how often its metrics have been read so far.
+/// A server, and the number of scrapes so far.
 struct Subject {
     server: Server,
     address: SocketAddr,
     config: Config,
     scrapes: u64,
-    // One for each protocol: HTTP/2 has fields less.
-    refusals: [Refusals; 2],
+    // One for each protocol, because HTTP/2 has fewer headers.
+    rejections: [Rejections; 2],
 }
 
 impl Subject {
-    /// Sends a case over HTTP/1.1, and over HTTP/2 if that can say it; whether it can.
+    /// Sends a case over HTTP/1.1, and over HTTP/2 if that can express it. Returns whether HTTP/2 can.
     fn ask(&mut self, case: &Case, expect: Expect) -> Result<bool, String> {
         let response = exchange(self.address, &case.request).map_err(|error| error.to_string())?;
         self.look(case, expect, 0, &response)?;
@@ -92,22 +92,22 @@ impl Subject {
     fn look(&mut self, case: &Case, expect: Expect, protocol: usize, response: &Response) -> Result<(), String> {
         let is_head = case.request.starts_with(b"HEAD ");
         look_at(response, expect, is_head, self.server)?;
-        if matches!(expect, Expect::Refuse | Expect::Forbid) {
+        if matches!(expect, Expect::Reject | Expect::Forbid) {
             let is_served = is_head || case.request.starts_with(b"GET ");
-            self.refusals[protocol].compare(response, is_head, is_served)?;
+            self.rejections[protocol].compare(response, is_head, is_served)?;
         }
-        // The count goes up for the look at it, and for nothing else that was refused.
+        // To read the count is a scrape too. A rejected request must not increase it.
         let expected = self.scrapes + u64::from(!self.config.is_closed()) + u64::from(expect == Expect::Pass);
         self.scrapes = self.count_scrapes().map_err(|error| error.to_string())?;
         if self.scrapes != expected {
-            return Err(format!("the handler ran {} times, and not {expected}", self.scrapes));
+            return Err(format!("the handler ran {} times instead of {expected}", self.scrapes));
         }
         Ok(())
     }
 
     fn count_scrapes(&self) -> io::Result<u64> {
         if self.config.is_closed() {
-            // Nobody can look; but what a handler that ran would have said is not in any answer.
+            // No client can read the count. The body of each response shows that the handler did not run.
             return Ok(0);
         }
         let line = format!("{}: {KEY}", self.config.field());
@@ -122,58 +122,58 @@ fn look_at(response: &Response, expect: Expect, is_head: bool, server: Server) -
     let fields = response.fields.iter().flat_map(|(name, value)| [name.as_str(), value]);
     let all = fields.collect::<String>() + &response.text();
     if shown_keys(&all).next().is_some() {
-        return fail("a key in the response");
+        return fail("the response contains a key");
     }
     match expect {
         Expect::Pass => {
             if response.status != 200 {
-                return fail("not passed");
+                return fail("rejected");
             }
             if response.text().contains("metrics_scrapes_total") == is_head {
                 return fail("not the metrics");
             }
             if response.field("cache-control") != Some("no-store") {
-                return fail("metrics that a cache may store");
+                return fail("a cache can store the metrics");
             }
         }
-        Expect::Refuse | Expect::Forbid => {
+        Expect::Reject | Expect::Forbid => {
             let (status, body, challenge) = match expect {
-                Expect::Refuse => (401, "Unauthorized\n", Some("Bearer realm=\"metrics\"")),
+                Expect::Reject => (401, "Unauthorized\n", Some("Bearer realm=\"metrics\"")),
                 _ => (403, "Forbidden\n", None),
             };
             if response.status != status {
-                return fail("not refused");
+                return fail("not rejected");
             }
             if response.text() != if is_head || !server.has_body_in_rejections() { "" } else { body } {
-                return fail("not the fixed body");
+                return fail("not the fixed body of a rejection");
             }
             if response.field("www-authenticate") != challenge {
                 return fail("not the challenge");
             }
             if response.field("cache-control") != Some("no-store") {
-                return fail("a refusal that a cache may store");
+                return fail("a cache can store the rejection");
             }
         }
         Expect::Elsewhere(statuses) => {
             if !statuses.contains(&response.status) {
-                return fail("another status than expected");
+                return fail("unexpected status");
             }
             if response.text().contains("metrics_scrapes_total") {
-                return fail("the metrics");
+                return fail("the response has the metrics");
             }
         }
     }
     Ok(())
 }
 
-/// All refusals of a running server are one, byte by byte but for the date. That of a HEAD has the same fields in any
-/// order, and no body; a length of none it need not say. An `Allow` tells of the method, and not of the key.
-struct Refusals {
+/// Compares the rejections of a server, which must have the same bytes except for the date. A rejection of HEAD has the same
+/// headers in any order, except an optional `content-length: 0`, and no body. An `Allow` depends only on the method.
+struct Rejections {
     of: Server,
     first: Option<Response>,
 }
 
-impl Refusals {
+impl Rejections {
     fn compare(&mut self, response: &Response, is_head: bool, is_served: bool) -> Result<(), String> {
         let mut response = response.clone();
         response.fields.retain(|(name, _)| name != "date");
@@ -190,22 +190,26 @@ impl Refusals {
                 fields.sort();
             }
         }
-        if first == response { Ok(()) } else { Err(format!("a refusal unlike the first: {response:?}, {first:?}")) }
+        if first == response {
+            Ok(())
+        } else {
+            Err(format!("the rejection differs from the first: {response:?}, {first:?}"))
+        }
     }
 }
 
-/// The keys in what a server has printed. A server's own log shows targets, and the stray keys in them.
+/// Returns the keys in a server's output. A server's own log shows targets, with the stray keys in them.
 fn leaked(output: &str, server: Server, config: Config) -> Vec<String> {
     let is_expected = server.has_own_log() && config == Config::Stray;
     let shown = shown_keys(output).filter(|_| !is_expected);
-    shown.map(|name| format!("{config:?}: {name} stands in the server's output")).collect()
+    shown.map(|name| format!("{config:?}: {name} is in the server's output")).collect()
 }
 
-/// The keys that stand in `text`: as they are, as they are sent, and in the variants that the table presents.
+/// Returns the keys in `text`: unchanged, encoded, or in another variant of the table.
 fn shown_keys(text: &str) -> impl Iterator<Item = &'static str> {
     let keys = [("the key", KEY), ("the other key", SYMBOLS), ("a wrong key", WRONG)];
     keys.into_iter().filter_map(|(name, key)| {
-        // Without its ends, so that a prefix, a suffix and something longer are found too.
+        // The middle of the key, which a prefix, a suffix and a longer key contain too.
         let middle = &key[4..28];
         let credentials = basic_credentials(&format!("u:{key}"));
         let forms = [middle, &middle.to_ascii_uppercase(), &percent_encoded(middle), &credentials[8..32]];

@@ -1,4 +1,4 @@
-//! Writes what the catalogue sends to a folder, as seeds for the fuzz targets (`tests/fuzz`): a subfolder for each.
+//! Writes the requests of the catalogue to a folder, as seeds for the fuzz targets (`tests/fuzz`), with a subfolder for each.
 
 use std::{fs, io, path::Path};
 
@@ -6,7 +6,7 @@ use metrics_guard_tests::{KEY, SYMBOLS};
 
 use crate::table::cases;
 
-/// What is longer is about the limits of HTTP servers.
+/// Longer requests test only the limits of HTTP servers.
 const MAX_LEN: usize = 10_000;
 
 pub(crate) fn write(folder: &Path) -> io::Result<()> {
@@ -15,7 +15,7 @@ pub(crate) fn write(folder: &Path) -> io::Result<()> {
     write_all(folder, "check", requests())?;
     write_all(folder, "query", requests().filter_map(|request| query(&request)))?;
     write_all(folder, "authorization", values("authorization"))?;
-    // Most of them are none; the first is the one that the servers under test have.
+    // Most of these are not valid key files. The first is the key file of the servers under test.
     let key_file = format!("{KEY}\n{SYMBOLS}\n").into_bytes();
     write_all(folder, "key_file", [key_file].into_iter().chain(values("x-metrics-key")))
 }

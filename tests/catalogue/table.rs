@@ -1,29 +1,33 @@
-//! The attack catalogue: what is sent, under which configuration, and what must come back.
+//! The attack catalogue: requests, the configuration of the server, and the expected responses.
 //!
-//! The numbers are those of CASES.md. Not here are the cases that are no request: 36 to 42, 46 and 47 (configuration) are
-//! metrics-guard-core/tests/guard/config.rs; 43 to 45 (keys that change) are metrics-guard-core/tests/guard/reload.rs; 48 to 51 and 54
-//! (addresses) are metrics-guard-core/src/access/networks.rs; 67 to 69 (Rocket's outcomes) are metrics-guard-rocket/tests/answers.rs;
-//! 70 (Warp's rejections) is metrics-guard-warp/tests/routes.rs; 73 to 75 (the attribute) are tests/ui.
+//! The numbers are those of CASES.md. Cases without a request are elsewhere:
+//!
+//! - 36 to 42, 46 and 47 (configuration): metrics-guard-core/tests/guard/config.rs
+//! - 43 to 45 (keys that change): metrics-guard-core/tests/guard/reload.rs
+//! - 48 to 51 and 54 (addresses): metrics-guard-core/src/access/networks.rs
+//! - 67 to 69 (Rocket's outcomes): metrics-guard-rocket/tests/answers.rs
+//! - 70 (Warp's rejections): metrics-guard-warp/tests/routes.rs
+//! - 73 to 75 (the attribute): tests/ui
 
 use base64ct::{Base64, Encoding};
 use metrics_guard_tests::{KEY, SYMBOLS, WRONG, wire::request};
 
-/// How the server under test is configured. The accepted keys are [`KEY`] and [`SYMBOLS`] in each.
+/// The configuration of the server under test. Each one accepts [`KEY`] and [`SYMBOLS`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Config {
-    /// No setting but the keys.
+    /// Only the keys are set.
     Default,
-    /// The same, for requests that put a key where nobody looks for one: who does that finds it in the server's log.
+    /// The same, for requests with a key in a place that no guard reads, so that a server can log it.
     Stray,
-    /// The query parameter `key` may present one.
+    /// The query parameter `key` can present a key.
     Query,
-    /// The field is called `X-Scrape-Key`.
+    /// The header is `X-Scrape-Key`.
     Named,
     /// The allowed networks contain the tests' address.
     Near,
     /// The allowed networks do not contain the tests' address.
     Far,
-    /// A client certificate is asked for, of servers that have no TLS.
+    /// A client certificate is required, but the server has no TLS.
     Certified,
 }
 
@@ -44,12 +48,12 @@ impl Config {
         }
     }
 
-    /// Whether nobody gets in, with whatever key.
+    /// Returns whether every client is rejected, with any key.
     pub(crate) fn is_closed(self) -> bool {
         matches!(self, Config::Far | Config::Certified)
     }
 
-    /// The field that presents a key.
+    /// Returns the header that presents a key.
     pub(crate) fn field(self) -> &'static str {
         match self {
             Config::Named => "X-Scrape-Key",
@@ -58,20 +62,20 @@ impl Config {
     }
 }
 
-/// What must come back.
+/// The expected response.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Expect {
     /// The metrics.
     Pass,
-    /// The refusal, and the handler did not run.
-    Refuse,
-    /// The refusal of who may not ask, and the handler did not run.
+    /// The rejection of a key. The handler does not run.
+    Reject,
+    /// The rejection of a client that is not allowed. The handler does not run.
     Forbid,
-    /// Neither: an error of the HTTP server's or the router's own, with one of these statuses.
+    /// Neither metrics nor a rejection: a response of the HTTP server or the router, with one of these statuses.
     Elsewhere(&'static [u16]),
 }
 
-/// The name of a server that may answer a case differently, how it then must, and why.
+/// The name of a server that responds differently to a case, its expected response, and the reason.
 pub(crate) type Difference = (&'static str, Expect, &'static str);
 
 pub(crate) struct Case {
@@ -87,9 +91,9 @@ impl Case {
         Case { name: name.into(), config, request, expect, differences: Vec::new() }
     }
 
-    /// As `but`, for a server that has the method among what tells routes apart.
+    /// Expects a 404 of Rocket, whose routes have a method.
     fn but_rocket_has_no_such_route(self) -> Case {
-        self.but("rocket", Elsewhere(&[404]), "Rocket's routes have a method: for another there is none")
+        self.but("rocket", Elsewhere(&[404]), "a Rocket route has one method, so no route matches another")
     }
 
     fn but(mut self, server: &'static str, expect: Expect, why: &'static str) -> Case {
@@ -111,12 +115,12 @@ pub(crate) fn cases() -> Vec<Case> {
 }
 
 use Config::{Certified, Default, Far, Named, Near, Query, Stray};
-use Expect::{Elsewhere, Forbid, Pass, Refuse};
+use Expect::{Elsewhere, Forbid, Pass, Reject};
 
-/// What hyper says of a request that is not HTTP.
+/// hyper's response to a request that is not HTTP.
 const BAD_REQUEST: Expect = Elsewhere(&[400]);
 
-/// `GET /metrics` with these field lines.
+/// Returns `GET /metrics` with these header lines.
 fn get(lines: &[&[u8]]) -> Vec<u8> {
     request("GET", "/metrics", lines)
 }
@@ -129,7 +133,7 @@ fn bytes(parts: &[&[u8]]) -> Vec<u8> {
     parts.concat()
 }
 
-/// A field line `X-Metrics-Key` with this value.
+/// Returns the header line `X-Metrics-Key` with this value.
 fn metrics_key(value: impl AsRef<[u8]>) -> Vec<u8> {
     bytes(&[b"X-Metrics-Key: ", value.as_ref()])
 }
@@ -164,100 +168,100 @@ fn extraction() -> Vec<Case> {
         one("1 the other key", SYMBOLS.as_bytes(), Pass),
         Case::new("1 lower case", Default, get(&[&bytes(&[b"x-metrics-key: ", key])]), Pass),
         Case::new("1 upper case", Default, get(&[&bytes(&[b"X-METRICS-KEY: ", key])]), Pass),
-        Case::new("1 no key", Default, get(&[]), Refuse),
-        Case::new("1 the name that is not configured", Named, get(&[&key_line]), Refuse),
+        Case::new("1 no key", Default, get(&[]), Reject),
+        Case::new("1 the name that is not configured", Named, get(&[&key_line]), Reject),
         Case::new("1 the name that is", Named, get(&[&bytes(&[b"x-scrape-key: ", key])]), Pass),
-        one("2 wrong key", wrong, Refuse),
-        Case::new("2 wrong, then right", Default, get(&[&wrong_line, &key_line]), Refuse),
+        one("2 wrong key", wrong, Reject),
+        Case::new("2 wrong, then right", Default, get(&[&wrong_line, &key_line]), Reject),
         Case::new("2 right, then wrong", Default, get(&[&key_line, &wrong_line]), Pass),
-        one("3 a list with the key last", &bytes(&[wrong, b", ", key]), Refuse),
-        one("3 a list of the key twice", &bytes(&[key, b",", key]), Refuse),
-        one("4 empty", b"", Refuse),
-        one("4 blank", b" \t ", Refuse),
-        Case::new("4 empty, then right", Default, get(&[b"X-Metrics-Key:", &key_line]), Refuse),
+        one("3 a list with the key last", &bytes(&[wrong, b", ", key]), Reject),
+        one("3 a list of the key twice", &bytes(&[key, b",", key]), Reject),
+        one("4 empty", b"", Reject),
+        one("4 blank", b" \t ", Reject),
+        Case::new("4 empty, then right", Default, get(&[b"X-Metrics-Key:", &key_line]), Reject),
         one("5 white space around", &bytes(&[b" \t ", key, b"\t "]), Pass),
-        one("6 no-break space before", &bytes(&[b"\xc2\xa0", key]), Refuse),
-        one("6 Latin-1 no-break space after", &bytes(&[key, b"\xa0"]), Refuse),
-        one("6 space inside", &bytes(&[&key[..9], b" ", &key[9..]]), Refuse),
-        one("6 tab inside", &bytes(&[&key[..9], b"\t", &key[9..]]), Refuse),
+        one("6 no-break space before", &bytes(&[b"\xc2\xa0", key]), Reject),
+        one("6 Latin-1 no-break space after", &bytes(&[key, b"\xa0"]), Reject),
+        one("6 space inside", &bytes(&[&key[..9], b" ", &key[9..]]), Reject),
+        one("6 tab inside", &bytes(&[&key[..9], b"\t", &key[9..]]), Reject),
         one("6 vertical tab after", &bytes(&[key, b"\x0b"]), BAD_REQUEST),
         Case::new("7 folded line", Default, get(&[b"X-Metrics-Key:", &bytes(&[b" ", key])]), BAD_REQUEST),
         Case::new("7 folded second line", Default, get(&[&wrong_line, &bytes(&[b"\t", key])]), BAD_REQUEST),
         Case::new("7 space before the colon", Default, get(&[&bytes(&[b"X-Metrics-Key : ", key])]), BAD_REQUEST),
         one("7 NUL after", &bytes(&[key, b"\0"]), BAD_REQUEST),
         one("7 bare CR after", &bytes(&[key, b"\r "]), BAD_REQUEST),
-        one("8 not UTF-8", b"\xff", Refuse),
-        one("8 not UTF-8 before the key", &bytes(&[b"\xff", key]), Refuse),
-        one("8 UTF-8 before the key", &bytes(&["\u{e9}".as_bytes(), key]), Refuse),
-        Case::new("9 not UTF-8, then right", Default, get(&[&metrics_key(b"\xff"), &key_line]), Refuse)
+        one("8 not UTF-8", b"\xff", Reject),
+        one("8 not UTF-8 before the key", &bytes(&[b"\xff", key]), Reject),
+        one("8 UTF-8 before the key", &bytes(&["\u{e9}".as_bytes(), key]), Reject),
+        Case::new("9 not UTF-8, then right", Default, get(&[&metrics_key(b"\xff"), &key_line]), Reject)
             .but("rocket", Pass, DROPPED),
         Case::new(
             "9 not UTF-8 alone, and a right query",
             Query,
             request("GET", &format!("/metrics?key={KEY}"), &[&metrics_key(b"\xff")]),
-            Refuse,
+            Reject,
         )
         .but("rocket", Pass, DROPPED),
-        one("10 64 KiB", &vec![b'k'; 65_536], Refuse),
-        one("10 the key and 64 KiB more", &bytes(&[key, &vec![b'k'; 65_536]]), Refuse),
-        // White space would be cut off, if a server were to keep no more than the key and that.
-        one("10 the key, much white space, and more", &bytes(&[key, &[b' '; 400], b"junk"]), Refuse),
-        Case::new("11 95 lines, all wrong", Default, many(&wrong_line), Refuse),
+        one("10 64 KiB", &vec![b'k'; 65_536], Reject),
+        one("10 the key and 64 KiB more", &bytes(&[key, &vec![b'k'; 65_536]]), Reject),
+        // A guard that kept only the first bytes and trimmed them would accept this.
+        one("10 the key, much white space, and more", &bytes(&[key, &[b' '; 400], b"junk"]), Reject),
+        Case::new("11 95 lines, all wrong", Default, many(&wrong_line), Reject),
         Case::new("11 95 lines, the first right", Default, many(&key_line), Pass),
     ]
 }
 
-// Why a server may answer differently, where more than one case needs it.
-const DROPPED: &str = "Rocket drops lines that are not UTF-8 before anyone sees them";
+// A reason that several cases have.
+const DROPPED: &str = "Rocket drops lines that are not UTF-8 before the guard runs";
 
 fn query() -> Vec<Case> {
     let one = |name, query: &str, expect| Case::new(name, Query, get_query(query), expect);
     let symbols = percent_encoded(SYMBOLS);
     vec![
         one("12 right key", &format!("key={KEY}"), Pass),
-        Case::new("12 right key, not asked for", Stray, get_query(&format!("key={KEY}")), Refuse),
+        Case::new("12 right key, with the query disabled", Stray, get_query(&format!("key={KEY}")), Reject),
         one("12 among others", &format!("a=1&key={KEY}&b"), Pass),
         one("12 encoded key", &format!("key={}", percent_encoded(KEY)), Pass),
         one("12 encoded name", &format!("%6Bey={KEY}"), Pass),
-        one("13 wrong, then right", &format!("key={WRONG}&key={KEY}"), Refuse),
-        one("13 empty, then right", &format!("key=&key={KEY}"), Refuse),
-        one("13 no value, then right", &format!("key&key={KEY}"), Refuse),
+        one("13 wrong, then right", &format!("key={WRONG}&key={KEY}"), Reject),
+        one("13 empty, then right", &format!("key=&key={KEY}"), Reject),
+        one("13 no value, then right", &format!("key&key={KEY}"), Reject),
         one("13 right, then wrong", &format!("key={KEY}&key={WRONG}"), Pass),
         one("14 symbols encoded", &format!("key={symbols}"), Pass),
-        one("14 plus as it is", &format!("key={}", symbols.replace("%2B", "+")), Refuse),
+        one("14 plus as it is", &format!("key={}", symbols.replace("%2B", "+")), Reject),
         one("14 plus in lower-case hexadecimal", &format!("key={}", symbols.replace("%2B", "%2b")), Pass),
         one("15 bad escape, then right", &format!("key=%zz&key={KEY}"), Pass),
-        one("15 right with a bad escape, then wrong", &format!("key={KEY}%zz&key={WRONG}"), Refuse),
+        one("15 right with a bad escape, then wrong", &format!("key={KEY}%zz&key={WRONG}"), Reject),
         one("15 bad and good escapes, then right", &format!("key=%35%zz&key={KEY}"), Pass),
         one("15 bad escape in the name", &format!("key%=1&key={KEY}"), Pass),
-        one("16 percent at the end", &format!("key={KEY}%"), Refuse),
-        one("16 half an escape at the end", &format!("key={KEY}%4"), Refuse),
-        one("17 semicolon before", &format!("x=1;key={KEY}"), Refuse),
-        one("17 semicolon after", &format!("key={KEY};x=1"), Refuse),
+        one("16 percent at the end", &format!("key={KEY}%"), Reject),
+        one("16 half an escape at the end", &format!("key={KEY}%4"), Reject),
+        one("17 semicolon before", &format!("x=1;key={KEY}"), Reject),
+        one("17 semicolon after", &format!("key={KEY};x=1"), Reject),
         one("17 semicolon and escape, then right", &format!("key=%35;x=1&key={KEY}"), Pass),
-        // As the core sees it, this pair does not exist. Who sends it has the key.
-        one("17 semicolon in the key as it is", &format!("key={}", symbols.replace("%3B", ";")), Refuse),
+        // The core ignores this pair. A client that sends it has the key.
+        one("17 semicolon in the key as it is", &format!("key={}", symbols.replace("%3B", ";")), Reject),
         one("17 semicolon pair, then right", &format!("x=1;key={WRONG}&key={KEY}"), Pass),
-        one("18 no value", "key", Refuse),
-        one("18 empty value", "key=", Refuse),
-        Case::new("18 upper-case name", Stray, get_query(&format!("KEY={KEY}")), Refuse),
-        Case::new("18 bracketed name", Stray, get_query(&format!("key[]={KEY}")), Refuse),
-        Case::new("18 longer name", Stray, get_query(&format!("keys={KEY}")), Refuse),
-        one("19 not UTF-8", "key=%ff", Refuse),
-        one("19 replacement character", "key=%EF%BF%BD", Refuse),
-        one("19 not UTF-8 before the key", &format!("key=%ff{KEY}"), Refuse),
-        one("20 NUL before", &format!("key=%00{KEY}"), Refuse),
-        one("20 NUL after", &format!("key={KEY}%00"), Refuse),
-        one("20 encoded twice", &format!("key={}", percent_encoded(&percent_encoded(KEY))), Refuse),
-        // Go would see "K#f". A client that keeps to RFC 3986 never sends a fragment.
+        one("18 no value", "key", Reject),
+        one("18 empty value", "key=", Reject),
+        Case::new("18 upper-case name", Stray, get_query(&format!("KEY={KEY}")), Reject),
+        Case::new("18 bracketed name", Stray, get_query(&format!("key[]={KEY}")), Reject),
+        Case::new("18 longer name", Stray, get_query(&format!("keys={KEY}")), Reject),
+        one("19 not UTF-8", "key=%ff", Reject),
+        one("19 replacement character", "key=%EF%BF%BD", Reject),
+        one("19 not UTF-8 before the key", &format!("key=%ff{KEY}"), Reject),
+        one("20 NUL before", &format!("key=%00{KEY}"), Reject),
+        one("20 NUL after", &format!("key={KEY}%00"), Reject),
+        one("20 encoded twice", &format!("key={}", percent_encoded(&percent_encoded(KEY))), Reject),
+        // Go would read "K#f". A client that conforms to RFC 3986 never sends a fragment.
         one("21 a fragment after", &format!("key={KEY}#f"), Pass),
         one("22 target over 64 KiB", &format!("key={}", "k".repeat(65_600)), Elsewhere(&[414])),
         one("22 target of a megabyte", &format!("key={}", "k".repeat(1_000_000)), Elsewhere(&[414, 431])),
         one("22 many pairs before", &format!("{}key={KEY}", "a&".repeat(20_000)), Pass),
-        one("22 a value that is cut to the key at 1 KiB", &format!("a={}&key={KEY}junk", "b".repeat(985)), Refuse),
+        one("22 a value that is cut to the key at 1 KiB", &format!("a={}&key={KEY}junk", "b".repeat(985)), Reject),
         one("22 a value that ends there", &format!("a={}&key={KEY}", "b".repeat(984)), Pass),
         one("22 many escapes before", &format!("a={}&key={KEY}", "%41".repeat(300)), Pass),
-        one("22 a long value", &format!("key={KEY}{}", "%41".repeat(10_000)), Refuse),
+        one("22 a long value", &format!("key={KEY}{}", "%41".repeat(10_000)), Reject),
     ]
 }
 
@@ -279,50 +283,50 @@ fn scheme() -> Vec<Case> {
         one("23 Bearer", &format!("Bearer {KEY}"), Pass),
         one("23 bearer", &format!("bearer {KEY}"), Pass),
         one("23 BEARER", &format!("BEARER {KEY}"), Pass),
-        one("23 wrong key", &format!("Bearer {WRONG}"), Refuse),
+        one("23 wrong key", &format!("Bearer {WRONG}"), Reject),
         one("24 two spaces", &format!("Bearer  {KEY}"), Pass),
-        one("24 a tab", &format!("Bearer\t{KEY}"), Refuse),
-        one("24 a space and a tab", &format!("Bearer \t{KEY}"), Refuse),
-        one("25 scheme alone", "Bearer", Refuse),
-        one("25 scheme and space", "Bearer ", Refuse),
-        one("25 no space", &format!("Bearer{KEY}"), Refuse),
-        one("25 a colon for the space", &format!("Bearer:{KEY}"), Refuse),
-        one("26 something after", &format!("Bearer {KEY} x"), Refuse),
-        one("26 a list", &format!("Bearer {KEY},{KEY}"), Refuse),
-        one("26 something far after", &format!("Bearer {KEY}{}junk", " ".repeat(800)), Refuse),
-        one("26 something right after, far away", &format!("Bearer{}{KEY}junk", " ".repeat(730)), Refuse),
-        one("26 quoted", &format!("Bearer \"{KEY}\""), Refuse),
-        one("26 as a parameter", &format!("Bearer token={KEY}"), Refuse),
-        Case::new("27 two lines", Default, get(&[&key_line, &key_line]), Refuse),
-        Case::new("27 two lines, one foreign", Default, get(&[&key_line, &authorization("Digest x")]), Refuse),
-        Case::new("27 two lines, one empty", Default, get(&[&key_line, b"Authorization:"]), Refuse),
-        Case::new("27 two lines, the first wrong", Default, get(&[&authorization("Bearer x"), &key_line]), Refuse),
+        one("24 a tab", &format!("Bearer\t{KEY}"), Reject),
+        one("24 a space and a tab", &format!("Bearer \t{KEY}"), Reject),
+        one("25 scheme alone", "Bearer", Reject),
+        one("25 scheme and space", "Bearer ", Reject),
+        one("25 no space", &format!("Bearer{KEY}"), Reject),
+        one("25 a colon for the space", &format!("Bearer:{KEY}"), Reject),
+        one("26 something after", &format!("Bearer {KEY} x"), Reject),
+        one("26 a list", &format!("Bearer {KEY},{KEY}"), Reject),
+        one("26 something far after", &format!("Bearer {KEY}{}junk", " ".repeat(800)), Reject),
+        one("26 something right after, far away", &format!("Bearer{}{KEY}junk", " ".repeat(730)), Reject),
+        one("26 quoted", &format!("Bearer \"{KEY}\""), Reject),
+        one("26 as a parameter", &format!("Bearer token={KEY}"), Reject),
+        Case::new("27 two lines", Default, get(&[&key_line, &key_line]), Reject),
+        Case::new("27 two lines, one foreign", Default, get(&[&key_line, &authorization("Digest x")]), Reject),
+        Case::new("27 two lines, one empty", Default, get(&[&key_line, b"Authorization:"]), Reject),
+        Case::new("27 two lines, the first wrong", Default, get(&[&authorization("Bearer x"), &key_line]), Reject),
         basic_of("28 Basic", &format!("u:{KEY}"), Pass),
         one("28 basic", &format!("basic {encoded}"), Pass),
         basic_of("28 no user", &format!(":{KEY}"), Pass),
         basic_of("28 a long user", &format!("{}:{KEY}", "u".repeat(200)), Pass),
-        basic_of("28 a user as long as a page", &format!("{}:{KEY}", "u".repeat(5_000)), Refuse),
+        basic_of("28 a user as long as a page", &format!("{}:{KEY}", "u".repeat(5_000)), Reject),
         basic_of("28 a password with colons", &format!("u:{SYMBOLS}"), Pass),
-        basic_of("28 after the second colon", &format!("u:a:{KEY}"), Refuse),
-        basic_of("28 key as user", &format!("{KEY}:"), Refuse),
+        basic_of("28 after the second colon", &format!("u:a:{KEY}"), Reject),
+        basic_of("28 key as user", &format!("{KEY}:"), Reject),
         basic_of("28 key as user and password", &format!("{KEY}:{KEY}"), Pass),
-        basic_of("29 no colon", KEY, Refuse),
-        basic_of("29 empty password", "u:", Refuse),
-        one("29 scheme alone", "Basic", Refuse),
-        one("29 not base64", &format!("Basic u:{KEY}"), Refuse),
-        one("29 a bad character", &format!("Basic {}", encoded.replacen('d', "!", 1)), Refuse),
-        one("29 URL-safe alphabet", "Basic dTp_-_8_", Refuse),
-        one("29 no padding", &format!("Basic {unpadded}"), Refuse),
-        one("29 too much padding", &format!("Basic {encoded}="), Refuse),
-        one("29 padding inside", &format!("Basic {}={}", &encoded[..8], &encoded[8..]), Refuse),
-        one("29 trailing bits", &format!("Basic {noncanonical}"), Refuse),
-        one("29 space inside", &format!("Basic {} {}", &encoded[..8], &encoded[8..]), Refuse),
-        one("29 one character", "Basic A", Refuse),
-        one("29 64 KiB", &format!("Basic {}", "A".repeat(65_536)), Refuse),
-        one("30 Token", &format!("Token {KEY}"), Refuse),
-        one("30 Digest", &format!("Digest {KEY}"), Refuse),
-        one("30 no scheme", KEY, Refuse),
-        one("30 no scheme, and no token", SYMBOLS, Refuse),
+        basic_of("29 no colon", KEY, Reject),
+        basic_of("29 empty password", "u:", Reject),
+        one("29 scheme alone", "Basic", Reject),
+        one("29 not base64", &format!("Basic u:{KEY}"), Reject),
+        one("29 a bad character", &format!("Basic {}", encoded.replacen('d', "!", 1)), Reject),
+        one("29 URL-safe alphabet", "Basic dTp_-_8_", Reject),
+        one("29 no padding", &format!("Basic {unpadded}"), Reject),
+        one("29 too much padding", &format!("Basic {encoded}="), Reject),
+        one("29 padding inside", &format!("Basic {}={}", &encoded[..8], &encoded[8..]), Reject),
+        one("29 trailing bits", &format!("Basic {noncanonical}"), Reject),
+        one("29 space inside", &format!("Basic {} {}", &encoded[..8], &encoded[8..]), Reject),
+        one("29 one character", "Basic A", Reject),
+        one("29 64 KiB", &format!("Basic {}", "A".repeat(65_536)), Reject),
+        one("30 Token", &format!("Token {KEY}"), Reject),
+        one("30 Digest", &format!("Digest {KEY}"), Reject),
+        one("30 no scheme", KEY, Reject),
+        one("30 no scheme, and no token", SYMBOLS, Reject),
         one("31 symbols", &format!("Bearer {SYMBOLS}"), Pass),
     ]
 }
@@ -336,42 +340,42 @@ fn precedence() -> Vec<Case> {
     let mut body = request("GET", "/metrics", &[format!("Content-Length: {}", KEY.len()).as_bytes()]);
     body.extend_from_slice(KEY.as_bytes());
     vec![
-        Case::new("32 wrong field, right Bearer", Default, get(&[&wrong, &bearer]), Refuse),
+        Case::new("32 wrong field, right Bearer", Default, get(&[&wrong, &bearer]), Reject),
         Case::new("32 right field, wrong Bearer", Default, get(&[&wrong_bearer, &key]), Pass),
-        // Too long to be kept is not absent.
-        Case::new("32 long field, right Bearer", Default, get(&[&metrics_key("k".repeat(2000)), &bearer]), Refuse),
+        // A value that is too long is not absent.
+        Case::new("32 long field, right Bearer", Default, get(&[&metrics_key("k".repeat(2000)), &bearer]), Reject),
         with_query(
             "32 long Bearer, right query",
             &[&authorization(format!("Bearer {}", "k".repeat(2000)))],
             KEY,
-            Refuse,
+            Reject,
         ),
-        with_query("32 wrong field, right query", &[&wrong], KEY, Refuse),
+        with_query("32 wrong field, right query", &[&wrong], KEY, Reject),
         with_query("32 right field, wrong query", &[&key], WRONG, Pass),
-        with_query("32 wrong Bearer, right query", &[&wrong_bearer], KEY, Refuse),
+        with_query("32 wrong Bearer, right query", &[&wrong_bearer], KEY, Reject),
         with_query("33 empty field, right query", &[b"X-Metrics-Key:"], KEY, Pass),
         with_query("33 blank field, right query", &[b"X-Metrics-Key:   "], KEY, Pass),
         with_query("33 empty Authorization, right query", &[b"Authorization:"], KEY, Pass),
         Case::new("33 empty field, right Bearer", Default, get(&[b"X-Metrics-Key:", &bearer]), Pass),
-        with_query("34 Bearer without a key, right query", &[&authorization("Bearer ")], KEY, Refuse),
-        with_query("34 Bearer and a tab, right query", &[&authorization("Bearer\tx")], KEY, Refuse),
-        with_query("34 Basic of no base64, right query", &[&authorization("Basic !")], KEY, Refuse),
-        with_query("34 two Authorization lines, right query", &[&bearer, &bearer], KEY, Refuse),
+        with_query("34 Bearer without a key, right query", &[&authorization("Bearer ")], KEY, Reject),
+        with_query("34 Bearer and a tab, right query", &[&authorization("Bearer\tx")], KEY, Reject),
+        with_query("34 Basic of no base64, right query", &[&authorization("Basic !")], KEY, Reject),
+        with_query("34 two Authorization lines, right query", &[&bearer, &bearer], KEY, Reject),
         with_query("34 foreign scheme, right query", &[&authorization("Negotiate abc=")], KEY, Pass),
         Case::new(
             "35 in a cookie",
             Stray,
             get(&[format!("Cookie: key={KEY}; X-Metrics-Key={KEY}").as_bytes()]),
-            Refuse,
+            Reject,
         ),
-        Case::new("35 in a body", Stray, body, Refuse),
+        Case::new("35 in a body", Stray, body, Reject),
         Case::new("35 in the path", Stray, request("GET", &format!("/metrics/{KEY}"), &[]), Elsewhere(&[404])),
-        Case::new("35 in another field", Stray, get(&[format!("X-Api-Key: {KEY}").as_bytes()]), Refuse),
-        Case::new("35 in Proxy-Authorization", Stray, get(&[&bytes(&[b"Proxy-", &bearer])]), Refuse),
+        Case::new("35 in another field", Stray, get(&[format!("X-Api-Key: {KEY}").as_bytes()]), Reject),
+        Case::new("35 in Proxy-Authorization", Stray, get(&[&bytes(&[b"Proxy-", &bearer])]), Reject),
     ]
 }
 
-/// Allowed clients. The tests come from 127.0.0.1, over TCP, and have no certificate.
+/// Cases about allowed clients. The tests connect from 127.0.0.1, without a certificate.
 fn peers() -> Vec<Case> {
     let (key, wrong) = (metrics_key(KEY), metrics_key(WRONG));
     let claims: [&[u8]; 9] = [
@@ -387,8 +391,8 @@ fn peers() -> Vec<Case> {
     ];
     let mut cases = vec![
         Case::new("53 an allowed address, right key", Near, get(&[&key]), Pass),
-        Case::new("53 an allowed address, wrong key", Near, get(&[&wrong]), Refuse),
-        Case::new("53 an allowed address, no key", Near, get(&[]), Refuse),
+        Case::new("53 an allowed address, wrong key", Near, get(&[&wrong]), Reject),
+        Case::new("53 an allowed address, no key", Near, get(&[]), Reject),
         Case::new(
             "52 an allowed address that claims to be another",
             Near,
@@ -430,40 +434,40 @@ fn response() -> Vec<Case> {
         lines.extend([&b"Content-Type: application/x-www-form-urlencoded"[..], b"Content-Length: 11"]);
         bytes(&[&request("POST", "/metrics", &lines), b"_method=get"])
     };
-    // 61 to 63 are looked at in every answer.
+    // main.rs checks 61 to 63 in every response.
     vec![
-        Case::new("64 HEAD without a key", Default, request("HEAD", "/metrics", &[]), Refuse),
+        Case::new("64 HEAD without a key", Default, request("HEAD", "/metrics", &[]), Reject),
         Case::new("64 HEAD with the key", Default, request("HEAD", "/metrics", &[&key]), Pass),
-        Case::new("64 a method that does not exist", Default, request("SCRAPE", "/metrics", &[]), Refuse).but(
+        Case::new("64 a method that does not exist", Default, request("SCRAPE", "/metrics", &[]), Reject).but(
             "rocket",
             BAD_REQUEST,
-            "Rocket refuses methods that it does not know",
+            "Rocket rejects methods that it does not know",
         ),
-        Case::new("65 POST that says it is a GET", Default, form(&[]), Refuse),
+        Case::new("65 POST that claims to be a GET", Default, form(&[]), Reject),
         Case::new("65 the same with the key", Default, form(&[&key]), Elsewhere(&[405])).but(
             "rocket",
             Pass,
-            "Rocket takes a form's `_method` for the method",
+            "Rocket uses a form's `_method` as the method",
         ),
     ]
 }
 
 fn framework() -> Vec<Case> {
-    // The routes beside the guarded one are open, to GET and HEAD alike.
+    // The other routes are public, for GET and HEAD.
     const OPEN: Expect = Elsewhere(&[200]);
     let targets = ["/metrics/", "//metrics", "/%6detrics", "/./metrics", "/metrics;a=1", "/metrics%2f", "/METRICS"];
     let mut cases = Vec::new();
     for target in targets {
-        for (with, line, when_it_is_the_path) in [("without", None, Refuse), ("with", Some(metrics_key(KEY)), Pass)] {
+        for (with, line, when_it_is_the_path) in [("without", None, Reject), ("with", Some(metrics_key(KEY)), Pass)] {
             let lines: Vec<&[u8]> = line.iter().map(Vec::as_slice).collect();
             let name = format!("66 {target} {with} a key");
             let mut case = Case::new(name, Default, request("GET", target, &lines), Elsewhere(&[404]));
             if ["/metrics/", "//metrics", "/%6detrics"].contains(&target) {
-                let why = "Rocket compares paths when they are decoded and normalized";
+                let why = "Rocket decodes and normalizes paths before it compares them";
                 case = case.but("rocket", when_it_is_the_path, why);
             }
             if target == "/metrics/" {
-                case = case.but("warp", when_it_is_the_path, "`warp::path!` takes a slash at the end");
+                case = case.but("warp", when_it_is_the_path, "`warp::path!` accepts a slash at the end");
             }
             cases.push(case);
         }
@@ -473,19 +477,19 @@ fn framework() -> Vec<Case> {
             let case = Case::new(format!("66 {method} {target}"), Default, request(method, target, &[]), expect);
             cases.push(match target {
                 "/fibonacci/300" => {
-                    case.but("axum", BAD_REQUEST, "axum says what is wrong with a parameter of the path")
+                    case.but("axum", BAD_REQUEST, "axum responds with 400 to an invalid path parameter")
                 }
                 _ => case,
             });
         }
     }
     let absolute = |lines: &[&[u8]]| request("GET", "http://localhost/metrics", lines);
-    cases.push(Case::new("66 absolute form without a key", Default, absolute(&[]), Refuse));
+    cases.push(Case::new("66 absolute form without a key", Default, absolute(&[]), Reject));
     cases.push(Case::new("66 absolute form with the key", Default, absolute(&[&metrics_key(KEY)]), Pass));
     cases
 }
 
-/// Every source, with every kind of presented key, by every method.
+/// Returns cases with every source, every kind of presented key and every method.
 fn families() -> Vec<Case> {
     let longer = format!("{KEY}0");
     let upper = KEY.to_ascii_uppercase();
@@ -507,7 +511,7 @@ fn families() -> Vec<Case> {
             let expect = match (passes, is_served) {
                 (true, true) => Pass,
                 (true, false) => Elsewhere(&[405]),
-                (false, _) => Refuse,
+                (false, _) => Reject,
             };
             let mut case = Case::new(format!("{method} {name}"), config, request(method, target, &lines), expect);
             if !is_served {

@@ -1,6 +1,6 @@
-//! Makes a control of the comparison: the same source without what keeps the compiler from undoing it.
+//! Generates a control of the comparison: the same source without its barriers against the optimiser.
 //!
-//! If memcheck did not report that control, its silence about the product's comparison would prove nothing.
+//! Memcheck must report the control. Otherwise, a result without reports for the product's comparison would prove nothing.
 
 use std::{env, fs, path::Path};
 
@@ -12,16 +12,16 @@ fn main() {
     for (guarded, bare) in [
         ("#[inline(never)]", "#[inline(always)]"),
         ("black_box(self.differences(presented))", "self.differences(presented)"),
-        // The verdict by the slot that matched: a sum of verdicts stays whole in some builds, even without barriers.
+        // The verdict comes from the slot that matched, because some builds keep the sum of verdicts even without barriers.
         (
             "-> Choice {\n        Choice::from((self.0 | self.0.wrapping_neg()) >> 7)",
             "-> bool {\n        self.slot().is_some()",
         ),
     ] {
-        assert!(source.contains(guarded), "{SOURCE} has no `{guarded}` any more: correct this list");
+        assert!(source.contains(guarded), "{SOURCE} no longer has `{guarded}`: correct this list");
         source = source.replace(guarded, bare);
     }
-    // The module's own doc and tests have no place in the middle of a file.
+    // A module's doc and tests cannot be included in the middle of a file.
     let (source, _tests) = source.split_once("#[cfg(test)]").expect("tests");
     let source: Vec<_> = source.lines().filter(|line| !line.starts_with("//!")).collect();
     let out = env::var_os("OUT_DIR").expect("cargo sets it");

@@ -96,7 +96,7 @@ fn main() {
     copy_all(Path::new(CORE), &copy);
     for (file, text, other) in LIMITS.iter().chain(FAULTS) {
         edit(&copy.join(file), |source| {
-            assert_eq!(source.matches(text).count(), 1, "{file} changed: correct the text in build.rs: {text}");
+            assert_eq!(source.matches(text).count(), 1, "{file} has changed: correct this text in build.rs: {text}");
             source.replace(text, other)
         });
     }
@@ -130,7 +130,7 @@ fn instrumented(source: &str) -> String {
         source.replace("use std::", "use crate::instrumented::").replace("use arc_swap::", "use crate::instrumented::");
     assert!(
         !source.contains(" std::sync::") && !source.contains(" std::thread::"),
-        "import it, so that the models see it"
+        "import std::sync and std::thread, so that the models replace them"
     );
     ["#[cfg(test)]", "#[cfg(all(test, unix))]", "#[cfg(any(doc, doctest, test))]"]
         .iter()

@@ -1,4 +1,4 @@
-//! The guard on Rocket 0.5.1, beside rocket_okapi, which takes no later one.
+//! Tests the guard on Rocket 0.5.1 with rocket_okapi, which supports no later Rocket.
 
 #![cfg(test)]
 #![allow(clippy::unwrap_used)] // in tests; clippy.toml does not reach their helper functions
@@ -17,7 +17,7 @@ use rocket_okapi::{openapi, openapi_get_routes, openapi_get_spec};
 const KEY: &str = "c2d94b7e10f3a586d7e9b0c4f1a26853";
 const WRONG: &str = "1f83b6d05ae94c27801d7e6a3c5f9b42";
 
-/// In the order that the page says.
+/// Has the attributes in the order of the page.
 #[openapi]
 #[guard_metrics]
 #[get("/metrics")]
@@ -25,7 +25,7 @@ fn metrics() -> &'static str {
     "up 1\n"
 }
 
-/// With the proof as a parameter of its own.
+/// Has the proof as a parameter.
 #[openapi(ignore = "authorized")]
 #[get("/used")]
 fn used(authorized: Authorized) -> &'static str {
@@ -61,7 +61,7 @@ fn answer<'c>(client: &'c Client, path: &str, key: Option<&'static str>) -> Loca
 }
 
 #[test]
-fn a_documented_route_answers_200_with_the_key_and_401_without() {
+fn documented_route_responds_with_200_with_the_key_and_401_without() {
     let client = client();
     for (path, body) in [("/metrics", "up 1\n"), ("/used", "current"), ("/theirs", "theirs 1\n")] {
         let allowed = answer(&client, path, Some(KEY));
@@ -80,16 +80,16 @@ fn a_documented_route_answers_200_with_the_key_and_401_without() {
 }
 
 #[test]
-fn the_document_has_the_guarded_routes() {
+fn openapi_document_has_the_guarded_routes() {
     let document = openapi_get_spec![metrics, used, index];
     for path in ["/metrics", "/used", "/"] {
         assert!(document.paths[path].get.is_some(), "{path}");
     }
 }
 
-/// And the versions of this workspace's lock are those that the page pins.
+/// The versions in this workspace's lock file are those of the page.
 #[test]
-fn the_page_has_the_order_of_attributes_and_the_pins() {
+fn page_has_the_order_of_attributes_and_the_pinned_versions() {
     let page = include_str!("../../metrics-guard-rocket/README.md");
     assert!(page.contains("#[openapi]\n#[guard_metrics]\n#[get(\"/metrics\")]\n"));
     assert!(include_str!("tests.rs").contains("#[openapi]\n#[guard_metrics]\n#[get(\"/metrics\")]\n"));
@@ -101,7 +101,7 @@ fn the_page_has_the_order_of_attributes_and_the_pins() {
 }
 
 #[test]
-fn a_documented_route_does_not_launch_without_the_fairing() {
+fn documented_route_does_not_launch_without_the_fairing() {
     let config = Config { log_level: LogLevel::Off, ..Config::debug_default() };
     let launched = Client::untracked(rocket::custom(config).mount("/", openapi_get_routes![metrics]));
     assert!(matches!(launched.err().unwrap().kind(), rocket::error::ErrorKind::SentinelAborts(_)));

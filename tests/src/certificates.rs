@@ -1,4 +1,4 @@
-//! Certificates made for one test, and a client that shows them.
+//! Certificates for one test, and a client that presents them.
 
 use std::{
     fs,
@@ -28,9 +28,9 @@ use crate::{
     wire::{Response, converse_h2, run},
 };
 
-/// Has the symbolic link at `link` lead to this folder, in one step: so a certificate and its private key change together.
+/// Points the symbolic link at `link` to this folder in one step, so that a certificate and its private key change together.
 pub fn lead(link: &Path, to: &str) -> io::Result<()> {
-    // Added, and not in the place of an extension: `..data` has none.
+    // Appended, because `with_extension` would change a name such as `..data`.
     let mut next = link.as_os_str().to_owned();
     next.push(".next");
     symlink(to, &next)?;
@@ -48,17 +48,17 @@ pub struct Identity {
     pub key: PathBuf,
 }
 
-/// When a certificate is valid.
+/// The validity of a certificate.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Validity {
-    /// Now.
+    /// Valid now.
     Current,
-    /// Not any more.
+    /// No longer valid.
     Expired,
 }
 
 impl Authority {
-    /// A new one.
+    /// Creates an authority.
     pub fn new() -> io::Result<Authority> {
         let mut params = CertificateParams::default();
         params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
@@ -66,7 +66,7 @@ impl Authority {
         CertifiedIssuer::self_signed(params, key).map(Authority).map_err(io::Error::other)
     }
 
-    /// The files in `folder` of a server under test that is called localhost, and trusts this authority.
+    /// Writes files to `folder` for a server under test. The server has the name localhost and trusts this authority.
     pub fn issue_to_server(&self, folder: &Path) -> io::Result<Tls> {
         let authority = folder.join("ca.pem");
         self.write(&authority)?;
@@ -74,12 +74,12 @@ impl Authority {
         Ok(Tls { certificate, key, authority })
     }
 
-    /// Its own certificate, as a file at `path`.
+    /// Writes the certificate of the authority to `path`.
     pub fn write(&self, path: &Path) -> io::Result<()> {
         fs::write(path, self.0.pem())
     }
 
-    /// A certificate for `names`, of which those with a scheme are URIs, as files in `folder` that begin with `file`.
+    /// Issues a certificate for `names`, as files in `folder` that begin with `file`. Names with a scheme are URIs.
     pub fn issue(&self, folder: &Path, file: &str, names: &[&str], validity: Validity) -> io::Result<Identity> {
         let mut params = CertificateParams::default();
         for name in names {
@@ -102,7 +102,7 @@ impl Authority {
         Ok(identity)
     }
 
-    /// A current certificate of version 1, as some of OpenSSL's commands make it: it has no extensions, and so no names.
+    /// Issues a current certificate of version 1, like some OpenSSL commands. It has no extensions, and so no names.
     pub fn issue_version_1(&self, folder: &Path, file: &str) -> io::Result<Identity> {
         let identity = self.issue(folder, file, &[], Validity::Current)?;
         let certificate = CertificateDer::from_pem_file(&identity.certificate).map_err(io::Error::other)?;
@@ -110,7 +110,7 @@ impl Authority {
         let [to_sign, algorithm, _] = &elements(certificate.content)?[..] else {
             return Err(io::ErrorKind::InvalidData.into());
         };
-        // Without the version and the extensions.
+        // Removes the version and the extensions.
         let kept = elements(to_sign.content)?.into_iter().filter(|element| ![0xa0, 0xa3].contains(&element.tag));
         let to_sign = encode(0x30, &kept.flat_map(|element| element.whole.to_vec()).collect::<Vec<_>>());
         let signature = self.0.key().sign(&to_sign).map_err(io::Error::other)?;
@@ -121,7 +121,7 @@ impl Authority {
         Ok(identity)
     }
 
-    /// A current certificate for a client with this name, in a new folder, under the names that Kubernetes gives such files.
+    /// Issues a current certificate for a client with this name, in a new folder, with the file names of Kubernetes.
     pub fn issue_into(&self, folder: &Path, name: &str) -> io::Result<()> {
         fs::create_dir(folder)?;
         let identity = self.issue(folder, "client", &[name], Validity::Current)?;
@@ -129,7 +129,7 @@ impl Authority {
         fs::rename(identity.key, folder.join("tls.key"))
     }
 
-    /// A client that trusts this authority's servers, and shows `identity`.
+    /// Returns a client that trusts this authority's servers, and presents `identity`.
     pub fn client(&self, identity: Option<&Identity>) -> io::Result<ClientConfig> {
         let mut roots = RootCertStore::empty();
         roots.add(self.0.der().clone()).map_err(io::Error::other)?;
@@ -138,7 +138,7 @@ impl Authority {
         let certificate = CertificateDer::from_pem_file(&identity.certificate).map_err(io::Error::other)?;
         let key = PrivateKeyDer::from_pem_file(&identity.key).map_err(io::Error::other)?;
         let key = any_supported_type(&key).map_err(io::Error::other)?;
-        // Not `with_client_auth_cert`, which refuses a certificate of version 1.
+        // Not `with_client_auth_cert`, because it rejects a certificate of version 1.
         let certified = SingleCertAndKey::from(CertifiedKey::new(vec![certificate], key));
         Ok(config.with_client_cert_resolver(Arc::new(certified)))
     }
@@ -170,7 +170,7 @@ fn elements(mut der: &[u8]) -> io::Result<Vec<Element<'_>>> {
 }
 
 fn encode(tag: u8, content: &[u8]) -> Vec<u8> {
-    let [high, low] = u16::try_from(content.len()).unwrap_or(u16::MAX).to_be_bytes(); // nothing here is longer
+    let [high, low] = u16::try_from(content.len()).unwrap_or(u16::MAX).to_be_bytes(); // no content here is longer
     let head: &[u8] = match (high, low) {
         (0, ..0x80) => &[tag, low],
         (0, _) => &[tag, 0x81, low],
@@ -179,7 +179,7 @@ fn encode(tag: u8, content: &[u8]) -> Vec<u8> {
     [head, content].concat()
 }
 
-/// Sends `request` to `server`, which is called localhost, and reads until the connection is closed.
+/// Sends `request` to `server`, whose name is localhost, and reads until the connection is closed.
 pub fn exchange_tls(server: SocketAddr, client: &ClientConfig, request: &[u8]) -> io::Result<String> {
     let name = ServerName::try_from("localhost").map_err(io::Error::other)?;
     let connection = ClientConnection::new(Arc::new(client.clone()), name).map_err(io::Error::other)?;
@@ -195,7 +195,7 @@ pub fn exchange_tls(server: SocketAddr, client: &ClientConfig, request: &[u8]) -
     Ok(String::from_utf8_lossy(&answer).into_owned())
 }
 
-/// Sends `request` as [`exchange_tls`] does, in HTTP/2, which the server must choose of what Prometheus offers.
+/// Sends `request` like [`exchange_tls`], with the protocols that Prometheus offers. The server must choose HTTP/2.
 pub fn exchange_tls_h2(server: SocketAddr, client: &ClientConfig, request: &[u8]) -> io::Result<Response> {
     let name = ServerName::try_from("localhost").map_err(io::Error::other)?;
     let mut client = client.clone();

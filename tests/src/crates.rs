@@ -1,4 +1,4 @@
-//! The published crates, as cargo knows them.
+//! The published crates, from `cargo metadata`.
 
 use std::{
     io,
@@ -10,17 +10,17 @@ use serde_json::Value;
 
 /// A published crate.
 pub struct Crate {
-    /// As in its `Cargo.toml`.
+    /// The name in its `Cargo.toml`.
     pub name: String,
-    /// Where its `Cargo.toml` is.
+    /// The folder of its `Cargo.toml`.
     pub folder: PathBuf,
     /// The oldest Rust that the crate supports.
     pub rust_version: String,
-    /// Its examples that are one file, with that.
+    /// The names and files of its examples that are one file.
     pub examples: Vec<(String, PathBuf)>,
-    /// Whether it has macros for the other crates, and nothing for a program by itself.
+    /// Whether it is the crate of macros, which programs use only through the other crates.
     pub has_macros: bool,
-    /// What is particular to the crate: `[package.metadata.metrics-guard]` in its `Cargo.toml`.
+    /// `[package.metadata.metrics-guard]` in its `Cargo.toml`, which has what is particular to the crate.
     pub particular: Value,
     needs: Vec<String>,
 }
@@ -48,13 +48,13 @@ impl Crate {
         })
     }
 
-    /// The texts of a list in `particular`; none if it is not there.
+    /// Returns the texts of a list in `particular`, or none if the list is missing.
     pub fn list(&self, name: &str) -> Vec<&str> {
         self.particular[name].as_array().into_iter().flatten().filter_map(Value::as_str).collect()
     }
 }
 
-/// The crates in the order in which they are published: each after those that it needs.
+/// Returns the crates in the order of publication: each after the crates that it needs.
 pub fn published() -> io::Result<Vec<Crate>> {
     let mut cargo = Command::new(env!("CARGO"));
     cargo
@@ -64,7 +64,7 @@ pub fn published() -> io::Result<Vec<Crate>> {
     let metadata: Value = serde_json::from_slice(&cargo.output()?.stdout)?;
     let packages = metadata["packages"].as_array().into_iter().flatten();
     let published = packages.filter(|package| package["publish"].is_null());
-    let unreadable = || io::Error::other("cargo metadata describes a crate in another way than expected");
+    let unreadable = || io::Error::other("unexpected output of cargo metadata");
     let crates = published.map(|package| Crate::of(package).ok_or_else(unreadable));
     let mut left = crates.collect::<io::Result<Vec<_>>>()?;
     let mut ordered = Vec::new();

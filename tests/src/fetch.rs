@@ -1,4 +1,4 @@
-//! Programs from Debian's packages, by get-programs.sh: scrapers, and what checks their files.
+//! Scrapers and their tools from Debian's packages, fetched with get-programs.sh.
 
 use std::{
     collections::BTreeMap,
@@ -8,13 +8,13 @@ use std::{
     sync::{Mutex, PoisonError},
 };
 
-/// Whether a missing prerequisite is an error: the variable `CI` is set, and not to `false`.
+/// Returns whether a missing prerequisite is an error, because the variable `CI` is set, and not to `false`.
 pub fn is_ci() -> bool {
     env::var_os("CI").is_some_and(|ci| !ci.is_empty() && ci != "false")
 }
 
-/// Returns the program of a slot of get-programs.sh, which the script puts into `cache` if it is missing there. Returns
-/// none if the program is not available; the script then prints why. Each slot is fetched once, also if that fails.
+/// Returns the program of a slot of get-programs.sh, which the script puts into `cache` if it is missing there. Returns none if
+/// the program is not available, and the script prints the reason. Each slot is fetched once, even if that fails.
 pub fn fetch_or_say_so(cache: &Path, slot: &str, program: &str) -> io::Result<Option<PathBuf>> {
     // One at a time, because two runs of the script would fetch the same program twice.
     static FETCHED: Mutex<BTreeMap<String, ExitStatus>> = Mutex::new(BTreeMap::new());

@@ -1,4 +1,4 @@
-//! Clients that try to stop a server: connections that break, headers that never end, responses that nobody reads.
+//! Clients that try to stop a server: broken connections, endless headers, and responses that the client does not read.
 
 use std::{
     io::{self, Write},
@@ -20,22 +20,22 @@ use crate::{
     wire::{exchange, with_bearer},
 };
 
-/// How many files a server under attack may open. The attacker has more connections than that.
+/// The number of files that a server under attack can open. The attacker has more connections.
 const DESCRIPTORS: u32 = 64;
 
-/// How many connections the attacker breaks.
+/// The number of connections that the attacker breaks.
 const BROKEN: usize = 1000;
 
-/// How many connections the attacker keeps of each kind.
+/// The number of connections of each kind that the attacker keeps open.
 const KEPT: usize = 28;
 
-/// When the scraper must have its answer.
+/// The time within which the scraper must get a response.
 const PATIENCE: Duration = Duration::from_secs(60);
 
-/// How long the attacker keeps its connections to a server that does not close them.
+/// The time for which the attacker keeps connections to a server that does not close them.
 const KEPT_FOR: Duration = Duration::from_secs(3);
 
-/// The same command, but its process may open few files. Of the environment it has what `command` sets.
+/// Returns the same command with few file descriptors, and with only the environment that `command` sets.
 pub fn with_few_descriptors(command: &Command) -> Command {
     let mut limited = Command::new("/bin/sh");
     limited.args(["-c", &format!("ulimit -n {DESCRIPTORS} && exec \"$0\" \"$@\"")]);
@@ -44,7 +44,7 @@ pub fn with_few_descriptors(command: &Command) -> Command {
     limited
 }
 
-/// What ends the connections that the attacker keeps.
+/// Which side ends the connections that the attacker keeps.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Ended {
     /// The server, which limits their time.
@@ -54,7 +54,7 @@ pub enum Ended {
 }
 
 impl Ended {
-    /// How many lines the server may add to its log, in two or three minutes.
+    /// Returns the number of lines that the server may add to its log, in two or three minutes.
     const fn lines(self) -> usize {
         match self {
             Ended::ByTheServer => 30,
@@ -65,16 +65,16 @@ impl Ended {
 
 /// A server under attack.
 pub struct Target<'a> {
-    /// Where it listens.
+    /// The address of the server.
     pub address: SocketAddr,
-    /// How the clients speak TLS, if they do.
+    /// The TLS configuration of the clients, if the server has TLS.
     pub client: Option<&'a ClientConfig>,
-    /// The key that it accepts.
+    /// The accepted key.
     pub key: &'a str,
 }
 
 impl Target<'_> {
-    /// Attacks the server, and shows that the scraper is answered all the same.
+    /// Attacks the server, and fails if a scraper then gets no response.
     pub fn survives(&self, process: &mut Process, ended: Ended) -> io::Result<()> {
         self.is_answered(process)?;
         let lines = process.output().lines().count();
@@ -107,7 +107,7 @@ impl Target<'_> {
         Ok(())
     }
 
-    /// Asks as a scraper does, again and again.
+    /// Scrapes again and again, until there is a response.
     fn is_answered(&self, process: &mut Process) -> io::Result<()> {
         let begin = Instant::now();
         loop {
@@ -118,7 +118,7 @@ impl Target<'_> {
                 Ok(200) => return Ok(()),
                 Ok(status) => return Err(io::Error::other(format!("the scraper gets {status}"))),
                 Err(error) if begin.elapsed() > PATIENCE => {
-                    return Err(io::Error::other(format!("the scraper gets no answer: {error}")));
+                    return Err(io::Error::other(format!("the scraper gets no response: {error}")));
                 }
                 Err(_) => thread::sleep(Duration::from_millis(100)),
             }
@@ -149,7 +149,7 @@ impl Target<'_> {
         Ok(())
     }
 
-    /// First those that are the hardest to get rid of, so that they have got in when the others wait.
+    /// Opens the connections, first those that are hardest to end, so that the server has accepted them when others wait.
     fn keep_connections(&self) -> io::Result<Vec<Kept>> {
         let kinds = [Kind::NeverReads, Kind::HeaderNeverEnds, Kind::Idle];
         let mut kept = Vec::new();
@@ -163,7 +163,7 @@ impl Target<'_> {
 
     fn keep(&self, kind: Kind) -> io::Result<Kept> {
         let stream = TcpStream::connect(self.address)?;
-        // A server that has no slot or no descriptor left does not take part in a handshake: the attacker goes on without.
+        // A server without a free slot or descriptor does not answer a handshake. The attacker then continues without it.
         stream.set_read_timeout(Some(Duration::from_millis(50)))?;
         stream.set_write_timeout(Some(Duration::from_millis(50)))?;
         let mut stream: Box<dyn Write + Send> = match self.client {
@@ -175,7 +175,7 @@ impl Target<'_> {
             Kind::HeaderNeverEnds => {
                 let _ = stream.write_all(b"GET /metrics HTTP/1.1\r\nHost: localhost\r\nX-Filler: ");
             }
-            // Until the buffers on both sides are full.
+            // Writes until the buffers on both sides are full.
             Kind::NeverReads => {
                 let requests = b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n".repeat(1000);
                 for _ in 0..1000 {

@@ -1,4 +1,4 @@
-//! A server under test whose keys change, as an operator changes them and as a scraper sees it.
+//! A server under test whose keys change. The functions write keys like an operator, and read metrics like a scraper.
 
 use std::{
     fs, io,
@@ -17,75 +17,75 @@ use crate::{
     wire::{exchange, with_bearer},
 };
 
-/// A key file as an operator writes it: under another name, and renamed.
+/// A key file that is replaced like an operator does: written under another name, and renamed.
 pub struct KeyFile(PathBuf);
 
 impl KeyFile {
-    /// A new one with these keys.
+    /// Creates a file with these keys.
     pub fn new(folder: &Path, name: &str, keys: &[&str]) -> io::Result<KeyFile> {
         let file = KeyFile(folder.join(name));
         file.write(keys)?;
         Ok(file)
     }
 
-    /// Its path, as a setting says it.
+    /// Returns the path, as the value of a setting.
     pub fn path(&self) -> String {
         self.0.display().to_string()
     }
 
-    /// Puts these keys in the place of the others.
+    /// Replaces the keys by these.
     pub fn write(&self, keys: &[&str]) -> io::Result<()> {
         replace_file(&self.0, &(keys.join("\n") + "\n"))
     }
 }
 
-/// Puts a file with this text in the place of the one at `path`: under another name, and renamed.
+/// Replaces the file at `path` by one with this text, written under another name and renamed.
 pub fn replace_file(path: &Path, text: &str) -> io::Result<()> {
     let next = path.with_extension("next");
     fs::write(&next, text)?;
     fs::rename(next, path)
 }
 
-/// A server that is up, and how to ask it.
+/// A running server, and the client that scrapes it.
 pub struct Guarded {
     of: Server,
     running: Running,
     client: Option<ClientConfig>,
-    refused: u32,
+    rejected: u32,
 }
 
 impl Guarded {
-    /// This server, scraped over plain HTTP, or over TLS by `client`.
+    /// Creates the value for this server, which is scraped over TLS by `client`, or over plain HTTP without one.
     pub const fn new(of: Server, running: Running, client: Option<ClientConfig>) -> Guarded {
-        Guarded { of, running, client, refused: 0 }
+        Guarded { of, running, client, rejected: 0 }
     }
 
-    /// Which it is.
+    /// Returns which server it is.
     pub const fn of(&self) -> Server {
         self.of
     }
 
-    /// Whether it is asked over TLS.
+    /// Returns whether the server has TLS.
     pub const fn has_tls(&self) -> bool {
         self.client.is_some()
     }
 
-    /// Where it listens.
+    /// Returns the address of the server.
     pub const fn address(&self) -> SocketAddr {
         self.running.address
     }
 
-    /// All that it has printed.
+    /// Returns the output of the server.
     pub fn output(&self) -> String {
         self.running.process.output()
     }
 
-    /// How many requests made here it has refused.
+    /// Returns how many requests of this value the server has rejected.
     pub const fn refused(&self) -> u32 {
-        self.refused
+        self.rejected
     }
 
-    /// Its metrics, or nothing if it refuses the key.
+    /// Returns the metrics, or none if the server rejects the key.
     pub fn ask(&mut self, key: &str) -> io::Result<Option<String>> {
         let request = with_bearer("/metrics", key);
         let answer = match &self.client {
@@ -101,19 +101,21 @@ impl Guarded {
         if !answer.starts_with("HTTP/1.1 401") {
             return Err(io::Error::other(format!("{:?}: {answer}", self.of)));
         }
-        self.refused += 1;
+        self.rejected += 1;
         Ok(None)
     }
 
-    /// Waits until the key is accepted, or is not any more.
+    /// Waits until the key is accepted, or until it is rejected.
     pub fn wait_until(&mut self, key: &str, is_accepted: bool) -> io::Result<()> {
-        self.wait("a key is not in force, or still is", |server| Ok(server.ask(key)?.is_some() == is_accepted))
+        self.wait("the key is not accepted yet, or not rejected yet", |server| {
+            Ok(server.ask(key)?.is_some() == is_accepted)
+        })
     }
 
-    /// Waits until a sample of its guard's is as expected.
+    /// Waits until a sample of the guard has an expected value.
     pub fn wait_for_sample(&mut self, key: &str, series: &str, expected: impl Fn(f64) -> bool) -> io::Result<()> {
         let is_expected = |server: &mut Guarded| Ok(server.find_sample(key, series)?.is_some_and(&expected));
-        self.wait(&format!("`{series}` is not as expected"), is_expected)
+        self.wait(&format!("`{series}` has no expected value"), is_expected)
     }
 
     fn wait(&mut self, problem: &str, is_over: impl Fn(&mut Guarded) -> io::Result<bool>) -> io::Result<()> {
@@ -121,12 +123,12 @@ impl Guarded {
         if came { Ok(()) } else { Err(io::Error::other(format!("{:?}: {problem}", self.of))) }
     }
 
-    /// A sample of its guard's, if the server exports it.
+    /// Returns a sample of the guard, if the server exports it.
     pub fn find_sample<N: FromStr>(&mut self, key: &str, series: &str) -> io::Result<Option<N>> {
         Ok(find(&self.answer(key)?, series))
     }
 
-    /// The same; zero if it does not.
+    /// Returns a sample of the guard, or zero if the server does not export it.
     pub fn sample(&mut self, key: &str, series: &str) -> io::Result<f64> {
         self.find_sample(key, series).map(Option::unwrap_or_default)
     }
@@ -138,11 +140,11 @@ impl Guarded {
     }
 
     fn answer(&mut self, key: &str) -> io::Result<String> {
-        self.ask(key)?.ok_or_else(|| io::Error::other(format!("{:?} refuses the key", self.of)))
+        self.ask(key)?.ok_or_else(|| io::Error::other(format!("{:?} rejects the key", self.of)))
     }
 }
 
-/// The series of a guard's checks with this outcome, and this label of the key.
+/// Returns the name of the series of checks with this outcome and this label of the key.
 pub fn checks(outcome: &str, key: &str) -> String {
     format!(r#"metrics_guard_checks_total{{guard="metrics",outcome="{outcome}",key="{key}"}}"#)
 }
@@ -151,10 +153,11 @@ fn find<N: FromStr>(text: &str, series: &str) -> Option<N> {
     text.lines().find_map(|line| line.strip_prefix(series)?.trim().parse().ok())
 }
 
-/// Whether within `patience` these servers, of which each is scraped every second, are asked with their current key instead
-/// of the previous one: none with the previous for three seconds, and in these each with the current, twice.
+/// Returns whether, within `patience`, the scrapers of these servers send the current key instead of the previous one. Each
+/// server is scraped every second.
 ///
-/// The second is what tells a new key from a scrape that comes late.
+/// For three seconds, no server gets the previous key, and each gets the current key twice. Without the second condition, a
+/// late scrape would look like a new key.
 pub fn previous_key_falls_out_of_use(servers: &mut [Guarded], current: &str, patience: Duration) -> io::Result<bool> {
     const QUIET: Duration = Duration::from_secs(3);
     let (mut before, mut since, mut looks) = (Vec::<Uses>::new(), Instant::now(), 0_u32);
@@ -164,13 +167,13 @@ pub fn previous_key_falls_out_of_use(servers: &mut [Guarded], current: &str, pat
             (before, since, looks) = (now, Instant::now(), 0);
             return Ok(false);
         }
-        looks += 1; // each of which is a use of the current key
+        looks += 1; // each look uses the current key once
         let is_in_use = |(now, before): (&Uses, &Uses)| now.current - before.current - f64::from(looks) > 1.5;
         Ok(since.elapsed() >= QUIET && now.iter().zip(&before).all(is_in_use))
     })
 }
 
-/// How often a guard has let a key pass.
+/// How often a guard has accepted each key.
 struct Uses {
     current: f64,
     previous: f64,

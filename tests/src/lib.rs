@@ -1,5 +1,4 @@
-//! What the tests share: servers as child processes, a client that sends the bytes it is given, and real scrapers.
-//! Never published.
+//! Code that the tests share: servers as child processes, a client that sends any bytes, and real scrapers. Never published.
 
 #![forbid(unsafe_code)]
 #![allow(clippy::missing_errors_doc, clippy::must_use_candidate, clippy::return_self_not_must_use)] // for callers of a library
@@ -20,7 +19,7 @@ pub mod wire;
 
 pub use keys::{KEY, SYMBOLS, WRONG};
 
-/// The key with this number: one of the right form, and another for each.
+/// Returns a key of the right form, a different one for each number.
 pub fn numbered_key(number: u32) -> String {
     format!("{:032x}", 0x9c2f_1e7a_b5d8_4036_f1c0_a7e3_b692_5d49_u128.wrapping_mul(u128::from(number) * 2 + 1))
 }
@@ -30,7 +29,7 @@ pub fn numbered_key(number: u32) -> String {
 #[doc = include_str!("../../README.md")]
 struct Readme;
 
-/// The environment variable of a setting.
+/// Returns the environment variable of a setting.
 pub fn variable_of(setting: &str) -> String {
     format!("METRICS_VERIFICATION_{}", setting.to_uppercase())
 }

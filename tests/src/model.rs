@@ -1,38 +1,38 @@
-//! What a guard must decide, written a second time: plainly, with allocations, and with none of the guard's code. Also a
-//! module of the fuzz targets, by path.
+//! A second, simple implementation of a guard's decision, which shares no code with the guard. The fuzz targets include this
+//! file too.
 
 use std::net::IpAddr;
 
 use http::request::Parts;
 use metrics_guard_core::{ConfigError, Guard, Key, KeyRing, Peer, Reason};
 
-/// What the positions in a ring are called.
+/// The labels of the positions in a ring.
 const LABELS: [&str; 4] = ["current", "previous", "third", "fourth"];
 
-/// Basic credentials have no more bytes: twice the longest key.
+/// The maximal length of Basic credentials: twice the longest key.
 const MAX_CREDENTIALS: usize = 2 * 256;
 
-/// A policy.
+/// The configuration of a guard.
 #[derive(Debug, Clone)]
 pub struct Model {
-    /// The accepted keys, no two of them alike.
+    /// The accepted keys, without duplicates.
     pub keys: Vec<Vec<u8>>,
-    /// The field that presents a key.
+    /// The header that presents a key.
     pub field: &'static str,
-    /// The query parameter that may present one.
+    /// The query parameter that can present a key.
     pub parameter: Option<&'static str>,
     /// The only allowed network: an address in it, and the length of its prefix.
     pub network: Option<(IpAddr, u8)>,
 }
 
 impl Model {
-    /// The policy that accepts `keys` and is else as it comes.
+    /// Returns a model that accepts `keys`, with default settings.
     pub fn new<K: AsRef<[u8]>>(keys: &[K]) -> Model {
         let keys = keys.iter().map(|key| key.as_ref().to_vec()).collect();
         Model { keys, field: "x-metrics-key", parameter: None, network: None }
     }
 
-    /// The guard that must decide as this model does.
+    /// Builds the guard that must decide like this model.
     pub fn guard(&self) -> Result<Guard, ConfigError> {
         let keys = self.keys.iter().map(Key::new).collect::<Result<Vec<_>, _>>()?;
         let mut builder = Guard::builder(KeyRing::new(keys)?).header(self.field)?;
@@ -45,7 +45,7 @@ impl Model {
         Ok(builder.build())
     }
 
-    /// The label of the key that a request presents, or why it is refused.
+    /// Returns the label of the key that a request presents, or the reason of its rejection.
     pub fn verdict(&self, head: &Parts) -> Result<&'static str, Reason> {
         let peer = head.extensions.get().and_then(Peer::address).map(|address| address.ip());
         if self.network.is_some_and(|network| !peer.is_some_and(|peer| is_in(peer, network))) {
@@ -78,7 +78,7 @@ impl Model {
     }
 }
 
-/// What a value of `Authorization` presents, none if its scheme is not one of ours.
+/// Returns the key in a value of `Authorization`, or none if the guard does not know the scheme.
 fn credentials(value: &[u8]) -> Result<Option<Vec<u8>>, Reason> {
     let mut words = value.splitn(2, |&byte| byte == b' ');
     let scheme = words.next().unwrap_or_default();
@@ -101,7 +101,7 @@ fn credentials(value: &[u8]) -> Result<Option<Vec<u8>>, Reason> {
     }
 }
 
-/// Go's `url.ParseQuery`: the pairs that it keeps, in their order.
+/// Returns the pairs that Go's `url.ParseQuery` keeps, in their order.
 pub fn parse_query(query: &[u8]) -> Vec<(Vec<u8>, Vec<u8>)> {
     let mut pairs = Vec::new();
     for pair in query.split(|&byte| byte == b'&') {
@@ -116,7 +116,7 @@ pub fn parse_query(query: &[u8]) -> Vec<(Vec<u8>, Vec<u8>)> {
     pairs
 }
 
-/// Go's `url.QueryUnescape`; none where that is an error.
+/// Decodes like Go's `url.QueryUnescape`. Returns none if that is an error.
 pub fn unescape(text: &[u8]) -> Option<Vec<u8>> {
     let mut bytes = Vec::new();
     let mut rest = text.iter();
@@ -133,7 +133,7 @@ pub fn unescape(text: &[u8]) -> Option<Vec<u8>> {
     Some(bytes)
 }
 
-/// What `text` is the base64 of (RFC 4648, section 4): padded, and with zeros for the bits that are left over.
+/// Decodes base64 (RFC 4648, section 4), which must be padded and have zeros in the unused bits.
 fn base64(text: &[u8]) -> Option<Vec<u8>> {
     const DIGITS: &[u8] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
     if !text.len().is_multiple_of(4) {
@@ -148,7 +148,7 @@ fn base64(text: &[u8]) -> Option<Vec<u8>> {
     if left_over.contains('1') { None } else { bytes }
 }
 
-/// Whether `address` begins with the prefix of `network`. One that is IPv4 in IPv6 is IPv4.
+/// Returns whether `address` begins with the prefix of `network`. An IPv4-mapped address counts as IPv4.
 pub fn is_in(address: IpAddr, (network, prefix): (IpAddr, u8)) -> bool {
     let bits = |address| match address {
         IpAddr::V4(address) => format!("{:032b}", u32::from(address)),
@@ -158,7 +158,7 @@ pub fn is_in(address: IpAddr, (network, prefix): (IpAddr, u8)) -> bool {
     address.len() == network.len() && address.starts_with(&network[..prefix.into()])
 }
 
-/// `value` without the spaces and tabs at its ends.
+/// Returns `value` without the spaces and tabs at its ends.
 fn trimmed(value: &[u8]) -> &[u8] {
     let is_white = |byte: &u8| *byte == b' ' || *byte == b'\t';
     let start = value.iter().position(|byte| !is_white(byte)).unwrap_or(value.len());

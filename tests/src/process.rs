@@ -1,4 +1,4 @@
-//! A child process that ends with its owner, and what it has printed.
+//! A child process that ends with its owner, and its output.
 
 use std::{
     env,
@@ -22,12 +22,12 @@ pub struct Process {
 }
 
 impl Process {
-    /// Starts `command`, and reads both of its outputs from then on.
+    /// Starts `command`, and reads its stdout and stderr.
     pub fn start(command: &mut Command) -> io::Result<Process> {
         Process::spawn(command.stdin(Stdio::null()))
     }
 
-    /// The same with an input, for [`say`](Process::say).
+    /// Starts `command` like [`start`](Process::start), with an input for [`say`](Process::say).
     pub fn start_with_input(command: &mut Command) -> io::Result<Process> {
         Process::spawn(command.stdin(Stdio::piped()))
     }
@@ -47,45 +47,45 @@ impl Process {
         writeln!(input, "{line}")
     }
 
-    /// Its number, as the system knows it.
+    /// Returns the process id.
     pub fn id(&self) -> u32 {
         self.child.id()
     }
 
-    /// What the child has printed, as far as it has been read. All of it gives [`end`](Process::end).
+    /// Returns the output that has been read so far. [`end`](Process::end) returns all of it.
     pub fn output(&self) -> String {
         self.output.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
-    /// Waits until the child prints a line in which `find` finds something.
+    /// Waits until `find` returns a value for a line of the output.
     pub fn wait_for<T>(&mut self, find: impl Fn(&str) -> Option<T>) -> io::Result<T> {
         let mut found = None;
         until(PATIENCE, || {
-            // Asked before the output is read, so that the last words of a child are heard.
+            // Asked before the output is read, so that the last lines of a child count.
             let has_ended = self.has_ended()?;
             found = self.output().lines().find_map(&find);
             Ok::<_, io::Error>(found.is_some() || has_ended)
         })?;
         let problem =
-            || io::Error::other(format!("the process did not say what was expected, but:\n{}", self.output()));
+            || io::Error::other(format!("the process did not print the expected line, but:\n{}", self.output()));
         found.ok_or_else(problem)
     }
 
-    /// Waits until the child has ended: all that it has printed.
+    /// Waits until the child has ended, and returns its output.
     pub fn wait_for_end(&mut self) -> io::Result<String> {
         if !until(PATIENCE, || self.has_ended())? {
-            return Err(io::Error::other(format!("the process goes on:\n{}", self.output())));
+            return Err(io::Error::other(format!("the process does not end:\n{}", self.output())));
         }
         Ok(self.output())
     }
 
-    /// Ends the child: all that it has printed.
+    /// Ends the child, and returns its output.
     pub fn end(&mut self) -> io::Result<String> {
         self.child.kill()?;
         self.wait_for_end()
     }
 
-    /// Whether the child has ended, and what it had printed has been read.
+    /// Returns whether the child has ended and its output has been read.
     pub fn has_ended(&mut self) -> io::Result<bool> {
         Ok(self.child.try_wait()?.is_some() && self.readers.iter().all(JoinHandle::is_finished))
     }
@@ -93,18 +93,19 @@ impl Process {
 
 impl Drop for Process {
     fn drop(&mut self) {
-        // Neither fails but for a child that has ended already.
+        // These fail only if the child has ended already.
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
 }
 
-/// All that a program has said, on both of its outputs.
+/// Returns the stdout and the stderr of a program.
 pub fn said(output: &Output) -> String {
     String::from_utf8_lossy(&[&output.stdout[..], &output.stderr].concat()).into_owned()
 }
 
-/// Cargo, without what it tells the tests that it runs: build scripts that look at it, as ring's does, would run again.
+/// Returns a command of cargo, without the variables that cargo sets for tests. With them, build scripts that read them, such
+/// as ring's, would run again.
 pub fn cargo() -> Command {
     let mut cargo = Command::new(env!("CARGO"));
     for (variable, _) in env::vars_os() {
@@ -116,7 +117,7 @@ pub fn cargo() -> Command {
     cargo
 }
 
-/// Runs a command.
+/// Runs a command, and returns an error with its output if it fails.
 pub fn succeed(command: &mut Command) -> io::Result<()> {
     let output =
         command.stdin(Stdio::null()).output().map_err(|error| io::Error::other(format!("{command:?}: {error}")))?;

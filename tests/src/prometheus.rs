@@ -6,11 +6,11 @@ use serde_json::Value;
 
 use crate::{process::Process, wait::until, wire::get};
 
-/// How long anything may take. Much less is usual; but after a scrape that a busy machine was too slow for, a minute must
-/// pass before no sample of the last minute tells of it.
+/// The time limit of a wait, most of which are much shorter. If a busy machine is too slow for a scrape, the samples of the
+/// last minute are right only a minute later.
 const PATIENCE: Duration = Duration::from_secs(90);
 
-/// A version that can be had.
+/// An available version.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Version {
     /// 2.42, of Debian 12.
@@ -22,10 +22,10 @@ pub enum Version {
 }
 
 impl Version {
-    /// All of them.
+    /// All versions.
     pub const ALL: [Version; 3] = [Version::Bookworm, Version::Trixie, Version::Forky];
 
-    /// Its slot in get-programs.sh.
+    /// Returns its slot in get-programs.sh.
     pub const fn slot(self) -> &'static str {
         match self {
             Version::Bookworm => "bookworm",
@@ -35,19 +35,19 @@ impl Version {
     }
 }
 
-/// A Prometheus that is up.
+/// A running Prometheus.
 pub struct Prometheus {
     address: SocketAddr,
     process: Process,
 }
 
 impl Prometheus {
-    /// Starts `program` with this configuration, and waits until it answers. The data go into `folder` too.
+    /// Starts `program` with this configuration, and waits until it is ready. Its data are in `folder` too.
     pub fn start(program: &Path, folder: &Path, config: &str) -> io::Result<Prometheus> {
         Prometheus::start_with(program, folder, config, &[])
     }
 
-    /// As [`start`](Prometheus::start), with more arguments.
+    /// Starts like [`start`](Prometheus::start), with more arguments.
     pub fn start_with(program: &Path, folder: &Path, config: &str, arguments: &[&str]) -> io::Result<Prometheus> {
         let config_file = folder.join("prometheus.yml");
         fs::write(&config_file, config)?;
@@ -58,20 +58,20 @@ impl Prometheus {
             .args(["--web.listen-address=127.0.0.1:0", "--log.level=debug"])
             .args(arguments);
         let mut process = Process::start(&mut command)?;
-        // "Start listening" comes before it, with the port that was asked for.
+        // The line "Start listening" comes before, with port 0.
         let address = process.wait_for(|line| {
             let listening = line.contains("\"Listening on\"");
             listening.then(|| line.split_once("address=")?.1.split(' ').next()?.parse().ok())?
         })?;
         let prometheus = Prometheus { address, process };
-        // It listens before it has read its storage, and answers 503 meanwhile.
+        // Prometheus listens before it has read its storage, and responds with 503 meanwhile.
         if !until(PATIENCE, || Ok::<_, io::Error>(get(address, "/-/ready")?.status == 200))? {
-            return Err(io::Error::other(format!("Prometheus does not get ready:\n{}", prometheus.log())));
+            return Err(io::Error::other(format!("Prometheus does not become ready:\n{}", prometheus.log())));
         }
         Ok(prometheus)
     }
 
-    /// The value of the one sample that `query` finds now.
+    /// Returns the value of the one sample that `query` finds now.
     pub fn sample(&self, query: &str) -> io::Result<Option<f64>> {
         let mut encoded = String::new();
         for byte in query.bytes() {
@@ -82,7 +82,7 @@ impl Prometheus {
         Ok(value.and_then(|value| value.parse().ok()))
     }
 
-    /// Asks until `query` finds what is expected, for a minute and a half at most.
+    /// Waits until `query` finds an expected value, for at most a minute and a half.
     pub fn wait_for_sample(&self, query: &str, expected: impl Fn(f64) -> bool) -> io::Result<()> {
         let mut found = None;
         let came = until(PATIENCE, || {
@@ -92,23 +92,23 @@ impl Prometheus {
         if came { Ok(()) } else { Err(io::Error::other(format!("`{query}` is {found:?}; log:\n{}", self.log()))) }
     }
 
-    /// What the API answers at `/api/v1/` and `path`.
+    /// Returns the response of the API at `/api/v1/` and `path`.
     pub fn api(&self, path: &str) -> io::Result<Value> {
         let response = get(self.address, &format!("/api/v1/{path}"))?;
         serde_json::from_slice(&response.body).map_err(|_| io::Error::other(format!("no JSON: {response:?}")))
     }
 
-    /// Where it listens.
+    /// Returns the address.
     pub fn address(&self) -> SocketAddr {
         self.address
     }
 
-    /// Its process.
+    /// Returns the process.
     pub fn process(&self) -> &Process {
         &self.process
     }
 
-    /// All that it has logged, at level debug.
+    /// Returns the log, at level debug.
     pub fn log(&self) -> String {
         self.process.output()
     }

@@ -1,4 +1,4 @@
-//! Prometheus and vmagent, as one thing: what scrapes, stores what it got, and shows what it knows.
+//! One interface for Prometheus and vmagent: both scrape, store samples, and show their state.
 
 use std::{
     fs, io,
@@ -18,7 +18,7 @@ use crate::{
     wire::get,
 };
 
-/// A scraper that can be had.
+/// An available scraper.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Scraper {
     /// Prometheus, in one of its versions.
@@ -30,29 +30,29 @@ pub enum Scraper {
 /// Where a scraper shows something.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Place {
-    /// Its targets: the page or the API.
+    /// Its targets, on a page or in the API.
     Targets,
-    /// Its configuration, the same.
+    /// Its configuration, on a page or in the API.
     Configuration,
-    /// Its log, Prometheus's at level debug.
+    /// Its log. Prometheus logs at level debug.
     Log,
-    /// Anywhere else that was looked at: its own metrics, its flags, its command line, the names of what it stores.
+    /// Its own metrics, its flags, its command line, or the names of stored series.
     Elsewhere,
 }
 
 /// The program of a scraper.
 #[derive(Debug, Clone)]
 pub struct Program {
-    /// Of which.
+    /// The scraper.
     pub of: Scraper,
-    /// Where it is.
+    /// The path of the program.
     pub path: PathBuf,
-    /// As `2.53.3`.
+    /// The version, such as `2.53.3`.
     pub version: String,
 }
 
 impl Scraper {
-    /// All of them.
+    /// All scrapers.
     pub const ALL: [Scraper; 4] = [
         Scraper::Prometheus(Version::Bookworm),
         Scraper::Prometheus(Version::Trixie),
@@ -60,7 +60,7 @@ impl Scraper {
         Scraper::Vmagent,
     ];
 
-    /// Its slot in get-programs.sh.
+    /// Returns its slot in get-programs.sh.
     pub const fn slot(self) -> &'static str {
         match self {
             Scraper::Prometheus(version) => version.slot(),
@@ -68,12 +68,12 @@ impl Scraper {
         }
     }
 
-    /// Whether get-programs.sh pins its version.
+    /// Returns whether get-programs.sh pins its version.
     pub const fn is_pinned(self) -> bool {
         matches!(self, Scraper::Prometheus(Version::Bookworm | Version::Trixie))
     }
 
-    /// What people call it.
+    /// Returns its name.
     pub const fn name(self) -> &'static str {
         match self {
             Scraper::Prometheus(_) => "Prometheus",
@@ -81,7 +81,7 @@ impl Scraper {
         }
     }
 
-    /// The program, as [`fetch_or_say_so`] gets it.
+    /// Returns the program, with [`fetch_or_say_so`].
     pub fn fetch_or_say_so(self, cache: &Path) -> io::Result<Option<Program>> {
         let program = match self {
             Scraper::Prometheus(_) => "prometheus",
@@ -95,12 +95,12 @@ impl Scraper {
 }
 
 impl Program {
-    /// Its name and its version, as `Prometheus 2.53.3`.
+    /// Returns name and version, such as `Prometheus 2.53.3`.
     pub fn name(&self) -> String {
         format!("{} {}", self.of.name(), self.version)
     }
 
-    /// What it says of a target that answers with this status.
+    /// Returns its error for a target that responds with this status.
     pub fn says_of_status(&self, status: u16) -> String {
         match self.of {
             Scraper::Prometheus(_) => format!("server returned HTTP status {status}"),
@@ -108,7 +108,7 @@ impl Program {
         }
     }
 
-    /// What its own check says of a configuration: promtool, or vmagent's dry run. An error is what it says against it.
+    /// Checks a configuration with promtool, or with vmagent's dry run. Returns the output if it is rejected.
     pub fn check(&self, config_file: &Path) -> io::Result<Result<(), String>> {
         let mut command = match self.of {
             Scraper::Prometheus(_) => {
@@ -127,24 +127,24 @@ impl Program {
     }
 }
 
-/// A scraper that is up.
+/// A running scraper.
 pub enum Scraping {
     /// A Prometheus.
     Prometheus(Prometheus),
-    /// A vmagent, and the Prometheus that it writes to.
+    /// A vmagent, and the Prometheus to which it writes.
     Vmagent {
-        /// Where its pages are.
+        /// The address of its pages.
         address: SocketAddr,
-        /// It.
+        /// The process.
         process: Process,
-        /// Its storage.
+        /// The Prometheus that stores its samples.
         storage: Prometheus,
     },
 }
 
 impl Scraping {
-    /// Starts the program with this configuration, and waits until it is up. Its data go into `folder` too. `storage` is
-    /// the Prometheus for what vmagent finds; a Prometheus is its own. The environment is for vmagent, which looks at it.
+    /// Starts the program with this configuration, and waits until it is ready. Its data are in `folder` too. `storage` is the
+    /// Prometheus that stores the samples of vmagent. Only vmagent gets the environment, because Prometheus ignores it.
     pub fn start(
         program: &Program,
         storage: &Program,
@@ -158,7 +158,7 @@ impl Scraping {
         }
         let config_file = folder.join("vmagent.yml");
         fs::write(&config_file, config)?;
-        // It finds nothing by itself, and says so.
+        // This Prometheus scrapes nothing.
         let receiver = ["--web.enable-remote-write-receiver"];
         let storage = Prometheus::start_with(&storage.path, folder, "scrape_configs: []\n", &receiver)?;
         let mut command = Command::new(&program.path);
@@ -175,12 +175,12 @@ impl Scraping {
             let url = line.split_once("started server at http://")?.1;
             url.trim_end_matches('/').parse().ok()
         })?;
-        // It listens before it has read its configuration.
+        // vmagent listens before it has read its configuration.
         process.wait_for(|line| line.contains("service discovery routines in").then_some(()))?;
         Ok(Scraping::Vmagent { address, process, storage })
     }
 
-    /// The Prometheus that has the samples.
+    /// Returns the Prometheus that has the samples.
     pub const fn storage(&self) -> &Prometheus {
         match self {
             Scraping::Prometheus(prometheus) | Scraping::Vmagent { storage: prometheus, .. } => prometheus,
@@ -194,20 +194,20 @@ impl Scraping {
         }
     }
 
-    /// Has it read the configuration that stands in its file now.
+    /// Reloads the configuration file.
     pub fn reload(&self) -> io::Result<()> {
-        // By a shell, of which it is a part: the program need not be there.
+        // `kill` of the shell, because the program may be missing.
         let status = Command::new("sh").args(["-c", &format!("kill -HUP {}", self.process().id())]).status()?;
         if status.success() { Ok(()) } else { Err(io::Error::other(format!("kill: {status}"))) }
     }
 
-    /// All that it has logged.
+    /// Returns the log.
     pub fn log(&self) -> String {
         self.process().output()
     }
 
-    /// Waits until the target with this job is up, or is down with an error that begins with `error`; of vmagent, which says
-    /// more before it, one with that in it.
+    /// Waits until the target with this job is up, or is down with an error that begins with `error`. vmagent's error must
+    /// contain `error`, because it begins with other text.
     pub fn wait_for_target(&self, job: &str, error: Option<&str>) -> io::Result<()> {
         let (mut health, mut last) = (String::new(), String::new());
         let came = until(Duration::from_secs(60), || {
@@ -227,7 +227,7 @@ impl Scraping {
         }
     }
 
-    /// The health of the target with this job, and the last error. It is an error if there is no such target.
+    /// Returns the health and the last error of the target with this job. A missing target is an error.
     fn target(&self, job: &str) -> io::Result<(String, String)> {
         let targets: Value = serde_json::from_str(&self.get("/api/v1/targets")?)?;
         let active = targets.pointer("/data/activeTargets").and_then(Value::as_array);
@@ -237,9 +237,9 @@ impl Scraping {
         Ok((says("health"), says("lastError")))
     }
 
-    /// All that it shows, by place.
+    /// Returns everything that the scraper shows, by place.
     pub fn shows(&self) -> io::Result<Vec<(Place, String)>> {
-        // Debian's Prometheus has no pages: what they would show comes from the same API.
+        // Debian's Prometheus has no pages. They would show the content of the same API.
         let paths: &[(Place, &[&str])] = match self {
             Scraping::Prometheus(_) => &[
                 (Place::Targets, &["/api/v1/targets"]),

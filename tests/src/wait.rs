@@ -1,12 +1,12 @@
-//! Waiting for what takes its time.
+//! Waiting for a condition.
 
 use std::{
     thread,
     time::{Duration, Instant},
 };
 
-/// Whether `condition` comes true within `patience`. It is looked at often at first, then four times a second, and once more
-/// when the time is over, however long a look takes.
+/// Returns whether `condition` becomes true within `patience`. Evaluates it often at first, then four times a second, and
+/// always once more when the time is over.
 pub fn until<E>(patience: Duration, mut condition: impl FnMut() -> Result<bool, E>) -> Result<bool, E> {
     let start = Instant::now();
     let mut pause = Duration::from_millis(10);

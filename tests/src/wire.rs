@@ -1,5 +1,5 @@
-//! HTTP/1.1 as bytes: what is sent is what was written, well-formed or not. And the same requests in HTTP/2, as far as
-//! that can say them.
+//! A client that sends the bytes of an HTTP/1.1 request unchanged, even if they are malformed. It sends the same requests in
+//! HTTP/2, if that can express them.
 
 use std::{
     fmt,
@@ -15,19 +15,19 @@ use tokio::io::{AsyncRead, AsyncWrite};
 pub struct Response {
     /// The status code.
     pub status: u16,
-    /// The field lines in their order, the names in lower case.
+    /// The header lines in their order, with names in lower case.
     pub fields: Vec<(String, String)>,
-    /// All after the head.
+    /// The bytes after the head.
     pub body: Vec<u8>,
 }
 
 impl Response {
-    /// The value of the first field line with this name.
+    /// Returns the value of the first header line with this name.
     pub fn field(&self, name: &str) -> Option<&str> {
         self.fields.iter().find(|(field, _)| field == name).map(|(_, value)| value.as_str())
     }
 
-    /// The body as text.
+    /// Returns the body as text.
     pub fn text(&self) -> String {
         String::from_utf8_lossy(&self.body).into_owned()
     }
@@ -39,7 +39,7 @@ impl fmt::Debug for Response {
     }
 }
 
-/// A request from its parts, on a connection that the server closes after it.
+/// Returns a request from its parts. The server closes the connection after it.
 pub fn request(method: &str, target: &str, lines: &[&[u8]]) -> Vec<u8> {
     let mut bytes = format!("{method} {target} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n").into_bytes();
     for line in lines {
@@ -50,17 +50,17 @@ pub fn request(method: &str, target: &str, lines: &[&[u8]]) -> Vec<u8> {
     bytes
 }
 
-/// A request for `path` that presents `key` as a bearer token.
+/// Returns a request for `path` that presents `key` as a bearer token.
 pub fn with_bearer(path: &str, key: &str) -> Vec<u8> {
     request("GET", path, &[format!("Authorization: Bearer {key}").as_bytes()])
 }
 
-/// What is at `path`: in HTTP/1.0, since a scraper's answers may be long, and would come in chunks.
+/// Requests `path` in HTTP/1.0, because in HTTP/1.1 a scraper would send a long response in chunks.
 pub fn get(server: SocketAddr, path: &str) -> io::Result<Response> {
     exchange(server, format!("GET {path} HTTP/1.0\r\nHost: scraper\r\n\r\n").as_bytes())
 }
 
-/// How long a server may take to answer.
+/// The time within which a server must respond.
 const PATIENCE: Duration = Duration::from_secs(10);
 
 /// Sends `request` and reads until the server closes the connection.
@@ -68,7 +68,7 @@ pub fn exchange(server: SocketAddr, request: &[u8]) -> io::Result<Response> {
     let mut stream = TcpStream::connect(server)?;
     stream.set_read_timeout(Some(PATIENCE))?;
     stream.set_write_timeout(Some(PATIENCE))?;
-    // A server that refuses a request half-way stops reading: its answer counts, not our error.
+    // A server that rejects a request half-way stops reading. Then its response counts, not the error of the write.
     let sent = stream.write_all(request);
     let mut received = Vec::new();
     let read = stream.read_to_end(&mut received);
@@ -79,7 +79,7 @@ pub fn exchange(server: SocketAddr, request: &[u8]) -> io::Result<Response> {
     parse(&received)
 }
 
-/// Reads one response from a connection that stays open: all of its bytes, as many as its Content-Length says.
+/// Reads the bytes of one response, whose length is in `Content-Length`, from a connection that stays open.
 pub fn read_one(stream: &mut impl Read) -> io::Result<Vec<u8>> {
     let mut received = Vec::new();
     loop {
@@ -88,7 +88,7 @@ pub fn read_one(stream: &mut impl Read) -> io::Result<Vec<u8>> {
             0 => return Err(io::ErrorKind::UnexpectedEof.into()),
             len => received.extend_from_slice(&buffer[..len]),
         }
-        // What cannot be parsed is not there yet.
+        // A response that cannot be parsed is not complete yet.
         if let Ok(response) = parse(&received)
             && response.field("content-length") == Some(&response.body.len().to_string())
         {
@@ -97,22 +97,22 @@ pub fn read_one(stream: &mut impl Read) -> io::Result<Vec<u8>> {
     }
 }
 
-/// Sends `request`, which is written as for [`exchange`], over HTTP/2 without TLS. None if HTTP/2 cannot say it.
+/// Sends `request`, which is written as for [`exchange`], over HTTP/2 without TLS. Returns none if HTTP/2 cannot express it.
 ///
-/// White space around a value is sent as it is written, but for the one space after the colon: HTTP/1.1 would not count
-/// it as part of the value.
+/// White space around a value is sent unchanged, except one space after the colon, which HTTP/1.1 does not count as part of the
+/// value.
 pub fn exchange_h2(server: SocketAddr, request: &[u8]) -> Option<io::Result<Response>> {
     to_h2(request)?;
     Some(run(async { converse_h2(tokio::net::TcpStream::connect(server).await?, request).await }))
 }
 
-/// Runs a conversation, for ten seconds at most.
+/// Runs a conversation, for at most ten seconds.
 pub(crate) fn run<T>(conversation: impl Future<Output = io::Result<T>>) -> io::Result<T> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     runtime.block_on(async { tokio::time::timeout(PATIENCE, conversation).await? })
 }
 
-/// Servers take header lists of 16 KiB by default.
+/// The limit of a head. Servers accept header lists of 16 KiB by default.
 const MAX_H2_HEAD: usize = 12 * 1024;
 
 fn to_h2(request: &[u8]) -> Option<(http::Request<()>, Vec<u8>)> {
@@ -135,7 +135,7 @@ fn to_h2(request: &[u8]) -> Option<(http::Request<()>, Vec<u8>)> {
     Some((request, body))
 }
 
-/// Sends `request` as [`exchange_h2`] does, over a connection that is there already. It is an error if HTTP/2 cannot say it.
+/// Sends `request` like [`exchange_h2`], over an open connection. A request that HTTP/2 cannot express is an error.
 pub(crate) async fn converse_h2<S>(stream: S, request: &[u8]) -> io::Result<Response>
 where
     S: AsyncRead + AsyncWrite + Send + Unpin + 'static,
@@ -178,6 +178,6 @@ fn parse(bytes: &[u8]) -> io::Result<Response> {
                 .collect(),
             body: bytes[len..].to_vec(),
         }),
-        httparse::Status::Partial => Err(invalid(format!("half a response: {:?}", String::from_utf8_lossy(bytes)))),
+        httparse::Status::Partial => Err(invalid(format!("incomplete response: {:?}", String::from_utf8_lossy(bytes)))),
     }
 }

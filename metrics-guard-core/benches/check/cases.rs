@@ -1,4 +1,4 @@
-//! What is measured.
+//! Lists the measured checks.
 
 use std::{hint::black_box, rc::Rc, sync::Barrier, thread, time::Instant};
 
@@ -8,7 +8,7 @@ use metrics_guard_core::{Guard, Key, KeyRing};
 
 use crate::measure::{self, Case};
 
-/// 32 bytes, as `openssl rand -hex 16` makes them.
+/// Keys of 32 bytes, as `openssl rand -hex 16` makes them.
 const KEYS: [&str; 4] = [
     "5f0c1d9e7b3a4268a1c8e6d2074fb935",
     "1f83b6d05ae94c27801d7e6a3c5f9b42",
@@ -17,7 +17,7 @@ const KEYS: [&str; 4] = [
 ];
 const WRONG: &str = "5f0c1d9e7b3a4268a1c8e6d2074fb936";
 
-/// The comparison that the others are measured against: the header, found and compared with `==`.
+/// The row that the others are compared with: the header, found and compared with `==`.
 pub(crate) const FLOOR: &str = "floor: HeaderMap::get and ==";
 pub(crate) const FORM: &str = "form_urlencoded and ==";
 
@@ -31,7 +31,7 @@ fn case(name: &'static str, passes: bool, check: impl Fn() -> bool + 'static) ->
     Case { name, run: Box::new(run) }
 }
 
-/// The head of a scrape, with one field more if it presents a key in one.
+/// Returns the head of a scrape, with one more header if it presents a key in one.
 fn scrape(field: Option<(&'static str, &str)>, query: &str) -> Parts {
     let mut request = measure::scrape(&format!("/metrics{query}"));
     if let Some((name, value)) = field {
@@ -61,7 +61,7 @@ pub(crate) fn all() -> Vec<Case> {
         Rc::new(scrape(Some(("authorization", &format!("Basic {credentials}"))), ""))
     };
     let query = |value: &str| Rc::new(scrape(None, &format!("?format=text&job=orders&key={value}")));
-    // One head for several rows, because the instructions depend a little on where it lies in memory.
+    // Several rows share one head, because the instructions depend a little on its place in memory.
     let (by_header, by_bearer, by_basic, by_query) = (header(KEYS[0]), bearer(KEYS[0]), basic(KEYS[0]), query(KEYS[0]));
     vec![
         floor(by_header.clone()),
@@ -114,7 +114,7 @@ pub(crate) fn time_on(threads: usize) -> f64 {
     let start = Barrier::new(threads);
     let run = || {
         let head = scrape(Some(("x-metrics-key", KEYS[0])), "");
-        // The least of many short rounds, because another process can delay most of them.
+        // The shortest of many short rounds counts, because other processes can delay most of them.
         let round = |_| {
             start.wait();
             let began = Instant::now();

@@ -1,4 +1,4 @@
-//! The goals of a check, each as a ratio in one run, or as a count.
+//! Checks the goals of a check, each as a ratio in one run, or as a count.
 
 use std::collections::HashMap;
 
@@ -42,6 +42,6 @@ pub(crate) fn report(rows: &HashMap<&str, Measured>) {
     for (what, other, most) in BY_TIME_IN_GO {
         goal(what, other, "time", *most, over(what, other));
     }
-    let answered = "header, wrong, answered"; // as the reference answers
+    let answered = "header, wrong, answered"; // the reference sends a response too
     println!("| {answered} | {} | time | reported | {} |", reference::WRONG, shown(over(answered, reference::WRONG)));
 }

@@ -2,9 +2,9 @@
 //!
 //! Each row is a check of one request with ten headers, or nine if none of them presents a key. Times are medians of
 //! ratios, measured in turn within one run, because a bare time depends mostly on the machine. Callgrind counts
-//! instructions, and memcheck allocations. Without valgrind or Go, the bench reports what it could not measure.
+//! instructions, and memcheck counts allocations. Without valgrind or Go, the bench reports what it could not measure.
 
-#![allow(clippy::unwrap_used)] // a bench that cannot go on has nobody to tell it to
+#![allow(clippy::unwrap_used)] // a bench that cannot go on can only panic
 
 use std::collections::HashMap;
 

@@ -1,15 +1,17 @@
-//! How the benches of a check and of the tower layer measure: in turns, in one process after another, and with valgrind.
+//! Measures the benches of a check and of the tower layer: in turns, in one process after another, and with valgrind.
 
 use std::{collections::HashMap, env, process::Command, time::Instant};
 
 use http::{Request, request::Builder};
 
-/// How often each case is timed: in how many processes, how often in each, and for how many checks each time.
+/// The number of processes that time each case.
 const PROCESSES: usize = 31;
+/// The number of rounds in each process.
 const ROUNDS: usize = 10;
+/// The number of checks in each round.
 const CHECKS: u32 = 1000;
 
-/// The head of a scrape as Prometheus sends it through a proxy: nine fields, none of which presents a key.
+/// Returns the head of a scrape as Prometheus sends it through a proxy: nine headers, none of which presents a key.
 pub(crate) fn scrape(target: &str) -> Builder {
     Request::get(target)
         .header("host", "orders.internal:8080")
@@ -25,20 +27,20 @@ pub(crate) fn scrape(target: &str) -> Builder {
 
 pub(crate) struct Case {
     pub(crate) name: &'static str,
-    /// Checks so many times.
+    /// Runs the check this many times.
     pub(crate) run: Box<dyn Fn(u32)>,
 }
 
-/// What was measured of one case.
+/// The measurements of one case.
 pub(crate) struct Measured {
     pub(crate) name: &'static str,
     pub(crate) instructions: Option<u64>,
-    /// Nanoseconds a check, for each round: only their ratios are shown.
+    /// Nanoseconds per check, for each round. Only their ratios are shown.
     pub(crate) times: Vec<f64>,
 }
 
-/// Measures all cases; nothing if this process is one that was started to run some of them, or only prints the instructions of
-/// each, for `tests/accept`.
+/// Measures all cases. Returns None if this process was started to run some of them, or to print the instructions of each for
+/// `tests/accept`.
 pub(crate) fn measure(cases: &[Case]) -> Option<HashMap<&'static str, Measured>> {
     let arguments: Vec<_> = env::args().skip(1).collect();
     match arguments.iter().map(String::as_str).collect::<Vec<_>>()[..] {
@@ -71,8 +73,8 @@ const RUN: &str = "--run";
 const TIME: &str = "--time";
 const COUNT: &str = "--count";
 
-/// The times of each case, from all processes: what lies where in memory is settled when one starts, and can matter more than
-/// what is measured.
+/// Returns the times of each case, from many processes. The places in memory are fixed when a process starts, and can matter
+/// more than the check that is measured.
 fn timed(cases: &[Case]) -> Vec<Vec<f64>> {
     let mut times = vec![Vec::with_capacity(PROCESSES * ROUNDS); cases.len()];
     for _ in 0..PROCESSES {
@@ -87,7 +89,7 @@ fn timed(cases: &[Case]) -> Vec<Vec<f64>> {
     times
 }
 
-/// Times all cases in turn, beginning each round with another one, and prints a line a round. The first does not count.
+/// Times all cases in turn and prints one line per round. Each round begins with another case. The first round does not count.
 fn time(cases: &[Case]) {
     for round in 0..=ROUNDS {
         let mut times = vec![String::new(); cases.len()];
@@ -108,8 +110,9 @@ pub(crate) fn median(mut numbers: Vec<f64>) -> f64 {
     numbers[numbers.len() / 2]
 }
 
-/// The number that valgrind says after `label`, for one check of the case: what twice as many checks cost more, so that the
-/// start of the program does not count. Rounded, because where things are in memory costs a few instructions in all.
+/// Returns the number that valgrind prints after `label`, for one check of the case. It is the additional cost of twice as many
+/// checks, so that the start of the program does not count. It is rounded, because the places in memory cost a few
+/// instructions in all.
 pub(crate) fn twice(name: &str, tool: &[&str], label: &str) -> Option<u64> {
     let once = counted(name, CHECKS, tool, label)?;
     let twice = counted(name, 2 * CHECKS, tool, label)?;

@@ -1,4 +1,4 @@
-//! The reference middleware, in Go: see `benches/reference`.
+//! Runs the reference middleware, in Go: see `benches/reference`.
 
 use std::{collections::HashMap, process::Command};
 
@@ -8,7 +8,7 @@ pub(crate) const HEADER: &str = "reference in Go, header";
 pub(crate) const WRONG: &str = "reference in Go, wrong key";
 pub(crate) const QUERY: &str = "reference in Go, query";
 
-/// Nanoseconds a check, by row.
+/// Nanoseconds per check, by row.
 pub(crate) struct Reference(HashMap<&'static str, Vec<f64>>);
 
 impl Reference {

@@ -1,4 +1,5 @@
-// Package reference is a middleware that behaves as the one that metrics-guard reproduces, to be measured beside it.
+// Package reference is a middleware that behaves like the one that metrics-guard reproduces, so that the bench can compare
+// both.
 package reference
 
 import (
@@ -6,7 +7,7 @@ import (
 	"net/http"
 )
 
-// Guard lets a request for /metrics through to next if it presents key in X-Metrics-Key, or else in the parameter "key".
+// Guard passes a request for /metrics to next only if it presents key in X-Metrics-Key, or else in the parameter "key".
 func Guard(key string, next http.Handler) http.Handler {
 	return http.HandlerFunc(func(answer http.ResponseWriter, request *http.Request) {
 		if request.URL.Path == "/metrics" && key != "" {

@@ -8,7 +8,7 @@ import (
 
 const key = "5f0c1d9e7b3a4268a1c8e6d2074fb935"
 
-// nowhere takes an answer, and does nothing with it.
+// nowhere takes a response, and does nothing with it.
 type nowhere struct {
 	fields http.Header
 	status int
@@ -19,7 +19,7 @@ func (answer *nowhere) Write(bytes []byte) (int, error)              { return le
 func (answer *nowhere) WriteHeader(status int)                       { answer.status = status }
 func (answer *nowhere) ServeHTTP(http.ResponseWriter, *http.Request) { answer.status = http.StatusOK }
 
-// measure checks one request, with the fields that the bench in Rust has, over and over.
+// measure checks one request many times, with the headers that the bench in Rust has.
 func measure(b *testing.B, target, presented string, status int) {
 	request := httptest.NewRequest(http.MethodGet, target, nil)
 	for name, value := range map[string]string{

@@ -1,15 +1,15 @@
-//! Prints the scrape config that fits a guard with the settings in the environment: its field, its query parameter,
-//! its client certificates.
+//! Prints the scrape config that fits a guard with the settings in the environment: its header, its query parameter and its
+//! client certificates.
 //!
 //! ```text
 //! cargo run -p metrics-guard-core --example scrape_config -- --scraper prometheus --target my-service:8000
 //! ```
 //!
-//! The config names the file that holds the scraper's key; the key itself is never in it. None need be configured here:
-//! where one is, the guard looks at it, to say what is wrong with it. The config goes to the standard output, warnings
-//! and errors go to the standard error. `--help` lists what else can be said.
+//! The config names the file that holds the scraper's key, and never contains the key. The service's key need not be configured
+//! here. If it is, the guard validates it. The config goes to the standard output, and warnings and errors go to the standard
+//! error. `--help` lists the other arguments.
 //!
-//! Here are the arguments and the settings, in text.rs what is written for each scraper.
+//! This file reads the arguments and the settings. `text.rs` writes the config of each scraper.
 
 use std::{collections::HashMap, error::Error, process::ExitCode};
 
@@ -20,8 +20,7 @@ use text::{KEYS, SCRAPERS, quoted};
 mod text;
 
 const HELP: &str = "\
-Prints the scrape config that fits the METRICS_VERIFICATION_... settings in the environment. What stands in Rocket.toml is
-not read.
+Prints the scrape config that fits the METRICS_VERIFICATION_... settings in the environment. It does not read Rocket.toml.
 
 --scraper NAME      prometheus, vmagent, alloy, otel, operator, datadog or telegraf
 --target HOST:PORT  the service
@@ -60,7 +59,7 @@ fn config() -> Result<String, Box<dyn Error>> {
     Ok(write(&Job::new(&scraper, arguments, &guard)?)?)
 }
 
-/// The arguments by name. No error shows a value: it may be a key that slipped in.
+/// Returns the arguments by name. No error shows a value, because it could be a key by mistake.
 fn arguments() -> Result<HashMap<&'static str, String>, String> {
     const WITH_VALUE: [&str; 5] = ["--scraper", "--target", "--key-file", "--method", "--job"];
     let mut given = HashMap::new();
@@ -72,7 +71,7 @@ fn arguments() -> Result<HashMap<&'static str, String>, String> {
             let name = WITH_VALUE.into_iter().find(|name| argument == *name);
             let name = name.ok_or_else(|| format!("an argument is not known; write\n{HELP}"))?;
             let value = arguments.next().and_then(|value| value.into_string().ok()).unwrap_or_default();
-            // What YAML and its like cannot hold in one line, and what begins a variable for some scrapers.
+            // YAML and the other formats cannot hold a control character in one line, and some scrapers expand `$` and `%`.
             if value.is_empty() || value.contains(|c: char| c.is_control() || "$%".contains(c)) {
                 return Err(format!("{name}: write a value after it, in one line and without `$` and `%`"));
             }
@@ -85,10 +84,10 @@ fn arguments() -> Result<HashMap<&'static str, String>, String> {
     Ok(given)
 }
 
-/// The guard that the environment describes, to be asked for its settings.
+/// Returns the guard that the environment describes, so that its settings can be read.
 fn guard() -> Result<Guard, Box<dyn Error>> {
     match Guard::from_env() {
-        // The scraper's machine needs none of the service's keys. This one opens nothing: the guard checks no request.
+        // The scraper's machine needs none of the service's keys. This key opens nothing, because the guard checks no request.
         Err(error) if error.kind() == ConfigErrorKind::MissingKey => {
             let mut settings = Settings::from_env();
             let stand_in = format!("{:016x}{:016x}", getrandom::u64()?, getrandom::u64()?);
@@ -99,10 +98,10 @@ fn guard() -> Result<Guard, Box<dyn Error>> {
     }
 }
 
-/// What is to be scraped, and how. The strings are in quotes already.
+/// The job of a scraper. The strings are already in quotes.
 struct Job {
     name: String,
-    /// The same, where it must be the name of an object in Kubernetes.
+    /// The name as Kubernetes allows it for an object.
     object_name: String,
     target: String,
     url: String,
@@ -118,7 +117,7 @@ struct Job {
 enum Method {
     Authorization,
     BasicAuth,
-    /// In the field with this name.
+    /// In the header with this name.
     Header(String),
     /// In the query parameter with this name.
     Query(String),
@@ -151,7 +150,7 @@ impl Job {
             Some(_) => return Err("--method: write authorization, basic_auth, header or query".to_owned()),
         };
         if let Method::Query(_) = method {
-            key_file += ".json"; // of targets, with the key; scrapers take its path for a pattern
+            key_file += ".json"; // a file of targets with the key; scrapers read its path as a pattern
             if key_file.contains(['*', '?', '[', '\\']) {
                 return Err("--key-file: for --method query, write a path without `*`, `?`, `[` and `\\`".to_owned());
             }
@@ -162,7 +161,7 @@ impl Job {
             remarks.push("The client certificate must have a name in METRICS_VERIFICATION_CLIENT_NAMES.".to_owned());
         }
         if !guard.is_disabled() && std::env::var_os("METRICS_VERIFICATION_NETWORKS").is_some() {
-            remarks.push("The scraper must ask from a network in METRICS_VERIFICATION_NETWORKS.".to_owned());
+            remarks.push("The scraper's address must be in a network in METRICS_VERIFICATION_NETWORKS.".to_owned());
         }
         let https = take("--https").is_some() || client_certificate;
         let name = take("--job").unwrap_or_else(|| "my-service".to_owned());
@@ -180,7 +179,7 @@ impl Job {
     }
 }
 
-/// `job`, with `-` for what the name of an object cannot have.
+/// Returns `job` with `-` for each character that the name of an object cannot have.
 fn object_name(job: &str) -> String {
     let in_names = |c: char| if c.is_ascii_alphanumeric() { c.to_ascii_lowercase() } else { '-' };
     let name: String = job.chars().map(in_names).take(63).collect();
@@ -188,7 +187,7 @@ fn object_name(job: &str) -> String {
     if name.is_empty() { "my-service".to_owned() } else { name.to_owned() }
 }
 
-/// The name of the query parameter, if the guard looks at one and a scraper can take its value from a file.
+/// Returns the name of the query parameter, if the guard reads one and a scraper can take its value from a file.
 fn parameter(guard: &Guard) -> Result<String, String> {
     let variable = "METRICS_VERIFICATION_QUERY";
     let Some(name) = guard.query_parameter() else {
@@ -196,7 +195,7 @@ fn parameter(guard: &Guard) -> Result<String, String> {
             "--method query: the guard takes no key from the query; choose another, or set {variable}"
         ));
     };
-    // The key comes as a label of the target, and Prometheus 2 has no other names for labels.
+    // The key is a label of the target, and Prometheus 2 allows no other characters in the name of a label.
     if !name.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_') {
         return Err(format!("--method query: scrapers want {variable} to have letters, digits and `_` only"));
     }

@@ -1,11 +1,11 @@
-//! A job as each scraper wants it written.
+//! Writes a job in the format of each scraper.
 
 use crate::{Job, Method};
 
-/// What writes a job for a scraper; or says why that cannot be.
+/// Writes a job for a scraper, or returns why the scraper cannot run it.
 type Write = fn(&Job) -> Result<String, String>;
 
-/// All scrapers, by their names.
+/// All scrapers, by name.
 pub(crate) const SCRAPERS: [(&str, Write); 7] = [
     ("prometheus", prometheus),
     ("vmagent", vmagent),
@@ -19,32 +19,32 @@ pub(crate) const SCRAPERS: [(&str, Write); 7] = [
 /// The folder of the keys.
 pub(crate) const KEYS: &str = "/etc/prometheus/keys";
 
-/// What is to be known of the key file.
+/// A comment about the key file.
 const KEY_FILE: &str =
-    "One key, which the scraper's user can read. It is read again by itself: a new one needs no reload.";
+    "One key, which the scraper's user can read. The scraper reads the file again, so a new key needs no reload.";
 
-/// Why redirects are not followed, for a comment.
+/// A comment that explains why redirects are not followed.
 const NO_REDIRECTS: &str = "a redirect could take the key to another host";
 
-/// `text` in double quotes, as YAML, TOML and Alloy's language have it.
+/// Returns `text` in double quotes, as YAML, TOML and Alloy's language require.
 pub(crate) fn quoted(text: &str) -> String {
     let escaped = text.chars().map(|c| match c {
         '"' | '\\' => format!("\\{c}"),
         ' '..='~' => c.to_string(),
         _ if c.is_alphanumeric() => c.to_string(),
-        _ => format!("\\U{:08X}", u32::from(c)), // there are line separators among them
+        _ => format!("\\U{:08X}", u32::from(c)), // some of these are line separators
     });
     format!("\"{}\"", escaped.collect::<String>())
 }
 
 impl Job {
-    /// Comments for the first lines of a file, each behind `mark`: this one, and the remarks.
+    /// Returns comments for the first lines of a file, each behind `mark`: `first`, and the remarks.
     fn head(&self, mark: &str, first: &str) -> String {
         let lines = first.lines().chain(self.remarks.iter().map(String::as_str));
         lines.fold(String::new(), |head, line| head + mark + " " + line + "\n")
     }
 
-    /// Lines with the files for TLS, if any: the CA, the certificate and its key. The scraper's `names` stand between
+    /// Returns lines with the files for TLS, if any: the CA, the certificate and its key. The scraper's `names` are between
     /// `indent` and `equals`.
     fn tls(&self, indent: &str, names: [&str; 3], equals: &str) -> String {
         let paths = ["/etc/prometheus/ca.pem", "/etc/prometheus/client/tls.crt", "/etc/prometheus/client/tls.key"];
@@ -61,12 +61,12 @@ impl Job {
 }
 
 fn prometheus(job: &Job) -> Result<String, String> {
-    let head = job.head("#", "Debian's build of Prometheus 3.5.3 reads a key file once: for a new key, restart it.");
+    let head = job.head("#", "Debian's build of Prometheus 3.5.3 reads a key file once. For a new key, restart it.");
     Ok(format!("{head}scrape_configs:\n{}", scrape_config(job, &http_headers(job)?)))
 }
 
 fn vmagent(job: &Job) -> Result<String, String> {
-    // What it does not send, and what it would send in the place of its own.
+    // vmagent does not send some of these headers. The others would replace its own.
     const RESERVED: &str = "accept accept-encoding content-length host trailer transfer-encoding user-agent \
         x-prometheus-scrape-timeout-seconds";
     let headers = match &job.method {
@@ -74,7 +74,7 @@ fn vmagent(job: &Job) -> Result<String, String> {
             not_reserved(name, RESERVED)?;
             let header = quoted(&format!("{name}: %{{METRICS_KEY}}"));
             format!(
-                "    # vmagent takes a field from no file: this one is in its environment. It shows on the page /config.
+                "    # vmagent reads no header from a file. This one is in its environment, and is visible on the page /config.
     headers:
       - {header}
 "
@@ -85,10 +85,10 @@ fn vmagent(job: &Job) -> Result<String, String> {
     Ok(format!("{}scrape_configs:\n{}", job.head("#", ""), scrape_config(job, &headers)))
 }
 
-/// The OpenTelemetry Collector: its receiver is Prometheus's code.
+/// Writes a job for the OpenTelemetry Collector, whose receiver is Prometheus's code.
 fn otel(job: &Job) -> Result<String, String> {
-    let head = job.head("#", "Not run.");
-    // It takes `$` for the beginning of a variable, and `$$` for one.
+    let head = job.head("#", "No test runs this config.");
+    // The Collector reads `$` as the beginning of a variable, and `$$` as one `$`.
     let scrape_config = scrape_config(job, &http_headers(job)?).replace('$', "$$");
     let scrape_config = scrape_config.lines().fold(String::new(), |lines, line| lines + "      " + line + "\n");
     Ok(format!(
@@ -108,7 +108,7 @@ service:
     ))
 }
 
-/// An entry of `scrape_configs`. Only fields for the key differ from scraper to scraper: `headers`.
+/// Returns an entry of `scrape_configs`. Scrapers differ only in `headers`, the lines for a header with the key.
 fn scrape_config(job: &Job, headers: &str) -> String {
     let Job { name, target, key_file, .. } = job;
     let tls = job.tls("      ", ["ca_file", "cert_file", "key_file"], ": ");
@@ -132,8 +132,8 @@ fn scrape_config(job: &Job, headers: &str) -> String {
     };
     let target = match &job.method {
         Method::Query(parameter) => format!(
-            "    # THE LAST RESORT. The key is in the URL: it shows in the scraper's pages, API and log, and in the
-    # access logs of the service and of proxies. It comes from this file, with the key after the last colon:
+            "    # THE LAST RESORT. The key is in the URL, and visible in the scraper's pages, API and log, and in the
+    # access logs of the service and of proxies. This file must contain it, after the last colon:
     # [{{\"targets\": [{target}], \"labels\": {{\"__param_{parameter}\": \"...\"}}}}]
     file_sd_configs:
       - files: [{key_file}]
@@ -153,9 +153,9 @@ fn scrape_config(job: &Job, headers: &str) -> String {
     )
 }
 
-/// Prometheus's fields for the key, if it is to be in one.
+/// Returns Prometheus's lines for a header with the key, if the key is to be in one.
 fn http_headers(job: &Job) -> Result<String, String> {
-    // What Prometheus lets nobody set; what it does not send; and `Accept`, of which it sends its own first.
+    // Prometheus rejects some of these headers and does not send others. It sends its own `Accept` before any other.
     const RESERVED: &str = "accept accept-encoding connection content-encoding content-length content-type host keep-alive \
         proxy-authenticate proxy-authorization trailer transfer-encoding user-agent www-authenticate x-amz-content-sha256 x-amz-date \
         x-amz-security-token x-prometheus-remote-read-version x-prometheus-remote-write-version \
@@ -164,8 +164,8 @@ fn http_headers(job: &Job) -> Result<String, String> {
     not_reserved(name, RESERVED)?;
     let (name, key_file) = (quoted(name), &job.key_file);
     Ok(format!(
-        "    # Prometheus 2.55 or later; not Debian's build of 3.5.3, which adds the field once more each time until it
-    # is refused.
+        "    # For Prometheus 2.55 or later, but not Debian's build of 3.5.3, which adds the header once more each time
+    # until the request is rejected.
     http_headers:
       {name}:
         # {KEY_FILE}
@@ -174,7 +174,7 @@ fn http_headers(job: &Job) -> Result<String, String> {
     ))
 }
 
-/// That the scraper sends the key in this field, and loses none of its own by that.
+/// Checks that the scraper sends the key in this header, and that the key replaces no header of the scraper's own.
 fn not_reserved(name: &str, reserved: &str) -> Result<(), String> {
     if reserved.split(' ').all(|reserved| reserved != name) {
         return Ok(());
@@ -186,7 +186,7 @@ fn not_reserved(name: &str, reserved: &str) -> Result<(), String> {
 fn alloy(job: &Job) -> Result<String, String> {
     job.by_authorization_only()?;
     let Job { name, target, key_file, .. } = job;
-    let head = job.head("//", "Not run.");
+    let head = job.head("//", "No test runs this config.");
     let tls = job.tls("    ", ["ca_file", "cert_file", "key_file"], " = ");
     let tls = if job.https { format!("  scheme = \"https\"\n  tls_config {{\n{tls}  }}\n") } else { tls };
     Ok(format!(
@@ -200,21 +200,21 @@ fn alloy(job: &Job) -> Result<String, String> {
     // {KEY_FILE}
     credentials_file = {key_file}
   }}
-  forward_to = [] // write where to
+  forward_to = [] // write your receivers
 }}
 "
     ))
 }
 
-/// A `ScrapeConfig` of the Prometheus Operator.
+/// Writes a `ScrapeConfig` of the Prometheus Operator.
 fn operator(job: &Job) -> Result<String, String> {
     job.by_authorization_only()?;
     let Job { name, object_name, target, .. } = job;
     let head = job.head(
         "#",
-        "Not run. The Secret `metrics-key` holds the key, without a line break: with one, Prometheus sends nothing.\n\
-         `my-service-client-certificate` holds what TLS needs. A ScrapeConfig cannot say that redirects are not followed:\n\
-         the service must not answer with one.",
+        "No test runs this config. The Secret `metrics-key` must hold the key without a line break, because with one\n\
+         Prometheus sends nothing. `my-service-client-certificate` holds the files for TLS. A ScrapeConfig cannot disable\n\
+         redirects, so the service must not respond with one.",
     );
     let ca = if job.https {
         "  scheme: HTTPS
@@ -250,7 +250,7 @@ spec:
 
 fn datadog(job: &Job) -> Result<String, String> {
     let Job { name, url, key_file, .. } = job;
-    let head = job.head("#", "Not run.");
+    let head = job.head("#", "No test runs this config.");
     let writer = match &job.method {
         Method::Header(name) => format!("{}, value: \"<TOKEN>\"", quoted(name)),
         _ => job.by_authorization_only().map(|()| "Authorization, value: \"Bearer <TOKEN>\"".to_owned())?,
@@ -264,7 +264,7 @@ instances:
     namespace: {name}
     metrics: [\".+\"]
     allow_redirects: false # {NO_REDIRECTS}
-{tls}    auth_token: # the Agent puts in the place of `<TOKEN>` what it has read, and reads it again after a refusal
+{tls}    auth_token: # the Agent replaces `<TOKEN>` by the content of the file, and reads it again after a rejection
       reader: {{type: file, path: {key_file}}}
       writer: {{type: header, name: {writer}}}
 "
@@ -276,9 +276,10 @@ fn telegraf(job: &Job) -> Result<String, String> {
     let Job { name, url, key_file, .. } = job;
     let head = job.head(
         "#",
-        "Not run. The file must hold the key alone: with a line break behind it, Telegraf gathers nothing. For example:\n\
+        "No test runs this config. The file must hold the key without a line break, because with one Telegraf gathers\n\
+         nothing. For example:\n\
          (umask 077 && printf %s \"$(cat metrics_key)\" > next && mv next telegraf_key)\n\
-         No setting keeps Telegraf from following redirects: the service must not answer with one.",
+         Telegraf cannot disable redirects, so the service must not respond with one.",
     );
     let tls = job.tls("  ", ["tls_ca", "tls_cert", "tls_key"], " = ");
     Ok(format!(

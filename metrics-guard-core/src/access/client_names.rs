@@ -1,39 +1,21 @@
-//! Required names, and whether a client certificate contains one of them.
+//! Parses the required client names, and decides whether a client certificate contains one of them.
 //!
 //! The TLS layer verifies the certificate's chain, its dates, and that the client has the private key. The server then puts
 //! the names into a `Peer`. The guard does not read `X-Forwarded-Client-Cert`, `Client-Cert` (RFC 9440) and similar headers,
 //! because any client can write them.
-//!
-//! ```
-//! use http::{Request, StatusCode};
-//! use metrics_guard_core::{ClientName, Guard, Key, Peer};
-//! # let secret = &*format!("{:016x}{:016x}", getrandom::u64()?, getrandom::u64()?).leak();
-//! # let address = std::net::SocketAddr::from(([10, 1, 2, 3], 40000));
-//!
-//! let guard = Guard::builder(Key::new(secret)?).require_client_name(["prometheus.example"])?.build();
-//! let mut request = Request::get("/metrics").header("X-Metrics-Key", secret).body(())?;
-//!
-//! // The server inserts the `Peer` after the TLS handshake.
-//! request.extensions_mut().insert(Peer::new(address).with_names([ClientName::dns("prometheus.example")]));
-//! assert!(guard.check(&request).is_ok());
-//!
-//! request.extensions_mut().insert(Peer::new(address));
-//! assert_eq!(guard.check(&request).unwrap_err().status(), StatusCode::FORBIDDEN);
-//! # Ok::<(), Box<dyn std::error::Error>>(())
-//! ```
 
 use std::fmt;
 
 use crate::{error::Problem, near_names::is_yes_or_no, peer::ClientName, problem};
 
-/// The names of which a client certificate must contain one.
+/// The required names. A client certificate must contain one of them.
 pub(crate) struct ClientNames(Box<[ClientName]>);
 
 impl ClientNames {
     pub(crate) fn parse(entries: impl IntoIterator<Item: AsRef<str>>) -> Result<ClientNames, Problem> {
         let names = entries.into_iter().enumerate();
         let names = names.map(|(index, entry)| match entry.as_ref().trim() {
-            // A DNS name such as `y.es` is no word.
+            // A DNS name such as `y.es` has a dot, so it is not a word.
             word if !word.contains('.') && is_yes_or_no(word) => Err(problem::word_as_name("prometheus.example")),
             entry => required(entry).ok_or_else(|| problem::invalid_client_name(index + 1)),
         });
@@ -41,13 +23,13 @@ impl ClientNames {
         if names.is_empty() { Err(problem::no_client_name()) } else { Ok(ClientNames(names)) }
     }
 
-    /// Returns whether one of them is among `presented`, the names in the client certificate.
+    /// Returns whether `presented`, the names in the client certificate, contains a required name.
     pub(crate) fn include_one_of(&self, presented: &[ClientName]) -> bool {
         presented.iter().any(|name| self.0.contains(name))
     }
 }
 
-/// Hides the names, because one of them can be a key in the wrong setting.
+/// Hides the names, because an operator can write a key here by mistake.
 impl fmt::Debug for ClientNames {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "ClientNames({})", self.0.len())
@@ -70,7 +52,7 @@ fn required(entry: &str) -> Option<ClientName> {
         (1..=63).contains(&label.len())
             && label.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-_".contains(&byte))
     };
-    // The last label of an address is a number, and certificates contain addresses under another type.
+    // The last label of an IP address is a number. An address cannot be required, because it is another type of name.
     let is_address = entry.rsplit('.').next().is_some_and(|last| last.bytes().all(|byte| byte.is_ascii_digit()));
     (entry.split('.').all(is_label) && !is_address).then(|| ClientName::dns(entry))
 }
@@ -87,7 +69,7 @@ mod tests {
     }
 
     #[test]
-    fn one_name_of_many_is_enough() {
+    fn accepts_a_certificate_with_one_of_the_required_names() {
         let required = ["prometheus.example", SPIFFE];
         assert!(pass(&required, &[ClientName::dns("Prometheus.EXAMPLE")]));
         assert!(pass(&required, &[ClientName::dns("other.example"), ClientName::uri(SPIFFE)]));
@@ -97,7 +79,7 @@ mod tests {
     }
 
     #[test]
-    fn names_are_compared_whole_and_by_kind() {
+    fn compares_client_names_whole_and_by_kind() {
         for (required, presented) in [
             ("prometheus.example", ClientName::dns("a.prometheus.example")),
             ("prometheus.example", ClientName::dns("prometheus.example.org")),
@@ -112,7 +94,7 @@ mod tests {
     }
 
     #[test]
-    fn accepts_dns_names_that_spell_a_word_with_their_dot() {
+    fn accepts_dns_names_that_spell_a_word_such_as_yes_with_a_dot() {
         for name in ["y.es", "no.ne", "fal.se", "requi.red"] {
             assert!(pass(&[name], &[ClientName::dns(name)]), "{name}");
         }
@@ -123,7 +105,7 @@ mod tests {
     }
 
     #[test]
-    fn what_cannot_be_required() {
+    fn rejects_an_invalid_client_name() {
         for entry in [
             "",
             "*",

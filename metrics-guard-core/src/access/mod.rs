@@ -1,4 +1,4 @@
-//! The rules about a client: allowed networks, required names in its certificate, and whether it must present a key.
+//! Checks a client: its network, the names in its certificate, and whether it must present a key.
 //!
 //! The client is checked before the key, so a client that is not allowed learns nothing about its key.
 
@@ -16,19 +16,19 @@ use crate::{
     warning::{self, Warning},
 };
 
-/// What a guard requires of a request, with the accepted keys `K`.
+/// The requirements of a guard. `K` is the type of the accepted keys.
 #[derive(Debug)]
 pub(crate) struct Access<K> {
     pub(crate) required: Required<K>,
     pub(crate) networks: Option<(Origin, Networks)>,
-    /// Names of which one is required beside a key.
+    /// The client certificate must contain one of these names, in addition to the key.
     pub(crate) names_beside_key: Option<(Origin, ClientNames)>,
     has_warned: AtomicBool,
 }
 
 #[derive(Debug)]
 pub(crate) enum Required<K> {
-    /// Nothing, because the guard is disabled. Networks and names do not count.
+    /// Nothing, because the guard is disabled. It then checks neither networks nor names.
     Nothing,
     /// A key.
     Key(K),
@@ -59,14 +59,14 @@ impl<K> Access<K> {
         }
     }
 
-    /// Returns whether a check reads the client.
+    /// Returns whether a check reads the `Peer` of a request.
     pub(crate) fn reads_peer(&self) -> bool {
         !self.is_open() && (self.networks.is_some() || self.names().is_some())
     }
 
-    /// Decides whether the client is allowed, and returns the keys of which it must present one as well.
+    /// Decides whether the client is allowed, and returns the accepted keys if the client must also present one.
     ///
-    /// Calls `warn` once, at the first rejection because the server does not provide the client's address or names.
+    /// Calls `warn` only at the first rejection that happens because the server does not provide the client's address or names.
     #[inline]
     pub(crate) fn admit(&self, head: &impl RequestHead, warn: impl FnOnce(Warning)) -> Result<Option<&K>, Denied> {
         if self.reads_peer() {
@@ -86,7 +86,7 @@ impl<K> Access<K> {
             }
             _ => return Ok(()),
         };
-        // Read first, so that a flood of rejected requests does not write to memory that all threads share.
+        // The flag is read first, so that a flood of rejected requests does not write to memory that all threads share.
         if !is_provided && !self.has_warned.load(Ordering::Relaxed) && !self.has_warned.swap(true, Ordering::Relaxed) {
             warn(warning::no_peer(origin, Peer::advice(peer, self.names().is_some())));
         }
@@ -102,7 +102,7 @@ mod tests {
     use crate::{denied::Denied, peer::Peer};
 
     #[test]
-    fn warns_once_with_the_instruction_of_the_peer() {
+    fn warns_once_how_to_provide_the_client_address() {
         let mut access = Access::new(Required::Key(()));
         access.networks = Some(("here".into(), Networks::parse(["10.0.0.0/8"]).unwrap().0));
         let mut request = Request::new(());

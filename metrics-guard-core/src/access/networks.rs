@@ -1,23 +1,7 @@
-//! Allowed networks, and whether one of them contains a client's address.
+//! Parses the allowed networks, and decides whether one of them contains a client's address.
 //!
-//! The address is the socket's. The guard does not read `X-Forwarded-For` and similar headers, because any client can write
-//! them. A request through a proxy has the proxy's address, so allowing a proxy allows all its clients.
-//!
-//! ```
-//! use http::{Request, StatusCode};
-//! use metrics_guard_core::{Guard, Key, Peer};
-//! # let secret = &*format!("{:016x}{:016x}", getrandom::u64()?, getrandom::u64()?).leak();
-//!
-//! let guard = Guard::builder(Key::new(secret)?).allow_networks(["10.0.0.0/8", "fd00::/8"])?.build();
-//! let mut request = Request::get("/metrics").header("X-Metrics-Key", secret).body(())?;
-//!
-//! request.extensions_mut().insert(Peer::new("10.1.2.3:40000".parse()?));
-//! assert!(guard.check(&request).is_ok());
-//!
-//! request.extensions_mut().insert(Peer::new("203.0.113.7:40000".parse()?));
-//! assert_eq!(guard.check(&request).unwrap_err().status(), StatusCode::FORBIDDEN);
-//! # Ok::<(), Box<dyn std::error::Error>>(())
-//! ```
+//! The address is that of the socket. The guard does not read `X-Forwarded-For` and similar headers, because any client can
+//! write them. A request through a proxy has the proxy's address, so allowing a proxy allows all its clients.
 
 use std::{
     fmt,
@@ -28,12 +12,12 @@ use ipnet::{IpNet, Ipv4Net, Ipv6Net};
 
 use crate::{error::Problem, peer::Peer, problem, shown::shown};
 
-/// The networks without a client: this network, multicast, broadcast, and the unspecified address. `240.0.0.0/4` is not among
-/// them, because some clouds use it.
+/// The networks in which no client has its address: this network, multicast, broadcast, and the unspecified address.
+/// `240.0.0.0/4` is not listed, because some clouds use it.
 const NO_CLIENT: [IpNet; 5] =
     [v4([0, 0, 0, 0], 8), v4([224, 0, 0, 0], 4), v4([255, 255, 255, 255], 32), v6(0xff00, 8), v6(0, 128)];
 
-/// The networks beside those of public addresses: the special ones of IPv4 (RFC 6890), and all of IPv6 but `2000::/3`.
+/// The networks without public addresses: the special ones of IPv4 (RFC 6890), and all of IPv6 except `2000::/3`.
 const NOT_PUBLIC: [IpNet; 11] = [
     v4([0, 0, 0, 0], 8),
     v4([10, 0, 0, 0], 8),
@@ -79,7 +63,7 @@ impl Networks {
         Ok((Networks(networks), has_all))
     }
 
-    /// Returns whether one of them contains the client's address. None contains an unknown address.
+    /// Returns whether one of the networks contains the client's address. None contains an unknown address.
     pub(crate) fn contain(&self, peer: Option<&Peer>) -> bool {
         peer.and_then(Peer::address).is_some_and(|address| {
             // A socket for both families reports an IPv4 client as ::ffff:10.0.0.1.
@@ -89,7 +73,7 @@ impl Networks {
     }
 }
 
-/// A network in CIDR notation (RFC 4632, section 3.1; RFC 4291, section 2.3), or one address.
+/// Parses a network in CIDR notation (RFC 4632, section 3.1; RFC 4291, section 2.3), or one address.
 fn network(entry: &str, number: usize) -> Result<IpNet, Problem> {
     let invalid = || problem::invalid_network(number);
     let entry = entry.trim();
@@ -97,7 +81,7 @@ fn network(entry: &str, number: usize) -> Result<IpNet, Problem> {
         Some((address, prefix)) => (address, Some(prefix_len(prefix).ok_or_else(invalid)?)),
         None => (entry, None),
     };
-    // Not ipnet's own parser, which takes 010.0.0.1 for 10.0.0.1 where others take it for 8.0.0.1.
+    // The parser of ipnet is not used, because it reads 010.0.0.1 as 10.0.0.1, which other programs read as 8.0.0.1.
     let address: IpAddr = address.parse().map_err(|_| invalid())?;
     let full = if address.is_ipv4() { 32 } else { 128 };
     let (address, prefix) = match address {
@@ -108,7 +92,7 @@ fn network(entry: &str, number: usize) -> Result<IpNet, Problem> {
     if network.addr() != network.network() {
         let shown = match network.trunc() {
             IpNet::V4(network) => shown(&network.to_string()).unwrap_or_default(),
-            // Its first bits can be the half of a key.
+            // Its first bits can be half of a key, so the message hides them.
             IpNet::V6(_) => format!("…::/{prefix}"),
         };
         return Err(problem::host_bits(number, shown));
@@ -120,7 +104,7 @@ fn network(entry: &str, number: usize) -> Result<IpNet, Problem> {
     }
 }
 
-/// Returns the IPv4 network of an IPv4-mapped network. A shorter prefix would allow addresses that the operator did not list.
+/// Returns the IPv4 network of an IPv4-mapped network. Rejects a shorter prefix, which would allow unlisted addresses too.
 fn unmapped(mapped: Ipv6Addr, prefix: u8, number: usize) -> Result<(IpAddr, u8), Problem> {
     match prefix.checked_sub(96) {
         Some(prefix) => Ok((IpAddr::V6(mapped).to_canonical(), prefix)),
@@ -128,7 +112,7 @@ fn unmapped(mapped: Ipv6Addr, prefix: u8, number: usize) -> Result<(IpAddr, u8),
     }
 }
 
-/// Decimal digits, without sign or leading zeros.
+/// Parses a prefix length: decimal digits, without sign or leading zeros.
 fn prefix_len(text: &str) -> Option<u8> {
     let is_plain = text.bytes().all(|byte| byte.is_ascii_digit()) && (text == "0" || !text.starts_with('0'));
     if is_plain { text.parse().ok() } else { None }
@@ -149,21 +133,21 @@ mod tests {
     }
 
     #[test]
-    fn debug_shows_no_network() {
+    fn debug_hides_the_networks() {
         let (networks, _) = Networks::parse(["9c2f:1e7a:b5d8:4036:f1c0:a7e3:b692:5d48", "10.0.0.0/8"]).unwrap();
         assert_eq!(format!("{networks:?}"), "Networks(2)");
     }
 
     #[test]
-    fn case_48_ipv4_peers_of_an_ipv6_socket() {
+    fn case_48_an_ipv4_network_allows_ipv4_clients_of_an_ipv6_socket() {
         assert!(contain(&["10.0.0.0/8"], "[::ffff:10.0.0.1]"));
         assert!(!contain(&["10.0.0.0/8"], "[::ffff:11.0.0.1]"));
-        // Not mapped, but with the same last bits.
+        // This address is not IPv4-mapped, although its last bits are the same.
         assert!(!contain(&["10.0.0.0/8"], "[64:ff9b::10.0.0.1]"));
     }
 
     #[test]
-    fn case_49_mapped_networks() {
+    fn case_49_rejects_a_mapped_network_that_reaches_beyond_ipv4() {
         assert_eq!(text("::ffff:10.0.0.0/8"), problem::mapped_network(2).text);
         assert_eq!(text("::ffff:10.0.0.0/95"), problem::mapped_network(2).text);
         assert!(
@@ -174,7 +158,7 @@ mod tests {
     }
 
     #[test]
-    fn case_50_what_is_no_network() {
+    fn case_50_rejects_an_invalid_network() {
         for network in [
             "010.0.0.1/8",
             "10.0.0.0/08",
@@ -201,7 +185,7 @@ mod tests {
     }
 
     #[test]
-    fn computes_from_all_networks_whether_everyone_is_allowed() {
+    fn finds_networks_that_together_allow_every_public_address() {
         let has_all = |list: &str| Networks::parse(list.split(',')).unwrap().1;
         for list in [
             "0.0.0.0/0",
@@ -239,21 +223,21 @@ mod tests {
     }
 
     #[test]
-    fn case_51_zones() {
+    fn case_51_rejects_a_network_with_a_zone() {
         assert_eq!(text("fe80::%eth0/64"), problem::invalid_network(2).text);
         assert_eq!(text("fe80::1%3"), problem::invalid_network(2).text);
         assert!(contain(&["fe80::/64"], "[fe80::1%3]"));
     }
 
     #[test]
-    fn case_54_no_address_is_no_allowed_one() {
+    fn case_54_rejects_a_client_without_an_address() {
         let (networks, _) = Networks::parse(["0.0.0.0/0", "::/0"]).unwrap();
         assert!(!networks.contain(None));
         assert!(!networks.contain(Some(&Peer::unknown("", ""))));
     }
 
     #[test]
-    fn edges_and_lists() {
+    fn compares_addresses_with_the_edges_of_each_network() {
         assert!(contain(&["10.0.0.0/8"], "10.255.255.255") && !contain(&["10.0.0.0/8"], "11.0.0.0"));
         assert!(contain(&["10.0.0.128/25"], "10.0.0.128") && !contain(&["10.0.0.128/25"], "10.0.0.127"));
         assert!(contain(&["192.0.2.1"], "192.0.2.1") && !contain(&["192.0.2.1"], "192.0.2.2"));

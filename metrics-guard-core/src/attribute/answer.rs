@@ -1,27 +1,4 @@
-//! The response types of a function under `#[guard_metrics(guard = ..)]`.
-//!
-//! ```
-//! use std::sync::LazyLock;
-//! use http::{Request, Response, StatusCode};
-//! use metrics_guard_core::{Guard, Key, guard_metrics};
-//!
-//! # static SECRET: LazyLock<String> =
-//! #     LazyLock::new(|| format!("{:016x}{:016x}", getrandom::u64().unwrap(), getrandom::u64().unwrap()));
-//! // In production: `Guard::from_env`.
-//! static GUARD: LazyLock<Guard> = LazyLock::new(|| Guard::new(Key::new(&*SECRET).unwrap()));
-//!
-//! #[guard_metrics(guard = GUARD)]
-//! fn metrics(request: &Request<()>) -> Result<Response<String>, std::fmt::Error> {
-//!     Ok(Response::new("up 1\n".to_owned()))
-//! }
-//!
-//! let scrape = Request::get("/metrics").header("X-Metrics-Key", &*SECRET).body(())?;
-//! assert_eq!(metrics(&scrape)?.headers()["Cache-Control"], "no-store");
-//!
-//! let stranger = Request::get("/metrics").body(())?;
-//! assert_eq!(metrics(&stranger)?.status(), StatusCode::UNAUTHORIZED);
-//! # Ok::<(), Box<dyn std::error::Error>>(())
-//! ```
+//! Defines the response types of a function under `#[guard_metrics(guard = ..)]`.
 
 use std::{
     future::{Future, Ready, ready},
@@ -32,23 +9,46 @@ use http::Response;
 
 use crate::{authorized::Authorized, denied::Denied};
 
-/// A response type: the macro can build the response to a rejected request as this type, and add `no-store` to the others.
+/// Describes a response type: the macro builds the response to a rejected request as this type, and adds `no-store` to others.
 ///
-/// Implemented for `Response<B>` with a body that has a default, for a `Result` of it, and for a boxed future or a `Ready` of
-/// either, as `#[async_trait]` and hyper's services return. Implement it for a custom response type, or name a function:
-/// `#[guard_metrics(guard = .., denied = function)]`.
+/// It is implemented for `Response<B>` if `B` has a default, and for a `Result` of it. It is also implemented for a boxed
+/// future or a `Ready` of either, because `#[async_trait]` and hyper's services return these. For a custom response type,
+/// implement it, or name a function: `#[guard_metrics(guard = .., denied = function)]`.
+///
+/// ```
+/// use std::sync::LazyLock;
+/// use http::{Request, Response, StatusCode};
+/// use metrics_guard_core::{Guard, Key, guard_metrics};
+///
+/// # static SECRET: LazyLock<String> =
+/// #     LazyLock::new(|| format!("{:016x}{:016x}", getrandom::u64().unwrap(), getrandom::u64().unwrap()));
+/// // In production: `Guard::from_env`.
+/// static GUARD: LazyLock<Guard> = LazyLock::new(|| Guard::new(Key::new(&*SECRET).unwrap()));
+///
+/// #[guard_metrics(guard = GUARD)]
+/// fn metrics(request: &Request<()>) -> Result<Response<String>, std::fmt::Error> {
+///     Ok(Response::new("up 1\n".to_owned()))
+/// }
+///
+/// let scrape = Request::get("/metrics").header("X-Metrics-Key", &*SECRET).body(())?;
+/// assert_eq!(metrics(&scrape)?.headers()["Cache-Control"], "no-store");
+///
+/// let stranger = Request::get("/metrics").body(())?;
+/// assert_eq!(metrics(&stranger)?.status(), StatusCode::UNAUTHORIZED);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[diagnostic::on_unimplemented(
-    message = "`#[guard_metrics]` cannot make a refusal of `{Self}`",
-    label = "not a response that can be made here",
-    note = "return `Response<B>` where `B: Default`, a `Result` of it, or a `Pin<Box<dyn Future>>` or `Ready` of either",
-    note = "or say how: `#[guard_metrics(guard = .., denied = function)]`, with a function from `Denied` to this type"
+    message = "`#[guard_metrics]` cannot build a rejection of type `{Self}`",
+    label = "a rejection would need this type",
+    note = "return `Response<B>` where `B: Default`, such as `Response<String>`, a `Result` of it, or a `Pin<Box<dyn Future>>` or `Ready` of either",
+    note = "or write `#[guard_metrics(guard = .., denied = function)]`, with a function from `Denied` to this type"
 )]
 pub trait Answer: Sized {
-    /// Returns the response of a handler that ran because the check authorized the request, with `no-store`: see
+    /// Adds `no-store` to the response of a handler, which ran because the check authorized the request: see
     /// [`Authorized::set_no_store`]. An `Err` of the handler stays as it is, because the guard does not know the response
     /// that the server makes of it.
     ///
-    /// For a rejected request, for which no handler ran, returns the response that says so.
+    /// For a rejected request, no handler ran. It then returns the response of the rejection.
     fn guarded(handled: Result<(Self, Authorized), Denied>) -> Self;
 }
 
@@ -93,5 +93,22 @@ implement_for_boxed_futures!(dyn Future<Output = A> + Send + 'f, dyn Future<Outp
 impl<A: Answer> Answer for Ready<A> {
     fn guarded(handled: Result<(Ready<A>, Authorized), Denied>) -> Ready<A> {
         ready(A::guarded(handled.map(|(answer, authorized)| (answer.into_inner(), authorized))))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use http::{Response, StatusCode, header::CACHE_CONTROL};
+
+    use super::Answer;
+    use crate::{Authorized, Denied};
+
+    #[test]
+    fn a_rejection_is_the_answer_and_an_answer_that_is_allowed_is_not_stored() {
+        let rejected = Response::<String>::guarded(Err(Denied::WRONG));
+        assert_eq!(rejected.status(), StatusCode::UNAUTHORIZED);
+        let allowed = Response::guarded(Ok((Response::new("up 1".to_owned()), Authorized::WITHOUT_A_KEY)));
+        assert_eq!((allowed.status(), allowed.body().as_str()), (StatusCode::OK, "up 1"));
+        assert_eq!(allowed.headers()[CACHE_CONTROL], "no-store");
     }
 }

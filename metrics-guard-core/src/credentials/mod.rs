@@ -1,31 +1,13 @@
-//! The sources of a presented key: a request head -> the presented key.
+//! Finds the key that a request presents.
 //!
-//! The order is fixed, and the first source that presents something decides. If its key is wrong, an accepted key in a later
-//! source does not count.
+//! The guard reads the sources in this order, and only the first one present is checked. An accepted key in a later source
+//! does not count.
 //!
 //! 1. The header `X-Metrics-Key`, or one with a configured name: its first line, unless that line is empty.
 //! 2. `Authorization` (RFC 9110, section 11.6.2) with the scheme `Bearer` (RFC 6750) or `Basic` (RFC 7617). With `Basic`, the
-//!    key is the password of any user. The decoded credentials have at most 512 bytes. Other schemes count as absent, and a
-//!    second line is malformed.
+//!    key is the password of any user. The decoded credentials have at most 512 bytes. Another scheme counts as absent, and a
+//!    repeated header is malformed.
 //! 3. The first query parameter of a configured name, if one is configured.
-//!
-//! ```
-//! use http::Request;
-//! use metrics_guard_core::{Guard, Key, Reason};
-//! # let secret = &*format!("{:016x}{:016x}", getrandom::u64()?, getrandom::u64()?).leak();
-//!
-//! let guard = Guard::new(Key::new(secret)?);
-//!
-//! let scrape = Request::get("/metrics").header("Authorization", format!("bearer {secret}")).body(())?;
-//! assert!(guard.check(&scrape).is_ok());
-//!
-//! let confused = Request::get("/metrics")
-//!     .header("X-Metrics-Key", "guess")
-//!     .header("Authorization", format!("Bearer {secret}"))
-//!     .body(())?;
-//! assert_eq!(guard.check(&confused).unwrap_err().reason(), Reason::Wrong);
-//! # Ok::<(), Box<dyn std::error::Error>>(())
-//! ```
 
 pub(crate) mod query;
 
@@ -79,7 +61,7 @@ impl Sources {
         }
     }
 
-    /// Not inlined, so that the path of most scrapers stays short.
+    /// Reads the other sources. It is not inlined, so that the code for most scrapers stays short.
     #[inline(never)]
     fn judged_elsewhere<T>(&self, head: &impl RequestHead, judge: impl FnOnce(&[u8]) -> T) -> Result<T, Denied> {
         match authorization(head)? {
@@ -109,7 +91,7 @@ fn authorization(head: &impl RequestHead) -> Result<Option<Credentials<'_>>, Den
         return Ok(None);
     }
     if let Some(rest) = after_scheme(value, b"bearer") {
-        // Any bytes, not only RFC 6750's b64token: an accepted key may hold every visible character.
+        // The token may have any bytes, not only those of RFC 6750's b64token, because a key may have every visible character.
         after_spaces(rest).map(Credentials::Bearer).map(Some)
     } else if let Some(rest) = after_scheme(value, b"basic") {
         after_spaces(rest).map(Credentials::Basic).map(Some)
@@ -120,16 +102,16 @@ fn authorization(head: &impl RequestHead) -> Result<Option<Credentials<'_>>, Den
     }
 }
 
-/// What follows `scheme`, which is given in small letters, if `value` has that scheme in whatever letters.
+/// Returns the rest of `value` after `scheme`, if `value` has that scheme in any case. `scheme` is in lower case.
 fn after_scheme<'v, const N: usize>(value: &'v [u8], scheme: &[u8; N]) -> Option<&'v [u8]> {
     let (start, rest) = value.split_first_chunk::<N>()?;
-    // The bit in which small letters differ from capitals.
+    // This bit is the difference between lower and upper case.
     let has_scheme = start.map(|byte| byte | 0x20) == *scheme;
     let is_longer = rest.first().is_some_and(|byte| *byte != b' ' && is_token_byte(*byte));
     (has_scheme && !is_longer).then_some(rest)
 }
 
-/// `1*SP` stands between scheme and credentials: no tab, and no credentials without a space.
+/// Returns the credentials after a scheme and at least one space (`1*SP`). A tab or no space is malformed.
 fn after_spaces(rest: &[u8]) -> Result<&[u8], Denied> {
     let mut credentials = rest.strip_prefix(b" ").ok_or(Denied::MALFORMED)?;
     while let [b' ', rest @ ..] = credentials {
@@ -138,13 +120,13 @@ fn after_spaces(rest: &[u8]) -> Result<&[u8], Denied> {
     if credentials.is_empty() { Err(Denied::MALFORMED) } else { Ok(credentials) }
 }
 
-/// Whether `value`, which does not begin with white space, begins with a scheme, alone or before a space.
+/// Returns whether `value` begins with a scheme, alone or before a space. `value` does not begin with white space.
 fn has_scheme(value: &[u8]) -> bool {
     let end = value.iter().position(|byte| !is_token_byte(*byte));
     end.is_none_or(|end| value[end] == b' ')
 }
 
-/// The password of Basic credentials, which is all after the first colon (RFC 7617, section 2).
+/// Returns the password of Basic credentials: everything after the first colon (RFC 7617, section 2).
 fn password<'s>(encoded: &[u8], scratch: &'s mut Scratch) -> Result<&'s [u8], Denied> {
     let buffer = scratch.buffer();
     let len = STANDARD.decode_slice(encoded, buffer).map_err(|_| Denied::MALFORMED)?;
@@ -153,9 +135,9 @@ fn password<'s>(encoded: &[u8], scratch: &'s mut Scratch) -> Result<&'s [u8], De
     Ok(&decoded[colon + 1..])
 }
 
-/// `value` without the white space that may surround a field value (`OWS`, RFC 9110, section 5.6.3).
+/// Returns `value` without the white space that may surround a header value (`OWS`, RFC 9110, section 5.6.3).
 ///
-/// Servers cut it off for HTTP/1.1; over HTTP/2 it can arrive.
+/// Servers remove this white space from HTTP/1.1 requests, but it can arrive over HTTP/2.
 fn trim_white_space(mut value: &[u8]) -> &[u8] {
     while let [b' ' | b'\t', rest @ ..] | [rest @ .., b' ' | b'\t'] = value {
         value = rest;
@@ -163,16 +145,16 @@ fn trim_white_space(mut value: &[u8]) -> &[u8] {
     value
 }
 
-/// Whether `byte` may stand in a token such as a scheme's name (`tchar`, RFC 9110, section 5.6.2).
+/// Returns whether a token, such as the name of a scheme, may contain `byte` (`tchar`, RFC 9110, section 5.6.2).
 fn is_token_byte(byte: u8) -> bool {
     byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte)
 }
 
-/// Room for a decoded key on the stack of one check, overwritten at its end.
+/// A buffer on the stack for the decoded key of one check, overwritten at the end of the check.
 #[derive(Default)]
 struct Scratch(Option<[u8; SCRATCH_LEN]>);
 
-/// The longest key, and as much again for the user of Basic credentials and the colon.
+/// The length of the longest key, and the same again for the user of Basic credentials and the colon.
 const SCRATCH_LEN: usize = 2 * MAX_LEN;
 
 impl Scratch {
@@ -180,7 +162,7 @@ impl Scratch {
         self.0.insert([0; SCRATCH_LEN])
     }
 
-    /// Keeps as many of `bytes` as fit. What does not fit is longer than any key, and is so still when cut.
+    /// Keeps as many of `bytes` as fit. If some do not fit, the kept bytes are still longer than any key.
     fn collect(&mut self, bytes: impl Iterator<Item = u8>) -> &[u8] {
         let buffer = self.buffer();
         let mut len = 0;
@@ -207,7 +189,7 @@ mod tests {
     use super::Sources;
     use crate::Denied;
 
-    /// What is presented by a request with these field lines, as it comes over HTTP/2: with its white space.
+    /// Returns the key that a request with these header lines presents. The lines keep their white space, as over HTTP/2.
     fn presented(lines: &[(&'static str, &[u8])], query: &str) -> Result<Vec<u8>, Denied> {
         let sources = Sources { field: "x-metrics-key".parse().unwrap(), parameter: Some("key".into()) };
         let mut request = Request::get(format!("/metrics{query}")).body(()).unwrap();
@@ -225,7 +207,7 @@ mod tests {
     }
 
     #[test]
-    fn white_space_is_space_and_tab() {
+    fn trims_spaces_and_tabs_around_a_key() {
         for value in [&b"k"[..], b" k", b"k\t", b"\t \tk \t"] {
             assert_eq!(presented(&[("x-metrics-key", value)], ""), Ok(b"k".to_vec()), "{value:?}");
         }
@@ -235,7 +217,7 @@ mod tests {
     }
 
     #[test]
-    fn each_rejection_has_its_reason() {
+    fn distinguishes_missing_from_malformed_credentials() {
         assert_eq!(presented(&[], ""), Err(Denied::MISSING));
         assert_eq!(presented(&[], "?key="), Err(Denied::MISSING));
         for foreign in [&b"Digest k"[..], b"Digest", b"Bearers k", b"Basic1 k", b"Bear k"] {
@@ -261,14 +243,14 @@ mod tests {
     }
 
     #[test]
-    fn a_parameter_is_decoded_where_it_needs_to_be() {
+    fn decodes_a_query_parameter_with_escapes() {
         for (query, key) in [("?key=a-b", "a-b"), ("?key=a+b", "a b"), ("?key=a%2Bb", "a+b"), ("?key=a%2fb", "a/b")] {
             assert_eq!(presented(&[], query), Ok(key.as_bytes().to_vec()), "{query}");
         }
     }
 
     #[test]
-    fn what_does_not_fit_is_cut_and_stays_longer_than_any_key() {
+    fn cuts_a_query_parameter_that_is_longer_than_any_key() {
         assert_eq!(presented(&[], &format!("?key={}", "%6b".repeat(1000))).map(|key| key.len()), Ok(512));
     }
 }

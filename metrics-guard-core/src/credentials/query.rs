@@ -1,22 +1,7 @@
-//! The first value of a query parameter, found and decoded without allocating.
+//! Finds and decodes the first value of a query parameter, without allocating.
 //!
-//! The rules are those of Go's `url.ParseQuery`, on any bytes: pairs are separated by `&` alone, a pair with a `;` or
-//! with a bad percent escape does not exist, `+` is a space, and names are decoded like values.
-//!
-//! ```
-//! use http::Request;
-//! use metrics_guard_core::{Guard, Key};
-//! # let secret = &*format!("{:016x}{:016x}", getrandom::u64()?, getrandom::u64()?).leak();
-//!
-//! let guard = Guard::builder(Key::new(secret)?).query("key")?.build();
-//!
-//! let scrape = Request::get(format!("/metrics?key={secret}")).body(())?;
-//! assert!(guard.check(&scrape).is_ok());
-//!
-//! let stranger = Request::get(format!("/metrics?key=guess&key={secret}")).body(())?;
-//! assert!(guard.check(&stranger).is_err(), "the first value decides");
-//! # Ok::<(), Box<dyn std::error::Error>>(())
-//! ```
+//! The rules are those of Go's `url.ParseQuery`, applied to any bytes. Only `&` separates pairs. A pair with a `;` or with a
+//! malformed percent escape is ignored. `+` is a space, and names are decoded like values.
 
 use std::borrow::Cow;
 
@@ -61,8 +46,8 @@ pub(crate) fn decoded(encoded: &[u8]) -> impl Iterator<Item = u8> {
     })
 }
 
-/// Returns `query` without the pairs named `name`. It also removes those that [`first`] ignores as malformed if their name is
-/// `name` up to a `;` or a malformed escape, because they can hold the key too.
+/// Returns `query` without the pairs named `name`. A malformed pair, which [`first`] ignores, can hold the key too. It is
+/// removed if its name is `name` up to a `;` or a malformed escape.
 pub(crate) fn without<'q>(query: &'q str, name: &[u8]) -> Cow<'q, str> {
     let is_named = |pair: &str| {
         pair.split(';').any(|part| {
@@ -88,7 +73,7 @@ fn pairs(query: &[u8]) -> impl Iterator<Item = &[u8]> {
     })
 }
 
-/// Returns the position of the first `&`. It tests eight bytes at a time, because most of a query is no `&`.
+/// Returns the position of the first `&`. Tests eight bytes at a time, because most bytes of a query are no `&`.
 fn ampersand(bytes: &[u8]) -> Option<usize> {
     const ONES: u64 = u64::from_le_bytes([0x01; 8]);
     const AMPERSANDS: u64 = u64::from_le_bytes([b'&'; 8]);
@@ -96,7 +81,8 @@ fn ampersand(bytes: &[u8]) -> Option<usize> {
     let words = bytes.chunks_exact(8);
     let (tail, tail_start) = (words.remainder(), bytes.len() / 8 * 8);
     for (index, word) in words.filter_map(<[u8]>::first_chunk).enumerate() {
-        // A byte is zero if it was `&`. The subtraction sets the high bit of the first zero byte, and of no byte before it.
+        // A byte of `difference` is zero if it was `&`. The subtraction sets the high bit of the first zero byte, and of no
+        // byte before it.
         let difference = u64::from_le_bytes(*word) ^ AMPERSANDS;
         let found = difference.wrapping_sub(ONES) & !difference & HIGH_BITS;
         if found != 0 {
@@ -108,7 +94,7 @@ fn ampersand(bytes: &[u8]) -> Option<usize> {
 
 /// Returns whether each byte of `encoded` represents itself.
 fn is_plain(encoded: &[u8]) -> bool {
-    // Numbers without a branch in a chunk, so that the compiler tests sixteen bytes at a time.
+    // A chunk is tested without branches, so that the compiler tests sixteen bytes at a time.
     let special = |byte: &u8| u8::from(*byte == b'%') | u8::from(*byte == b'+') | u8::from(*byte == b';');
     let has_none = |chunk: &[u8; 16]| chunk.iter().fold(0, |found, byte| found | special(byte)) == 0;
     match encoded.last_chunk() {
@@ -142,7 +128,7 @@ mod tests {
         })
     }
 
-    /// What `text` of the vectors stands for: `\xff` for a byte, and else each character for itself.
+    /// Returns the bytes of `text` in the vectors: `\xff` means one byte, and every other character means itself.
     fn unescaped(text: &str) -> Vec<u8> {
         let mut parts = text.split(r"\x");
         let mut bytes = parts.next().unwrap().as_bytes().to_vec();
@@ -154,7 +140,7 @@ mod tests {
     }
 
     #[test]
-    fn follows_go_on_every_vector() {
+    fn parses_queries_as_go_does() {
         let vectors = include_str!("../../tests/vectors/query.tsv").lines().filter(|line| !line.starts_with("# "));
         let mut values = 0;
         for vector in vectors {
@@ -167,9 +153,9 @@ mod tests {
     }
 
     #[test]
-    fn finds_a_byte_at_each_position_of_each_length() {
+    fn finds_an_ampersand_or_a_special_byte_at_each_position() {
         for len in 0..=40 {
-            // Bytes that differ from `&` in one bit, in the highest and in the lowest.
+            // These bytes differ from `&` in the lowest bit, the highest bit, or both.
             for other in [b'\'', b'&' | 0x80, b'\'' | 0x80] {
                 let bytes = vec![other; len];
                 assert_eq!((ampersand(&bytes), is_plain(&bytes)), (None, true), "{len}");
@@ -187,7 +173,7 @@ mod tests {
     }
 
     #[test]
-    fn what_may_hold_a_key_is_removed() {
+    fn redacts_every_parameter_that_could_hold_the_key() {
         for (query, rest) in [
             ("key=K", ""),
             ("a=1&key=K&b=2&key=L", "a=1&b=2"),

@@ -1,8 +1,8 @@
 //! Finds the parts of a value that chance does not explain: names, numbers, repeated signs, brackets, and a key among them.
 //!
 //! Two descriptions of the value are compared by their length in eighths of a bit. The first spells the value as a random
-//! password, which costs 51 (83 possible characters) for each character, or 48 (64) without signs that base64 does not have. The
-//! second lists the parts:
+//! password, which costs 51 (83 possible characters) for each character, or 48 (64) without signs that base64 does not have.
+//! The second lists the parts:
 //!
 //! | part | cost |
 //! |---|---|
@@ -14,8 +14,8 @@
 //! | a sign | 16, and more the more different ones there are |
 //! | a bracket that closes another | 19 |
 //!
-//! Each saved bit halves the number of random passwords that save as much (Kraft's inequality). The costs are rough, so that
-//! tests measure how many passwords are rejected by mistake.
+//! Each saved bit halves the number of random passwords that save as much (Kraft's inequality). The costs are rough, so tests
+//! measure how many passwords are rejected by mistake.
 
 use zeroize::Zeroizing;
 
@@ -25,15 +25,15 @@ use crate::{
     shown::is_path,
 };
 
-/// What a value consists of.
+/// The parts of a value.
 pub(crate) enum Parts<'a> {
     /// Names and numbers, without a key.
     Names,
-    /// What is in front of the first key, and behind the last one.
+    /// The text before the first key, and the text behind the last one.
     AroundKey(&'a str, &'a str),
 }
 
-/// Returns the parts of `value`, if chance does not explain them.
+/// Returns the parts of `value`, or None if chance explains them or `value` is a key.
 pub(crate) fn parts(value: &str) -> Option<Parts<'_>> {
     let (mut rest, mut outside, mut cost) = (value, Vec::new(), 0);
     while let Some((before, key, after)) = key_in(rest) {
@@ -43,19 +43,19 @@ pub(crate) fn parts(value: &str) -> Option<Parts<'_>> {
     }
     outside.push(rest);
     let (is_plain, has_key) = (is_plain(value), outside.len() > 1);
-    // A space in a key has an error of its own.
+    // A space in a key has its own error.
     let is_cut = || value.contains(' ') && outside.iter().flat_map(|part| runs(part)).any(|run| !is_name(run));
     let is_key = if has_key { is_part_of_key(&outside) || is_cut() } else { is_plain };
     if is_key {
         return None;
     }
-    // A character is one of 64 in base64, and one of 83 and more in a password with signs.
+    // A character is one of 64 in base64, and one of at least 83 in a password with signs.
     let literal = if is_plain { 48 } else { 51 };
     cost += outside.iter().flat_map(|part| runs(part)).map(|run| cost_of_run(run, literal)).sum::<usize>();
     cost += cost_of_signs(&outside);
     let has_text_signs = outside.iter().any(|part| part.contains(['"', '\'', '`', ',', ';', '\\']));
     let savings = if has_text_signs { 32 } else { 0 } + if is_in_brackets(value) { 50 } else { 0 };
-    // Tests measure what is rejected by mistake: of passwords one of 2,000, and of keys that programs print, none.
+    // Tests measure how many values are rejected by mistake: one of 2,000 passwords, and none of the keys that programs print.
     let least = match has_key {
         true if is_plain && is_encoded(value) => 136,
         true => 87,
@@ -65,7 +65,7 @@ pub(crate) fn parts(value: &str) -> Option<Parts<'_>> {
     is_found.then(|| if has_key { Parts::AroundKey(outside[0], rest) } else { Parts::Names })
 }
 
-/// The cost of a key, whose characters are hexadecimal digits, letters of one case and digits, or any.
+/// Returns the cost of a key. Its characters are hexadecimal digits, letters of one case and digits, or any.
 fn cost_of_key(key: &str) -> usize {
     let has = |is_it: fn(&u8) -> bool| key.as_bytes().iter().any(is_it);
     let of_a_character = match has(u8::is_ascii_lowercase) && has(u8::is_ascii_uppercase) {
@@ -76,12 +76,12 @@ fn cost_of_key(key: &str) -> usize {
     key.len() * of_a_character
 }
 
-/// The cost of a run outside of keys. A run that is no name is spelled, and costs more because it interrupts the list.
+/// Returns the cost of a run outside of keys. A run that is no name is spelled, and costs more because it interrupts the list.
 fn cost_of_run(run: &str, literal: usize) -> usize {
     let letters = without_number(run);
     let digits = 26 * (run.len() - letters.len());
     let spelled = literal * run.len();
-    // Also with numbers between them, as in `base64url`.
+    // The words may have numbers between them, as in `base64url`.
     let is_digit = |c: char| c.is_ascii_digit();
     match run.split(is_digit).map(common_words).sum() {
         _ if is_number(run) => 26 * run.len() + 25,
@@ -95,7 +95,7 @@ fn cost_of_run(run: &str, literal: usize) -> usize {
     }
 }
 
-/// The cost of the signs outside of keys: little if there are few different ones, and for a bracket that is closed. Random
+/// Returns the cost of the signs outside of keys. It is small for few different signs, and for a bracket that is closed. Random
 /// passwords have few of the signs that text and programs put around values.
 fn cost_of_signs(outside: &[&str]) -> usize {
     let (mut count, mut different, mut cost) = (0, [false; 256], 0);
@@ -121,8 +121,8 @@ fn cost_of_signs(outside: &[&str]) -> usize {
 
 const BRACKETS: [[u8; 2]; 4] = [*b"{}", *b"[]", *b"()", *b"<>"];
 
-/// Returns whether a value begins and ends in brackets, also in those of what was around it. A name may come first, as in
-/// `ENC[..]`.
+/// Returns whether a value begins and ends in brackets. They may be those of the text around it, as in `}..{`. A name may come
+/// first, as in `ENC[..]`.
 fn is_in_brackets(value: &str) -> bool {
     let brackets = value.trim_start_matches(|c: char| c.is_ascii_alphabetic());
     let name = &value[..value.len() - brackets.len()];
@@ -131,7 +131,7 @@ fn is_in_brackets(value: &str) -> bool {
     BRACKETS.iter().any(|[open, close]| ends == Some((*open, *close)) || ends == Some((*close, *open)))
 }
 
-/// Returns whether what is outside of keys can be a part of the key: `sk_live_`, a number.
+/// Returns whether the text outside of keys can be a part of the key, such as `sk_live_` or a number.
 fn is_part_of_key(outside: &[&str]) -> bool {
     let is_signs = |part: &str| !part.is_empty() && runs(part).next().is_none();
     let ends = [outside[0], outside[outside.len() - 1]];
@@ -140,7 +140,7 @@ fn is_part_of_key(outside: &[&str]) -> bool {
         && !outside[0].eq_ignore_ascii_case("0x")
 }
 
-/// Returns what is in front of the first key in `value`, this key, and what is behind it.
+/// Returns the text before the first key in `value`, this key, and the text behind it.
 fn key_in(value: &str) -> Option<(&str, &str, &str)> {
     let is_plain = is_plain(value);
     let is_it = |c: char| c.is_ascii_alphanumeric() || "+/-_".contains(c);
@@ -157,7 +157,7 @@ fn key_in(value: &str) -> Option<(&str, &str, &str)> {
     Some((before, key, if is_padded { &after[padding..] } else { after }))
 }
 
-/// Returns whether `run` is long enough for a key and no name.
+/// Returns whether `run` is long enough for a key and is not a name.
 pub(crate) fn is_random(run: &&str) -> bool {
     run.len() >= MIN_LEN && runs(run).any(|part| !is_name(part)) && !is_path(run)
 }
@@ -173,8 +173,8 @@ fn without_path(run: &str) -> &str {
     }
 }
 
-/// Returns the first part of `value` that is 16 hexadecimal digits or more, with dashes as in a UUID. Four of them are decimal,
-/// or it could be words.
+/// Returns the first part of `value` that has 16 hexadecimal digits or more, with dashes as in a UUID. At least four of them
+/// are decimal, because the part could otherwise be words.
 pub(crate) fn hex(value: &str) -> Option<&str> {
     let count = |part: &str, is_it: fn(&u8) -> bool| part.bytes().filter(is_it).count();
     let is_digits = |part: &&str| count(part, u8::is_ascii_hexdigit) >= MIN_LEN && count(part, u8::is_ascii_digit) > 3;

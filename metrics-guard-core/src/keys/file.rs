@@ -1,27 +1,4 @@
-//! A key file: its bytes -> a key ring.
-//!
-//! ```
-//! use std::fs;
-//! use http::Request;
-//! use metrics_guard_core::{ConfigErrorKind, Guard};
-//! # let folder = tempfile::tempdir()?;
-//! # let path = folder.path().join("accepted_keys");
-//! # let random = || Ok::<_, getrandom::Error>(&*format!("{:016x}{:016x}", getrandom::u64()?, getrandom::u64()?).leak());
-//! # let (old, new) = (random()?, random()?);
-//!
-//! fs::write(&path, format!("{new}\n{old}\n"))?;
-//! let guard = Guard::builder_from_key_file(&path)?.build();
-//!
-//! let scrape = Request::get("/metrics").header("X-Metrics-Key", old).body(())?;
-//! assert_eq!(guard.check(&scrape)?.key(), Some("previous"));
-//!
-//! let stranger = Request::get("/metrics").header("X-Metrics-Key", &old[1..]).body(())?;
-//! assert!(guard.check(&stranger).is_err());
-//!
-//! fs::write(&path, "\n")?;
-//! assert_eq!(Guard::builder_from_key_file(&path).unwrap_err().kind(), ConfigErrorKind::InvalidKey);
-//! # Ok::<(), Box<dyn std::error::Error>>(())
-//! ```
+//! Reads a key file into a key ring.
 
 use std::{
     fs::{self, File},
@@ -46,17 +23,17 @@ use crate::{
     warning,
 };
 
-/// What was in a key file.
+/// The content of a key file.
 pub(crate) struct Content {
     pub(crate) ring: KeyRing,
-    /// When it was last written to, if the file system says.
+    /// The time of the last modification, if the file system has one.
     pub(crate) modified: Option<SystemTime>,
 }
 
-/// Four keys of 256 bytes, with room for line ends and blank lines.
+/// The maximum length of a key file: four keys of 256 bytes, with room for line ends and blank lines.
 const MAX_FILE_LEN: usize = 2 * MAX_KEYS * MAX_LEN;
 
-/// Reads the file that is at `path` now: one to four keys, one a line, and blank lines.
+/// Reads the file that is at `path` now: one to four keys, one per line, and blank lines.
 pub(crate) fn read(path: &ShownPath, reserve: &mut Reserve) -> Result<Content, ConfigError> {
     let origin = Origin::from(path.to_string());
     let (text, metadata) =
@@ -88,11 +65,11 @@ pub(crate) fn read(path: &ShownPath, reserve: &mut Reserve) -> Result<Content, C
     Ok(Content { ring, modified: metadata.modified().ok() })
 }
 
-/// The text of a file, and what the file system says of it.
+/// The text of a file, and its metadata.
 type Whole = (Zeroizing<Vec<u8>>, fs::Metadata);
 
 /// Calls `read` up to ten times, until the file is stable and no other process holds a lease on it. A file server ends its
-/// lease soon after the first attempt to open the file, which notifies it.
+/// lease soon after the first attempt to open the file, because the system notifies it of the attempt.
 fn with_retries<T>(mut read: impl FnMut() -> Result<Option<T>, Problem>) -> Result<T, Problem> {
     let mut problem = problem::changing();
     for _ in 0..MAX_READINGS {
@@ -113,11 +90,11 @@ fn with_retries<T>(mut read: impl FnMut() -> Result<Option<T>, Problem>) -> Resu
 const MAX_READINGS: usize = 10;
 const LEASE_WAIT: Duration = Duration::from_millis(20);
 
-/// Returns None if the file grew meanwhile, or if the first read returned only a part of it.
+/// Reads the file once. Returns None if the file grew meanwhile, or if the first call returned only a part of it.
 fn read_unless_changing(path: &Path, reserve: &mut Reserve) -> Result<Option<Whole>, Problem> {
     let file = reserve.with(|| open(path)).map_err(unreadable)?;
     let metadata = file.metadata().map_err(unreadable)?;
-    // A pipe or a device could keep us waiting.
+    // Reading a pipe or a device could block.
     if !metadata.is_file() {
         return Err(problem::not_a_file());
     }
@@ -137,7 +114,7 @@ fn unreadable(error: io::Error) -> Problem {
     problem.caused_by(error)
 }
 
-/// Opens `path` without waiting for the writer if it is a pipe.
+/// Opens `path`. If it is a pipe, this does not wait for a writer.
 fn open(path: &Path) -> io::Result<File> {
     let mut options = File::options();
     #[cfg(unix)]
@@ -145,8 +122,8 @@ fn open(path: &Path) -> io::Result<File> {
     options.read(true).open(path)
 }
 
-/// Returns what one call reads of `file`. None if there is more, because several reads could join the beginning of the old
-/// content with the end of the new one.
+/// Returns what one call reads of `file`, or None if there is more. Several calls could join the beginning of the old content
+/// with the end of the new one.
 fn read_in_one_call(mut file: impl Read) -> io::Result<Option<Zeroizing<Vec<u8>>>> {
     let mut text = Zeroizing::new(vec![0; MAX_FILE_LEN + 1]);
     let len = file.read(&mut text)?;
@@ -155,8 +132,8 @@ fn read_in_one_call(mut file: impl Read) -> io::Result<Option<Zeroizing<Vec<u8>>
     Ok(is_all.then_some(text))
 }
 
-/// Whether the lines look like one value in base64 that was broken into lines, as `openssl rand -base64 64` prints it: full
-/// lines of the same length, and a last one that is shorter or ends in `=`. Keys of hexadecimal digits do not look like that.
+/// Returns whether the lines look like one base64 value that was broken into lines, as `openssl rand -base64 64` prints it:
+/// full lines of the same length, and a last line that is shorter or ends in `=`. Hexadecimal keys do not look like that.
 fn is_one_value(text: &[u8]) -> bool {
     const MIN_WIDTH: usize = 60; // OpenSSL has 64, and base64 has 76
     let lines: Vec<_> = text.trim_ascii().split(|&byte| byte == b'\n').map(<[u8]>::trim_ascii_end).collect();
@@ -170,11 +147,11 @@ fn is_one_value(text: &[u8]) -> bool {
         && (last.len() < full[0].len() || last.len() == full[0].len() && digits.len() < last.len())
         && (full[0].len() * full.len() + last.len()) % 4 == 0
         && digits.iter().all(|&byte| is_digit(byte));
-    // Of letters and digits alone, two keys are more likely.
+    // Lines of letters and digits alone are more likely two keys.
     is_it && has(u8::is_ascii_uppercase) && has(u8::is_ascii_lowercase) && text.iter().any(|byte| b"+/=".contains(byte))
 }
 
-/// A digit of base64.
+/// Returns whether `byte` is a digit of base64.
 fn is_digit(byte: u8) -> bool {
     byte.is_ascii_alphanumeric() || byte == b'+' || byte == b'/'
 }
@@ -217,7 +194,7 @@ mod tests {
     }
 
     #[test]
-    fn nothing_is_appended_to_what_one_call_has_read() {
+    fn never_joins_two_reads_of_a_key_file() {
         let read = |file: &mut dyn Read| read_in_one_call(file).unwrap().map(|text| text.to_vec());
         assert_eq!(read(&mut &b"whole"[..]), Some(b"whole".to_vec()));
         assert_eq!(read(&mut b"the old".chain(&b" and the end of the new"[..])), None);
@@ -226,7 +203,7 @@ mod tests {
     }
 
     #[test]
-    fn waits_a_moment_for_the_end_of_a_lease() {
+    fn retries_while_another_process_has_a_lease_on_the_key_file() {
         let leased = unreadable(ErrorKind::WouldBlock.into());
         let read = |first: usize, problem: &Problem| {
             let mut before = 0..first;

@@ -1,6 +1,6 @@
-//! Judges the form of a configured key: whether it is a key as generators print it, or a template, a path, a wrapped key.
+//! Judges the form of a configured key: whether it is a key as generators print it, or a template, a path or a wrapped key.
 //!
-//! [`judged`] is the list of rules. The rules name few tools. [`guess`](super::guess) knows what attackers try first, and
+//! [`judged`] is the list of rules. The rules name few tools. [`guess`](super::guess) finds what attackers try first, and
 //! [`chance`](super::chance) finds names and wrappings by likelihood. A test tries a million keys of common generators.
 //!
 //! The value may be a key, so each copy of it is in a `Zeroizing`.
@@ -21,16 +21,16 @@ use crate::{
     shown::is_path,
 };
 
-/// Why a value is not a key.
+/// The reason why a value is not a key.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Flaw {
     /// A published example, words of a placeholder, or a simple pattern.
     Guessable,
-    /// A template, a reference, a name or an address, which nothing has replaced by a key.
+    /// A template, a reference, a name or an address that was not replaced by a key.
     Template,
     /// The path of a file.
     Path,
-    /// A key and something around it, as this text says.
+    /// A key and something around it, which this text names.
     Wrapped(&'static str),
 }
 
@@ -39,16 +39,16 @@ const QUOTES: &str = "a key in quotes";
 
 /// Returns why `value` is not a key, or None. White space around it does not count.
 pub(crate) fn flaw(value: &[u8]) -> Option<Flaw> {
-    /// Longer values are documents. This also bounds the work.
+    /// Longer values are documents. The limit also bounds the work.
     const MAX_LEN: usize = 1024;
     let value = std::str::from_utf8(value).ok().filter(|value| value.len() <= MAX_LEN)?.trim();
     let found = value.contains(['%', '&', '\\']).then(|| {
         let mut text = Zeroizing::new(value.to_owned().into_bytes());
-        (0..3).for_each(|_| unescape(&mut text)); // what is escaped can be escaped again
+        (0..3).for_each(|_| unescape(&mut text)); // an escaped text can be escaped again
         let text = std::str::from_utf8(&text).ok().filter(|text| text.len() < value.len())?;
         judged(text).or_else(|| is_plain(text).then_some(Flaw::Wrapped(AROUND)))
     });
-    // What cannot be sent has an error of its own.
+    // A value that cannot be sent has its own error.
     let is_sendable = value.bytes().all(|byte| byte.is_ascii_graphic() || byte == b' ');
     let flaw = found.flatten().or_else(|| judged(value));
     flaw.filter(|flaw| is_sendable || *flaw != Flaw::Wrapped(AROUND))
@@ -65,7 +65,7 @@ fn unescape(text: &mut Vec<u8>) {
     text.truncate(to);
 }
 
-/// The character that an escape at the beginning of `text` means, and the length of the escape.
+/// Returns the character that an escape at the beginning of `text` means, and the length of the escape.
 fn escape(text: &[u8]) -> Option<(u8, usize)> {
     const ENTITIES: [(&str, u8); 5] =
         [("&lt;", b'<'), ("&gt;", b'>'), ("&quot;", b'"'), ("&apos;", b'\''), ("&amp;", b'&')];
@@ -81,7 +81,7 @@ fn escape(text: &[u8]) -> Option<(u8, usize)> {
     entity.map(|(entity, byte)| (*byte, entity.len())).or_else(|| NUMBERS.iter().find_map(number))
 }
 
-/// The form of the value decides which rules apply. Of these, the first that fits decides.
+/// Judges a value. Its form decides which rules apply, and the first of these that fits decides.
 fn judged(value: &str) -> Option<Flaw> {
     let guessable = is_guessable(value).then_some(Flaw::Guessable);
     if value.contains(['/', '\\']) && (is_path(value) || is_path_of_names(value)) {
@@ -99,7 +99,7 @@ fn judged(value: &str) -> Option<Flaw> {
     }
 }
 
-/// A password hash, a key in quotes, two keys, or parts that chance does not explain.
+/// Judges a value with several parts: a password hash, a key in quotes, two keys, or parts that chance does not explain.
 fn composed(value: &str) -> Option<Flaw> {
     let quoted = |quote| value.strip_prefix(quote)?.strip_suffix(quote).filter(|inner: &&str| !inner.contains(quote));
     let is_quoted = || ['"', '\''].into_iter().find_map(quoted).is_some_and(|inner| inner.len() >= MIN_LEN);
@@ -122,21 +122,21 @@ fn composed(value: &str) -> Option<Flaw> {
     }
 }
 
-/// Template signs around the whole value, such as `${` and `}`.
+/// Returns whether template signs are around the whole value, such as `${` and `}`.
 fn is_between_template_signs(value: &str) -> bool {
     const SIGNS: [(&str, &str); 8] =
         [("${", "}"), ("$(", ")"), ("{{", "}}"), ("{%", "%}"), ("<%", "%>"), ("<?", "?>"), ("[[", "]]"), ("((", "))")];
     SIGNS.iter().any(|(before, after)| value.starts_with(before) && value.ends_with(after))
 }
 
-/// A key with a `/` at an end, or with characters that its padding does not fit, such as a second `=` or `0x`.
+/// Returns whether the value is a key with a `/` at an end, or has padding that does not fit, as with a second `=` or `0x`.
 fn is_longer_than_key(value: &str) -> bool {
     let key = value.trim_matches('/');
     let has_slash = key.len() < value.len() && !key.contains('/') && is_random(&key);
     is_plain(value) && !is_encoded(value) && (has_slash || value.ends_with('='))
 }
 
-/// Two keys of one length with a sign between them, such as no generator prints.
+/// Returns whether the value is two keys of one length with a sign between them, which no generator prints.
 fn is_two_keys(value: &str) -> bool {
     let Some((one, rest)) = value.split_at_checked(value.len() / 2) else { return false };
     let is_key = |key: &str| is_random(&key) && is_plain(key) && !key.contains('.');
@@ -144,12 +144,12 @@ fn is_two_keys(value: &str) -> bool {
     !is_encoded(value) && is_key(one) && two.is_some_and(is_key)
 }
 
-/// Such as the address of a network card, or hexadecimal digits with a colon between each two.
+/// Returns whether the value is hexadecimal digits with signs between them, such as the address of a network card.
 fn is_hex_with_signs(value: &str) -> bool {
     runs(value).all(|run| run.len() < MIN_LEN && run.bytes().all(|byte| byte.is_ascii_hexdigit()))
 }
 
-/// Names or numbers, which are words that are longer on average than chance makes them, and few other characters.
+/// Returns whether the value is names or numbers: words that are longer on average than by chance, and few other characters.
 fn is_reference(value: &str) -> bool {
     const MAX_RANDOM: usize = 7;
     const MAX_HEX_LEN: usize = 23;
@@ -163,7 +163,7 @@ fn is_reference(value: &str) -> bool {
     let random: usize = runs(value).filter(|run| !is_name(run)).map(str::len).sum();
     let words = || value.split(|c: char| !c.is_ascii_alphabetic()).flat_map(camel_words);
     let letters: usize = words().map(str::len).sum();
-    // Such as `XXXX-XXXX-XXXX-XXXX`, which password managers print.
+    // Password managers print values such as `XXXX-XXXX-XXXX-XXXX`.
     let has_blocks = letters > MAX_LETTERS
         && has(u8::is_ascii_digit)
         && runs(value).all(|run| run.len() > 3 && Some(run.len()) == runs(value).next().map(str::len));
@@ -174,7 +174,7 @@ fn is_reference(value: &str) -> bool {
         && !has_blocks
 }
 
-/// Four words and more with one sign or number between each two, as password managers make them.
+/// Returns whether the value has four or more words with one sign or number between each two, as password managers make them.
 fn is_passphrase(value: &str) -> bool {
     const MIN_WORDS: usize = 4;
     let value = value.strip_suffix(['!', '?']).unwrap_or(value);
@@ -190,7 +190,7 @@ fn is_passphrase(value: &str) -> bool {
         && words().filter(|word| word.len() > 2).count() >= MIN_WORDS
 }
 
-/// Password hashes and public keys, which begin in few ways.
+/// Returns what the value is, if it is a password hash or a public key. These begin in few ways.
 fn hash_or_public_key(value: &str) -> Option<&'static str> {
     const ALGORITHMS: [&str; 11] =
         ["argon2", "bcrypt", "blake", "crypt", "md5", "pbkdf2", "scram-", "scrypt", "sha", "ssha", "yescrypt"];
@@ -211,7 +211,7 @@ fn hash_or_public_key(value: &str) -> Option<&'static str> {
     is_hash.then_some("a password hash")
 }
 
-/// What the wrapping is that has these texts in front of the key and behind it.
+/// Returns the kind of the wrapping that has these texts in front of the key and behind it.
 fn kind(before: &str, after: &str) -> &'static str {
     let is_quote = |c: char| "\"'`“”„«»‘’‹›".contains(c);
     let name = before.trim_end_matches(|c: char| is_quote(c) || c.is_whitespace() || "\\>".contains(c));
@@ -238,7 +238,8 @@ fn kind(before: &str, after: &str) -> &'static str {
     }
 }
 
-/// Base64 or hexadecimal digits of what is no key: a text, such as Kubernetes has in a Secret, a digest, or bytes in a row.
+/// Judges base64 or hexadecimal digits. They are no key if they encode a text, as in a Secret of Kubernetes, or bytes in a row.
+/// They are no key either if they are the digest of a common text.
 fn encoded(value: &str) -> Option<Flaw> {
     if value.len() < MIN_LEN {
         return None;
@@ -259,7 +260,7 @@ fn encoded(value: &str) -> Option<Flaw> {
     let text = std::str::from_utf8(&bytes)
         .ok()
         .filter(|text| text.bytes().all(|byte| byte.is_ascii_graphic() || byte.is_ascii_whitespace()))?;
-    // The text is shorter than the value, so that this ends.
+    // The text is shorter than the value, so the recursion ends.
     match flaw(text.as_bytes()) {
         Some(Flaw::Guessable) => Some(Flaw::Guessable),
         None if text.len() >= MIN_LEN && text.bytes().all(|byte| byte.is_ascii_graphic()) => None,
@@ -267,8 +268,9 @@ fn encoded(value: &str) -> Option<Flaw> {
     }
 }
 
-/// `/etc/MyService/metrics_verification_key` and `C:\keys\metrics_key`: a path whose segments are names, however long. An
-/// absolute one may have another segment, as in `/tmp/.tmpk16uUC/metrics_key`.
+/// Returns whether the value is a path whose segments are names of any length, such as
+/// `/etc/MyService/metrics_verification_key` or `C:\keys\metrics_key`. An absolute path may have one other segment, as in
+/// `/tmp/.tmpk16uUC/metrics_key`.
 fn is_path_of_names(value: &str) -> bool {
     const MIN_NAMES_LEN: usize = 12;
     let path =
@@ -281,7 +283,7 @@ fn is_path_of_names(value: &str) -> bool {
         && (others == 0 || others == 1 && segments().count() > 2 && path.starts_with('/'))
 }
 
-/// Whether a name of a header or of a parameter is a key by mistake, or has one in it.
+/// Returns whether the name of a header, a parameter or a guard is a key by mistake, or contains one.
 pub(crate) fn has_random_part(name: &str) -> bool {
     hex(name).is_some() || runs(name).any(|run| run.len() >= MIN_LEN && !is_name(run))
 }

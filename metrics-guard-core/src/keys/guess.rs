@@ -14,7 +14,7 @@ static DIGESTS: LazyLock<HashSet<u64>> = LazyLock::new(|| {
 
 /// Returns whether `value` is a key that an attacker tries first.
 pub(crate) fn is_guessable(value: &str) -> bool {
-    /// Parts of published examples. The last is in the token of jwt.io, in base64: `{"sub":"1234567890","name":"John Doe"`.
+    /// Parts of published examples. The last one is in the token of jwt.io, as base64: `{"sub":"1234567890","name":"John Doe"`.
     const PARTS: [&str; 5] =
         ["changeme", "example", "placeholder", "quickbrownfox", "eyjzdwiioiixmjm0nty3odkwiiwibmftzsi6ikpvag4grg9lii"];
     let mut letters = Zeroizing::new(value.to_ascii_lowercase());
@@ -26,7 +26,7 @@ pub(crate) fn is_guessable(value: &str) -> bool {
         || is_phrase(&with_letters(value))
 }
 
-/// Returns whether `text` is a sample, a sequence, or a repetition of one or of a few bytes.
+/// Returns whether `text` is a sample, a sequence, or a repetition of a few bytes.
 fn is_pattern(text: &[u8]) -> bool {
     let is_known = |text: &[u8]| is_sample(text) || is_sequence(text);
     let repeats = |period: &usize| text[*period..] == text[..text.len() - period];
@@ -43,9 +43,9 @@ fn is_sample(text: &[u8]) -> bool {
     text.len() >= MIN_LEN && SAMPLES.iter().any(|sample| begins(sample))
 }
 
-/// Returns whether four of five characters follow the one before them in the alphabet or on the keyboard, or the second,
-/// third or fourth before them in the alphabet: `0123456789abcdef`, `aabbccdd..`, `a1b2c3d4..`, `1qaz2wsx..`. Or whether there
-/// are three different ones at most.
+/// Returns whether `text` is a sequence, or has at most three different characters. In a sequence, four of five characters
+/// follow the one before them, in the alphabet or on the keyboard. Or they follow the second, third or fourth character before
+/// them in the alphabet. Examples are `0123456789abcdef`, `aabbccdd..`, `a1b2c3d4..` and `1qaz2wsx..`.
 fn is_sequence(text: &[u8]) -> bool {
     const MAX_STRIDE: usize = 4;
     let has_few_breaks = |stride: usize, follows: fn(u8, u8) -> bool| {
@@ -75,8 +75,8 @@ fn is_beside(one: u8, next: u8) -> bool {
     (one / WIDTH).abs_diff(next / WIDTH) <= 1 && (one % WIDTH).abs_diff(next % WIDTH) <= 1
 }
 
-/// Returns `value` with the letters that digits and signs are written for in words: `s3cr3t`. Two or more digits after a word
-/// stay.
+/// Returns `value` with letters for the digits and signs that replace them in words, as in `s3cr3t`. Two or more digits after a
+/// word stay.
 fn with_letters(value: &str) -> Zeroizing<String> {
     let bytes = value.as_bytes();
     let letter = |(index, sign): (usize, char)| {
@@ -91,8 +91,8 @@ fn with_letters(value: &str) -> Zeroizing<String> {
     text
 }
 
-/// Returns whether `value` consists of common words, or of at least as many of them as of other words, with anything between
-/// them. A passphrase of dice has few common words, and a generated key has letters and digits at random.
+/// Returns whether `value` consists of common words, or of at least as many common words as other words, with anything between
+/// them. A passphrase made with dice has few common words, and a generated key has letters and digits at random.
 fn is_phrase(value: &str) -> bool {
     const MAX_NUMBERS: usize = 4;
     const MAX_DIGITS: usize = 8;
@@ -112,7 +112,7 @@ fn is_phrase(value: &str) -> bool {
         let words = if common_words(run).is_some() { vec![run] } else { camel_words(run).collect() };
         for word in words {
             match common_words(word) {
-                // A name such as `acme-scraper-token` needs fewer of the other words.
+                // These nouns count twice, so that a name such as `acme-scraper-token` is found in spite of its other words.
                 Some(words) => known += words + usize::from(NOUNS.iter().any(|noun| word.eq_ignore_ascii_case(noun))),
                 None if is_beside_number || !(2..=15).contains(&word.len()) || !has_one_case(word) => return false,
                 None => unknown += 1,
@@ -122,13 +122,13 @@ fn is_phrase(value: &str) -> bool {
     known > 0 && known >= unknown
 }
 
-/// Returns whether `bytes` begin as a digest of `digests.txt`.
+/// Returns whether `bytes` begin like a digest in `digests.txt`.
 pub(crate) fn is_digest(bytes: &[u8]) -> bool {
     let begin = bytes.iter().take(6).fold(0, |number, byte| number << 8 | u64::from(*byte));
     bytes.len() >= 16 && DIGESTS.contains(&begin)
 }
 
-/// Returns the values in a file with comments.
+/// Returns the values in a file, without its comments.
 fn values_of(file: &'static str) -> impl Iterator<Item = &'static str> {
     file.lines().filter(|line| !line.starts_with('#')).flat_map(str::split_ascii_whitespace)
 }
@@ -138,7 +138,7 @@ mod tests {
     use super::{SAMPLES, is_guessable};
 
     #[test]
-    fn samples_are_guessable_in_any_case_and_repeated() {
+    fn rejects_published_keys_in_any_case_and_repeated() {
         for sample in SAMPLES.iter() {
             for key in
                 [(*sample).to_owned(), sample.to_uppercase(), sample.repeat(2), format!("{sample}-{sample}-{sample}")]

@@ -1,20 +1,4 @@
-//! Accepted keys.
-//!
-//! ```
-//! use http::Request;
-//! use metrics_guard_core::{Guard, Key, KeyRing};
-//! # let random = || Ok::<_, getrandom::Error>(&*format!("{:016x}{:016x}", getrandom::u64()?, getrandom::u64()?).leak());
-//! # let (old, new) = (random()?, random()?);
-//!
-//! let guard = Guard::new(KeyRing::new([Key::new(new)?.with_label("autumn"), Key::new(old)?.with_label("summer")])?);
-//!
-//! let scrape = Request::get("/metrics").header("X-Metrics-Key", old).body(())?;
-//! assert_eq!(guard.check(&scrape)?.key(), Some("summer"));
-//!
-//! let stranger = Request::get("/metrics").header("X-Metrics-Key", &old[1..]).body(())?;
-//! assert!(guard.check(&stranger).is_err());
-//! # Ok::<(), Box<dyn std::error::Error>>(())
-//! ```
+//! Defines an accepted key.
 
 use std::fmt;
 
@@ -28,10 +12,10 @@ use crate::{
     shown::shown_name,
 };
 
-/// An accepted key, with the label that logs and counters know it by.
+/// An accepted key, with the label that identifies it in logs and counters.
 ///
-/// 16 to 256 bytes of visible ASCII, so that every scraper can send it in a header. `Debug` shows the label alone.
-/// The bytes are overwritten when the key is dropped; the copy that the caller made it from is the caller's to clear.
+/// A key has 16 to 256 bytes of visible ASCII, so that every scraper can send it in a header. `Debug` shows only the label.
+/// The bytes are overwritten when the key is dropped. The caller must clear the copy that it made the key from.
 pub struct Key {
     pub(crate) label: Option<&'static str>,
     pub(crate) bytes: Zeroizing<Box<[u8]>>,
@@ -39,19 +23,19 @@ pub struct Key {
 }
 
 impl Key {
-    /// Accepts `bytes` as a key. Make one with `openssl rand -hex 32`.
+    /// Makes a key of `bytes`. Generate them with `openssl rand -hex 32`.
     ///
     /// An attacker can guess a key that a person invented, whatever its length. A passphrase is accepted if it has four or more
-    /// words, with one digit or one of `-_.,!@*/+` or nothing but a capital letter between each two. Fewer words, and the
+    /// words. Between two words, it must have one digit, one of `-_.,!@*/+`, or only a capital letter. Fewer words, and the
     /// default form of xkpasswd with padding at its ends, are rejected: use `openssl rand -hex 32` instead.
     ///
     /// # Errors
     ///
     /// - [`WeakKey`](crate::ConfigErrorKind::WeakKey) if it has fewer than 16 bytes, or is a published example, words such as
     ///   `change-me`, or a simple pattern
-    /// - [`InvalidKey`](crate::ConfigErrorKind::InvalidKey) if it is blank, has more than 256 bytes or one that is not visible
-    ///   ASCII, is a path, a template or a reference such as `${METRICS_KEY}`, or has quotes, a name or another wrapping around
-    ///   it
+    /// - [`InvalidKey`](crate::ConfigErrorKind::InvalidKey) if it is blank, has more than 256 bytes, or has a byte that is not
+    ///   visible ASCII. Also if it is a path, a template or a reference such as `${METRICS_KEY}`, or has quotes, a name or
+    ///   another wrapping around it
     pub fn new(bytes: impl AsRef<[u8]>) -> Result<Key, ConfigError> {
         Key::found_at("Key::new", bytes.as_ref())
     }
@@ -63,13 +47,13 @@ impl Key {
         }
     }
 
-    /// Names the key. Without a label, a key is named by its position in the ring: `current`, `previous`, `third`,
+    /// Sets the label of the key. Without a label, the position in the ring names the key: `current`, `previous`, `third`,
     /// `fourth`.
     ///
     /// A label is public: it is in logs, in the series of the feature `metrics`, and in [`Authorized::key`]. So write 1 to 15
     /// characters of `A-Z a-z 0-9 - _`. Any other label could be a key by mistake, and becomes `…`.
     ///
-    /// `'static`, so that a check can hand the label on without allocating or counting references.
+    /// The label is `'static`, so that a check can return it without allocating or counting references.
     ///
     /// [`Authorized::key`]: crate::Authorized::key
     #[must_use]
@@ -78,7 +62,7 @@ impl Key {
     }
 }
 
-/// Why `bytes` cannot be a key.
+/// Returns why `bytes` cannot be a key, or None.
 fn unacceptable(bytes: &[u8]) -> Option<Problem> {
     if bytes.trim_ascii().is_empty() {
         Some(problem::blank())

@@ -1,4 +1,4 @@
-//! The accepted keys: what a key may be, where keys come from, which are active, and their comparison with a presented one.
+//! Handles the accepted keys: their form, where they come from, which are active, and how a presented key is compared.
 
 pub(crate) mod chance;
 pub(crate) mod file;

@@ -1,4 +1,4 @@
-//! Which other users of the machine can read or change a key file, on Unix.
+//! Finds out whether other users of the machine can read or change a key file, on Unix.
 
 use std::{
     fs::{self, Metadata},
@@ -8,26 +8,25 @@ use std::{
 
 use crate::keys::reserve::{self, Reserve};
 
-/// For the group and for everyone.
+/// The right to write, for the group and for everyone.
 const WRITE: u32 = 0o022;
-/// In such a folder, only the owner of a file can rename or delete it.
+/// The sticky bit. In such a folder, only the owner of a file can rename or delete it.
 const STICKY: u32 = 0o1000;
 
 pub(crate) fn is_readable_by_all(file: &Metadata) -> bool {
     file.mode() & 0o004 != 0
 }
 
-/// The file if other users can write it, or else the nearest folder or link by which they can put another one in its
-/// place. An owner can, whatever the mode is, because an owner can change that. If the system does not
-/// tell the user of the process, every owner is trusted.
+/// Returns the file if other users can write it, or else the nearest folder or link by which they can replace it. An owner
+/// always can, because an owner can change the mode. If the user of the process is unknown, every owner is trusted.
 pub(crate) fn writable_by_others(path: &Path, file: &Metadata, reserve: &mut Reserve) -> Option<PathBuf> {
-    // In a user namespace without the system's root, as in rootless containers, it looks like each other user of the host
-    // (65534). A warning about all of the host's files would be a false alarm then.
+    // In a user namespace without the system's root, as in rootless containers, root looks like any other user of the host
+    // (65534). Owner 65534 is then trusted, because a warning about all of the host's files would be a false alarm.
     let root = fs::metadata("/proc/sys").map_or(0, |owned| owned.uid());
     let user = user(reserve);
     let is_trusted = |owner| owner == 0 || owner == root || user.is_none_or(|user| owner == user);
     let others_can_change = |place: &Metadata| {
-        // A link has no mode of its own.
+        // A link has no mode.
         let is_kept = place.is_symlink() || place.is_dir() && place.mode() & STICKY != 0;
         !is_trusted(place.uid()) || place.mode() & WRITE != 0 && !is_kept
     };
@@ -40,8 +39,8 @@ pub(crate) fn writable_by_others(path: &Path, file: &Metadata, reserve: &mut Res
         .find(|place| fs::symlink_metadata(place).is_ok_and(|place| others_can_change(&place)))
 }
 
-/// The folders in which the system looks up a part of `path`, and the links that it follows, in its order. Symbolic links
-/// are followed one by one, because a user who can replace one of them can replace the file.
+/// Returns the folders in which the system looks up a part of `path`, and the links that it follows, in its order. Symbolic
+/// links are followed one by one, because a user who can replace one of them can replace the file.
 fn places(path: &Path) -> Vec<PathBuf> {
     const MAX_LINKS: usize = 40; // as Linux
     let Ok(path) = std::path::absolute(path) else { return Vec::new() };
@@ -69,8 +68,8 @@ fn places(path: &Path) -> Vec<PathBuf> {
     places
 }
 
-/// Returns the effective user of the process. A socket belongs to the user that makes it, and asking for the owner of one needs
-/// neither `unsafe` nor another crate, as `geteuid` would. A sandbox can forbid sockets.
+/// Returns the effective user of the process. A socket belongs to the user that makes it. Reading its owner needs neither
+/// `unsafe` nor another crate, as `geteuid` would. A sandbox can forbid sockets.
 fn user(reserve: &mut Reserve) -> Option<u32> {
     let socket = reserve.with(reserve::socket).and_then(|socket| socket.metadata());
     socket.or_else(|_| fs::metadata("/proc/self")).ok().map(|owned| owned.uid())
@@ -92,13 +91,13 @@ mod tests {
     }
 
     #[test]
-    fn a_socket_belongs_to_the_user_of_the_process() {
+    fn finds_the_user_of_the_process() {
         let file = tempfile::tempfile().unwrap();
         assert_eq!(user(&mut Reserve::default()), Some(file.metadata().unwrap().uid()));
     }
 
     #[test]
-    fn finds_the_nearest_place_that_others_can_write() {
+    fn finds_the_nearest_path_that_other_users_can_write() {
         let folder = tempfile::tempdir().unwrap();
         let inner = folder.path().join("inner");
         let path = inner.join("accepted_keys");
@@ -120,7 +119,7 @@ mod tests {
             (0o777, 0o755, 0o600, Some(outer)),
             (0o777, 0o777, 0o600, Some(&inner)),
             (0o777, 0o777, 0o622, Some(&path)),
-            // Sticky folders of this user: a file in them can be written, but not replaced.
+            // The folders of this user are sticky, so other users can write a file in them, but cannot replace it.
             (0o1777, 0o1777, 0o600, None),
             (0o755, 0o3777, 0o640, None),
             (0o1777, 0o1777, 0o602, Some(&path)),
@@ -133,7 +132,7 @@ mod tests {
     }
 
     #[test]
-    fn finds_what_another_user_owns() {
+    fn finds_a_path_that_another_user_owns() {
         let folder = tempfile::tempdir().unwrap();
         let at = |name: &str| folder.path().join(name);
         for name in ["sticky", "keys"] {
@@ -165,7 +164,7 @@ mod tests {
     fn follows_each_symbolic_link() {
         let folder = tempfile::tempdir().unwrap();
         let at = |name: &str| folder.path().join(name);
-        // As Kubernetes mounts a Secret: keys/accepted_keys -> ..data/accepted_keys, ..data -> ..1.
+        // Kubernetes mounts a Secret like this: keys/accepted_keys -> ..data/accepted_keys, ..data -> ..1.
         fs::create_dir_all(at("keys/..1")).unwrap();
         fs::create_dir_all(at("links")).unwrap();
         File::create(at("keys/..1/accepted_keys")).unwrap();
@@ -181,13 +180,13 @@ mod tests {
             assert_eq!(writable(), Some(at(name)));
             set_mode(&at(name), 0o755);
         }
-        // A link to itself ends.
+        // A link to itself is not followed for ever.
         symlink("itself", at("itself")).unwrap();
         assert!(!places(&at("itself")).is_empty());
     }
 
     #[test]
-    fn looks_into_the_folders_of_a_relative_path() {
+    fn checks_the_folders_of_a_relative_path() {
         let all = places(Path::new("Cargo.toml"));
         assert_eq!(all.last(), Some(&std::env::current_dir().unwrap()));
         assert_eq!(all.first().map(std::path::PathBuf::as_path), Some(Path::new("/")));

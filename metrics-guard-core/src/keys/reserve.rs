@@ -1,17 +1,17 @@
-//! File descriptors for the key file. Connections of clients can use all others that the process may open, and must not
-//! delay a new key.
+//! Reserves file descriptors for the key file. Connections of clients can use all other descriptors of the process, and must
+//! not delay a new key.
 
 use std::{fs::File, io};
 
-/// How many descriptors are kept. Another thread of the process can take one in the moment between its release and its use.
+/// The number of reserved descriptors. Another thread of the process can take one between its release and its use.
 const RESERVED: usize = 4;
 
-/// Descriptors that are open so that no other part of the process uses them.
+/// Open descriptors that no other part of the process can use.
 #[derive(Debug, Default)]
 pub(crate) struct Reserve(Vec<File>);
 
 impl Reserve {
-    /// Calls `open`, and again with a descriptor of the reserve each time that no other is free.
+    /// Calls `open`. Each time that no descriptor is free, releases a reserved one and calls `open` again.
     pub(crate) fn with<T>(&mut self, open: impl Fn() -> io::Result<T>) -> io::Result<T> {
         loop {
             match open() {
@@ -21,15 +21,15 @@ impl Reserve {
         }
     }
 
-    /// Takes the descriptors that are missing, if any are free.
+    /// Opens the descriptors that the reserve lacks, if any are free.
     pub(crate) fn fill(&mut self) {
         let missing = RESERVED - self.0.len();
         self.0.extend((0..missing).map_while(|_| spare().ok()));
     }
 }
 
-/// A descriptor to keep: a sandbox can forbid sockets, and a `chroot` can lack the file. Where both fail, nothing is kept,
-/// and a new key waits for a free descriptor.
+/// Opens a descriptor for the reserve. A `chroot` can lack the file, and a sandbox can forbid sockets. If both fail, nothing
+/// is reserved, and a new key waits for a free descriptor.
 fn spare() -> io::Result<File> {
     let file = File::open("/dev/null");
     #[cfg(unix)]
@@ -37,7 +37,7 @@ fn spare() -> io::Result<File> {
     file
 }
 
-/// A descriptor that needs no file. It belongs to the effective user of the process.
+/// Opens a descriptor that needs no file. It belongs to the effective user of the process.
 #[cfg(unix)]
 pub(crate) fn socket() -> io::Result<File> {
     std::os::unix::net::UnixDatagram::unbound().map(|socket| std::os::fd::OwnedFd::from(socket).into())
@@ -49,7 +49,7 @@ pub(crate) fn is_exhausted(error: &io::Error) -> bool {
     matches!(error.raw_os_error(), Some(libc::EMFILE | libc::ENFILE))
 }
 
-/// Elsewhere, connections do not use up what opens a file.
+/// Returns false, because on other systems connections do not use up what opening a file needs.
 #[cfg(not(unix))]
 pub(crate) fn is_exhausted(_: &io::Error) -> bool {
     false
@@ -57,15 +57,30 @@ pub(crate) fn is_exhausted(_: &io::Error) -> bool {
 
 #[cfg(all(test, unix))]
 mod tests {
-    use std::os::unix::fs::FileTypeExt;
+    use std::{cell::Cell, io, os::unix::fs::FileTypeExt};
 
     use super::{RESERVED, Reserve};
 
     #[test]
-    fn is_kept_where_sockets_are_forbidden() {
+    fn reserves_descriptors_without_using_sockets() {
         let mut reserve = Reserve::default();
+        reserve.fill();
         reserve.fill();
         let sockets = reserve.0.iter().filter(|kept| kept.metadata().unwrap().file_type().is_socket());
         assert_eq!((reserve.0.len(), sockets.count()), (RESERVED, 0));
+    }
+
+    #[test]
+    fn gives_a_descriptor_to_each_attempt_that_finds_none() {
+        let exhausted = || io::Error::from_raw_os_error(libc::EMFILE);
+        let mut reserve = Reserve::default();
+        reserve.fill();
+        let attempts = Cell::new(0);
+        let open_at_third = || if attempts.replace(attempts.get() + 1) < 2 { Err(exhausted()) } else { Ok(()) };
+        assert!(reserve.with(open_at_third).is_ok());
+        assert!(reserve.with(|| Err::<(), _>(io::ErrorKind::NotFound.into())).is_err());
+        assert_eq!(reserve.0.len(), RESERVED - 2);
+        assert!(reserve.with(|| Err::<(), _>(exhausted())).is_err());
+        assert!(reserve.0.is_empty());
     }
 }

@@ -1,4 +1,4 @@
-//! A ring of accepted keys.
+//! Defines a ring of accepted keys.
 
 use std::{
     fmt,
@@ -14,10 +14,26 @@ use crate::{
     warning::{self, Warning},
 };
 
-/// Below this length a key is accepted with a warning.
+/// A key shorter than this is accepted with a warning.
 const ADVISED_LEN: usize = 32;
 
-/// One to four accepted keys, any of which opens the endpoint.
+/// One to four accepted keys. A client may present any of them.
+///
+/// ```
+/// use http::Request;
+/// use metrics_guard_core::{Guard, Key, KeyRing};
+/// # let random = || Ok::<_, getrandom::Error>(&*format!("{:016x}{:016x}", getrandom::u64()?, getrandom::u64()?).leak());
+/// # let (old, new) = (random()?, random()?);
+///
+/// let guard = Guard::new(KeyRing::new([Key::new(new)?.with_label("autumn"), Key::new(old)?.with_label("summer")])?);
+///
+/// let scrape = Request::get("/metrics").header("X-Metrics-Key", old).body(())?;
+/// assert_eq!(guard.check(&scrape)?.key(), Some("summer"));
+///
+/// let stranger = Request::get("/metrics").header("X-Metrics-Key", &old[1..]).body(())?;
+/// assert!(guard.check(&stranger).is_err());
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 ///
 /// # What the comparison does and does not hide
 ///
@@ -30,7 +46,7 @@ const ADVISED_LEN: usize = 32;
 /// # How long keys stay in memory
 ///
 /// The bytes of a ring are overwritten when it is dropped. A guard drops a replaced ring when the last check that compares
-/// with it ends, which is not at once but microseconds later. It keeps the keys of a key file until that file changes.
+/// with it ends, microseconds later. It keeps the keys of a key file until that file changes.
 pub struct KeyRing {
     // Boxed, so that moving a ring leaves no copy of the keys on the stack.
     slots: Box<Slots>,
@@ -45,7 +61,7 @@ pub(crate) type Labels = &'static [&'static str; MAX_KEYS];
 const POSITIONS: Labels = &["current", "previous", "third", "fourth"];
 
 impl KeyRing {
-    /// Puts `keys` in a ring. Keys with the same bytes count as one, the first, with a warning.
+    /// Makes a ring of `keys`. Keys with the same bytes count as one, the first, and cause a warning.
     ///
     /// # Errors
     ///
@@ -78,7 +94,7 @@ impl KeyRing {
         }
     }
 
-    /// A ring of one to four keys.
+    /// Makes a ring of one to four keys.
     fn of(keys: &[Key]) -> KeyRing {
         let (mut slots, mut labels) = (Box::new(Slots::empty()), *POSITIONS);
         for (slot, key) in keys.iter().enumerate() {
@@ -103,7 +119,7 @@ impl KeyRing {
 
     /// Returns whether a key that is not in `whole` is a prefix of a longer key there, as the last key of a truncated file is.
     ///
-    /// Not in constant time, because no key of a request is compared here.
+    /// The time depends on the keys, because no key of a request is compared here.
     pub(crate) fn is_cut_from(&self, whole: &KeyRing) -> bool {
         self.slots.keys().any(|key| {
             let is_known = whole.slots.keys().any(|other| other.eq(key.clone()));
@@ -112,8 +128,8 @@ impl KeyRing {
     }
 }
 
-/// Keeps `labels` for the rest of the process, once for all rings that have the same ones, so that a check can return them
-/// without copying or counting. Labels are `'static` too: a program that leaks none has a limited number of them.
+/// Keeps `labels` for the rest of the process, so that a check can return them without copying or counting. Rings with the same
+/// labels share them. Labels are `'static`, so a program that leaks none has a limited number of them.
 fn interned(labels: [&'static str; MAX_KEYS]) -> Labels {
     static INTERNED: Mutex<Vec<Labels>> = Mutex::new(Vec::new());
     if labels == *POSITIONS {
@@ -149,7 +165,7 @@ mod tests {
     };
 
     #[test]
-    fn labels_tell_keys_apart() {
+    fn names_keys_by_their_label_or_their_position() {
         let key = |n| Key::new(sample(n)).unwrap();
         let ring = KeyRing::new([key(16), key(17), key(18).with_label("c"), key(19)]).unwrap();
         assert_eq!(ring.labels, &["current", "previous", "c", "fourth"]);
@@ -158,7 +174,7 @@ mod tests {
         let error = KeyRing::new([]).unwrap_err();
         assert_eq!(error.kind(), ConfigErrorKind::MissingKey);
         assert!(!error.to_string().contains("variable"), "{error}");
-        // What could be a key is no label.
+        // A label that could be a key is hidden.
         let misplaced = || key(16).with_label("0e8a6c4f2d1b3957ec0f8a7d6b5c4e3f");
         assert_eq!(KeyRing::from(misplaced()).labels[0], "…");
         assert_eq!(format!("{:?}", misplaced()), r#"Key { label: Some("…"), .. }"#);
@@ -172,7 +188,7 @@ mod tests {
     }
 
     #[test]
-    fn rings_are_compared_by_keys_places_and_labels() {
+    fn compares_rings_by_keys_positions_and_labels() {
         let ring = |lens: &[usize]| KeyRing::new(lens.iter().map(|len| Key::new(sample(*len)).unwrap())).unwrap();
         assert!(ring(&[16, 256]).is_same(&ring(&[16, 256])));
         for other in [&[16][..], &[256, 16], &[16, 255], &[16, 256, 17]] {
@@ -183,7 +199,7 @@ mod tests {
     }
 
     #[test]
-    fn a_key_that_was_cut_off_is_known() {
+    fn recognises_a_truncated_key() {
         let ring = |keys: &[Vec<u8>]| KeyRing::new(keys.iter().map(|key| Key::new(key).unwrap())).unwrap();
         let other = sample(70).split_off(20);
         let whole = ring(&[other.clone(), sample(64)]);
@@ -192,7 +208,7 @@ mod tests {
             assert!(ring(&[other.clone(), sample(len)]).is_cut_from(&whole), "{len}");
         }
         assert!(!ring(&[sample(64)]).is_cut_from(&whole));
-        // Two keys of which one begins the other, and that were there together, can both stay and both go.
+        // If both keys were there from the start, and one is a prefix of the other, either can stay and either can go.
         let both = ring(&[sample(64), sample(40)]);
         for kept in [&[64, 40][..], &[40, 64], &[64], &[40]] {
             assert!(!ring(&kept.iter().map(|len| sample(*len)).collect::<Vec<_>>()).is_cut_from(&both), "{kept:?}");
@@ -200,13 +216,16 @@ mod tests {
         assert!(ring(&[sample(39)]).is_cut_from(&both));
         assert!(!ring(&[sample(65)]).is_cut_from(&whole));
         assert!(!ring(&[other]).is_cut_from(&whole));
+        // An unused slot is no key that begins the others.
+        let four = ring(&[0, 1, 2, 3].map(|skipped| sample(64 + skipped).split_off(skipped)));
+        assert!(!ring(&[sample(64)]).is_cut_from(&four));
         let mut near = sample(63);
         near[62] ^= 1;
         assert!(!ring(&[near]).is_cut_from(&whole));
     }
 
     #[test]
-    fn debug_shows_neither_bytes_nor_length() {
+    fn debug_hides_the_bytes_and_the_length_of_a_key() {
         let shown = |len| {
             let key = Key::new(sample(len)).unwrap();
             let shown = format!("{key:?}");

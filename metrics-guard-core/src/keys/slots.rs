@@ -1,4 +1,4 @@
-//! The bytes of the accepted keys, and their comparison with a presented one.
+//! Stores the bytes of the accepted keys, and compares them with a presented key.
 
 use std::hint::black_box;
 
@@ -7,7 +7,7 @@ use zeroize::Zeroizing;
 
 use crate::limits::{MAX_KEYS, MAX_LEN, MIN_LEN};
 
-/// A word of each key.
+/// One word of each key.
 type Row = [u64; MAX_KEYS];
 
 /// Up to four keys side by side, overwritten when they are dropped.
@@ -16,7 +16,7 @@ type Row = [u64; MAX_KEYS];
 /// An unused slot has the length 0, which no presented key matches because `MIN_LEN` is greater.
 pub(crate) struct Slots(Zeroizing<[Row; 1 + MAX_LEN / 8]>);
 
-/// Which slots hold a presented key: bit `i` is set for slot `i`.
+/// The slots that hold a presented key: bit `i` is set for slot `i`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Matches(u8);
 
@@ -39,7 +39,7 @@ impl Slots {
         Slots(Zeroizing::new([[0; MAX_KEYS]; 1 + MAX_LEN / 8]))
     }
 
-    /// Puts `key`, of at most `MAX_LEN` bytes, in an empty slot.
+    /// Puts `key`, of at most `MAX_LEN` bytes, into an empty slot.
     pub(crate) fn fill(&mut self, slot: usize, key: &[u8]) {
         let [lengths, rows @ ..] = &mut *self.0;
         lengths[slot] = key.len() as u64;
@@ -53,7 +53,7 @@ impl Slots {
         self.0.as_flattened().ct_eq(other.0.as_flattened()).into()
     }
 
-    /// Returns the bytes of each key. Their number depends on the keys, so this is not for presented keys.
+    /// Returns the bytes of each key. The time depends on the keys, so this is not for comparing presented keys.
     pub(crate) fn keys(&self) -> impl Iterator<Item = impl Iterator<Item = u8> + Clone> {
         let [lengths, rows @ ..] = &*self.0;
         (0..MAX_KEYS).filter(|slot| lengths[*slot] > 0).map(move |slot| {
@@ -64,19 +64,20 @@ impl Slots {
 
     /// Compares `presented` with every key, in one pass.
     ///
-    /// Never inlined: if a caller branches on the verdict, the compiler would split the sum over the keys into a branch for
-    /// each. The time would then show which key matched.
+    /// It is never inlined. If a caller branches on the verdict, the compiler would split the sum over the keys into a branch
+    /// for each key. The time would then show which key matched.
     #[inline(never)]
     pub(crate) fn compare(&self, presented: &[u8]) -> Matches {
         if !(MIN_LEN..=MAX_LEN).contains(&presented.len()) {
             return Matches::NONE;
         }
-        // The barrier: behind it, the compiler cannot see that these are verdicts.
+        // This is the barrier. Behind it, the compiler cannot see that these numbers are verdicts.
         let [first, second, third, fourth] = black_box(self.differences(presented)).map(is_zero);
         Matches(first | second << 1 | third << 2 | fourth << 3)
     }
 
-    /// For each slot, returns zero if and only if it holds `presented`, which has at most `MAX_LEN` bytes.
+    /// Returns zero for each slot that holds `presented`, and another number for each other slot. `presented` has at most
+    /// `MAX_LEN` bytes.
     fn differences(&self, presented: &[u8]) -> Row {
         let [lengths, rows @ ..] = &*self.0;
         let mut differences = lengths.map(|len| len ^ presented.len() as u64);
@@ -106,7 +107,7 @@ fn padded_word(bytes: &[u8]) -> u64 {
     }
 }
 
-/// Returns 1 for 0, else 0, without a branch.
+/// Returns 1 for 0, and 0 for any other number, without a branch.
 fn is_zero(word: u64) -> u8 {
     let has_bit = (word | word.wrapping_neg()) >> 63;
     (has_bit ^ 1).to_le_bytes()[0]
@@ -119,7 +120,7 @@ pub(crate) mod tests {
     use super::Slots;
     use crate::limits::{MAX_LEN, MIN_LEN};
 
-    /// A key of visible characters, in which no eight bytes occur twice.
+    /// Returns a key of visible characters, in which no eight bytes occur twice.
     pub(crate) fn sample(len: usize) -> Vec<u8> {
         (0..len).map(|index| b'!' + u8::try_from((index * 7 + index / 94) % 94).unwrap()).collect()
     }
@@ -139,7 +140,7 @@ pub(crate) mod tests {
     }
 
     #[test]
-    fn every_length_matches_itself_and_nothing_near_it() {
+    fn a_key_of_every_length_matches_itself_and_nothing_near_it() {
         for len in MIN_LEN..=MAX_LEN {
             let key = sample(len);
             let slots = slots(&[&key]);
@@ -147,16 +148,16 @@ pub(crate) mod tests {
             assert_eq!(verdict(&slots, &key[..len - 1]), None, "{len}: shorter");
             assert_eq!(verdict(&slots, &[&key[..], b"!"].concat()), None, "{len}: longer");
             assert_eq!(verdict(&slots, &[&key[..], b"\0"].concat()), None, "{len}: padded as the slot is");
-            for position in 0..len {
+            for (position, bit) in (0..len).flat_map(|position| [(position, 1), (position, 0x80)]) {
                 let mut near = key.clone();
-                near[position] ^= 1;
-                assert_eq!(verdict(&slots, &near), None, "{len}: byte {position}");
+                near[position] ^= bit;
+                assert_eq!(verdict(&slots, &near), None, "{len}: byte {position}, bit {bit}");
             }
         }
     }
 
     #[test]
-    fn each_of_four_keys_is_found_at_its_place() {
+    fn finds_each_of_four_keys_in_its_slot() {
         let keys = [16, 17, 64, 256].map(|len| sample(len + 1).split_off(1));
         let slots = slots(&keys.each_ref().map(Vec::as_slice));
         for (slot, key) in keys.iter().enumerate() {
@@ -173,7 +174,7 @@ pub(crate) mod tests {
     }
 
     #[test]
-    fn keys_are_overwritten_when_they_are_dropped() {
+    fn overwrites_keys_when_they_are_dropped() {
         fn are_overwritten<T: ZeroizeOnDrop>(_: &T) {}
         let mut slots = slots(&[&sample(16), &sample(256)]);
         are_overwritten(&slots.0);

@@ -1,37 +1,11 @@
-//! Keys that change while the server runs.
+//! Replaces the keys while the server runs.
 //!
 //! One key ring is active at a time, and a check compares with one ring. [`Guard::replace`](crate::Guard::replace) and a
-//! changed key file replace it as a whole.
+//! changed key file replace the whole ring.
 //!
 //! To rotate a key without a failed scrape, put the new key above the old one in the key file. Switch the scraper to the new
 //! key, and remove the old one when [`Authorized::key`](crate::Authorized::key) no longer shows it. Write the new file under
 //! another name and rename it, because a file that is written in place is incomplete for a moment.
-//!
-//! ```
-//! use std::fs;
-//! use http::Request;
-//! use metrics_guard_core::Guard;
-//! # let folder = tempfile::tempdir()?;
-//! # let path = folder.path().join("accepted_keys");
-//! # let random = || Ok::<_, getrandom::Error>(&*format!("{:016x}{:016x}", getrandom::u64()?, getrandom::u64()?).leak());
-//! # let (old, new) = (random()?, random()?);
-//!
-//! fs::write(&path, old)?;
-//! let guard = Guard::builder_from_key_file(&path)?.build();
-//! let scrape = Request::get("/metrics").header("X-Metrics-Key", new).body(())?;
-//! assert!(guard.check(&scrape).is_err());
-//!
-//! fs::write(&path, format!("{new}\n{old}\n"))?;
-//! guard.reload()?; // or wait for three seconds
-//! assert_eq!(guard.check(&scrape)?.key(), Some("current"));
-//!
-//! // A problem of the file leaves the active keys as they are.
-//! fs::remove_file(&path)?;
-//! assert!(guard.reload().is_err());
-//! assert!(guard.key_file().unwrap().problem().is_some());
-//! assert!(guard.check(&scrape).is_ok());
-//! # Ok::<(), Box<dyn std::error::Error>>(())
-//! ```
 
 use std::{
     convert::Infallible,
@@ -57,10 +31,10 @@ use crate::{
     warning::{self, Warning},
 };
 
-/// How long the thread waits between two looks at a key file.
+/// The time between two looks at a key file.
 const PERIOD: Duration = Duration::from_secs(2);
 
-/// How long a changed key file must stay unchanged before its keys count.
+/// The time that a changed key file must stay unchanged before its keys become active.
 const SETTLE_TIME: Duration = Duration::from_millis(100);
 
 /// The key file of a guard, as it was when the guard last looked at it.
@@ -82,8 +56,8 @@ impl KeyFileStatus {
 
     /// Returns when the guard last looked at the file, by itself or in [`Guard::reload`](crate::Guard::reload).
     ///
-    /// More than a few seconds ago means that the guard no longer follows the file: the file system hangs, the process is a fork
-    /// of the one that built the guard, or no thread could be started.
+    /// If this is more than a few seconds ago, the guard no longer follows the file: the file system hangs, the process is a
+    /// fork of the one that built the guard, or no thread could start.
     #[must_use]
     pub fn checked(&self) -> SystemTime {
         self.checked
@@ -95,21 +69,21 @@ impl KeyFileStatus {
         self.modified
     }
 
-    /// Returns the last problem that the guard found with the file, at a look whose result stayed the same for 0.1 s or in
-    /// [`Guard::reload`](crate::Guard::reload). If there is one, the active keys stay as they are: those that the file held
-    /// before, or those of [`Guard::replace`](crate::Guard::replace).
+    /// Returns the last problem with the file. The guard found it in [`Guard::reload`](crate::Guard::reload), or at a look
+    /// whose result stayed the same for 0.1 s. While there is one, the active keys stay: those that the file held before, or
+    /// those of [`Guard::replace`](crate::Guard::replace).
     #[must_use]
     pub fn problem(&self) -> Option<&ConfigError> {
         self.problem.as_ref()
     }
 }
 
-/// The active keys, and where the next ones come from.
+/// The active keys, and the key file that they come from, if there is one.
 pub(crate) struct Keys {
-    // Replaced as a whole. A check compares with one ring and does not wait.
+    // The ring is replaced as a whole. A check compares with one ring and does not wait.
     active: ArcSwap<KeyRing>,
     file: Option<Followed>,
-    // Set once the guard is built.
+    // Set when the guard is built.
     report: OnceLock<Report>,
 }
 
@@ -119,22 +93,22 @@ type Report = Box<dyn Fn(News) + Send + Sync>;
 
 struct Followed {
     path: ShownPath,
-    // Locked for a moment only, because a handler may read it.
+    // Locked only for a moment, because a handler may read it.
     status: Mutex<KeyFileStatus>,
     // Locked during a look at the file, which includes the wait until a change has settled.
     last_good: Mutex<LastGood>,
-    // Never used: its drop ends the thread.
+    // Never used. When it is dropped, the thread ends.
     alive: OnceLock<Sender<Infallible>>,
 }
 
 struct LastGood {
-    /// What the file held when it was last good, with the warnings of that look.
+    /// The last usable content of the file, with the warnings of that look.
     ring: Arc<KeyRing>,
-    /// For the next look.
+    /// Descriptors for the next look.
     reserve: Reserve,
 }
 
-/// What happened to the keys: in a look at the key file, or without a `file` in a replacement by code.
+/// News about the keys: from a look at the key file, or without a `file`, from code that replaced the keys.
 #[derive(Debug, Default)]
 pub(crate) struct News {
     pub(crate) file: Option<KeyFileStatus>,
@@ -148,7 +122,7 @@ impl Keys {
         Keys { active: ArcSwap::from_pointee(ring), file: None, report: OnceLock::new() }
     }
 
-    /// The keys that `path` was found to hold. They do not follow it yet.
+    /// Returns the keys that `path` held. They do not follow the file yet.
     pub(crate) fn of_file(path: ShownPath, Content { ring, modified }: Content) -> Keys {
         let ring = Arc::new(ring);
         let status =
@@ -174,9 +148,9 @@ impl Keys {
         self.file.as_ref().map(|file| lock(&file.status).clone())
     }
 
-    /// From now on, `report` takes the news. It must not wait.
+    /// Sets the function that takes the news from now on. It must not wait.
     pub(crate) fn report_to(&self, report: impl Fn(News) + Send + Sync + 'static) {
-        let _ = self.report.set(Box::new(report)); // the first, since a builder builds once
+        let _ = self.report.set(Box::new(report)); // never set before, because a builder builds once
     }
 
     fn report(&self, news: News) {
@@ -201,14 +175,14 @@ impl Keys {
         let result = found.as_ref().map(|_| ()).map_err(Clone::clone);
         let news = file.note(Some(found), &mut last_good.ring);
         if result.is_ok() {
-            // Also if they have not changed, because code may have replaced them.
+            // Unchanged keys are stored too, because code may have replaced them.
             self.active.store(Arc::clone(&last_good.ring));
         }
         self.report(news);
         result
     }
 
-    /// Looks at the key file. If its keys have changed, and then stayed the same for `settle_time`, they become the active ones.
+    /// Looks at the key file. If its keys have changed, and then stay the same for `settle_time`, they become the active ones.
     fn refresh(&self, settle_time: Duration) {
         let Some(file) = &self.file else { return };
         let mut last_good = lock(&file.last_good);
@@ -218,7 +192,7 @@ impl Keys {
         let settled = if is_same(&found, known) {
             Some(found)
         } else {
-            // It may be being written: half a key can look like a whole one, and a file is empty for a moment.
+            // The file may be half written: half a key can look like a whole one, and a file is empty for a moment.
             thread::sleep(settle_time);
             let again = file.look(&mut last_good);
             is_same(&again, found.as_ref().map(|content| &content.ring)).then_some(again)
@@ -238,7 +212,7 @@ impl Keys {
         let thread = thread::Builder::new().name("guard-key-file".to_owned()).spawn(move || keep_fresh(&keys, &end));
         match thread {
             Ok(_) => {
-                let _ = file.alive.set(alive); // the first, since a builder builds once
+                let _ = file.alive.set(alive); // never set before, because a builder builds once
                 Ok(())
             }
             Err(error) => Err(warning::not_followed(&file.path, error.kind())),
@@ -247,7 +221,7 @@ impl Keys {
 }
 
 impl Followed {
-    /// What the file holds, if that can follow what it held before.
+    /// Reads the file. A file that looks truncated after its last usable content is an error.
     fn look(&self, last_good: &mut LastGood) -> Result<Content, ConfigError> {
         let content = file::read(&self.path, &mut last_good.reserve);
         last_good.reserve.fill();
@@ -256,7 +230,7 @@ impl Followed {
         if is_cut { Err(problem::cut_off().at(self.path.to_string())) } else { Ok(content) }
     }
 
-    /// Notes a look, with what it found unless that has not settled.
+    /// Records a look, and returns its news. `found` is None if the file has not settled yet.
     fn note(&self, found: Option<Result<Content, ConfigError>>, last_good: &mut Arc<KeyRing>) -> News {
         let mut news = News::default();
         let mut status = lock(&self.status);
@@ -264,8 +238,9 @@ impl Followed {
         match found {
             Some(Ok(Content { ring, modified })) => {
                 news.has_new_keys = !ring.is_same(last_good);
-                // For the same keys, the new warnings: the rights of the file or of a folder can have changed. They are compared
-                // as texts, because the first look had the path as it was written, and these have the absolute one.
+                // For the same keys, only new warnings count: the permissions of the file or of a folder can have changed. They
+                // are compared as texts, because the first look had the path as the operator wrote it, and later looks have the
+                // absolute path.
                 let before: Vec<_> = last_good.warnings.iter().map(ToString::to_string).collect();
                 let is_new = |warning: &&Warning| news.has_new_keys || !before.contains(&warning.to_string());
                 news.warnings = ring.warnings.iter().filter(is_new).cloned().collect();
@@ -286,7 +261,7 @@ impl Followed {
     }
 }
 
-/// Returns whether `look` found these keys, or this problem.
+/// Returns whether `look` found the same keys or the same problem as `other`.
 fn is_same(look: &Result<Content, ConfigError>, other: Result<&KeyRing, &ConfigError>) -> bool {
     match (look, other) {
         (Ok(content), Ok(ring)) => content.ring.is_same(ring),
@@ -302,7 +277,8 @@ fn keep_fresh(keys: &Weak<Keys>, end: &Receiver<Infallible>) {
     }
 }
 
-/// A thread that panicked with the lock has left nothing half done: nothing that is done under lock can panic half-way.
+/// Locks `mutex`. A thread that panicked with the lock has left nothing half done, because nothing under a lock can panic
+/// half-way.
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
@@ -335,10 +311,10 @@ mod tests {
         Keys::of_file(path, content)
     }
 
-    /// In every valid ring of the test.
+    /// A key in every valid ring of the test.
     const PERMANENT: &str = "9c2f1e7ab5d84036f1c0a7e3b6925d48";
 
-    /// The numbers of xorshift64, the same ones each time.
+    /// Generates the numbers of xorshift64, the same ones each time.
     struct Numbers(u64);
 
     impl Numbers {
@@ -350,7 +326,7 @@ mod tests {
         }
     }
 
-    /// The content of a key file with the permanent key and others of one generation.
+    /// Returns the content of a key file with the permanent key and others of one generation.
     fn content(generation: u64, numbers: &mut Numbers) -> String {
         let others = (0..=numbers.below(3)).map(|n| format!("k{generation:016x}x{n}-of-one-generation\n"));
         let mut lines: Vec<_> = others.collect();
@@ -370,7 +346,7 @@ mod tests {
     struct Subject {
         folder: tempfile::TempDir,
         keys: Keys,
-        // All rings that can become active.
+        // All rings that may become active.
         whole: Mutex<Vec<KeyRing>>,
         is_over: AtomicBool,
     }
@@ -380,7 +356,7 @@ mod tests {
             self.folder.path().join("metrics_key")
         }
 
-        /// Looks at each active ring until the test is over, and counts them.
+        /// Looks at the active ring until the test is over, and counts the changes.
         fn watch(&self, rings: &AtomicU64) {
             let mut known: Option<Arc<KeyRing>> = None;
             while !self.is_over.load(Ordering::Relaxed) {
@@ -420,7 +396,7 @@ mod tests {
             }
         }
 
-        /// Cuts the file off within a key that the keys have seen whole.
+        /// Truncates the file within a key that was in it as a whole before.
         fn cut_off(&self, path: &Path, numbers: &mut Numbers) {
             if self.keys.reload().is_err() {
                 return;
@@ -428,7 +404,7 @@ mod tests {
             let len = fs::metadata(path).unwrap().len();
             let rest = fs::read(path).unwrap();
             let cut = usize::try_from(numbers.below(len)).unwrap();
-            // At the end of a line it is a file with fewer keys, and nothing is wrong with it.
+            // Truncated at the end of a line, it is a usable file with fewer keys.
             let is_between = cut == 0 || rest[cut - 1] == b'\n' || rest[cut] == b'\n';
             if !is_between {
                 File::options().write(true).open(path).unwrap().set_len(cut as u64).unwrap();
@@ -444,7 +420,7 @@ mod tests {
     }
 
     #[test]
-    fn in_a_thousand_interleavings_the_ring_is_never_empty_and_never_torn() {
+    fn a_thousand_changes_activate_no_empty_and_no_mixed_key_ring() {
         let mut numbers = Numbers(0x9e37_79b9_7f4a_7c15);
         let first = content(0, &mut numbers);
         let folder = tempfile::tempdir().unwrap();
@@ -457,17 +433,17 @@ mod tests {
         let has_run = || [&rings, &reads].iter().all(|count| count.load(Ordering::Relaxed) > 100);
         thread::scope(|scope| {
             let watcher = scope.spawn(|| subject.watch(&rings));
-            // Its reads fall between any two steps of the changes, and so do those that a guard does by itself.
+            // Its reads fall between any two steps of the changes, like the reads of the guard's own thread.
             let reader = scope.spawn(|| {
                 while !subject.is_over.load(Ordering::Relaxed) {
                     reads.fetch_add(subject.keys.reload().is_ok().into(), Ordering::Relaxed);
                     subject.keys.refresh(Duration::from_micros(50));
-                    // Not at once: the lock would never be free.
+                    // It pauses, because the lock would otherwise never be free.
                     thread::sleep(Duration::from_micros(100));
                 }
             });
             let changes = scope.spawn(|| {
-                // More than a thousand where the machine is so busy that the other threads have not run.
+                // There are more than a thousand if the machine is so busy that the other threads have not run.
                 let is_over = || subject.is_over.load(Ordering::Relaxed);
                 for generation in (1..=100_000).take_while(|at| !is_over() && (*at <= 1000 || !has_run())) {
                     subject.disturb(generation, &mut numbers);
@@ -489,7 +465,7 @@ mod tests {
     }
 
     #[test]
-    fn a_replaced_ring_is_dropped_when_its_last_reader_lets_go() {
+    fn drops_replaced_keys_when_the_last_check_that_uses_them_ends() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("metrics_key");
         let [first, second, third] = [1, 2, 3].map(|generation| content(generation, &mut Numbers(1)));
@@ -530,13 +506,13 @@ mod tests {
     }
 
     #[test]
-    fn a_file_that_is_still_being_written_does_not_count_yet() {
+    fn ignores_a_key_file_that_is_still_being_written() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("metrics_key");
         let [first, second] = [1, 2].map(|generation| content(generation, &mut Numbers(1)));
         fs::write(&path, &first).unwrap();
         let keys = keys_of(&path);
-        // Two halves, of which each could be taken for keys, and then all of it.
+        // First two parts that could each be taken for keys, and then the whole file.
         let lines: Vec<_> = second.lines().collect();
         fs::write(&path, lines[0]).unwrap();
         thread::scope(|scope| {

@@ -4,12 +4,12 @@ use std::{collections::HashSet, sync::LazyLock};
 
 use zeroize::Zeroizing;
 
-/// The letters and digits between signs.
+/// Returns the runs of letters and digits between signs.
 pub(crate) fn runs(value: &str) -> impl Iterator<Item = &str> {
     value.split(|c: char| !c.is_ascii_alphanumeric()).filter(|run| !run.is_empty())
 }
 
-/// The words of `camelCase`.
+/// Returns the words of `camelCase`.
 pub(crate) fn camel_words(letters: &str) -> impl Iterator<Item = &str> {
     let is_inside = |one: &u8, next: &u8| !(one.is_ascii_lowercase() && next.is_ascii_uppercase());
     letters.as_bytes().chunk_by(is_inside).filter_map(|word| std::str::from_utf8(word).ok())
@@ -50,14 +50,14 @@ pub(crate) fn is_name(run: &str) -> bool {
         && letters.len() >= if count < 4 { 2 * count } else { 4 * count }
 }
 
-/// Returns whether `run` is a number or a name with words of three letters and more only.
+/// Returns whether `run` is a number, or a name whose words all have three letters or more.
 pub(crate) fn is_long_name(run: &str) -> bool {
     let is_long = |word: &str| word.len() > 2 && word.bytes().all(|byte| byte.is_ascii_alphabetic());
     run.bytes().all(|byte| byte.is_ascii_digit()) || is_name(run) && camel_words(run).all(is_long)
 }
 
-/// Returns how many words of `common_words.txt` with three letters or more follow each other in `run`, if it consists of
-/// nothing but them and shorter ones. A letter that is repeated is one word.
+/// Returns how many words of three letters or more `run` has, if it consists only of words in `common_words.txt`. A letter that
+/// is repeated is one word.
 pub(crate) fn common_words(run: &str) -> Option<usize> {
     const LONGEST: usize = 13;
     static COMMON: LazyLock<HashSet<&str>> =
@@ -66,7 +66,7 @@ pub(crate) fn common_words(run: &str) -> Option<usize> {
     if run.len() > 2 && run.bytes().all(|letter| letter == run.as_bytes()[0]) {
         return Some(1);
     }
-    // From the end: how many words each part of the run has that goes to its end.
+    // Filled from the end: the number of words between each position and the end of the run.
     let mut counts: Vec<Option<usize>> = vec![None; run.len()];
     counts.push(Some(0));
     for start in (0..run.len()).rev() {

@@ -1,26 +1,26 @@
-//! The events that a guard reports: the outcome of each check, warnings, and news about the key file.
-//!
-//! ```
-//! use std::sync::{Arc, Mutex};
-//! use http::Request;
-//! use metrics_guard_core::{Guard, Key};
-//! # let secret = &*format!("{:016x}{:016x}", getrandom::u64()?, getrandom::u64()?).leak();
-//!
-//! let seen = Arc::new(Mutex::new(Vec::new()));
-//! let log = Arc::clone(&seen);
-//! let guard = Guard::builder(Key::new(secret)?)
-//!     .observe(move |check| log.lock().unwrap().push((check.outcome(), check.key())))
-//!     .build();
-//!
-//! assert!(guard.check(&Request::get("/metrics").header("X-Metrics-Key", secret).body(())?).is_ok());
-//! assert!(guard.check(&Request::get("/metrics").body(())?).is_err());
-//! assert_eq!(*seen.lock().unwrap(), [("allowed", "current"), ("missing", "")]);
-//! # Ok::<(), Box<dyn std::error::Error>>(())
-//! ```
+//! Defines the events that a guard reports: the outcome of each check, warnings, and news about the key file.
 
 use crate::{authorized::Authorized, denied::Denied, keys::watch::KeyFileStatus, peer::Peer, warning::Warning};
 
 /// One check, as an observer sees it.
+///
+/// ```
+/// use std::sync::{Arc, Mutex};
+/// use http::Request;
+/// use metrics_guard_core::{Guard, Key};
+/// # let secret = &*format!("{:016x}{:016x}", getrandom::u64()?, getrandom::u64()?).leak();
+///
+/// let seen = Arc::new(Mutex::new(Vec::new()));
+/// let log = Arc::clone(&seen);
+/// let guard = Guard::builder(Key::new(secret)?)
+///     .observe(move |check| log.lock().unwrap().push((check.outcome(), check.key())))
+///     .build();
+///
+/// assert!(guard.check(&Request::get("/metrics").header("X-Metrics-Key", secret).body(())?).is_ok());
+/// assert!(guard.check(&Request::get("/metrics").body(())?).is_err());
+/// assert_eq!(*seen.lock().unwrap(), [("allowed", "current"), ("missing", "")]);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Debug, Clone, Copy)]
 pub struct Check<'c> {
     result: Result<&'c Authorized, Denied>,
@@ -41,7 +41,7 @@ impl<'c> Check<'c> {
         self.result
     }
 
-    /// Returns the client, if the server provides one. Its [address](Peer::address) can be unknown all the same.
+    /// Returns the client, if the server provides one. Its [address](Peer::address) can still be unknown.
     #[must_use]
     pub fn peer(&self) -> Option<&'c Peer> {
         self.peer
@@ -63,7 +63,7 @@ impl<'c> Check<'c> {
     }
 }
 
-/// Something that a guard reports.
+/// An event that a guard reports.
 #[derive(Debug)]
 #[cfg_attr(not(all(feature = "metrics", feature = "tracing")), allow(dead_code))] // some fields are read by one feature
 pub(crate) enum Event<'c> {
@@ -82,7 +82,7 @@ pub(crate) enum Event<'c> {
 }
 
 impl Event<'_> {
-    /// Returns whether any listener can want the event. The queue need not take the others.
+    /// Returns whether any listener could want the event. The queue does not need the others.
     pub(super) fn is_wanted(&self) -> bool {
         match self {
             Event::Built { .. } | Event::KeyFileSeen(_) => cfg!(feature = "metrics"),

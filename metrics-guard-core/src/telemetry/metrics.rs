@@ -1,35 +1,18 @@
-//! The feature `metrics`: outcomes and the key file as metrics, by the `metrics` facade and whatever exports it.
+//! Implements the feature `metrics`: exports outcomes and the state of the key file through the `metrics` facade.
 //!
-//! | metric | |
+//! | metric | meaning |
 //! |---|---|
 //! | `metrics_guard_open{guard}` | 1 if the guard allows every request, because it is disabled or nothing configures it, else 0 |
 //! | `metrics_guard_checks_total{guard, outcome, key}` | checks; `outcome` is `allowed` or a [`Reason`](crate::Reason), `key` the label of the key that was used |
 //! | `metrics_guard_key_file_stale{guard, file}` | 1 while the key file is unusable, so the active keys are older than its content, else 0 |
-//! | `metrics_guard_key_file_checked_timestamp_seconds{guard, file}` | when the key file was last looked at, in seconds since 1970 |
-//! | `metrics_guard_key_file_modified_timestamp_seconds{guard, file}` | when the file was written that the keys were last read from: `time()` minus this is its age |
+//! | `metrics_guard_key_file_checked_timestamp_seconds{guard, file}` | when the guard last looked at the key file, in seconds since 1970 |
+//! | `metrics_guard_key_file_modified_timestamp_seconds{guard, file}` | when the file that the keys were last read from was written: `time()` minus this is its age |
 //!
 //! The label `guard` is the guard's [name](crate::GuardBuilder::name). Guards of one name share their series. The gauges
 //! stay as they are when the guard is gone.
 //!
-//! A check is counted on its request's thread. The rest comes from the guard's telemetry thread, and so goes to the global
-//! recorder. If a recorder blocks that thread, the time of the last look stands still, which `deploy/alerts.yml` alerts on.
-//!
-//! ```
-//! use http::Request;
-//! use metrics_guard_core::{Guard, Key};
-//! # let secret = &*format!("{:016x}{:016x}", getrandom::u64()?, getrandom::u64()?).leak();
-//!
-//! let guard = Guard::new(Key::new(secret)?);
-//!
-//! // metrics_guard_checks_total{guard="metrics",outcome="allowed",key="current"} 1
-//! let scrape = Request::get("/metrics").header("X-Metrics-Key", secret).body(())?;
-//! assert!(guard.check(&scrape).is_ok());
-//!
-//! // metrics_guard_checks_total{guard="metrics",outcome="missing",key=""} 1
-//! let stranger = Request::get("/metrics").body(())?;
-//! assert!(guard.check(&stranger).is_err());
-//! # Ok::<(), Box<dyn std::error::Error>>(())
-//! ```
+//! A check is counted on its request's thread. The guard's telemetry thread exports everything else, through the global
+//! recorder. If a recorder blocks that thread, the time of the last look stops, and `deploy/alerts.yml` alerts on that.
 
 use std::{
     iter,
@@ -53,8 +36,8 @@ const MODIFIED: &str = "metrics_guard_key_file_modified_timestamp_seconds";
 
 static METADATA: Metadata<'_> = Metadata::new("metrics_guard", Level::INFO, None);
 
-/// The series of one guard. Those of the first outcomes and labels of keys are kept, so that a check does not allocate. A
-/// program that goes on to use other labels makes their series anew for each check.
+/// The series of one guard. The first 16 pairs of outcome and key label are kept, so that a check does not allocate. A check
+/// with another pair makes its series anew.
 struct Series {
     guard: Label,
     is_open: AtomicBool,
@@ -70,7 +53,8 @@ pub(super) fn listener(guard: &str) -> impl Fn(&Event<'_>) -> bool + Send + Sync
             Event::Built { is_open } => series.begin(*is_open),
             Event::Checked(check) => {
                 series.checks([check.outcome(), check.key()]).increment(1);
-                // Again, because a recorder can be installed later, and a closed guard of the same name can be built later.
+                // It is set again, because a recorder can be installed later, and a closed guard of the same name can be built
+                // later.
                 if series.is_open.load(Relaxed) {
                     series.set(OPEN, None, 1.0);
                 }
@@ -83,8 +67,8 @@ pub(super) fn listener(guard: &str) -> impl Fn(&Event<'_>) -> bool + Send + Sync
 }
 
 impl Series {
-    /// Describes the metrics to the recorder that is installed now, and begins a series of zeros for each reason, because
-    /// Prometheus sees no increase in a series that begins with a flood.
+    /// Describes the metrics to the recorder that is installed now, and begins a series at zero for each reason. Prometheus
+    /// sees no increase in a series that begins with a flood.
     fn begin(&self, is_open: bool) {
         for reason in Reason::ALL {
             drop(self.checks([reason.as_str(), ""]));

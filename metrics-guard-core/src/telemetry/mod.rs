@@ -1,35 +1,8 @@
 //! Reports a guard's events to its listeners: observers, warning hooks, and the features `metrics` and `tracing`.
 //!
-//! Their code can block or panic, and neither may delay a new key. The outcome of a check is reported at once, on the
-//! thread of its request. All other events go through one bounded queue to one thread, which each guard starts when it
-//! has something to report. One thread for all guards would let the blocked hook of one hold back the warnings of another.
-//!
-//! ```
-//! use std::{sync::mpsc, time::Duration};
-//! use http::Request;
-//! use metrics_guard_core::{Guard, Key};
-//! # let secret = &*format!("{:016x}{:016x}", getrandom::u64()?, getrandom::u64()?).leak();
-//!
-//! let (sender, warnings) = mpsc::channel();
-//! let guard = Guard::builder(Key::new(secret)?)
-//!     .allow_networks(["10.0.0.0/8"])?
-//!     .on_warning(move |warning| drop(sender.send(warning.clone())))
-//!     .build();
-//!
-//! // The server provides no client address. The guard rejects each request, and warns once.
-//! let scrape = Request::get("/metrics").header("X-Metrics-Key", secret).body(())?;
-//! assert!(guard.check(&scrape).is_err());
-//! assert!(guard.check(&scrape).is_err());
-//! let warning = warnings.recv_timeout(Duration::from_secs(10))?.to_string();
-//! assert!(warning.starts_with("GuardBuilder::allow_networks: the server did not provide the client's address"), "{warning}");
-//!
-//! let (mut parts, ()) = scrape.into_parts();
-//! parts.extensions.insert(metrics_guard_core::Peer::new(([10, 0, 0, 1], 40000).into()));
-//! assert!(guard.check(&parts).is_ok());
-//! drop(guard);
-//! assert!(warnings.recv_timeout(Duration::from_secs(10)).is_err());
-//! # Ok::<(), Box<dyn std::error::Error>>(())
-//! ```
+//! The code of listeners can block or panic, and neither may delay a new key. The outcome of a check is reported at once, on
+//! the thread of its request. All other events go through one bounded queue to one thread, which each guard starts when it
+//! has something to report. With one thread for all guards, the blocked hook of one guard would delay the warnings of another.
 
 use std::{
     cell::Cell,
@@ -57,10 +30,10 @@ mod tracing;
 pub use event::Check;
 pub(crate) use event::Event;
 
-/// How many events can wait. Later ones are counted and dropped.
+/// The maximum number of waiting events. Later events are counted and dropped.
 const MAX_WAITING: usize = 64;
 
-/// How long the building of a guard waits for its first warnings to be reported.
+/// The maximum time that building a guard waits until its first warnings are reported.
 const MAX_FLUSH_TIME: Duration = Duration::from_secs(1);
 
 /// Receives each event, and returns whether it has reported a warning.
@@ -105,14 +78,14 @@ impl Listeners {
     }
 }
 
-/// Writes to the standard error, at once where that is possible, so that output of other threads does not come between. A
-/// closed stream has no reader.
+/// Writes to the standard error, in one call if possible, so that the output of other threads does not come between. Drops the
+/// text if the stream is closed, because it has no reader.
 fn print(mut text: &[u8]) {
     while !text.is_empty() {
         match io::stderr().write(text) {
             Ok(0) => return,
             Ok(written) => text = &text[written..],
-            // Another process can have made the stream one that never blocks. The warning must not be lost for that.
+            // Another process can have made the stream non-blocking. The warning must not be lost.
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => thread::sleep(Duration::from_millis(100)),
             Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
             Err(_) => return,
@@ -131,13 +104,14 @@ fn contained<T>(call: impl FnOnce() -> T) -> Option<T> {
         .ok()
 }
 
-/// The listeners of one guard, with the queue in front of them. Its drop ends the thread, once that has reported the events
-/// that wait.
+/// The listeners of one guard, with the queue in front of them. When it is dropped, the thread reports the waiting events and
+/// ends.
 #[derive(Debug, Default)]
 pub(crate) struct Telemetry(Arc<Dispatcher>);
 
 impl Telemetry {
-    /// `guard` is the name of the guard, which its series and its events carry. The features come before other listeners.
+    /// Makes the telemetry of the guard with this name, which its series and events carry. The features come before other
+    /// listeners.
     #[cfg_attr(not(any(feature = "metrics", feature = "tracing")), allow(unused_variables))]
     pub(crate) fn new(guard: &str, mut listeners: Listeners) -> Telemetry {
         #[cfg(feature = "tracing")]
@@ -161,7 +135,7 @@ impl Telemetry {
     }
 
     /// Reports a check at once. Its listeners delay this request and all others on its thread. A check by one of them is
-    /// not reported, because each report could begin the next one until the stack overflows.
+    /// not reported, because each report could cause the next one until the stack overflows.
     pub(crate) fn checked(&self, check: Check<'_>) {
         thread_local!(static IS_REPORTING: Cell<bool> = const { Cell::new(false) });
         if !IS_REPORTING.replace(true) {
@@ -174,14 +148,14 @@ impl Telemetry {
         self.0.push(Event::Warning(warning));
     }
 
-    /// Returns a function that takes the news about the keys, and never waits for a listener.
+    /// Returns a function that takes the news about the keys and never waits for a listener.
     pub(crate) fn for_news(&self) -> impl Fn(News) + Send + Sync + 'static {
         let dispatcher = Arc::clone(&self.0);
         move |news| dispatcher.push_news(news)
     }
 
-    /// Reports a guard that was just built, and waits a moment for it: a service that ends right afterwards has logged its
-    /// warnings, and one whose log is blocked starts all the same.
+    /// Reports a guard that was just built, and waits up to a second. So a service that ends right afterwards has logged its
+    /// warnings, and a service whose log is blocked still starts.
     pub(crate) fn start(&self, is_open: bool, file: Option<KeyFileStatus>, warnings: &[Warning]) {
         self.0.push(Event::Built { is_open });
         for warning in warnings {
@@ -212,7 +186,7 @@ struct Dispatcher {
 #[derive(Debug, Default)]
 struct Queue {
     events: VecDeque<Event<'static>>,
-    // The last look at the key file, in place of all before it: a blocked recorder must not fill the queue with them.
+    // Only the last look at the key file is kept, so that a blocked recorder does not fill the queue with looks.
     key_file: Option<KeyFileStatus>,
     dropped: u64,
     has_thread: bool,
@@ -229,7 +203,7 @@ impl Queue {
         }
     }
 
-    /// Takes the next event. The number of dropped ones comes first, since a queue that is never empty must not hide it.
+    /// Takes the next event. The number of dropped events comes first, so that a queue that is never empty does not hide it.
     fn take(&mut self) -> Option<Event<'static>> {
         if self.dropped > 0 {
             return Some(Event::Warning(warning::dropped(mem::take(&mut self.dropped))));
@@ -257,7 +231,7 @@ impl Dispatcher {
         self.push(Event::KeyFileSeen(file));
     }
 
-    /// Adds an event to the queue, or counts it as dropped if the queue is full. It waits for no listener.
+    /// Adds an event to the queue, or counts it as dropped if the queue is full. Does not wait for a listener.
     fn push(self: &Arc<Dispatcher>, event: Event<'static>) {
         if !event.is_wanted() {
             return;
@@ -267,7 +241,7 @@ impl Dispatcher {
         if !queue.has_thread && !queue.is_over {
             let dispatcher = Arc::clone(self);
             let thread = thread::Builder::new().name("guard-telemetry".to_owned());
-            // Without a thread the event stays in the queue, and the next one tries again.
+            // If no thread can start, the event stays in the queue, and the next event tries again.
             queue.has_thread = thread.spawn(move || dispatcher.run()).is_ok();
         }
         self.changed.notify_all();
@@ -279,7 +253,7 @@ impl Dispatcher {
         }
     }
 
-    /// Waits for an event. Returns None if there is none and the guard is gone.
+    /// Waits for an event. Returns None if no event is left and the guard is gone.
     fn next(&self) -> Option<Event<'static>> {
         let mut queue = self.queue();
         queue.is_reporting = false;
@@ -296,7 +270,7 @@ impl Dispatcher {
         }
     }
 
-    /// Waits a moment until all events are reported. If no thread could be started, this one reports them.
+    /// Waits up to a second until all events are reported. If no thread could start, this thread reports them.
     fn flush(&self) {
         let queue = self.queue();
         if queue.has_thread {
@@ -327,7 +301,7 @@ mod tests {
     use crate::Guard;
 
     #[test]
-    fn a_full_queue_counts_what_it_drops_and_keeps_the_last_look_at_the_key_file() {
+    fn a_full_queue_counts_dropped_events_and_keeps_the_last_look_at_the_key_file() {
         let file = tempfile::NamedTempFile::new().unwrap();
         std::fs::write(&file, "9c2f1e7ab5d84036f1c0a7e3b6925d48").unwrap();
         let guard = Guard::builder_from_key_file(&file).unwrap().build();

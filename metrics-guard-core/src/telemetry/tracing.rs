@@ -1,27 +1,10 @@
-//! The feature `tracing`: events for rejections, up to a limit, for warnings, and for changes of the key file.
+//! Implements the feature `tracing`: logs rejections up to a limit, warnings, and changes of the key file.
 //!
 //! Each event has the field `guard`, the guard's name. The event of a rejection has the reason, the client's address, and the
 //! names in its certificate, escaped. It contains no path, header or query, because any client can write these.
 //!
-//! A rejection is logged on the thread of its request. The guard's telemetry thread logs the rest, so that goes to the global
+//! A rejection is logged on the thread of its request. The guard's telemetry thread logs everything else, through the global
 //! subscriber.
-//!
-//! ```
-//! use http::Request;
-//! use metrics_guard_core::{Guard, Key};
-//! # let secret = &*format!("{:016x}{:016x}", getrandom::u64()?, getrandom::u64()?).leak();
-//!
-//! let guard = Guard::new(Key::new(secret)?);
-//!
-//! // No event.
-//! let scrape = Request::get("/metrics").header("X-Metrics-Key", secret).body(())?;
-//! assert!(guard.check(&scrape).is_ok());
-//!
-//! // WARN metrics_guard: metrics denied: no key was presented guard="metrics" reason="missing"
-//! let stranger = Request::get("/metrics").body(())?;
-//! assert!(guard.check(&stranger).is_err());
-//! # Ok::<(), Box<dyn std::error::Error>>(())
-//! ```
 
 use std::{
     fmt,
@@ -35,29 +18,30 @@ use crate::{
     peer::{ClientName, Peer},
 };
 
-/// The rejections in a minute that get an event each, for one reason. Later ones are counted, and the next event for that reason
-/// has their number. So a flood of wrong keys does not fill a disk, and a flood of missing keys does not hide wrong ones.
+/// The number of rejections in a minute that get an event each, for one reason. Later rejections are counted, and the next
+/// event for that reason has their number. So a flood of wrong keys does not fill a disk, and a flood of missing keys does not
+/// hide wrong ones.
 const EVENTS_A_MINUTE: u64 = 10;
 
-/// Makes the events of one guard, with its limit.
+/// Logs the events of one guard, up to the limit.
 struct Events {
     guard: Box<str>,
     start: Instant,
     reasons: [Denials; Reason::ALL.len()],
 }
 
-/// The minute since the start, and in the lower half the rejections in that minute.
+/// Holds the minute since the start, and in the lower half the number of rejections in that minute.
 #[derive(Default)]
 struct Denials(AtomicU64);
 
-/// Returns a listener that makes the events of the guard with this name.
+/// Returns a listener that logs the events of the guard with this name.
 pub(super) fn listener(guard: &str) -> impl Fn(&Event<'_>) -> bool + Send + Sync + 'static {
     let events = Events { guard: guard.into(), start: Instant::now(), reasons: Default::default() };
     move |event| events.observe(event)
 }
 
 impl Events {
-    /// Returns whether a subscriber got a warning.
+    /// Logs an event. Returns whether a subscriber got a warning.
     fn observe(&self, event: &Event<'_>) -> bool {
         let guard = &*self.guard;
         match event {
@@ -84,7 +68,7 @@ impl Events {
 
     fn denied(&self, denied: Denied, peer: Option<&Peer>) {
         let minute = self.start.elapsed().as_secs() / 60;
-        // Each reason has its place. The first one is used rather than a panic, because a check must not panic.
+        // Each reason has its place. The first place is a fallback, because a check must not panic.
         let reason = self.reasons.get(denied.reason() as usize).unwrap_or(&self.reasons[0]);
         let Some(suppressed) = reason.admit(minute) else { return };
         tracing::warn!(
@@ -100,9 +84,9 @@ impl Events {
 }
 
 impl Denials {
-    /// Counts a rejection in `minute`. If it gets an event, returns the number of rejections before it that got none.
+    /// Counts a rejection in `minute`. If the rejection gets an event, returns the number of earlier rejections without one.
     fn admit(&self, minute: u64) -> Option<u64> {
-        // A thread that looked at the clock before another counts in the minute of that one.
+        // A thread that read the clock before another thread counts in the minute of the other thread.
         let counted = |packed: u64| {
             let (last, denials) = unpacked(packed);
             if minute > last { minute << 32 | 1 } else { last << 32 | (denials + 1).min(u64::from(u32::MAX)) }
@@ -139,14 +123,14 @@ mod tests {
     use super::Denials;
 
     #[test]
-    fn a_flood_gets_a_few_events_a_minute_and_their_number() {
+    fn logs_ten_rejections_a_minute_and_the_number_of_the_others() {
         let denials = Denials::default();
         let events = |minute, times| (0..times).filter_map(|_| denials.admit(minute)).collect::<Vec<_>>();
         assert_eq!(events(0, 1_000_000), [0; 10]);
         assert_eq!(events(1, 3), [999_990, 0, 0]);
         assert_eq!(events(7, 1), [0]);
         assert_eq!(events(7, 100).len(), 9);
-        // Threads that looked at the clock on either side of a minute's end.
+        // These threads read the clock before and after the end of a minute.
         assert_eq!((0..200).filter_map(|n| denials.admit(8 - n % 2)).count(), 10);
     }
 }

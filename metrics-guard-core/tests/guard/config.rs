@@ -5,11 +5,11 @@ use std::{env, ffi::OsStr, process::Command};
 
 use http::Request;
 use metrics_guard_core::{
-    ConfigError, Guard, GuardBuilder,
+    ConfigError, Guard, GuardBuilder, Reason,
     adapter::{Settings, shown},
 };
 
-use crate::common::{KEY, OTHER, ask, assert_says, builder, file, from, labels, request, rows, texts};
+use crate::common::{KEY, OTHER, ask, assert_says, builder, file, from, labels, peer, request, rows, texts};
 
 #[track_caller]
 fn assert_problem(variables: &[(&str, &str)], part: &str) {
@@ -272,6 +272,31 @@ fn is_disabled_by_its_explicit_name_and_judges_the_other_settings_all_the_same()
     // The parameter is still kept out of logs.
     let guard = from(&[disabled, ("QUERY", "key")]).unwrap();
     assert_eq!(guard.redacted_query("key=abc&a=1"), "a=1");
+}
+
+/// A configuration file can have lists, which the environment has not.
+#[test]
+fn a_list_is_a_value_of_the_networks_and_names_alone() {
+    let list = |entry: &str| Some(vec![Some(entry.to_owned())]);
+    for (name, value, expected) in [
+        ("networks", None, "must be a list of strings, such as [\"10.0.0.0/8\"]"),
+        ("client_names", None, "must be a list of strings, such as [\"prometheus.example\"]"),
+        ("networks", Some(vec![None]), "entry 1 must be a string"),
+        ("disabled", list("true"), "must be `true` or `false`"),
+        ("key", list(KEY), "must be one key"),
+        ("key", None, "must be a string in quotes"),
+        ("key_file", list("./metrics_key"), "must be a string in quotes"),
+    ] {
+        assert_says(&Settings::default().set_list(name, name, value).unwrap_err(), expected);
+    }
+    for (name, entry, reason) in
+        [("networks", "10.0.0.0/8", Reason::Address), ("client_names", "prometheus.example", Reason::Certificate)]
+    {
+        let mut settings = Settings::default();
+        settings.set("key", "key", KEY).unwrap();
+        settings.set_list(name, name, list(entry)).unwrap();
+        assert_eq!(ask(&settings.builder().unwrap().build(), Some(KEY), peer("11.1.2.3")), Err(reason));
+    }
 }
 
 #[test]

@@ -1,4 +1,4 @@
-//! Each framework's expansion, in a file of its own, and the table of them.
+//! The expansion for each framework, in one file each, and the list of them.
 
 use crate::framework::Framework;
 

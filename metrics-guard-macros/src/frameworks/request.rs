@@ -1,4 +1,4 @@
-//! Custom servers: a function that takes a request, checked before its body runs.
+//! Expands functions of custom servers: the check of the request runs before the body.
 
 use std::{iter, mem};
 
@@ -29,33 +29,34 @@ pub(crate) const FRAMEWORK: Framework = Framework {
 };
 
 fn guarded(args: &Args, item: &Item) -> syn::Result<TokenStream> {
-    let Handler { vis, signature, body } = item.handler("a function that takes a request")?;
+    let Handler { vis, signature, body } = item
+        .handler("a function that takes a request, such as `fn metrics(request: Request<()>) -> Response<String>`")?;
     let Some(guard) = &args.guard else {
         return Err(Error::new(
             Span::call_site(),
-            "`#[guard_metrics]` needs to know the guard: say `#[guard_metrics(guard = GUARD)]`, with an expression of type \
-             `Guard`, such as a static or `self.guard`",
+            "`#[guard_metrics]` has no guard; write an expression of type `Guard`, such as \
+             `#[guard_metrics(guard = GUARD)]` or `#[guard_metrics(guard = self.guard)]`",
         ));
     };
     if let Some(constness) = signature.constness {
         return Err(Error::new(
             constness.span(),
-            "`#[guard_metrics]` cannot guard a `const fn`: a check is not constant",
+            "`#[guard_metrics]` cannot guard a `const fn`, because a check is not constant; remove `const`",
         ));
     }
     let request = request(&signature, args)?;
     let output = output(&signature)?.clone();
     let (inner, body) = parse_body.parse2(body)?;
     let krate = FRAMEWORK.path(args, Span::call_site());
-    // An inner attribute applies to the function, as an outer one does.
+    // An inner attribute applies to the function like an outer one.
     let attrs: Vec<_> = item.attrs.iter().cloned().chain(inner).collect();
     let sorted = Sorted::of(&attrs, &FRAMEWORK, args)?;
 
-    // Mixed-site: the body can neither see our names nor be seen by them.
+    // Mixed-site hygiene separates our names from the user's.
     let span = Span::mixed_site().located_at(Span::call_site());
     let mut outer = signature.clone();
     let is_in_guard = |name: &Ident| find_ident(guard.to_token_stream(), &name.to_string()).is_some();
-    // Under a name of ours, so that clippy does not call `_request` used.
+    // The parameter gets our name, because clippy would report the use of `_request`.
     let is_hidden = request.to_string().starts_with('_') && !is_in_guard(&request);
     let checked = if is_hidden { Ident::new("__metrics_guard_request", span) } else { request.clone() };
     let run = match sorted.foreign() {
@@ -75,7 +76,8 @@ fn guarded(args: &Args, item: &Item) -> syn::Result<TokenStream> {
                 let known = if *name == request { Some(&checked) } else { Some(name).filter(|name| is_in_guard(name)) };
                 known.cloned()
             };
-            // Used by the check, these are no unused parameters of the body either. (An underscore says that itself.)
+            // The inner function uses these parameters too, because the compiler would report them as unused. A name with an
+            // underscore needs no use.
             let is_named = |name: &Ident| *name == request || is_in_guard(name);
             let used = names(&signature).filter(|name| is_named(name) && !name.to_string().starts_with('_'));
             let used = quote_spanned!(span=> #(let _ = &#used;)*);
@@ -88,7 +90,7 @@ fn guarded(args: &Args, item: &Item) -> syn::Result<TokenStream> {
             nested.block()
         }
     };
-    // On a statement, a tool's attribute means as little as on the function, and a macro under its name is an error.
+    // On a statement, an attribute of a tool has no effect, and a macro under the tool's name is an error.
     let tools = sorted.inside.iter().filter(|_| sorted.foreign().is_none());
     let outside = &sorted.outside;
     let stars = vec![quote_spanned!(span=> *); references(&outer, &checked)];
@@ -100,7 +102,7 @@ fn guarded(args: &Args, item: &Item) -> syn::Result<TokenStream> {
             }
         },
         None => {
-            // Located at the return type, which is what an error here is about.
+            // This has the position of the return type, because an error here concerns that type.
             let located = span.located_at(output.span());
             let answer = quote_spanned!(located=> <#output as #krate::Answer>::guarded);
             quote_spanned! {span=>
@@ -114,8 +116,8 @@ fn guarded(args: &Args, item: &Item) -> syn::Result<TokenStream> {
     Ok(quote_spanned! {span=>
         #(#outside)*
         #vis #outer {
-            // By itself, so that what the guard was borrowed from is given back before the body runs. Matched, so that the
-            // expression has a type of its own, and `&Guard` will do as well as `Guard`.
+            // A separate statement ends the borrow of the guard before the body runs. The `match` accepts a `&Guard` as well
+            // as a `Guard`, because it gives the expression no expected type.
             #(#tools)*
             let verdict = match (#guard) {
                 ref guard => #krate::Guard::check(guard, &#(#stars)* #checked),
@@ -125,7 +127,7 @@ fn guarded(args: &Args, item: &Item) -> syn::Result<TokenStream> {
     })
 }
 
-/// Calls the parameter `from` by the name `to`, and returns what binds it as the user did.
+/// Renames the parameter `from` to `to`, and returns the statement that binds the user's pattern to it.
 fn rename(signature: &mut Signature, from: &Ident, to: &Ident, span: Span) -> Option<TokenStream> {
     signature.inputs.iter_mut().find_map(|input| match input {
         FnArg::Typed(PatType { pat, .. }) if matches!(&**pat, Pat::Ident(name) if name.ident == *from) => {
@@ -136,7 +138,7 @@ fn rename(signature: &mut Signature, from: &Ident, to: &Ident, span: Span) -> Op
     })
 }
 
-/// The parameters that are plain names.
+/// Returns the names of the parameters that are plain names.
 fn names(signature: &Signature) -> impl Iterator<Item = &Ident> {
     signature.inputs.iter().filter_map(|input| match input {
         FnArg::Typed(PatType { pat, .. }) => match &**pat {
@@ -151,19 +153,19 @@ fn in_a_method(foreign: &Attribute) -> Error {
     Error::new_spanned(
         foreign.path(),
         format!(
-            "`#[{}]` cannot apply to the guarded body alone, because this function uses `self` or `Self`: put it above \
-             `#[guard_metrics]`, or, if it caches, on a function that this one calls",
+            "`#[{}]` cannot apply to the guarded body alone, because this function uses `self` or `Self`; put a cache on \
+             a function that this one calls, and any other attribute above `#[guard_metrics]`",
             shown(foreign.path()),
         ),
     )
 }
 
-/// Whether a function of its own could not have that body.
+/// Returns whether the body cannot move to an inner function, because it uses `self` or `Self`.
 fn uses_self(signature: &Signature, body: &Group) -> bool {
     signature.receiver().is_some() || names_self(signature.to_token_stream()) || names_self(body.stream())
 }
 
-/// Whether there is a `Self` among `tokens` that is not that of an item among them.
+/// Returns whether `tokens` have a `Self`, except in items among them.
 fn names_self(tokens: TokenStream) -> bool {
     let mut in_item = false;
     tokens.into_iter().any(|token| match token {
@@ -187,11 +189,11 @@ fn names_self(tokens: TokenStream) -> bool {
     })
 }
 
-/// The inner attributes of a body, made outer ones, and the body without them.
+/// Returns the inner attributes of a body as outer ones, and the body without them.
 fn parse_body(input: ParseStream<'_>) -> syn::Result<(Vec<Attribute>, Group)> {
     if input.peek(Token![;]) {
         return Err(
-            input.error("`#[guard_metrics]` guards a body, and this function has none: put it where the body is")
+            input.error("this function has no body to guard; put `#[guard_metrics]` on the method in the `impl`")
         );
     }
     let content;
@@ -205,7 +207,7 @@ fn parse_body(input: ParseStream<'_>) -> syn::Result<(Vec<Attribute>, Group)> {
     Ok((attrs, body))
 }
 
-/// The name of the parameter that is the request.
+/// Returns the name of the parameter that is the request.
 fn request(signature: &Signature, args: &Args) -> syn::Result<Ident> {
     if let Some(name) = &args.request {
         return Ok(name.clone());
@@ -219,22 +221,22 @@ fn request(signature: &Signature, args: &Args) -> syn::Result<Ident> {
     if let Some(second) = requests.next() {
         return Err(Error::new(
             second.span(),
-            "`#[guard_metrics]` sees two requests here: say which one is to be checked, `request = name`",
+            "two parameters are requests; name the one to check, as in `#[guard_metrics(guard = .., request = name)]`",
         ));
     }
     let Some(PatType { pat, .. }) = first else {
         return Err(Error::new(
             signature.paren_token.span.join(),
-            "`#[guard_metrics]` sees no request here: a parameter of type `Request<..>`, `&Request<..>` or `Parts` is \
-             needed. If the type has another name, say `request = name` with the parameter's name",
+            "no parameter is a request; add one of type `Request<..>`, `&Request<..>` or `Parts`. If its type has another \
+             name, name the parameter, as in `#[guard_metrics(guard = .., request = name)]`",
         ));
     };
     match &**pat {
         Pat::Ident(name) if name.subpat.is_none() => Ok(name.ident.clone()),
         other => Err(Error::new(
             other.span(),
-            "`#[guard_metrics]` must be able to name the request: give this parameter a plain name, and take it apart in \
-             the body",
+            "`#[guard_metrics]` needs a plain name for the request; name this parameter, such as `request`, and destructure \
+             it in the body",
         )),
     }
 }
@@ -271,14 +273,15 @@ fn output(signature: &Signature) -> syn::Result<&Type> {
     let ReturnType::Type(_, output) = &signature.output else {
         return Err(Error::new(
             signature.ident.span(),
-            "`#[guard_metrics]` has nothing to refuse with: the function must return a response",
+            "this function returns no response, so `#[guard_metrics]` cannot reject a request; return one, such as \
+             `Response<String>`",
         ));
     };
     match find_ident(output.to_token_stream(), "impl") {
         Some(span) => Err(Error::new(
             span,
-            "`#[guard_metrics]` cannot make an `impl Trait`: name the type, such as `Response<Full<Bytes>>`, or \
-             `Result<Response<B>, E>`",
+            "`#[guard_metrics]` cannot build a rejection of type `impl Trait`; name the type, such as \
+             `Response<Full<Bytes>>` or `Result<Response<B>, E>`",
         )),
         None => Ok(output),
     }

@@ -1,4 +1,4 @@
-//! Rocket: the handler below a route attribute, with the proof as its first parameter.
+//! Expands Rocket handlers: the proof becomes the first parameter below the route attribute.
 
 use std::mem;
 
@@ -35,26 +35,26 @@ fn is_lifetime(parameter: &GenericParam) -> bool {
     matches!(parameter, GenericParam::Lifetime(_))
 }
 
-/// Refuses what would not be guarded, or would fail further on with a message that does not say why.
+/// Rejects items that would not be guarded, or that would fail later with an unclear message.
 fn validate(args: &Args, item: &Item) -> syn::Result<Handler> {
-    let handler = item.handler("a function with a Rocket route attribute")?;
+    let handler = item.handler("a Rocket route, such as `#[get(\"/metrics\")] fn metrics() -> String`")?;
     if let Some(receiver) = handler.signature.receiver() {
         return Err(Error::new(
             receiver.span(),
-            "`#[guard_metrics]` guards Rocket routes, and a method cannot be one; use a free function",
+            "a method cannot be a Rocket route; write a function and pass it the data, such as `app: &State<App>`",
         ));
     }
     if let Some(parameter) = handler.signature.generics.params.iter().find(|parameter| !is_lifetime(parameter)) {
         return Err(Error::new(
             parameter.span(),
-            "a Rocket route can be generic over lifetimes alone: Rocket, which calls it, has nothing to choose this by",
+            "a Rocket route can be generic only over lifetimes; write a type in place of this parameter, such as `&State<App>`",
         ));
     }
     let Some(route) = item.attrs.iter().find(|attr| FRAMEWORK.is_route(attr.path(), args)) else {
         return Err(Error::new(
             Span::call_site(),
-            "`#[guard_metrics]` must stand above the Rocket route attribute (`#[get(..)]`, `#[route(..)]`, ..): \
-             there is none below it, so the route would not be guarded. If it goes by another name here, say \
+            "`#[guard_metrics]` has no Rocket route attribute below it, so it would not guard the route; put it above \
+             that attribute, such as `#[get(\"/metrics\")]`. If that attribute has another name here, write \
              `#[guard_metrics(route_attr = name)]`",
         ));
     };
@@ -63,24 +63,26 @@ fn validate(args: &Args, item: &Item) -> syn::Result<Handler> {
         Some(span) => Err(Error::new(
             span,
             format!(
-                "the name `{PROOF}` is reserved by `#[guard_metrics]`; choose another, or remove a second attribute"
+                "the name `{PROOF}` is reserved for `#[guard_metrics]`; choose another name, such as `authorized`, or \
+                 remove a second `#[guard_metrics]`"
             ),
         )),
         None => Ok(handler),
     }
 }
 
-/// Rocket runs request guards in the order of the parameters: the proof comes first.
+/// Adds the proof as the first parameter, because Rocket runs request guards in the order of the parameters.
 ///
-/// The proof cannot be made, so no attribute can run the body without a check. The body is nested all the same where there
-/// are attributes of others: they see the parameters that the user wrote, and what they keep is the body's answer alone.
+/// No attribute can run the body without a check, because no other code can build a proof. With third-party attributes, the
+/// body still moves to an inner function. They then see the parameters that the user wrote, and a cache stores only the
+/// response of the body.
 fn guarded(args: &Args, item: &Item, handler: Handler) -> syn::Result<TokenStream> {
     let Sorted { outside, inside } = Sorted::of(&item.attrs, &FRAMEWORK, args)?;
-    // Mixed-site: code in the body can neither name the proof nor be shadowed by it.
+    // Mixed-site hygiene separates the proof from the names in the body.
     let span = Span::mixed_site().located_at(Span::call_site());
     let vis = handler.vis.clone();
     let in_route = quote!(#(#outside)*).to_string();
-    // The proof is one parameter more than the user wrote, of whom clippy would now ask for fewer.
+    // The proof is an additional parameter, so clippy would report a function at its limit.
     let is_one_more = handler.signature.inputs.len() == CLIPPY_MAX_PARAMETERS;
     let joined = if is_one_more { first_request_guard(&handler, &in_route) } else { None };
     let (mut signature, body) = if inside.is_empty() {
@@ -98,7 +100,7 @@ fn guarded(args: &Args, item: &Item, handler: Handler) -> syn::Result<TokenStrea
             let both = our_name(index, span);
             quote_spanned!(span=> let #both = #both.1;)
         });
-        // A request guard can have any name; the other parameters are those that the route names.
+        // The route names the other parameters, so only a request guard can be renamed.
         let kept = |index, name: &Ident| {
             let is_kept = Some(index) != joined && in_route.contains(&name.unraw().to_string());
             is_kept.then(|| name.clone())
@@ -110,8 +112,8 @@ fn guarded(args: &Args, item: &Item, handler: Handler) -> syn::Result<TokenStrea
         (parse_quote!(#asyncness #outer), quote_spanned!(span=> { #parts #block }))
     };
 
-    // Rocket names its variables by the span of a parameter's type: it must be one of the function's own, which may
-    // stand in a `macro_rules!` while `#[guard_metrics]` does not, or the other way round.
+    // Rocket names its variables by the span of a parameter's type. It must be a span of the function, because either the
+    // function or `#[guard_metrics]` alone may come from a `macro_rules!`.
     let function = signature.fn_token.span;
     let adapter = respanned(FRAMEWORK.path(args, function).to_token_stream(), function);
     let mut allow = None;
@@ -119,7 +121,7 @@ fn guarded(args: &Args, item: &Item, handler: Handler) -> syn::Result<TokenStrea
         let guard = &with.ty;
         *with.ty = parse_quote!(#adapter::expansion::Both<#adapter::Authorized, #guard>);
     } else {
-        // Where the route names all seven, nothing can be joined with the proof.
+        // If the route names all seven, there is no request guard to join with the proof.
         allow = is_one_more.then(|| quote!(#[allow(clippy::too_many_arguments)]));
         let name = Ident::new(PROOF, span);
         signature.inputs.insert(0, parse_quote!(#name: #adapter::Authorized));
@@ -129,7 +131,7 @@ fn guarded(args: &Args, item: &Item, handler: Handler) -> syn::Result<TokenStrea
     Ok(quote!(#allow #(#outside)* #vis #signature #body))
 }
 
-/// The first parameter that the route does not name. None if a parameter has an attribute, since it could not be handed on.
+/// Returns the index of the first parameter that the route does not name, or none if a parameter has an attribute.
 fn first_request_guard(handler: &Handler, route: &str) -> Option<usize> {
     let is_named = |input: &FnArg| match input {
         FnArg::Typed(PatType { pat, .. }) => match &**pat {
@@ -146,16 +148,16 @@ fn first_request_guard(handler: &Handler, route: &str) -> Option<usize> {
     if inputs.iter().any(has_attribute) { None } else { inputs.iter().position(|input| !is_named(input)) }
 }
 
-/// Whether the user's own has that name: Rocket tells parameters apart by their text, hygiene or not.
+/// Returns whether the route uses the name of the proof, because Rocket compares names as text and ignores hygiene.
 fn names_proof(route: &Attribute) -> bool {
     route.to_token_stream().to_string().contains(PROOF)
 }
 
-/// `tokens`, with each invisible group replaced by what is in it.
+/// Replaces each invisible group in `tokens` by its content.
 ///
-/// A `$type:ty` of a `macro_rules!` comes in such a group, whose span is that of the macro's own tokens. The compiler
-/// drops the group when it reads what we return, and Rocket, which names its variables by the span of a type's first
-/// token, would then not find them: so that token takes over the span of the group.
+/// A `$type:ty` of a `macro_rules!` arrives in such a group, which has a span of the macro. The compiler drops the group
+/// from our output. Rocket names its variables by the span of a type's first token, and would not find them any more.
+/// Therefore that token gets the span of the group.
 fn without_invisible_groups(tokens: TokenStream) -> TokenStream {
     let dissolve = |token| match token {
         TokenTree::Group(group) if group.delimiter() == Delimiter::None => {

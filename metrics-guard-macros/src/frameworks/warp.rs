@@ -1,4 +1,4 @@
-//! Warp: a handler that does nothing until a guard unlocks it.
+//! Expands Warp handlers: the handler does nothing until a guard unlocks it.
 
 use proc_macro2::{Span, TokenStream};
 use quote::quote_spanned;
@@ -15,20 +15,20 @@ pub(crate) const FRAMEWORK: Framework = Framework {
     fails_too: |_, _, _| false,
 };
 
-/// The function under its name and with its parameters, but returning the body as a future under lock.
+/// Returns the function with its name and parameters. It returns its body as a locked future.
 fn guarded(args: &Args, item: &Item) -> syn::Result<TokenStream> {
-    let handler = item.handler("a function")?;
+    let handler = item.handler("a Warp handler, such as `async fn metrics() -> String`")?;
     if let Some(receiver) = handler.signature.receiver() {
         return Err(Error::new(
             receiver.span(),
-            "`#[guard_metrics]` guards Warp handlers, which are functions: take what the method needs as parameters",
+            "a method cannot be a guarded Warp handler; write a function and pass it the data, such as `app: Arc<App>`",
         ));
     }
     let krate = FRAMEWORK.path(args, Span::call_site());
     let Sorted { outside, inside } = Sorted::of(&item.attrs, &FRAMEWORK, args)?;
     let vis = handler.vis.clone();
 
-    // Mixed-site: no name of ours meets one of the user's.
+    // Mixed-site hygiene separates our names from the user's.
     let span = Span::mixed_site().located_at(Span::call_site());
     let Nested { mut outer, definition, call, is_async, is_awaited, output, .. } =
         Nested::of(&inside, handler, Some(&krate), |_, _| None, span)?;

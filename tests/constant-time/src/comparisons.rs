@@ -1,15 +1,15 @@
-//! The comparison of the product, and others that leak, to see that the harness sees it.
+//! The comparison of the product, and leaking comparisons that show that memcheck reports leaks.
 
 use subtle::{Choice, ConstantTimeEq};
 
 use crate::valgrind::mark;
 
-/// The product's, from its own file.
+/// The product's comparison, from its file.
 #[allow(dead_code, unreachable_pub)]
 #[path = "../../../metrics-guard-core/src/keys/slots.rs"]
 mod slots;
 
-/// The same without its barriers: see `build.rs`.
+/// The product's comparison without its barriers: see `build.rs`.
 #[allow(dead_code, unused_imports, clippy::all, clippy::pedantic)]
 mod bare {
     include!(concat!(env!("OUT_DIR"), "/bare_slots.rs"));
@@ -73,7 +73,7 @@ impl Comparison for WithoutBarriers {
     }
 }
 
-/// Four keys as one would hold them; unused ones have no length, and match nothing that is presented here.
+/// Four keys in a plain form. Unused ones have length 0, and match no presented key of the tests.
 #[derive(Clone, Copy)]
 struct Keys {
     bytes: [[u8; 256]; 4],
@@ -128,7 +128,7 @@ control!(ByteLoop, "a loop over bytes that ends at a difference", |keys, present
     .any(|key| { key.len() == presented.len() && key.iter().zip(presented).all(|(accepted, byte)| accepted == byte) }));
 
 control!(
-    /// Each key in constant time, if it is as long as what is presented; but none after the one that matches.
+    /// Compares each key in constant time, but none after the one that matches.
     ShortCircuit, "a short circuit over the keys", |keys, presented| {
         let mut presented_padded = [0; 256];
         presented_padded[..presented.len()].copy_from_slice(presented);

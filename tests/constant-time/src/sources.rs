@@ -5,7 +5,7 @@ use http::Request;
 
 type Source = fn(&[u8]) -> Request<()>;
 
-/// Each by its name.
+/// Each source with its name.
 pub const SOURCES: [(&str, Source); 5] = [
     ("field", |key| with("x-metrics-key", key)),
     ("Bearer", |key| with("authorization", &[b"Bearer ", key].concat())),

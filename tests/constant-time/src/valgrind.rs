@@ -1,11 +1,11 @@
-//! Requests to the valgrind that runs this program (valgrind.h, "client requests").
+//! Requests of this program to valgrind (valgrind.h, "client requests").
 //!
-//! A request is a sequence of instructions that changes nothing, and that valgrind knows. Without valgrind it gives its
-//! default.
+//! A request is a sequence of instructions that valgrind recognises. Without valgrind, it changes nothing, and its result is
+//! the default.
 
 use std::{arch::asm, ptr};
 
-/// Asks for `code`, of which `arguments` are given, and takes `default` if nobody answers.
+/// Sends the request `code` with `arguments`, and returns `default` without valgrind.
 #[cfg(all(target_arch = "x86_64", target_os = "linux"))]
 fn ask(default: usize, code: usize, arguments: [usize; 3]) -> usize {
     let [first, second, third] = arguments;
@@ -35,45 +35,45 @@ const MAKE_MEM_UNDEFINED: usize = MEMCHECK + 1;
 const MAKE_MEM_DEFINED: usize = MEMCHECK + 2;
 const GET_VBITS: usize = MEMCHECK + 8;
 
-/// How often memcheck has reported something so far.
+/// Returns the number of memcheck's reports so far.
 #[must_use]
 pub fn reports() -> usize {
     ask(0, COUNT_ERRORS, [0; 3])
 }
 
-/// Has memcheck report nothing of what `run` does.
+/// Disables memcheck's reports during `run`.
 pub fn unreported<T>(run: impl FnOnce() -> T) -> T {
     ask(0, CHANGE_ERR_DISABLEMENT, [1, 0, 0]);
     let result = run();
-    ask(0, CHANGE_ERR_DISABLEMENT, [usize::MAX, 0, 0]); // one less
+    ask(0, CHANGE_ERR_DISABLEMENT, [usize::MAX, 0, 0]); // decrements the counter
     result
 }
 
-/// Has memcheck report whatever depends on the bytes of `value`, as a jump or as an address.
+/// Marks the bytes of `value`, so that memcheck reports each jump and each address that depends on them.
 pub fn mark<T: ?Sized>(value: &T) {
     ask(0, MAKE_MEM_UNDEFINED, [ptr::from_ref(value).addr(), size_of_val(value), 0]);
 }
 
-/// `value`, marked.
+/// Returns `value` with a mark.
 #[must_use]
 pub fn marked(value: usize) -> usize {
     mark(&value);
-    // SAFETY: It is a number of this function's. The compiler does not know that it has changed in valgrind's eyes.
+    // SAFETY: The pointer is to a local number. The read is volatile because the compiler does not know about the mark.
     unsafe { ptr::read_volatile(&raw const value) }
 }
 
-/// Takes the mark off: what `value` tells may be told.
+/// Removes the mark of `value`, which may become public.
 pub fn declare_public<T: ?Sized>(value: &T) {
     ask(0, MAKE_MEM_DEFINED, [ptr::from_ref(value).addr(), size_of_val(value), 0]);
 }
 
-/// Whether memcheck runs this program, and keeps track of marks.
+/// Returns whether memcheck runs this program and tracks marks.
 #[must_use]
 pub fn is_memcheck() -> bool {
     let (value, marks) = (0_u64, 0_u64);
     mark(&value);
     let known = ask(0, GET_VBITS, [ptr::from_ref(&value).addr(), ptr::from_ref(&marks).addr(), size_of_val(&value)]);
     declare_public(&value);
-    // SAFETY: `marks` is a number of this function's; valgrind may have written it behind the compiler's back.
+    // SAFETY: The pointer is to a local number. Valgrind may have written it without the compiler's knowledge.
     known == 1 && unsafe { ptr::read_volatile(&raw const marks) } == u64::MAX
 }

@@ -1,7 +1,7 @@
-//! A guarded service to try out: `cargo run -p metrics-guard-demo`. It listens on 127.0.0.1, at `PORT`.
+//! A guarded service to try out: `cargo run -p metrics-guard-demo`. It listens on 127.0.0.1, at `PORT` or 8000.
 //!
-//! If the environment has no key, it makes one for this run, and prints how to use it. Copy the examples of the crates
-//! instead: a service must not start without a key, and `axum::serve` limits neither connections nor their time.
+//! If the environment has no key, the program makes one for this run, and prints how to use it. Do not copy this program. Copy
+//! an example of a crate, because a service must not start without a key, and `axum::serve` does not limit connections.
 
 use std::{
     env,
@@ -40,7 +40,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
     Ok(())
 }
 
-/// The guard of the environment's settings. If they have no key, it also returns the key that it made for this run.
+/// Builds the guard from the environment. If that has no key, also returns a key that was made for this run.
 fn guard() -> Result<(Guard, Option<String>), Box<dyn Error>> {
     match Guard::from_env() {
         Err(error) if error.kind() == ConfigErrorKind::MissingKey => {

@@ -1,5 +1,5 @@
-//! Any Rust, half of it broken: of each `#[guard_metrics(..)]` in it, the expansions for all frameworks make a guarded
-//! function or an error, and what they write can be read.
+//! Fuzzes the attribute with valid and invalid Rust. For each `#[guard_metrics(..)]` in it, the expansion of each framework
+//! must be a guarded function or an error, and must parse.
 
 #![no_main]
 
@@ -21,24 +21,24 @@ use proc_macro2::{Delimiter, TokenStream, TokenTree};
 use quote::ToTokens;
 use syn::{File, FnArg, Item, ItemFn, ReturnType, Type};
 
-/// Whether a function shows that it went through the expansion for the framework of this crate.
+/// Returns whether a function has the guard of this crate's expansion.
 fn is_guarded(krate: &str, of: &ItemFn) -> bool {
     match krate {
         "metrics_guard_core" => of.block.stmts.first().is_some_and(|first| has(first, "check")),
         "metrics_guard_rocket" => asks_for_the_proof(of) || joins_the_proof(of),
         "metrics_guard_tower" => asks_for_the_proof(of) && of.sig.asyncness.is_some() && ends_in(of, "unstored"),
         "metrics_guard_warp" => has(&of.sig.output, "Locked"),
-        _ => asks_for_the_proof(of), // another expansion than this one needs an arm of its own
+        _ => asks_for_the_proof(of), // add an arm for a different expansion
     }
 }
 
-/// Before all else, since that is the order in which the frameworks look at parameters.
+/// Returns whether the proof is the first parameter, because frameworks evaluate parameters in their order.
 fn asks_for_the_proof(of: &ItemFn) -> bool {
     matches!(of.sig.inputs.first(), Some(FnArg::Typed(first)) if has(&first.ty, "Authorized"))
 }
 
-/// A Rocket handler with seven parameters has the proof in its first request guard. Rocket looks at the route's own parameters
-/// after all request guards.
+/// Returns whether the first request guard has the proof, as in a Rocket handler with seven parameters. Rocket evaluates the
+/// route's own parameters after all request guards.
 fn joins_the_proof(of: &ItemFn) -> bool {
     let joins =
         |input: &FnArg| matches!(input, FnArg::Typed(typed) if has(&typed.ty, "Both") && has(&typed.ty, "Authorized"));
@@ -71,8 +71,8 @@ fuzz_target!(|text: &str| -> Corpus {
     if uses.is_empty() { Corpus::Reject } else { Corpus::Keep }
 });
 
-/// Whether what is made of `item` must be readable too. What the compiler cannot read it does not hand on; what a trait asks
-/// for is read as verbatim; and nothing can return a bare trait object, which would need parentheses elsewhere.
+/// Returns whether the expansion of `item` must parse. It need not for two kinds of items: `Verbatim`, such as a function
+/// without a body, and a function that returns a bare trait object, which never compiles and would need parentheses.
 fn is_readable(item: &Item) -> bool {
     let output = match item {
         Item::Fn(function) => &function.sig.output,
@@ -81,7 +81,7 @@ fn is_readable(item: &Item) -> bool {
     !matches!(output, ReturnType::Type(_, output) if matches!(**output, Type::TraitObject(_)))
 }
 
-/// The arguments and the item of each attribute whose name begins as ours does, at any depth.
+/// Finds the arguments and the item of each attribute whose text contains `guard_metrics`, at any depth.
 fn find_uses(tokens: TokenStream, uses: &mut Vec<(TokenStream, TokenStream)>) {
     let tokens: Vec<TokenTree> = tokens.into_iter().collect();
     for (index, token) in tokens.iter().enumerate() {
@@ -97,7 +97,7 @@ fn find_uses(tokens: TokenStream, uses: &mut Vec<(TokenStream, TokenStream)>) {
     }
 }
 
-/// The first item of `tokens`: up to a block or a semicolon.
+/// Returns the first item of `tokens`, up to a block or a semicolon.
 fn item(tokens: &[TokenTree]) -> TokenStream {
     let is_end = |token: &TokenTree| match token {
         TokenTree::Group(group) => group.delimiter() == Delimiter::Brace,

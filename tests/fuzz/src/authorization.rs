@@ -1,5 +1,5 @@
-//! Any value of `Authorization`, which decides as the model says, in whatever case its scheme is; and any key, which
-//! opens when it is honestly sent.
+//! Fuzzes the header `Authorization`. For any value, and any case of its scheme, the guard must decide like the model. Any
+//! valid key must be accepted if it is sent correctly.
 
 #![no_main]
 
@@ -46,7 +46,7 @@ fn verdict(guard: &Guard, value: &[u8]) -> Result<&'static str, Reason> {
     verdict.map(|authorized| authorized.key().unwrap()).map_err(|denied| denied.reason())
 }
 
-/// `value` as it is, and with its scheme in either case.
+/// Returns `value` unchanged, and with its scheme in upper and in lower case.
 fn cases_of_scheme(value: &[u8]) -> [Vec<u8>; 3] {
     let start = value.iter().take_while(|byte| byte.is_ascii_whitespace()).count();
     let len = value[start..].iter().take_while(|&&byte| byte != b' ').count();

@@ -1,5 +1,5 @@
-//! A request's head, as HTTP/1.1 writes it, against guards of every kind: each decides as the model does, and allocates
-//! nothing for it.
+//! Fuzzes a check with the bytes of an HTTP/1.1 head. Guards with different settings must decide like the model, and allocate
+//! nothing.
 
 #![no_main]
 
@@ -12,7 +12,7 @@ use metrics_guard_fuzz::{KEY, SYMBOLS, model::Model};
 
 static GUARDS: LazyLock<Vec<(Guard, Model)>> = LazyLock::new(|| {
     let plain = Model::new(&[KEY]);
-    // As short and as long as a key may be, and with what a query decodes.
+    // The shortest and the longest key, and one with an escape that a query would decode.
     let mut number = 0x2fb4_91c7_e05d_83a6_u64;
     let mut random = || {
         number = number.wrapping_mul(0x5851_f42d_4c95_7f2d).wrapping_add(1);

@@ -1,4 +1,5 @@
-//! Any bytes as a key file: an error whose text is none of theirs, or keys that a header can say and that open the guard.
+//! Fuzzes the key file with any bytes. The result must be an error without their text, or keys that a header can present and
+//! that the guard accepts.
 
 #![no_main]
 
@@ -9,10 +10,10 @@ use libfuzzer_sys::fuzz_target;
 use metrics_guard_core::{ConfigError, ConfigErrorKind, Guard, Key};
 use tempfile::NamedTempFile;
 
-/// Four keys of 256 bytes, and as much again.
+/// The limit of a key file: twice four keys of 256 bytes.
 const MAX_LEN: usize = 2048;
 
-/// The file that has the names of all wrappings.
+/// The source with the names of all wrappings.
 const WRAPPINGS: &str = include_str!("../../../metrics-guard-core/src/keys/form.rs");
 const GUIDE: &str = include_str!("../../../metrics-guard-core/docs/guide/troubleshooting.md");
 
@@ -24,16 +25,16 @@ fuzz_target!(|content: &[u8]| {
     match Guard::builder_from_key_file(&file) {
         Ok(builder) => {
             assert!(is_key_file);
-            opens(&builder.build(), &keys);
+            accepts(&builder.build(), &keys);
         }
         Err(error) => {
             assert!(!is_key_file || content.len() > MAX_LEN, "{error}");
-            says_nothing_of(content, &error, file.path());
+            has_no_text_of(content, &error, file.path());
         }
     }
 });
 
-/// The lines that are not blank, without their ends, each once.
+/// Returns the lines that are not blank, without line breaks and duplicates.
 fn keys(content: &[u8]) -> Vec<&[u8]> {
     let lines = content.split(|&byte| byte == b'\n').map(|line| line.strip_suffix(b"\r").unwrap_or(line));
     let mut keys = Vec::new();
@@ -45,7 +46,7 @@ fn keys(content: &[u8]) -> Vec<&[u8]> {
     keys
 }
 
-fn opens(guard: &Guard, keys: &[&[u8]]) {
+fn accepts(guard: &Guard, keys: &[&[u8]]) {
     let present = |key| {
         let value = HeaderValue::from_bytes(key).unwrap();
         assert_eq!(value.to_str().unwrap().trim().as_bytes(), key);
@@ -59,14 +60,14 @@ fn opens(guard: &Guard, keys: &[&[u8]]) {
     }
 }
 
-fn says_nothing_of(content: &[u8], error: &ConfigError, path: &Path) {
+fn has_no_text_of(content: &[u8], error: &ConfigError, path: &Path) {
     let is_about_content = match error.kind() {
         ConfigErrorKind::InvalidKey | ConfigErrorKind::WeakKey => true,
         ConfigErrorKind::UnusableFile => error.to_string().contains(": too large; "),
         _ => false,
     };
     assert!(is_about_content, "{error}");
-    // What the path shows is the same for each content.
+    // The shown path is the same for each content.
     let file = Guard::builder_from_key_file(path.join("x")).unwrap_err().origin().to_string();
     let origin = error.origin().to_string();
     let line = origin.strip_prefix(file.trim_end_matches("/x")).unwrap();
@@ -76,7 +77,7 @@ fn says_nothing_of(content: &[u8], error: &ConfigError, path: &Path) {
     let text = error.to_string();
     assert_eq!(text, format!("{error:?}"));
     let text = text.strip_prefix(&origin).unwrap().strip_prefix(": ").unwrap();
-    // The guide has one wrapping of many.
+    // The guide has only one of the wrappings.
     let wrapping = text.strip_prefix("the value is ").and_then(|text| text.strip_suffix(WRAPPING_END));
     let is_fixed = match wrapping {
         Some(wrapping) => WRAPPINGS.contains(&format!("\"{wrapping}\"")),

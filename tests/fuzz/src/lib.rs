@@ -1,7 +1,7 @@
-//! What the fuzz targets share: the tests' keys and the plain model of a guard.
+//! Code that the fuzz targets share: the tests' keys and the model of a guard.
 //!
-//! `tests/fuzz/run` runs all targets. `cargo fuzz run --fuzz-dir tests/fuzz --sanitizer none check` runs one until it
-//! finds something; no sanitizer, since none of our code is unsafe.
+//! `tests/fuzz/run` runs all targets. `cargo fuzz run --fuzz-dir tests/fuzz --sanitizer none check` runs one target until it
+//! fails. No sanitizer is needed, because our code has no `unsafe`.
 
 #![allow(clippy::missing_errors_doc, clippy::must_use_candidate)] // as in tests/src/lib.rs
 

@@ -1,4 +1,5 @@
-//! Any bytes as a query: the parser finds what a plain reading of Go's rules finds, and what is redacted is gone, it alone.
+//! Fuzzes the query with any bytes. The parser must find the same pairs as a simple implementation of Go's rules, and a
+//! redaction must remove all pairs of the parameter and no others.
 
 #![no_main]
 
@@ -16,7 +17,7 @@ const NAME: &[u8] = b"key";
 
 fuzz_target!(|query: &[u8]| {
     let pairs = parse_query(query);
-    // A guard's parameter has unreserved characters alone.
+    // A guard's parameter has only unreserved characters.
     let is_unreserved = |byte: &u8| byte.is_ascii_alphanumeric() || b"-._~".contains(byte);
     let names = pairs.iter().map(|(name, _)| name.as_slice());
     for name in names.filter(|name| !name.is_empty() && name.iter().all(is_unreserved)).chain([NAME]) {
@@ -36,7 +37,7 @@ fuzz_target!(|query: &[u8]| {
     assert_eq!(matches!(rest, Cow::Borrowed(_)), rest == query);
 });
 
-/// Whether `part` of a pair has the name, well-formed in all or not.
+/// Returns whether `part` has the name, even if the rest of its pair is malformed.
 fn is_named(part: &str) -> bool {
     let name = part.split('=').next().unwrap_or_default();
     parse_query(name.as_bytes()).first().is_some_and(|(name, _)| name == NAME)

@@ -1,4 +1,4 @@
-//! What the core imports from `std` and from `arc-swap`, with a step of shuttle at each operation.
+//! Replaces the core's imports from `std` and `arc-swap` by types with a step of shuttle at each operation.
 
 pub(crate) use std::*;
 
@@ -10,7 +10,7 @@ pub(crate) mod sync {
     pub(crate) use shuttle::sync::{Condvar, Mutex, MutexGuard, atomic, mpsc};
 }
 
-/// The library's own, with a step before each operation.
+/// `arc_swap::ArcSwap`, with a step before each operation.
 #[derive(Debug)]
 pub(crate) struct ArcSwap<T>(arc_swap::ArcSwap<T>);
 
@@ -36,7 +36,7 @@ impl<T> From<sync::Arc<T>> for ArcSwap<T> {
     }
 }
 
-/// Lets shuttle choose which thread goes on.
+/// Lets shuttle choose the thread that continues.
 pub(crate) fn step() {
     thread::sleep(time::Duration::ZERO);
 }

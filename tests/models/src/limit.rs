@@ -1,4 +1,4 @@
-//! Rejections at the same time, some in the next minute, count against the limit of events.
+//! Models the limit of log events: concurrent rejections, some of them in the next minute.
 
 use shuttle::{sync::Arc, thread};
 
@@ -8,12 +8,12 @@ use crate::{Schedules, check};
 const FAULT: &str = "the number is read and written in two steps";
 
 #[test]
-fn a_minute_has_no_more_events_than_its_limit() {
+fn a_minute_has_at_most_its_limit_of_events() {
     check(Schedules::All, || denials([[0, 0]; 2]), &[(FAULT, "rejections without one")]);
 }
 
 #[test]
-fn the_number_of_rejections_without_an_event_is_right_over_the_end_of_a_minute() {
+fn counts_rejections_without_an_event_across_minutes() {
     check(Schedules::All, || denials([[0, 1], [1, 0]]), &[(FAULT, "rejections without one")]);
 }
 

@@ -1,4 +1,4 @@
-//! Threads warn while the guard's thread reports, a hook warns as well, and the guard ends.
+//! Models the queue of warnings: threads and a hook warn while the guard's thread reports, and the guard ends.
 
 use std::{mem, sync::Weak};
 
@@ -21,7 +21,7 @@ fn each_warning_is_reported_or_counted_once() {
 }
 
 #[test]
-fn a_guard_is_built_when_its_warnings_are_reported() {
+fn build_waits_until_warnings_are_reported() {
     let fault = "nothing shows that an event is being reported";
     check(Schedules::Random(5_000), warnings_at_start, &[(fault, "not reported yet")]);
 }
@@ -49,7 +49,7 @@ fn warnings_of_two_threads() {
     }
     drop(telemetry);
 
-    // The channel ends with the hooks, and these with the guard's thread.
+    // The channel ends with the hooks, and the hooks end with the guard's thread.
     let (first, second): (Vec<_>, Vec<_>) = reports.iter().partition(|(hook, _)| *hook == 0);
     let [first, second] = [first, second].map(|reports| reports.into_iter().map(|(_, text)| text).collect::<Vec<_>>());
     assert_eq!(first, second, "the hooks differ");
@@ -73,7 +73,7 @@ fn warnings_at_start() {
     assert!(reports.iter().eq(&expected.collect::<Vec<_>>()), "not reported yet: {reports:?}");
 }
 
-/// Two hooks that send each warning, with their number.
+/// Returns two hooks that send each warning with their number.
 fn hooks() -> (Listeners, mpsc::Receiver<(usize, String)>) {
     let (sender, reports) = mpsc::channel();
     let mut listeners = Listeners::default();

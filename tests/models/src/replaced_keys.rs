@@ -1,4 +1,4 @@
-//! The thread that follows the key file, a reload and code replace the keys while a check reads them.
+//! Models replaced keys: the thread that follows the key file, a reload and code replace keys while a check reads them.
 
 use std::fs;
 
@@ -11,13 +11,13 @@ use crate::{
 };
 
 #[test]
-fn a_reloaded_file_is_not_followed_by_the_one_before_it() {
+fn keys_of_a_reloaded_file_stay_active() {
     let fault = "the lock is released before the keys are active";
     check(Schedules::Random(1_000), reloaded_file, &[(fault, "replaced keys are active again")]);
 }
 
 #[test]
-fn the_later_of_a_changed_file_and_the_keys_of_code_counts() {
+fn later_change_of_file_or_code_counts() {
     let fault = "each look activates the keys of the file";
     check(Schedules::Random(1_000), keys_of_code, &[(fault, "replaced keys are active again")]);
 }
@@ -62,7 +62,7 @@ fn keys_of_code() {
     }
 }
 
-/// The keys of a guard, and their file, which holds version 1 at first.
+/// The keys of a guard and their file, which has version 1 at first.
 struct Subject {
     folder: tempfile::TempDir,
     keys: Keys,
@@ -83,7 +83,7 @@ impl Subject {
         thread::spawn(move || run(&subject))
     }
 
-    /// Puts another version of the file in the place of this one.
+    /// Replaces the file by another version.
     fn write(&self, version: usize) {
         instrumented::step();
         let new = self.folder.path().join("new");
@@ -91,10 +91,10 @@ impl Subject {
         fs::rename(new, self.folder.path().join("metrics_key")).unwrap();
     }
 
-    /// Notes the version of the active keys, each of which becomes active once.
+    /// Records the version of the active keys. Each version must become active only once.
     fn look(&self, seen: &mut Vec<usize>) {
         let active = self.keys.active.load();
-        let version = (1..=4).find(|version| accepts(&active, *version)).expect("keys that nobody wrote");
+        let version = (1..=4).find(|version| accepts(&active, *version)).expect("the active keys are of no version");
         if seen.last() != Some(&version) {
             assert!(!seen.contains(&version), "replaced keys are active again: {version} after {seen:?}");
             seen.push(version);

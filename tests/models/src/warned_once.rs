@@ -1,4 +1,4 @@
-//! Requests whose client has no address are rejected at the same time.
+//! Models the warning about a missing client address: two concurrent rejections.
 
 use shuttle::{sync::Arc, sync::atomic::AtomicUsize, thread};
 
@@ -6,7 +6,7 @@ use super::{Access, Networks, Ordering, Required};
 use crate::{Schedules, check};
 
 #[test]
-fn the_first_of_two_rejections_warns() {
+fn only_one_of_two_concurrent_rejections_warns() {
     check(Schedules::All, two_rejections, &[("the flag is read and set in two steps", "warnings: 2")]);
 }
 

@@ -1,4 +1,4 @@
-//! One of the servers under test: `server NAME`, with the files of TLS, or with the bench's page.
+//! Runs a server under test: `server NAME`, then the files for TLS, or the bench's page.
 
 use std::env;
 

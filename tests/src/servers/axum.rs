@@ -1,4 +1,4 @@
-//! axum, with the tower layer on a route. So the guard comes before the route's methods.
+//! axum, with the tower layer on a route, so that the guard runs before the route's methods.
 
 use axum::{Router, extract::Path, http::header::CONTENT_TYPE, routing::get};
 use metrics_guard_core::Guard;
@@ -41,7 +41,7 @@ impl UnderTest for Axum {
         false
     }
 
-    // Outside of a route's layers, axum adds the methods of the route.
+    // axum adds the route's methods outside its layers.
     fn allow_in_rejections(&self) -> Option<&'static str> {
         Some("GET,HEAD")
     }

@@ -1,5 +1,5 @@
-//! Connections to the servers that have no TLS and no limits of their own: with 64 file descriptors, they survive clients
-//! that send half a request or read no response.
+//! Connections with TLS and limits, for the servers that have neither. With 64 file descriptors, they survive clients that send
+//! half a request or read no response.
 
 use std::{
     convert::Infallible,
@@ -41,16 +41,16 @@ use webpki::EndEntityCert;
 
 use super::under_test::{Failure, Tls, announce};
 
-/// How many connections are served at a time. Further clients wait in the system's queue.
+/// The number of connections that are served at a time. Further clients wait in the system's queue.
 const CONNECTIONS: usize = 32;
 
-/// How long a client may send requests on one connection. A response that is on its way is then the last one.
+/// The time for which a client can send requests on one connection. The current response is then the last one.
 const OPEN: Duration = Duration::from_secs(2);
 
-/// How long the client then has to read that response.
+/// The time that the client then has to read that response.
 const CLOSING: Duration = Duration::from_secs(10);
 
-/// How many errors of connections are printed, because a client can cause any number of them.
+/// The number of connection errors that are printed, because a client can cause any number of them.
 const ERRORS: usize = 20;
 
 /// Binds to a port that the system chooses, and announces it.
@@ -60,7 +60,7 @@ pub(super) async fn listener() -> io::Result<TcpListener> {
     Ok(listener)
 }
 
-/// Serves all connections. `answer` gets each request with the client's [`Peer`] among its extensions.
+/// Serves all connections. `answer` gets each request with the client's [`Peer`] in its extensions.
 pub(super) async fn serve<A, F, B>(tls: Option<Tls>, answer: A) -> Result<(), Failure>
 where
     A: Fn(Request<Incoming>) -> F + Clone + Send + 'static,
@@ -73,7 +73,7 @@ where
     loop {
         let slot = Arc::clone(&slots).acquire_owned().await?;
         let Ok((stream, address)) = listener.accept().await else {
-            sleep(Duration::from_millis(100)).await; // the error would come again at once
+            sleep(Duration::from_millis(100)).await; // without a pause, the error would repeat at once
             continue;
         };
         let opening = open(acceptor.clone(), stream, address);
@@ -122,7 +122,7 @@ trait ReadWrite: AsyncRead + AsyncWrite + Send {}
 
 impl<S: AsyncRead + AsyncWrite + Send> ReadWrite for S {}
 
-/// Performs the TLS handshake, if there is one. The peer has the names in the certificate that it has verified.
+/// Performs the TLS handshake, if the server has TLS. The `Peer` has the names in the verified certificate.
 async fn open(tls: Option<TlsAcceptor>, stream: TcpStream, address: SocketAddr) -> io::Result<(Stream, Peer)> {
     let Some(tls) = tls else { return Ok((Box::pin(stream), Peer::new(address))) };
     let stream = tls.accept(stream).await?;

@@ -95,7 +95,7 @@ fn get<B>(request: &Request<B>, answer: impl FnOnce() -> Answer) -> Answer {
     }
 }
 
-/// The answer to a HEAD: over HTTP/2, hyper would send its body.
+/// Returns the response to a HEAD, without the body, which hyper would send over HTTP/2.
 fn head_of(answer: Answer) -> Answer {
     let (mut head, body) = answer.into_parts();
     head.headers.insert(CONTENT_LENGTH, body.size_hint().lower().into());

@@ -1,4 +1,4 @@
-//! The servers under test, as child processes: each is the program `server` (src/bin/server.rs) with its name.
+//! The servers under test, as child processes. Each is the program `server` (src/bin/server.rs) with the name as its argument.
 
 mod axum;
 mod connections;
@@ -32,25 +32,25 @@ use crate::{keys::KEY, process::Process};
 pub struct Server(&'static dyn UnderTest);
 
 impl Server {
-    /// All of them. This list alone names them.
+    /// All servers. No other list names them.
     pub const ALL: &[Server] =
         &[Server(&hyper::Hyper), Server(&axum::Axum), Server(&warp::Warp), Server(&rocket::Rocket)];
 
-    /// One for the tests that any server will do for.
+    /// The server for tests that need only one.
     pub const ANY: Server = Server::ALL[0];
 
-    /// Returns the one with this name.
+    /// Returns the server with this name.
     pub fn named(name: &str) -> io::Result<Server> {
         let found = Server::ALL.iter().find(|server| server.name() == name);
         found.copied().ok_or_else(|| io::Error::other(format!("no server `{name}`")))
     }
 
-    /// Starts it with this environment, and nothing of ours.
+    /// Starts the server with only this environment.
     pub fn start(self, environment: &[(&str, &str)]) -> io::Result<Running> {
         Running::start(&mut self.command(None, environment)?)
     }
 
-    /// Returns the command that starts it, with these files behind TLS.
+    /// Returns the command that starts the server, with TLS if there are files for it.
     pub fn command(self, tls: Option<&Tls>, environment: &[(&str, &str)]) -> io::Result<Command> {
         let mut command = self.bare_command()?;
         command.envs(environment.iter().copied());
@@ -60,12 +60,12 @@ impl Server {
         Ok(command)
     }
 
-    /// Starts it with the bench's page, guarded or not.
+    /// Starts the server with the bench's page, guarded or not.
     pub fn start_page(self, is_guarded: bool) -> io::Result<Running> {
         Running::start(self.bare_command()?.arg(if is_guarded { GUARDED } else { UNGUARDED }))
     }
 
-    /// The program is beside the folder of the tests' own ones.
+    /// Returns the command without arguments. The program is in the parent folder of the test programs.
     fn bare_command(self) -> io::Result<Command> {
         let test = env::current_exe()?;
         let folder = test.ancestors().nth(2).ok_or(io::ErrorKind::NotFound)?;
@@ -89,9 +89,9 @@ impl fmt::Debug for Server {
     }
 }
 
-/// A server that is up.
+/// A running server.
 pub struct Running {
-    /// Where it listens.
+    /// The address of the server.
     pub address: SocketAddr,
     /// The process, which ends with this value.
     pub process: Process,
@@ -109,9 +109,9 @@ impl Running {
 const GUARDED: &str = "guarded-page";
 const UNGUARDED: &str = "page";
 
-/// Does what the program `server` does with these arguments.
+/// Runs the program `server` with these arguments.
 pub fn serve(arguments: &[&str]) -> Result<(), Failure> {
-    let [name, form @ ..] = arguments else { return Err("which server?".into()) };
+    let [name, form @ ..] = arguments else { return Err("no server: write its name".into()) };
     let server = Server::named(name)?;
     let tls = match form {
         [] => None,
@@ -120,14 +120,14 @@ pub fn serve(arguments: &[&str]) -> Result<(), Failure> {
         }
         [GUARDED | UNGUARDED] => {
             let guard = if form == [GUARDED] { Some(Guard::new(Key::new(KEY)?)) } else { None };
-            // One thread, so that none waits for another, or takes its CPU time with it when it ends.
+            // One thread, so that no thread waits for another, and no CPU time is lost when a thread ends.
             return runtime::Builder::new_current_thread().enable_all().build()?.block_on(server.serve_page(guard));
         }
-        _ => return Err("serves what?".into()),
+        _ => return Err("unknown arguments after the name".into()),
     };
     service::export()?;
     if server.has_own_log() {
-        // Without a subscriber, tracing would print to that log what the adapter prints there already.
+        // Without a subscriber, tracing would repeat the lines of the adapter in that log.
         tracing::subscriber::set_global_default(NoSubscriber::new())?;
     } else {
         tracing::subscriber::set_global_default(tracing_subscriber::fmt().finish())?;

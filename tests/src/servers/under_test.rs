@@ -1,4 +1,4 @@
-//! What each server under test implements, and what they share.
+//! The trait of a server under test, and code that the servers share.
 
 use std::{error::Error, net::SocketAddr, path::PathBuf, pin::Pin};
 
@@ -10,21 +10,20 @@ pub type Failure = Box<dyn Error + Send + Sync>;
 /// A server that runs until its process ends.
 pub type Serving = Pin<Box<dyn Future<Output = Result<(), Failure>>>>;
 
-/// A server under test. Its methods have all that differs between servers, so that a new one is a file of its own and a
+/// A server under test. Its methods describe everything that differs between servers, so that a new server is one file and one
 /// line in [`Server::ALL`](super::Server::ALL).
 pub trait UnderTest: Sync {
     /// Returns its name, in reports and on the command line.
     fn name(&self) -> &'static str;
 
-    /// Serves the test service, guarded as the environment says, on a port that the system chooses. [Announces](announce)
-    /// the address.
+    /// Serves the test service, with the guard that the environment configures, on a port that the system chooses.
+    /// [Announces](announce) the address.
     fn serve(&self, tls: Option<Tls>) -> Serving;
 
-    /// Serves the bench's page in the way that the server's users do, with this guard or without one, and announces the
-    /// address.
+    /// Serves the bench's page as the server's users would, with this guard or without one, and announces the address.
     fn serve_page(&self, guard: Option<Guard>) -> Serving;
 
-    /// Returns whether a rejection has the body of `Denied::body`, and not an empty one.
+    /// Returns whether a rejection has the body of `Denied::body`. Otherwise, its body is empty.
     fn has_body_in_rejections(&self) -> bool {
         true
     }
@@ -34,7 +33,7 @@ pub trait UnderTest: Sync {
         None
     }
 
-    /// Returns whether the server has a log of its own, which shows the targets of requests.
+    /// Returns whether the server has its own log, which shows the targets of requests.
     fn has_own_log(&self) -> bool {
         false
     }
@@ -44,20 +43,20 @@ pub trait UnderTest: Sync {
         true
     }
 
-    /// Returns how much CPU time a guarded request may take, as a multiple of an unguarded one.
+    /// Returns the maximal CPU time of a guarded request, as a multiple of an unguarded one.
     fn cost_limit(&self) -> f64 {
         1.03
     }
 }
 
-/// The PEM files of a server behind TLS.
+/// The PEM files of a server with TLS.
 #[derive(Debug, Clone)]
 pub struct Tls {
-    /// Its certificate.
+    /// The certificate.
     pub certificate: PathBuf,
-    /// The private key of that.
+    /// The private key of the certificate.
     pub key: PathBuf,
-    /// The authority of the clients' certificates. A client may present one, and need not.
+    /// The authority of the clients' certificates, which are optional.
     pub authority: PathBuf,
 }
 

@@ -54,7 +54,7 @@ fn routes(guard: MetricsGuard) -> impl Filter<Extract = (impl Reply,), Error = I
         .protect(warp::path!("metrics"), warp::get().or(warp::head()).unify().map(metrics))
         .or(warp::path::end().and(warp::get()).map(|| service::INDEX))
         .or(warp::path!("fibonacci" / u8).and(warp::get()).map(service::fibonacci))
-        // Of its own, because over HTTP/2 hyper would send the body of an answer to a HEAD.
+        // HEAD has its own routes, because over HTTP/2 hyper would send the body of the response.
         .or(warp::path::end()
             .or(warp::path!("fibonacci" / u8).map(drop).untuple_one())
             .unify()
@@ -73,7 +73,7 @@ fn guarded_page() -> &'static str {
     &service::PAGE
 }
 
-/// Answers a method that a path does not have. Warp's rejections give it the status of any other error.
+/// Responds with 405 to a method that a path does not have, because Warp's rejections can have another status.
 async fn not_served(rejection: Rejection) -> Result<impl Reply, Infallible> {
     let status = if rejection.find::<warp::reject::MethodNotAllowed>().is_some() {
         StatusCode::METHOD_NOT_ALLOWED

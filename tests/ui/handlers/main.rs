@@ -1,7 +1,7 @@
 //! Handlers that `#[guard_metrics]` must accept without a warning. The test of each framework requests all of its handlers
 //! with and without a key.
 //!
-//! A cache below `#[guard_metrics]` must serve no answer to a client without a key, and no rejection to a client with the key.
+//! A cache below `#[guard_metrics]` must serve no metrics to a client without a key, and no rejection to a client with the key.
 //! `.ci/run lint` makes every warning here an error, clippy's pedantic and nursery lints included.
 
 #![warn(clippy::all, clippy::pedantic, clippy::nursery)]
@@ -25,7 +25,7 @@ const KEY: &str = "5f0c1d9e7b3a4268a1c8e6d2074fb935";
 
 static GUARD: LazyLock<Guard> = LazyLock::new(|| Key::new(KEY).map_or_else(|_| Guard::disabled(), Guard::new));
 
-/// Returns a different answer each time, so that a repeated answer comes from a cache.
+/// Returns a different text each time, so that a repeated text comes from a cache.
 fn fresh(word: &str) -> String {
     static COUNT: AtomicU32 = AtomicU32::new(0);
     format!("{word} {}", COUNT.fetch_add(1, Ordering::Relaxed))
@@ -37,7 +37,7 @@ fn path_of(route: &str) -> String {
 }
 
 /// Requests all routes with one key after the other. A cache outside the check would repeat the first rejection for the right
-/// key, or the first allowed answer for a client without a key.
+/// key, or the first metrics for a client without a key.
 async fn assert_guarded(rejection: &str, ask: impl AsyncFn(Option<&str>) -> Vec<(String, Response<String>)>) {
     let mut allowed = None;
     for key in [None, Some("wrong"), Some(KEY), None, Some("wrong"), Some(KEY)] {

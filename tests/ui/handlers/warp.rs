@@ -117,7 +117,7 @@ pub mod forbidden {
         Ok("ran")
     }
 
-    /// In an inner function, since the attribute may be a macro.
+    /// Has an attribute that may be a macro, and so an inner function.
     #[guard_metrics]
     #[rustfmt::skip]
     pub fn with_a_tool(word: String) -> String {
@@ -135,7 +135,7 @@ pub mod forbidden {
     pub mod one_line {
         use std::future::{Ready, ready};
 
-        /// With a future that is there.
+        /// Returns a future that is ready.
         #[super::guard_metrics]
         pub fn now(word: String) -> Ready<String> { ready(word) }
     }

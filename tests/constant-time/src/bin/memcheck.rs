@@ -1,8 +1,11 @@
-//! What memcheck reports of comparisons and whole checks with marked keys: run by `tests/constant_time.rs`.
+//! Counts memcheck's reports about comparisons and whole checks with marked keys. `tests/constant_time.rs` runs this program.
 //!
-//! `memcheck comparisons` prints for each comparison its name, the reports of all calls that nothing is done with, and the
-//! most reports of a call whose caller branches on the verdict, between tabs. `memcheck checks` prints for each source of a
-//! key its name, how many checks must tell the verdict, the reports of all checks, and the most of one.
+//! The output has one line for each subject, with tabs between the values.
+//!
+//! - `memcheck comparisons`: the comparison, the reports of all calls whose verdict is not used, and the maximal number of
+//!   reports of a call whose caller branches on the verdict.
+//! - `memcheck checks`: the source of the key, the number of checks whose verdict depends on the keys, the reports of all
+//!   checks, and the maximal number of one check.
 
 use std::{env, hint::black_box};
 
@@ -15,11 +18,11 @@ use metrics_guard_constant_time::{
 };
 use metrics_guard_core::{Guard, Key};
 
-/// The lengths of accepted keys. Of equal ones too: where lengths differ, all else could be decided by them alone.
+/// The lengths of accepted keys. Some are equal, because different lengths alone could decide a comparison.
 const LENS: [&[usize]; 5] = [&[32; 4], &[16, 33, 47, 64], &[24], &[256; 4], &[17, 256]];
 
 fn main() {
-    assert!(is_memcheck(), "this is to be run by memcheck");
+    assert!(is_memcheck(), "run this program with memcheck");
     match env::args().nth(1).as_deref() {
         Some("comparisons") => {
             show::<Product>();
@@ -30,11 +33,11 @@ fn main() {
             show::<SubtleOnSlices>();
         }
         Some("checks") => checks(),
-        _ => panic!("comparisons, or checks?"),
+        _ => panic!("write comparisons or checks as the argument"),
     }
 }
 
-/// Of each length, something wrong; and each key, right and with its first, a middle and its last byte wrong.
+/// Returns a wrong key of each length, and each key: unchanged, and with its first, a middle or its last byte changed.
 fn presented(keys: &[Vec<u8>]) -> Vec<Vec<u8>> {
     let mut all: Vec<_> = (1..=256).map(|len| vec![b'A'; len]).collect();
     for key in keys {
@@ -59,7 +62,7 @@ fn show<C: Comparison>() {
     for lens in LENS {
         let keys = keys(lens);
         let comparison = Box::new(C::with(&keys));
-        // Built first, and then marked: who builds it may look at the keys.
+        // Marked after it is built, because the build may read the keys.
         comparison.mark();
         for presented in presented(&keys) {
             let before = reports();
@@ -91,7 +94,7 @@ fn checks() {
                 let reports_of_it = reports() - before;
                 declare_public(&verdict);
                 assert_eq!(black_box(verdict), keys.contains(&presented), "{name}");
-                // What is longer than each key differs from the padding, whatever the key is, and the marks say so.
+                // A presented key that is longer than each key differs from the padding, for any key, and so without a report.
                 let depends_on_keys = presented.len() >= 16 && keys.iter().any(|key| key.len() >= presented.len());
                 expected += usize::from(depends_on_keys);
                 reported += reports_of_it;
@@ -102,9 +105,9 @@ fn checks() {
     }
 }
 
-/// A guard into which the marks came with the keys: whatever it copies them to is marked too.
+/// Builds a guard from marked keys, so that all its copies of them are marked too.
 fn guard_with_marks(keys: &[Vec<u8>]) -> Guard {
-    // A guard looks at its keys when it is built.
+    // A guard reads its keys when it is built.
     unreported(|| {
         guard(keys.iter().map(|key| {
             let bytes = key.clone();
