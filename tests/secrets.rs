@@ -17,7 +17,6 @@ use std::{
     sync::{Arc, Mutex},
 };
 
-use base64ct::{Base64, Encoding};
 use http::Request;
 use metrics_exporter_prometheus::PrometheusBuilder;
 use metrics_guard_core::{
@@ -159,29 +158,6 @@ fn of_the_core(printed: &mut Printed, value: &str) {
     printed.result(Key::new(value).and_then(|key| KeyRing::new([key])));
     for bad in [format!("{value} "), format!("\u{feff}{value}"), format!("${{{value}}}"), value.repeat(9)] {
         printed.result(Key::new(bad));
-    }
-
-    // Presented in each place, to guards that accept it or do not.
-    let escaped = value.bytes().map(|byte| format!("%{byte:02x}")).collect::<Vec<_>>().concat();
-    let query = format!("key={escaped}&a=1");
-    let basic = Base64::encode_string(format!("u:{value}").as_bytes());
-    for key in [KEY, value].into_iter().filter_map(|key| Key::new(key).ok()) {
-        let guard = Guard::builder(key).query("key").unwrap().build();
-        printed.0 += &guard.redacted_query(&query);
-        for (name, value) in [
-            ("X-Metrics-Key", value),
-            ("Authorization", &format!("Bearer {value}")),
-            ("Authorization", &format!("Basic {basic}")),
-            ("Accept", "*/*"),
-        ] {
-            let Ok(request) = Request::get(format!("/metrics?{query}")).header(name, value).body(()) else { continue };
-            match guard.check(&request) {
-                Ok(authorized) => printed.debug(&authorized),
-                Err(denied) => {
-                    printed.debug(&(denied.to_string(), denied, denied.into_response::<String>(), denied.body()));
-                }
-            }
-        }
     }
 
     // As the label of a good key, of itself as a key, and of two keys.

@@ -3,7 +3,6 @@
 #![allow(clippy::panic, clippy::unwrap_used)] // in tests; clippy.toml does not reach their helper functions
 
 use std::{
-    collections::VecDeque,
     convert::Infallible,
     future::{Pending, Ready, pending, ready},
     net::SocketAddr,
@@ -74,36 +73,6 @@ async fn rejected_requests_get_one_answer_and_do_not_reach_the_service() {
     let request = Request::post("/any").header("X-Metrics-Key", KEY).body("body").unwrap();
     assert_eq!(service.ready().await.unwrap().call(request).await.unwrap().body(), "body");
     assert_eq!(calls.load(Relaxed), 1);
-}
-
-type Readiness = Poll<Result<(), &'static str>>;
-
-/// A service that follows a script of readiness, and whose calls fail.
-struct Scripted(VecDeque<Readiness>);
-
-impl Service<Request<()>> for Scripted {
-    type Response = Response<()>;
-    type Error = &'static str;
-    type Future = Ready<Result<Response<()>, &'static str>>;
-
-    fn poll_ready(&mut self, _: &mut Context<'_>) -> Readiness {
-        self.0.pop_front().unwrap()
-    }
-
-    fn call(&mut self, _: Request<()>) -> Self::Future {
-        ready(Err("broken"))
-    }
-}
-
-#[tokio::test]
-async fn readiness_and_errors_are_those_of_the_service() {
-    let script = [Poll::Pending, Poll::Pending, Poll::Ready(Ok(())), Poll::Ready(Err("gone")), Poll::Pending];
-    let mut service = guarded(Scripted(script.into()));
-    for expected in script {
-        assert_eq!(service.poll_ready(&mut Context::from_waker(Waker::noop())), expected);
-    }
-    assert_eq!(service.call(scrape(KEY)).await.unwrap_err(), "broken");
-    assert_eq!(service.call(scrape("")).await.unwrap().status(), 401);
 }
 
 #[tokio::test]

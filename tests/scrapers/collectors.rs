@@ -4,33 +4,19 @@
 use std::{fs, io, path::Path};
 
 use libtest_mimic::{Failed, Trial};
-use metrics_guard_tests::{
-    KEY, WRONG,
-    key_changes::KeyFile,
-    prometheus::{Prometheus, Version},
-    servers::Server,
-};
+use metrics_guard_tests::{KEY, WRONG, key_changes::KeyFile, prometheus::Prometheus, servers::Server};
 
 use crate::{
     job::KEY_FILE,
     methods::Files,
-    tools::{commands, deploy, promtool_accepts, replaced, run, with},
+    tools::{commands, deploy, replaced, run, with},
 };
 
 pub(crate) fn trials() -> Vec<Trial> {
-    let promtool = Version::ALL.map(|version| {
-        Trial::ignorable_test(format!("otel_config_by_promtool_{}", version.slot()), move || {
-            with(version.slot(), "promtool", |promtool| {
-                let (accepts, said) = promtool_accepts(promtool, &otel_config()?)?;
-                if accepts { Ok(()) } else { Err(said.into()) }
-            })
-        })
-    });
-    let trials = [
+    vec![
         Trial::ignorable_test("otel_config_by_prometheus", || with("trixie", "prometheus", scrape_as_otel)),
         Trial::test("telegraf_key_file", telegraf_key_file),
-    ];
-    trials.into_iter().chain(promtool).collect()
+    ]
 }
 
 /// What the Collector hands to the code of Prometheus: all below `config:`.

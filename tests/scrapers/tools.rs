@@ -13,7 +13,7 @@ use metrics_guard_core::Guard;
 use metrics_guard_tests::{
     fetch::{fetch_or_say_so, is_ci},
     key_changes::replace_file,
-    process::{said, succeed},
+    process::succeed,
     scraper::{Program, Scraper},
 };
 use serde_json::Value;
@@ -84,15 +84,6 @@ fn python() -> io::Result<PathBuf> {
         fs::write(installed, wanted)?;
     }
     Ok(programs)
-}
-
-/// Whether this promtool accepts a configuration, and what it prints. The files that it names are not looked at.
-pub(crate) fn promtool_accepts(promtool: &Path, text: &str) -> io::Result<(bool, String)> {
-    let folder = tempfile::tempdir()?;
-    let file = folder.path().join("prometheus.yml");
-    fs::write(&file, text)?;
-    let output = Command::new(promtool).args(["check", "config", "--syntax-only"]).arg(file).output()?;
-    Ok((output.status.success(), said(&output)))
 }
 
 /// `text` with other words in the place of some that must be in it.
