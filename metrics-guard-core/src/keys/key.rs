@@ -34,8 +34,9 @@ impl Key {
     /// - [`WeakKey`](crate::ConfigErrorKind::WeakKey) if it has fewer than 16 bytes, or is a published example, words such as
     ///   `change-me`, or a simple pattern
     /// - [`InvalidKey`](crate::ConfigErrorKind::InvalidKey) if it is blank, has more than 256 bytes, or has a byte that is not
-    ///   visible ASCII. Also if it is a path, a reference or a template, such as `${METRICS_KEY}`, or is wrapped in quotes, a name
-    ///   or other text
+    ///   visible ASCII
+    /// - [`InvalidKey`](crate::ConfigErrorKind::InvalidKey) if it is a path, a reference or a template (`${METRICS_KEY}`), or if
+    ///   quotes, a name or other text surround it
     pub fn new(bytes: impl AsRef<[u8]>) -> Result<Key, ConfigError> {
         Key::found_at("Key::new", bytes.as_ref())
     }

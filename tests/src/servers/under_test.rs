@@ -17,7 +17,7 @@ pub trait UnderTest: Sync {
     fn name(&self) -> &'static str;
 
     /// Serves the test service, with the guard that the environment configures, on a port that the system chooses.
-    /// [Announces](announce) the address.
+    /// Announces the address.
     fn serve(&self, tls: Option<Tls>) -> Serving;
 
     /// Serves the bench's page as the server's users would, with this guard or without one, and announces the address.
