@@ -1,6 +1,6 @@
-//! Nothing delays a new key: not a subscriber or a recorder that blocks or panics, not a standard error without a reader,
-//! and not clients that take every file descriptor. Each case is a process of its own, because subscriber and recorder are
-//! global. Hooks and observers are in metrics-guard-core/tests/guard/warnings.rs.
+//! Nothing delays a new key: not a hook, a subscriber, a recorder or an observer that blocks or panics, not a standard error
+//! without a reader, and not clients that take every file descriptor. Each case is a process of its own, because subscriber
+//! and recorder are global.
 
 #![cfg(unix)]
 #![allow(clippy::unwrap_used)] // in tests; clippy.toml does not reach their helper functions
@@ -21,7 +21,7 @@ use std::{
 };
 
 use Fault::{Blocks, Full, FullAndNonBlocking, Panics};
-use Listener::{Log, Recorder, StandardError, Subscriber};
+use Listener::{Hook, Log, Observer, Recorder, StandardError, Subscriber};
 use http::Request;
 use metrics::{Counter, Gauge, Histogram, Key as Series, KeyName, Metadata, NoopRecorder, SharedString, Unit};
 use metrics_guard_core::{Guard, GuardBuilder};
@@ -48,6 +48,8 @@ const WARNINGS: usize = ROTATIONS as usize + 2;
 
 #[derive(Debug, Clone, Copy, PartialEq)]
 enum Listener {
+    Hook,
+    Observer,
     Subscriber,
     Recorder,
     /// `tracing_subscriber`'s own, on the standard error.
@@ -66,7 +68,9 @@ enum Fault {
     FullAndNonBlocking,
 }
 
-const CASES: [(Listener, Fault); 7] = [
+const CASES: [(Listener, Fault); 9] = [
+    (Hook, Blocks),
+    (Observer, Blocks),
     (Subscriber, Blocks),
     (Subscriber, Panics),
     (Recorder, Blocks),
@@ -219,9 +223,11 @@ fn watch(number: usize) {
 
 /// Locked for writing until the rotations are over.
 static GATE: RwLock<()> = RwLock::new(());
+/// The calls of a faulty observer.
+static CALLS: AtomicUsize = AtomicUsize::new(0);
 /// The warnings, or a recorder's reports of the key file, on the guard's own thread.
 static REPORTS: AtomicUsize = AtomicUsize::new(0);
-/// The checks that an observer sees, and those that `accepts` made.
+/// The checks that a second observer sees, and those that `accepts` made.
 static CHECKS: [AtomicUsize; 2] = [const { AtomicUsize::new(0) }; 2];
 
 fn case() -> Option<(Listener, Fault)> {
@@ -271,14 +277,26 @@ fn runs_a_case() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("accepted_keys");
     rename_into_place(&path, 0);
-    let builder = Guard::builder_from_key_file(&path).unwrap();
+    let mut builder = Guard::builder_from_key_file(&path).unwrap();
     let gate = GATE.write().unwrap();
     let (listener, _) = case().unwrap();
+    let report = || {
+        REPORTS.fetch_add(usize::from(thread::current().name() == Some("guard-telemetry")), Relaxed);
+        misbehave();
+    };
     match listener {
+        Hook => builder = builder.on_warning(move |_| report()),
+        Observer => {
+            builder = builder.observe(|check| {
+                if check.outcome() == "missing" {
+                    CALLS.fetch_add(1, Relaxed);
+                    misbehave();
+                }
+            });
+        }
         Subscriber => {
-            let writer = || {
-                REPORTS.fetch_add(usize::from(thread::current().name() == Some("guard-telemetry")), Relaxed);
-                misbehave();
+            let writer = move || {
+                report();
                 io::sink()
             };
             tracing_subscriber::fmt().with_max_level(Level::WARN).with_writer(writer).init();
@@ -288,9 +306,16 @@ fn runs_a_case() {
         StandardError => {}
     }
     let start = Instant::now();
-    let guard = builder.observe(|_| _ = CHECKS[0].fetch_add(1, Relaxed)).build();
+    let guard = builder.observe(|check| _ = CHECKS[0].fetch_add(usize::from(check.outcome() != "missing"), Relaxed));
+    let guard = guard.build();
     println!("\nbuild took {:?}", start.elapsed());
     assert!(start.elapsed() < LIMIT, "build waits for a listener");
+    for _ in 0..if listener == Observer { 3 } else { 0 } {
+        // Without a key: the observer holds them.
+        let guard = guard.clone();
+        thread::spawn(move || quietly(|| guard.check(&Request::new(())).is_err()));
+    }
+
     fs::write(&path, "").unwrap();
     wait(|| guard.key_file().unwrap().problem().is_some());
     for number in 1..=ROTATIONS {
@@ -302,8 +327,9 @@ fn runs_a_case() {
     let before = REPORTS.load(Relaxed);
     drop(gate);
     let is_reported = || match listener {
-        Subscriber => REPORTS.load(Relaxed) == WARNINGS,
+        Hook | Subscriber => REPORTS.load(Relaxed) == WARNINGS,
         Recorder => REPORTS.load(Relaxed) >= before + 2,
+        Observer => CALLS.load(Relaxed) == 3,
         Log | StandardError => true,
     };
     assert!(wait(is_reported), "not all is reported");
