@@ -3,13 +3,25 @@
 
 #![allow(clippy::unwrap_used)] // in tests; clippy.toml does not reach their helper functions
 
-use std::{convert::Infallible, fs, sync::Arc, time::Duration};
+use std::{
+    convert::Infallible,
+    fs,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::Duration,
+};
 
 use http::Request;
 use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusHandle};
 use metrics_guard_core::{ClientName, Guard, GuardBuilder, Key, KeyRing, Peer, Reason, adapter::shown};
 use metrics_guard_tests::{KEY, WRONG, wait::until};
 use tempfile::NamedTempFile;
+
+/// Lets one test run at a time. While a subscriber is installed, tracing can cache that nobody wants an event that another
+/// thread reports for the first time.
+fn alone() -> MutexGuard<'static, ()> {
+    static LOCK: Mutex<()> = Mutex::new(());
+    LOCK.lock().unwrap_or_else(PoisonError::into_inner)
+}
 
 /// Fails unless `condition` becomes true within 20 seconds, which a correct run never needs.
 #[track_caller]
@@ -50,6 +62,7 @@ fn series(exporter: &PrometheusHandle, series: &str) -> Option<f64> {
 // A guard's thread reports to the global recorder and the global subscriber.
 #[test]
 fn key_file_is_in_series_and_log() {
+    let _alone = alone();
     let recorder = PrometheusBuilder::new().build_recorder();
     let exporter = recorder.handle();
     metrics::set_global_recorder(recorder).unwrap();
@@ -119,6 +132,7 @@ fn key_file_is_in_series_and_log() {
 
 #[test]
 fn counts_checks_by_guard_outcome_and_key_label() {
+    let _alone = alone();
     let recorder = PrometheusBuilder::new().build_recorder();
     let exporter = recorder.handle();
     metrics::with_local_recorder(&recorder, || {
@@ -149,6 +163,7 @@ fn counts_checks_by_guard_outcome_and_key_label() {
 
 #[test]
 fn limits_events_to_ten_for_each_reason() {
+    let _alone = alone();
     let far = Peer::new(([203, 0, 113, 7], 40000).into());
     let log = logged(|| {
         let guard = guard().allow_networks(["10.0.0.0/8"]).unwrap().build();
@@ -168,6 +183,7 @@ fn limits_events_to_ten_for_each_reason() {
 
 #[test]
 fn event_has_no_control_characters_from_a_certificate() {
+    let _alone = alone();
     let names =
         [ClientName::dns("other.example"), ClientName::uri("x://\u{1b}[2J\r\n2026 INFO all is well\u{9b}\u{202e}")];
     let peer = Peer::new(([203, 0, 113, 7], 40000).into()).with_names(names);
