@@ -3,7 +3,7 @@
 
 #![allow(clippy::unwrap_used)] // in tests; clippy.toml does not reach their helper functions
 
-use std::{iter, sync::mpsc, time::Duration};
+use std::{iter, net::SocketAddr, sync::mpsc, time::Duration};
 
 use http::{HeaderName, Request};
 use metrics_guard_core::{Guard, Key, Peer, RequestHead};
@@ -63,7 +63,7 @@ fn run<T>(future: impl Future<Output = T>) -> T {
     tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap().block_on(future)
 }
 
-fn ask_axum(guard: Guard, path: &str) {
+fn ask_axum(guard: Guard, path: &str, address: Option<SocketAddr>) {
     #[guard_metrics]
     fn attribute() -> &'static str {
         "up 1\n"
@@ -71,19 +71,25 @@ fn ask_axum(guard: Guard, path: &str) {
     async fn extractor(_: Authorized) -> &'static str {
         "up 1\n"
     }
-    use axum::{Router, body::Body, routing::get};
+    use axum::{Router, body::Body, extract::ConnectInfo, routing::get};
 
     let layer = MetricsGuardLayer::new(guard.clone());
     let router = Router::new().route("/attribute", get(attribute)).route("/extractor", get(extractor));
     let router = router.with_state(guard).route("/layer", get(|| async { "up 1\n" }).layer(layer));
-    let request = Request::get(path).header("X-Metrics-Key", KEY).body(Body::empty()).unwrap();
+    let mut request = Request::get(path).header("X-Metrics-Key", KEY).body(Body::empty()).unwrap();
+    if let Some(address) = address {
+        request.extensions_mut().insert(ConnectInfo(address));
+    }
     assert_eq!(run(router.oneshot(request)).unwrap().status(), 403);
 }
 
-fn ask_warp(guard: Guard) {
+fn ask_warp(guard: Guard, address: Option<SocketAddr>) {
     let guard = metrics_guard_warp::MetricsGuard::with(guard);
     let routes = guard.gate(warp::path("metrics")).or(warp::any().map(warp::reply));
-    let request = warp::test::request().path("/metrics").header("X-Metrics-Key", KEY);
+    let mut request = warp::test::request().path("/metrics").header("X-Metrics-Key", KEY);
+    if let Some(address) = address {
+        request = request.remote_addr(address);
+    }
     assert_eq!(run(request.reply(&routes)).status(), 403);
 }
 
@@ -111,10 +117,10 @@ fn warning_about_a_missing_address_has_the_instruction_for_the_server() {
             "the same, with client names",
         ),
         (&|guard| assert!(guard.check(&Head).is_err()), "a custom server", "the same, with client names"),
-        (&|guard| ask_axum(guard, "/attribute"), "axum |", "axum and tonic, with client names"),
-        (&|guard| ask_axum(guard, "/extractor"), "axum |", "axum and tonic, with client names"),
-        (&|guard| ask_axum(guard, "/layer"), "axum |", "axum and tonic, with client names"),
-        (&ask_warp, "Warp |", "Warp, with client names"),
+        (&|guard| ask_axum(guard, "/attribute", None), "axum, and other", "axum, tonic and"),
+        (&|guard| ask_axum(guard, "/extractor", None), "axum, and other", "axum, tonic and"),
+        (&|guard| ask_axum(guard, "/layer", None), "axum, and other", "axum, tonic and"),
+        (&|guard| ask_warp(guard, None), "Warp |", "Warp, with client names"),
         (&ask_rocket, "Rocket |", "Rocket |"),
     ];
     for (ask, row, row_with_names) in servers {
@@ -123,4 +129,13 @@ fn warning_about_a_missing_address_has_the_instruction_for_the_server() {
             assert_eq!(instruction(networks, &["prometheus.example"], ask), in_guide(row_with_names));
         }
     }
+}
+
+#[test]
+fn warning_about_missing_names_has_the_instruction_for_the_server() {
+    let address = Some(([192, 0, 2, 1], 40000).into());
+    let names = ["prometheus.example"];
+    let axum = instruction(&[], &names, |guard| ask_axum(guard, "/layer", address));
+    assert_eq!(axum, in_guide("axum, tonic and"));
+    assert_eq!(instruction(&[], &names, |guard| ask_warp(guard, address)), in_guide("Warp, with client names"));
 }
