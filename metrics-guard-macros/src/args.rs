@@ -23,12 +23,13 @@ pub(crate) struct Args {
 }
 
 impl Args {
-    /// Parses `tokens`, which may contain the arguments in `known`. The errors list these as `expected`.
-    pub(crate) fn parse(tokens: TokenStream, known: &[&str], expected: &str) -> syn::Result<Args> {
+    /// Parses `tokens`, which may contain the arguments in `known`. The errors list these as `expected`, and say that the guard
+    /// comes from `source` if `guard` is not among them.
+    pub(crate) fn parse(tokens: TokenStream, known: &[&str], expected: &str, source: &str) -> syn::Result<Args> {
         let parser = |input: ParseStream<'_>| {
             let mut args = Args::default();
             while !input.is_empty() {
-                args.parse_one(input, known, expected)?;
+                args.parse_one(input, known, expected, source)?;
                 if !input.is_empty() {
                     input.parse::<Token![,]>().map_err(|error| other_than(expected, &error))?;
                 }
@@ -38,16 +39,22 @@ impl Args {
         parser.parse2(tokens)
     }
 
-    fn parse_one(&mut self, input: ParseStream<'_>, known: &[&str], expected: &str) -> syn::Result<()> {
+    fn parse_one(&mut self, input: ParseStream<'_>, known: &[&str], expected: &str, source: &str) -> syn::Result<()> {
         let or_expected = |error: Error| other_than(expected, &error);
         let name = input.call(Ident::parse_any).map_err(or_expected)?;
         let text = name.to_string();
-        let unknown = || Error::new(name.span(), format!("unknown argument `{name}`: expected {expected}"));
+        let unknown = || {
+            let instruction = match text.as_str() {
+                "guard" => format!("the guard comes from {source}, so remove the argument"),
+                _ => format!("write {expected}"),
+            };
+            Error::new(name.span(), format!("unknown argument `{name}`; {instruction}"))
+        };
         if !known.contains(&text.as_str()) {
             return Err(unknown());
         }
         if input.parse::<Option<Token![=]>>()?.is_none() {
-            return Err(Error::new(name.span(), format!("`{name}` needs a value: expected {expected}")));
+            return Err(Error::new(name.span(), format!("`{name}` has no value; write {expected}")));
         }
         match text.as_str() {
             "crate" => set(&mut self.krate, &name, input.call(Path::parse_mod_style).map_err(or_expected)?),
@@ -62,7 +69,7 @@ impl Args {
 
 /// Returns an error at the position of `error` that lists the arguments, because the text of syn does not.
 fn other_than(expected: &str, error: &Error) -> Error {
-    Error::new(error.span(), format!("expected {expected}"))
+    Error::new(error.span(), format!("invalid argument of `#[guard_metrics]`; write {expected}"))
 }
 
 fn set<T>(argument: &mut Option<T>, name: &Ident, value: T) -> syn::Result<()> {

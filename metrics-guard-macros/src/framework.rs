@@ -22,6 +22,8 @@ pub(crate) struct Framework {
     /// The arguments that the attribute accepts, and their list for error messages.
     pub(crate) arguments: &'static [&'static str],
     pub(crate) expected: &'static str,
+    /// The source of the guard, for the error of the argument `guard` in a framework that does not accept it.
+    pub(crate) source: &'static str,
     /// The route attributes, which stay outside: the last segment of each path.
     pub(crate) routes: &'static [&'static str],
     /// Builds the guarded item.
@@ -36,7 +38,7 @@ impl Framework {
     /// The item follows the error so that each of its uses does not cause an error of its own. A second guard and the
     /// attributes that `fails_too` knows are removed from it, because they would also fail.
     pub(crate) fn expand(&self, args: TokenStream, item: TokenStream) -> TokenStream {
-        let args = Args::parse(args, self.arguments, self.expected);
+        let args = Args::parse(args, self.arguments, self.expected, self.source);
         let mut item: Item = match syn::parse2(item) {
             Ok(item) => item,
             Err(error) => return error.to_compile_error(),

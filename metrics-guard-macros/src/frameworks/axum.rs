@@ -19,6 +19,7 @@ pub(crate) const FRAMEWORK: Framework = Framework {
     krate: "metrics_guard_tower",
     arguments: &["crate"],
     expected: "`crate = path`",
+    source: "the router's state",
     routes: &[],
     guarded,
     fails_too: |_, _, _| false,

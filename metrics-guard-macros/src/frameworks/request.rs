@@ -23,6 +23,7 @@ pub(crate) const FRAMEWORK: Framework = Framework {
     krate: "metrics_guard_core",
     arguments: &["crate", "guard", "request", "denied"],
     expected: "`guard = expression`, `request = name`, `denied = path` or `crate = path`",
+    source: "this argument",
     routes: &[],
     guarded,
     fails_too: |_, _, attr| is_foreign(attr),

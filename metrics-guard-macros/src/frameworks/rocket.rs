@@ -20,6 +20,7 @@ pub(crate) const FRAMEWORK: Framework = Framework {
     krate: "metrics_guard_rocket",
     arguments: &["crate", "route_attr"],
     expected: "`crate = path` or `route_attr = name`",
+    source: "the fairing",
     routes: &["get", "put", "post", "delete", "head", "options", "patch", "route"],
     guarded: |args, item| guarded(args, item, validate(args, item)?),
     fails_too: |args, item, attr| FRAMEWORK.is_route(attr.path(), args) && (!can_be_route(item) || names_proof(attr)),

@@ -10,6 +10,7 @@ pub(crate) const FRAMEWORK: Framework = Framework {
     krate: "metrics_guard_warp",
     arguments: &["crate"],
     expected: "`crate = path`",
+    source: "`MetricsGuard::protect`",
     routes: &[],
     guarded,
     fails_too: |_, _, _| false,
