@@ -115,7 +115,7 @@ fn internal_serves_metrics_only_on_their_listener() {
 fn no_example_starts_without_a_key() {
     for (name, _) in &*EXAMPLES {
         let output = Process::start(&mut example(name)).unwrap().wait_for_end().unwrap();
-        assert!(output.contains("METRICS_VERIFICATION_KEY: no key is configured"), "{name}: {output}");
+        assert!(output.contains("METRICS_VERIFICATION_KEY_FILE: no key is configured"), "{name}: {output}");
         assert!(!output.contains("://"), "{name}: {output}");
     }
 }

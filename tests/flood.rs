@@ -58,7 +58,7 @@ fn rejects_a_million_wrong_keys_without_growing_memory_or_log() {
     let after = resident(&running.process).unwrap();
 
     let log = running.process.output();
-    let events = log.lines().filter(|line| line.contains("metrics denied")).count() as u64;
+    let events = log.lines().filter(|line| line.contains("request rejected")).count() as u64;
     println!(
         "{FLOOD} rejected in {took} s, {answered} right keys answered meanwhile; \
          memory {before} KiB before, {after} KiB after; log {} bytes, {events} events",

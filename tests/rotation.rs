@@ -115,14 +115,15 @@ fn printed_by(command: &mut Command) -> String {
 #[test]
 fn a_service_that_ends_right_after_build_has_logged_its_warnings() {
     let text = printed_by(&mut child("builds and ends"));
-    assert_eq!(text.matches("EVERYONE can read the metrics").count(), 1, "{text}");
+    assert_eq!(text.matches("EVERYONE can read what it should protect").count(), 1, "{text}");
 }
 
 #[test]
 fn build_reports_its_warnings_if_the_system_starts_no_thread() {
     // A stack that no address space has room for.
     let text = printed_by(child("builds").env("RUST_MIN_STACK", (1_u64 << 46).to_string()));
-    let has_all = text.contains("the same key as an earlier one") && text.contains("cannot follow the key file");
+    let has_all = text.contains("this key repeats an earlier one")
+        && text.contains("cannot start the thread that follows the key file");
     assert!(has_all, "{text}");
 }
 
@@ -202,7 +203,7 @@ fn watch(number: usize) {
     assert!(is_rotated, "{listener:?} {fault:?}");
 
     let is_warning = |line: &String| {
-        let texts = ["the same key as an earlier one", "the key file is unusable", "were dropped"];
+        let texts = ["this key repeats an earlier one", "The active keys do not change", "were dropped"];
         texts.iter().any(|text| line.contains(text))
     };
     let mut warnings = BufReader::new(pipe).lines().map_while(Result::ok).filter(is_warning);
@@ -210,7 +211,7 @@ fn watch(number: usize) {
     if is_log {
         let warnings: Vec<_> = warnings.by_ref().take(WARNINGS).collect();
         let count = |text| warnings.iter().filter(|warning| warning.contains(text)).count();
-        let counts = (count("the same key"), count("unusable"));
+        let counts = (count("this key repeats"), count("The active keys"));
         assert_eq!(counts, (WARNINGS - 1, 1), "{listener:?} {fault:?}: {warnings:#?}");
     }
     drop(child.stdin.take());

@@ -43,7 +43,7 @@ fn server_does_not_start_with_an_invalid_setting() {
     };
     for server in Server::ALL {
         let environment = [(KEY_VARIABLE, KEY), ("METRIC_VERFICATION_NETWORK", "10.0.0.0/8")];
-        assert_prints(*server, &environment, "correct its name: METRICS_VERIFICATION_NETWORKS");
+        assert_prints(*server, &environment, "unknown setting; write METRICS_VERIFICATION_NETWORKS instead");
     }
     let expected = "`metrics_guard.key` in `ROCKET_` environment variable(s): must be a string";
     assert_prints(Server::named("rocket").unwrap(), &[("ROCKET_METRICS_GUARD", "{key=1234567890123456789}")], expected);
@@ -57,7 +57,7 @@ fn disabled_guard_logs_one_warning_and_exports_a_gauge() {
         let body = response.text();
         let series = "\nmetrics_guard_open{guard=\"metrics\"} 1\n";
         assert!(response.status == 200 && body.contains(series), "{server:?}: {body}");
-        let warning = "EVERYONE can read the metrics";
+        let warning = "EVERYONE can read what it should protect";
         running.process.wait_for(|line| line.contains(warning).then_some(())).unwrap(); // printed by another thread
         let output = running.process.end().unwrap();
         assert_eq!(output.matches(warning).count(), 1, "{server:?}: {output}");

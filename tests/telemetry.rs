@@ -116,8 +116,8 @@ fn key_file_is_in_series_and_log() {
     let text = text();
     for (event, guard) in [
         ("the guard activated its keys", "of_file"),
-        ("the key file is unusable", "of_file"),
-        ("the key file can be used again", "of_file"),
+        ("The active keys do not change", "of_file"),
+        ("the key file is usable again", "of_file"),
         (missing, "of_names"),
     ] {
         // The guards of other tests write to this log too.
@@ -173,7 +173,7 @@ fn limits_events_to_ten_for_each_reason() {
         let near = || Some(Peer::new(([10, 0, 0, 1], 40000).into()));
         assert!(ask(&guard, KEY, near()) && !ask(&guard, WRONG, near()));
     });
-    let start = "WARN metrics_guard: metrics denied: ";
+    let start = "WARN metrics_guard: request rejected: ";
     assert_eq!(log.matches(start).count(), 11, "{log}");
     let fields = r#"guard="metrics" reason="address" address=203.0.113.7:40000"#;
     assert_eq!(log.matches(fields).count(), 10, "{log}");
@@ -192,7 +192,7 @@ fn event_has_no_control_characters_from_a_certificate() {
         assert!(!ask(&guard, KEY, Some(peer.clone())));
         assert!(!ask(&guard, KEY, None));
     });
-    assert_eq!((log.lines().count(), log.matches("metrics denied: ").count()), (2, 2), "{log}");
+    assert_eq!((log.lines().count(), log.matches("request rejected: ").count()), (2, 2), "{log}");
     assert!(log.contains(r#"reason="certificate""#) && log.contains("names=other.example, x://"), "{log}");
     assert!(log.trim_end_matches('\n').chars().all(|c| c == '\n' || c.is_ascii_graphic() || c == ' '), "{log:?}");
 }

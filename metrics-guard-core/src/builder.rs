@@ -344,7 +344,7 @@ fn header(name: &str) -> Result<HeaderName, Problem> {
 fn parameter(name: &str) -> Result<Box<str>, Problem> {
     let is_unreserved = |byte: u8| byte.is_ascii_alphanumeric() || b"-._~".contains(&byte);
     if is_yes_or_no(name) {
-        Err(problem::word_as_name("key"))
+        Err(problem::word_as_name("metrics_key"))
     } else if name.is_empty() || !name.bytes().all(is_unreserved) {
         Err(problem::invalid_parameter())
     } else if has_random_part(name) {

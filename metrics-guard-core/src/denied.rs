@@ -128,10 +128,10 @@ impl fmt::Display for Denied {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self.0 {
             Reason::Missing => "no key was presented",
-            Reason::Malformed => "the credentials are malformed",
-            Reason::Wrong => "the presented key is not an accepted one",
-            Reason::Address => "no allowed network contains the client's address",
-            Reason::Certificate => "the client's certificate has no required name",
+            Reason::Malformed => "the `Authorization` header is repeated or malformed",
+            Reason::Wrong => "the presented key is not accepted",
+            Reason::Address => "the client's address is unknown or in no allowed network",
+            Reason::Certificate => "the client presented no certificate with a required name",
         })
     }
 }

@@ -97,7 +97,7 @@ mod tests {
     fn troubleshooting_lists_each_rejection_reason() {
         for &reason in Reason::ALL {
             let denied = denied(reason);
-            let row = format!("\n| `{reason}` | {} | `{denied}` |", denied.status().as_u16());
+            let row = format!("\n| `{reason}` | {} | ``{denied}`` |", denied.status().as_u16());
             assert!(PAGE.contains(&row), "not in docs/guide/troubleshooting.md: {row}");
         }
     }

@@ -58,7 +58,7 @@ impl GuardedPath {
     /// segments counts, as in `/;metrics`. Also if it contains a query, a fragment, `..`, a NUL, invalid UTF-8, or a wildcard
     /// or parameter of a router (`*`, `{..}`, `<..>`, `/:`). Most of these would guard nothing, or every path.
     pub fn new(path: &str) -> Result<GuardedPath, ConfigError> {
-        let names = names(path).ok_or_else(|| problem::invalid_path().at("guarded path"))?;
+        let names = names(path).ok_or_else(|| problem::invalid_path().at("GuardedPath::new"))?;
         Ok(GuardedPath(names.into()))
     }
 
@@ -327,7 +327,7 @@ mod tests {
         {
             let error = GuardedPath::new(path).unwrap_err();
             assert_eq!(error.kind(), ConfigErrorKind::InvalidSetting, "{path:?}");
-            assert!(error.to_string().starts_with("guarded path: invalid path: "), "{path:?}: {error}");
+            assert!(error.to_string().starts_with("GuardedPath::new: invalid path; "), "{path:?}: {error}");
         }
     }
 

@@ -44,7 +44,7 @@ impl Guard {
     /// | variable | meaning |
     /// |---|---|
     /// | `METRICS_VERIFICATION_KEY` | the key |
-    /// | `METRICS_VERIFICATION_KEY_FILE` | or the path of a file with one to four keys, one a line, which the guard follows |
+    /// | `METRICS_VERIFICATION_KEY_FILE` | or the path of a file with one to four keys, one per line, which the guard follows |
     /// | `METRICS_VERIFICATION_HEADER` | the header that presents the key, instead of `X-Metrics-Key` |
     /// | `METRICS_VERIFICATION_QUERY` | the name of a query parameter that presents it; unset: none |
     /// | `METRICS_VERIFICATION_NETWORKS` | the networks of allowed clients, such as `10.0.0.0/8, fd00::/8`; unset: all |
@@ -260,10 +260,15 @@ impl Settings {
     fn note_if_empty(&mut self, name: &str, origin: &Origin, value: &OsStr) -> bool {
         // A blank key has its own message.
         let is_empty = value.is_empty() || name != "key" && value.to_string_lossy().trim().is_empty();
-        if is_empty {
-            self.error.get_or_insert(problem::empty().at(origin.clone()));
-        }
-        is_empty
+        // Without one of these four, the guard can allow more clients, so no message advises only to unset it.
+        let problem = match name {
+            "key" => problem::blank(),
+            "key_file" => problem::empty_path(),
+            "networks" => problem::no_network(),
+            "client_names" => problem::no_client_name(),
+            _ => problem::empty(),
+        };
+        is_empty.then(|| self.error.get_or_insert(problem.at(origin.clone()))).is_some()
     }
 
     /// Returns a builder of the guard that the settings describe.
@@ -304,7 +309,7 @@ impl Settings {
             (Some(key), Some(file)) => Err(problem::set_twice(&file.origin).at(key.origin.clone())),
             (Some(key), None) => Ok(Guard::builder(Key::found_at(key.origin.clone(), &key.value)?)),
             (None, Some(file)) => GuardBuilder::from_file(&file.value),
-            (None, None) => Err(problem::no_key(prefix).at(variable(prefix, "key"))),
+            (None, None) => Err(problem::no_key().at(variable(prefix, "key_file"))),
         }
     }
 
@@ -369,8 +374,7 @@ fn strings(list: Vec<Option<String>>, origin: &Origin) -> Result<Vec<String>, Co
     list.into_iter().enumerate().map(string).collect()
 }
 
-/// Splits a list at its commas. A blank list has no entries. An entry that is not text becomes one that nothing accepts.
+/// Splits a list at its commas. An entry that is not text becomes one that nothing accepts.
 fn entries(list: &OsStr) -> Vec<String> {
-    let list = list.to_string_lossy();
-    if list.trim().is_empty() { Vec::new() } else { list.split(',').map(str::to_owned).collect() }
+    list.to_string_lossy().split(',').map(str::to_owned).collect()
 }

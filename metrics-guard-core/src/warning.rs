@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use crate::error::messages;
+use crate::{error::messages, problem::OUTPUT};
 
 /// A condition that the guard accepts but the operator should review.
 ///
@@ -43,26 +43,29 @@ impl fmt::Debug for Warning {
 // The examples are those of docs/guide/troubleshooting.md.
 messages! { Warning:
     disabled(origin = "METRICS_VERIFICATION_DISABLED"),
-        "{origin}: the guard is disabled, so EVERYONE can read the metrics; remove this to require a key";
+        "{origin}: the guard is disabled, so EVERYONE can read what it should protect; configure a key, for example in a \
+         key file, then remove this setting";
     open(variable = "METRICS_VERIFICATION_KEY_FILE"),
-        "{variable}: no variable configures the guard, so EVERYONE can read the metrics; write the output of `openssl \
-         rand -hex 32` to a file, and set this variable to its path";
+        "{variable}: no variable configures the guard, so EVERYONE can read what it should protect; write {OUTPUT} \
+         to a file, and set this variable to its path";
     short_key(origin = "METRICS_VERIFICATION_KEY", least = 32),
-        "{origin}: the key has fewer than {least} characters; `openssl rand -hex 32` makes a longer one";
-    same_key(origin = "./accepted_keys, line 2"), "{origin}: the same key as an earlier one; it counts once";
+        "{origin}: the key has fewer than {least} characters; replace it at the next rotation by {OUTPUT}";
+    same_key(origin = "./accepted_keys, line 2"),
+        "{origin}: this key repeats an earlier one; write the new key in its place, or remove it";
     split_key(path = "./accepted_keys"),
         "{path}: the lines look like one base64 value that was broken into lines, and each line is accepted as a key; \
-         make keys of one line, such as the output of `openssl rand -hex 32`";
+         make keys of one line, such as {OUTPUT}";
     readable_by_all(path = "./accepted_keys"),
-        "{path}: every user of this machine can read the key file; make the user of the service its owner, then remove \
-         that right, for example with `chmod o-rwx`, or in Kubernetes set `fsGroup` and `defaultMode: 0440`";
+        "{path}: every user of this machine can read the key file; make the service's user its owner and remove \
+         the right of others, for example with `chmod o-rwx`, or in Kubernetes set `fsGroup` and `defaultMode: 0440`";
     writable_by_others(path = "./accepted_keys"),
-        "{path}: users other than root and the service's can write or own this path, and so add a key; remove that \
-         right, for example with `chmod go-w`, or if another user is the owner, with `chown -h root`";
-    stale(error = "./accepted_keys: the key is blank; make one with `openssl rand -hex 32`"),
-        "the key file is unusable; the previous keys stay active until it is fixed: {error}";
+        "{path}: a user other than root and the service's user owns this path or can write it, and so can add a key; \
+         remove that right, for example with `chmod go-w` or `chown -h root`";
+    stale(error = "./accepted_keys: .."),
+        "{error}. The active keys do not change until the key file is usable.";
     not_followed(path = "./accepted_keys", reason = std::io::ErrorKind::WouldBlock),
-        "{path}: cannot follow the key file ({reason}); new keys need `Guard::reload` or a restart";
+        "{path}: cannot start the thread that follows the key file ({reason}); raise the limit of threads, for example \
+         `TasksMax=` of systemd, and restart the service";
     all_addresses(origin = "METRICS_VERIFICATION_NETWORKS"),
         "{origin}: the networks together allow every public IPv4 or every public IPv6 address; list those of the \
          scrapers, or remove the list";
@@ -71,5 +74,5 @@ messages! { Warning:
          may be rejected; {advice}";
     dropped(count = 3),
         "{count} warnings or key file events were dropped, because a warning hook, a subscriber, a recorder or the \
-         standard error blocked; make it return at once, then check `Guard::key_file`";
+         standard error blocked; unblock it, for example free the disk of the log";
 }

@@ -69,11 +69,7 @@ fn add_fields(settings: &mut Settings, figment: &Figment) -> Result<(), ConfigEr
     let fields = match figment.find_value(TABLE) {
         Ok(Value::Dict(_, fields)) => fields,
         Ok(other) => {
-            let text = if other.as_str() == Some("") {
-                EMPTY
-            } else {
-                "must be a table; write fields such as `key_file` into it"
-            };
+            let text = "must be a table; write fields such as `key_file` into it";
             return Err(ConfigError::new(ConfigErrorKind::InvalidSetting, origin(figment, TABLE, &other), text));
         }
         Err(_) => return Ok(()), // there is no table
@@ -94,8 +90,6 @@ fn add_fields(settings: &mut Settings, figment: &Figment) -> Result<(), ConfigEr
     }
     Ok(())
 }
-
-const EMPTY: &str = "is empty; unset it, or give it a value";
 
 /// Sets the key file. Like other paths in Rocket.toml, it is relative to that file and not to the working directory.
 fn set_key_file(settings: &mut Settings, figment: &Figment, origin: String) -> Result<(), ConfigError> {
@@ -190,11 +184,7 @@ fn check_config_file(figment: &Figment) -> Result<bool, ConfigError> {
         return Ok(false);
     }
     let origin = shown_file(&path).map_or(NAME.to_owned(), |path| format!("{NAME}, {path}"));
-    let text = if path.is_empty() {
-        EMPTY
-    } else {
-        "no such file; write the path of a file, such as ./Rocket.toml, or unset it"
-    };
+    let text = "there is no file at this path; correct the path, such as ./Rocket.toml";
     Err(ConfigError::new(ConfigErrorKind::UnusableFile, origin, text))
 }
 
@@ -205,7 +195,9 @@ fn check_near_files(figment: &Figment, folder: &Path) -> Result<(), ConfigError>
         let text = name.to_string_lossy();
         let is_near = is_close(text.strip_suffix(".txt").unwrap_or(&text), "rockettoml");
         if is_near && has_unread_table(figment, &entry.path()) {
-            return Err(unknown(Some(FILE.to_owned()), text.escape_debug().to_string()));
+            let origin = text.escape_debug().to_string();
+            let text = "Rocket does not read this file; rename it to Rocket.toml";
+            return Err(ConfigError::new(ConfigErrorKind::UnknownSetting, origin, text));
         }
     }
     Ok(())
@@ -246,11 +238,16 @@ fn near_variable(name: &str, value: &str) -> Option<NearName> {
 fn check_names(figment: &Figment) -> Result<bool, ConfigError> {
     let profiles = figment.data().map_err(|error| {
         // The error omits the parser's message, because that shows the line, and the line can hold the key.
-        let origin = match position(&error.to_string()) {
-            Some((line, column)) => format!("Rocket's configuration, line {line}, column {column}"),
-            None => "Rocket's configuration".to_owned(),
+        let (origin, text) = match position(&error.to_string()) {
+            Some((line, column)) => (
+                format!("Rocket's configuration, line {line}, column {column}"),
+                "invalid TOML; correct this line, for example put strings in quotes",
+            ),
+            None => (
+                "Rocket's configuration".to_owned(),
+                "cannot be read; let the service's user read it, for example with `chown USER Rocket.toml`",
+            ),
         };
-        let text = "cannot be read; correct its syntax, or let this process read it";
         ConfigError::new(ConfigErrorKind::UnusableFile, origin, text)
     })?;
     let variables: HashSet<String> = env::vars_os().map(|(name, _)| key(&name.to_string_lossy())).collect();

@@ -185,7 +185,7 @@ impl Fairing for MetricsGuard {
             Err(error) => {
                 error!("metrics-guard: {error}");
                 if error.kind() == ConfigErrorKind::MissingKey {
-                    error_!("Or set `key_file` in the table [default.metrics_guard] of Rocket.toml.");
+                    error_!("In Rocket.toml, set `key_file` in the table [default.metrics_guard] instead.");
                 }
                 return Err(rocket);
             }

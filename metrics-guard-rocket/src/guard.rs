@@ -81,9 +81,9 @@ impl fmt::Display for Refusal {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Refusal::Denied(denied) => denied.fmt(f),
-            Refusal::NoFairing => {
-                f.write_str("no guard is attached, so attach one: `rocket::build().attach(MetricsGuard::fairing())`")
-            }
+            Refusal::NoFairing => f.write_str(
+                "no `MetricsGuard` fairing is attached; attach one: `rocket::build().attach(MetricsGuard::fairing())`",
+            ),
         }
     }
 }
@@ -213,7 +213,7 @@ impl Sentinel for Authorized {
     fn abort(rocket: &Rocket<Ignite>) -> bool {
         let is_unguarded = rocket.state::<Managed>().is_none();
         if is_unguarded {
-            error!("A route has `#[guard_metrics]`, but no guard is attached.");
+            error!("metrics-guard: a route needs the guard, but no `MetricsGuard` fairing is attached.");
             error_!("Attach one: `rocket::build().attach(MetricsGuard::fairing())`.");
         }
         is_unguarded

@@ -56,7 +56,7 @@ impl Fairing for Redact {
         for route in rocket.routes().filter(|route| reads(route.uri.query(), parameter)) {
             // The warning hides the parameter's name, because an operator can set a key in its place.
             warn!("metrics-guard: the route {route} reads the guard's query parameter, which the guard removes.");
-            warn_!("It can hold a key. Choose another name for it, for example in METRICS_VERIFICATION_QUERY.");
+            warn_!("Choose another query parameter for the guard, for example METRICS_VERIFICATION_QUERY=metrics_key.");
         }
     }
 

@@ -148,7 +148,7 @@ fn case_68_a_handler_with_an_optional_proof_answers_no_rejected_request() {
     assert_rejected(client.get("/option").dispatch());
     assert_rejected(client.get("/result").dispatch());
     assert_eq!(text(with_key(client.get("/option"))), "up 1\n");
-    let advice = "no guard is attached, so attach one: `rocket::build().attach(MetricsGuard::fairing())`";
+    let advice = "no `MetricsGuard` fairing is attached; attach one: `rocket::build().attach(MetricsGuard::fairing())`";
     assert_eq!(Refusal::NoFairing.to_string(), advice);
 
     // Over a socket, because Rocket upgrades no local request.

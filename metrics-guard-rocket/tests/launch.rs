@@ -34,10 +34,10 @@ fn rows<const N: usize>(table: &str) -> impl Iterator<Item = [String; N]> {
         ("$N", HIDDEN),
         ("$B", "[default.metrics_guard]"),
         ("$S", "in TOML source string"),
-        ("$U", "is not known here; remove it, or correct its name"),
+        ("$U", "unknown setting; correct its name, such as `key_file`, or remove it"),
         ("$D", "set here and in ROCKET_METRICS_GUARD; remove one of the two"),
-        ("$E", "is empty; unset it, or give it a value"),
-        ("$F", "no such file; write the path of a file, such as ./Rocket.toml, or unset it"),
+        ("$R", "Rocket does not read this file; rename it to Rocket.toml"),
+        ("$F", "there is no file at this path; correct the path, such as ./Rocket.toml"),
         ("$T", r#"{networks="8e61f0a97b3cd254e1f8a0b6937cd2e5"}"#),
         ("$H", r#"{header="a=\",{",networks=[a],header=b}"#),
     ];
@@ -45,6 +45,11 @@ fn rows<const N: usize>(table: &str) -> impl Iterator<Item = [String; N]> {
         // `$V` is the error that the first name in the row is unknown.
         let name = line.split('=').next().unwrap_or_default().trim();
         let line = line.replace("$V", &format!("error: {name}: $U"));
+        // `$U: ` is in front of the right name.
+        let line = match line.split_once("$U: ") {
+            Some((before, right)) => format!("{before}unknown setting; write {right} instead"),
+            None => line,
+        };
         let line = meanings.iter().fold(line, |line, (short, long)| line.replace(short, long));
         line.split("=>").map(|column| column.trim().to_owned()).collect::<Vec<_>>().try_into().unwrap()
     })
@@ -95,7 +100,8 @@ fn outcome(figment: &Figment) -> String {
     match MetricsGuard::builder(figment).map(GuardBuilder::build) {
         Ok(_) => "a guard".to_owned(),
         Err(error) => {
-            let is_unknown = error.to_string().contains("is not known here");
+            let is_unknown =
+                ["unknown setting; ", "Rocket does not read"].iter().any(|text| error.to_string().contains(text));
             assert_eq!(error.kind() == ConfigErrorKind::UnknownSetting, is_unknown, "{error}");
             format!("error: {error}")
         }
@@ -177,15 +183,15 @@ fn the_table_in_rocket_toml_configures_the_guard() {
 fn an_error_says_which_field_is_wrong_and_what_fits_it() {
     assert_outcomes(
         r#"
-        $B ; key = '' => error: `metrics_guard.key` $S: $E
+        $B ; key = '' => error: `metrics_guard.key` $S: the key is blank..
         $B ; key = ' ' => error: `metrics_guard.key` $S: the key is blank..
-        $B ; key = ['a', 'b'] => error: `metrics_guard.key` $S: must be one key; put several into a file, one a line, ..
-        $B ; key_file = '' => error: `metrics_guard.key_file` $S: $E
+        $B ; key = ['a', 'b'] => error: `metrics_guard.key` $S: must be one key; put several into a file, one per line, ..
+        $B ; key_file = '' => error: `metrics_guard.key_file` $S: the path of the key file is empty..
         $B ; key_file = ['a'] => error: `metrics_guard.key_file` $S: must be a string in quotes, and not a list or a table
         $B ; key_file = 'metrics_key' => error: `metrics_guard.key` $S: set here and in `metrics_guard.key_file` $S..
         $B ; disabled = 1 => error: `metrics_guard.disabled` $S: must be `true` or `false`, without quotes
-        $B ; header = true => error: `metrics_guard.header` $S: a word for yes, no or nothing is not a name..
-        $B ; query = true => error: `metrics_guard.query` $S: a word for yes, no or nothing is not a name..
+        $B ; header = true => error: `metrics_guard.header` $S: the value is a word such as `true`..
+        $B ; query = true => error: `metrics_guard.query` $S: the value is a word such as `true`..
         $B ; networks = 10 => error: `metrics_guard.networks` $S: must be a list of strings, such as ["10.0.0.0/8"]
         $B ; networks = [] => error: `metrics_guard.networks` $S: no network is listed..
         $B ; networks = ['::1', 10] => error: `metrics_guard.networks` $S: entry 2 must be a string; put it in quotes
@@ -309,12 +315,12 @@ fn the_names_and_values_of_variables_are_checked() {
         metrics_verification_networks=$N => $V: METRICS_VERIFICATION_NETWORKS
         METRICS_GUARD=$T => $V: ROCKET_METRICS_GUARD
         ROCKET_GUARD_METRICS=$T => $V: ROCKET_METRICS_GUARD
-        ROCKET_METRICS_GUARD= => error: `metrics_guard` in `ROCKET_` environment variable(s): $E
+        ROCKET_METRICS_GUARD= => error: `metrics_guard` in `ROCKET_` environment variable(s): must be a table; write fields such as `key_file` into it
         ROCKET_METRICS_GUARD=$T & rocket_metrics_guard=$H => error: `networks` in rocket_metrics_guard: $D
         ROCKET_METRICS_GUARD=$T & ROCKET_METRICS_GUARD.NETWORKS=::/0 => error: `networks` in ROCKET_METRICS_GUARD.NETWORKS: $D
         ROCKET_METRICS_GUARD=$H => error: `header` in ROCKET_METRICS_GUARD: $D
         ROCKET_METRICS_GUARD={header=a,networks=[::1,header=b]} => error: `metrics_guard.networks` in `ROCKET_` environment..
-        ROCKET_CONFIG= => error: ROCKET_CONFIG: $E
+        ROCKET_CONFIG= => error: ROCKET_CONFIG: $F
         ROCKET_CONFIG=$N => error: ROCKET_CONFIG: $F
         rocket_config=/run/no/Rocket.toml => error: ROCKET_CONFIG, /run/no/Rocket.toml: $F
         ROCKET_CONFIG=other.toml => a guard
@@ -336,9 +342,9 @@ fn the_names_and_values_of_variables_are_checked() {
 fn a_rocket_toml_under_another_name_is_an_error_if_it_has_our_table() {
     for [name, table, line] in rows(
         "
-        rocket.toml => release.metrics_guard => $V: Rocket.toml
-        Rocket.toml.txt => release.metrics_guard => $V: Rocket.toml
-        rocket.toml => default.metrics-guard => $V: Rocket.toml
+        rocket.toml => release.metrics_guard => error: rocket.toml: $R
+        Rocket.toml.txt => release.metrics_guard => error: Rocket.toml.txt: $R
+        rocket.toml => default.metrics-guard => error: rocket.toml: $R
         rocket.toml => default => a guard
         Rocket.toml~ => release.metrics_guard => a guard
         Rocket.toml.example => release.metrics_guard => a guard
@@ -403,11 +409,14 @@ fn a_syntax_error_shows_no_line_of_the_file_if_the_settings_are_read_before_the_
         let line = "Rocket's configuration, line ";
         let checked = said("main", folder.path(), "CHECKED=1");
         assert!(checked.contains(&format!("{line}{number}, column ")), "{checked}");
-        assert!(checked.contains(": cannot be read; correct its syntax"), "{checked}");
+        assert!(checked.contains(": invalid TOML; correct this line"), "{checked}");
         assert!(!checked.contains(KEY), "{checked}");
         let launched = said("main", folder.path(), "");
         assert!(launched.contains(key.lines().next().unwrap()) && !launched.contains(line), "{launched}");
     }
+    fs::write(folder.path().join("Rocket.toml"), b"\xff").unwrap();
+    let checked = said("main", folder.path(), "CHECKED=1");
+    assert!(checked.contains("Rocket's configuration: cannot be read; let the service's user read it"), "{checked}");
 }
 
 #[test]
@@ -436,7 +445,7 @@ fn a_warning_is_logged_once_by_the_fairing_and_by_a_guard_made_in_code() {
 #[test]
 fn the_log_says_where_to_set_the_key_and_that_no_client_certificate_is_requested() {
     let folder = tempfile::tempdir().unwrap();
-    let (key_file, nobody) = ("Or set `key_file` in the table", "every request is rejected");
+    let (key_file, nobody) = ("set `key_file` in the table", "every request is rejected");
     for (what, variables, has_key_file, has_nobody) in [
         ("main", "", true, false),
         ("main", "METRICS_VERIFICATION_KEY=short", false, false),

@@ -175,7 +175,7 @@ async fn only_path_guards_its_paths_and_does_not_check_other_requests() {
         }
     }
     let error = MetricsGuardLayer::new(guard.clone()).only_path("http://localhost/metrics").unwrap_err();
-    assert!(error.to_string().starts_with("guarded path: invalid path: begin it with `/`"), "{error}");
+    assert!(error.to_string().starts_with("GuardedPath::new: invalid path; begin it with `/`"), "{error}");
 }
 
 /// In the orders that the layer's documentation gives, because the body of a rejection is a default.

@@ -121,7 +121,7 @@ async fn a_gate_guards_the_routes_behind_it() {
         }
     }
     let error = guard().gate_path("metrics").map(drop).unwrap_err();
-    assert!(error.to_string().starts_with("guarded path: invalid path: begin it with `/`"), "{error}");
+    assert!(error.to_string().starts_with("GuardedPath::new: invalid path; begin it with `/`"), "{error}");
 }
 
 /// `warp::path::full` panics for a target such as `localhost:80`.

@@ -47,7 +47,7 @@ pub(crate) fn read(path: &ShownPath, reserve: &mut Reserve) -> Result<Content, C
         }
     }
     if keys.is_empty() {
-        return Err(problem::blank().at(origin));
+        return Err(problem::no_keys().at(origin));
     }
     let mut ring = KeyRing::found_at(&origin, keys)?;
     if is_one_value(&text) {
@@ -109,6 +109,7 @@ fn unreadable(error: io::Error) -> Problem {
         _ if reserve::is_exhausted(&error) => problem::too_many_open_files(),
         io::ErrorKind::NotFound => problem::no_such_file(),
         io::ErrorKind::WouldBlock => problem::leased(),
+        io::ErrorKind::PermissionDenied => problem::forbidden(),
         kind => problem::unreadable(kind),
     };
     problem.caused_by(error)
@@ -214,6 +215,7 @@ mod tests {
         assert_eq!(read(MAX_READINGS, &leased), Err(leased.text));
         assert_eq!(read(MAX_READINGS - 1, &unreadable(ErrorKind::Interrupted.into())), Ok("keys"));
         assert_eq!(read(1, &problem::not_a_file()), Err(problem::not_a_file().text));
+        assert_eq!(read(1, &unreadable(ErrorKind::PermissionDenied.into())), Err(problem::forbidden().text));
         assert_eq!(with_retries(|| Ok(None::<()>)).unwrap_err().text, problem::changing().text);
     }
 }

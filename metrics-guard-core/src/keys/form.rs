@@ -32,6 +32,8 @@ pub(crate) enum Flaw {
     Path,
     /// A key and something around it, which this text names.
     Wrapped(&'static str),
+    /// Another value without a key in it, which this text names.
+    NoKey(&'static str),
 }
 
 const AROUND: &str = "a key with other characters around it";
@@ -104,7 +106,7 @@ fn composed(value: &str) -> Option<Flaw> {
     let quoted = |quote| value.strip_prefix(quote)?.strip_suffix(quote).filter(|inner: &&str| !inner.contains(quote));
     let is_quoted = || ['"', '\''].into_iter().find_map(quoted).is_some_and(|inner| inner.len() >= MIN_LEN);
     if let Some(what) = hash_or_public_key(value) {
-        return Some(Flaw::Wrapped(what));
+        return Some(Flaw::NoKey(what));
     }
     let named = value.split_once(['=', ':']).filter(|(name, key)| {
         key.len() >= MIN_LEN
@@ -264,7 +266,7 @@ fn encoded(value: &str) -> Option<Flaw> {
     match flaw(text.as_bytes()) {
         Some(Flaw::Guessable) => Some(Flaw::Guessable),
         None if text.len() >= MIN_LEN && text.bytes().all(|byte| byte.is_ascii_graphic()) => None,
-        _ => Some(Flaw::Wrapped("a text in base64 or hexadecimal digits that is no key")),
+        _ => Some(Flaw::NoKey("a text in base64 or hexadecimal digits")),
     }
 }
 

@@ -73,6 +73,7 @@ fn unacceptable(bytes: &[u8]) -> Option<Problem> {
             Flaw::Template => problem::placeholder(),
             Flaw::Path => problem::path_as_key(),
             Flaw::Wrapped(what) => problem::wrapped(what),
+            Flaw::NoKey(what) => problem::not_a_key(what),
         })
     } else if !bytes.iter().all(u8::is_ascii_graphic) {
         Some(problem::unsendable())

@@ -5,14 +5,14 @@
 //! | `metrics_guard_open{guard}` | 1 if the guard allows every request, because it is disabled or nothing configures it, else 0 |
 //! | `metrics_guard_checks_total{guard, outcome, key}` | checks; `outcome` is `allowed` or a [`Reason`](crate::Reason), `key` the label of the key that was used |
 //! | `metrics_guard_key_file_stale{guard, file}` | 1 while the key file is unusable, so the active keys are older than its content, else 0 |
-//! | `metrics_guard_key_file_checked_timestamp_seconds{guard, file}` | when the guard last looked at the key file, in seconds since 1970 |
+//! | `metrics_guard_key_file_checked_timestamp_seconds{guard, file}` | when the guard last checked the key file, in seconds since 1970 |
 //! | `metrics_guard_key_file_modified_timestamp_seconds{guard, file}` | when the file that the keys were last read from was written: `time()` minus this is its age |
 //!
 //! The label `guard` is the guard's [name](crate::GuardBuilder::name). Guards of one name share their series. The gauges
 //! stay as they are when the guard is gone.
 //!
 //! A check is counted on its request's thread. The guard's telemetry thread exports everything else, through the global
-//! recorder. If a recorder blocks that thread, the time of the last look stops, and `deploy/alerts.yml` alerts on that.
+//! recorder. If a recorder blocks that thread, the time of the last check stops, and `deploy/alerts.yml` alerts on that.
 
 use std::{
     iter,
@@ -79,8 +79,8 @@ impl Series {
             let text = SharedString::const_str;
             recorder.describe_gauge(OPEN.into(), None, text("Whether the metrics guard allows every request."));
             recorder.describe_counter(CHECKS.into(), None, text("Checks by the metrics guard."));
-            recorder.describe_gauge(STALE.into(), None, text("Whether the key file cannot be used as it is."));
-            recorder.describe_gauge(CHECKED.into(), Some(Unit::Seconds), text("When the key file was last looked at."));
+            recorder.describe_gauge(STALE.into(), None, text("Whether the key file is unusable."));
+            recorder.describe_gauge(CHECKED.into(), Some(Unit::Seconds), text("When the key file was last checked."));
             recorder.describe_gauge(MODIFIED.into(), Some(Unit::Seconds), text("When the key file was written."));
         });
     }

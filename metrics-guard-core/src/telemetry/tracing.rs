@@ -55,7 +55,7 @@ impl Events {
                 return tracing::enabled!(target: "metrics_guard", tracing::Level::WARN);
             }
             Event::KeyFileUsable(file) => {
-                tracing::info!(target: "metrics_guard", guard, file = file.label(), "the key file can be used again");
+                tracing::info!(target: "metrics_guard", guard, file = file.label(), "the key file is usable again");
             }
             Event::NewKeys(file) => {
                 let file = file.label();
@@ -78,7 +78,7 @@ impl Events {
             address = peer.and_then(Peer::address).map(tracing::field::display),
             names = peer.filter(|peer| !peer.names().is_empty()).map(|peer| tracing::field::display(List(peer.names()))),
             suppressed = (suppressed > 0).then_some(suppressed),
-            "metrics denied: {denied}",
+            "request rejected: {denied}",
         );
     }
 }

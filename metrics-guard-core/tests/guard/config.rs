@@ -39,9 +39,9 @@ fn assert_file_problem(content: impl AsRef<[u8]>, part: &str, place: &str) {
 fn case_36_no_key_and_blank_keys() {
     assert_problem(&[], "no key is configured");
     assert_problem(&[("DISABLED", "false")], "no key is configured");
-    for (blank, expected) in [("", "is empty"), (" ", "the key is blank"), ("\t \n", "the key is blank")] {
-        assert_problem(&[("KEY", blank)], expected);
-        assert_file_problem(blank, "the key is blank", "");
+    for blank in ["", " ", "\t \n"] {
+        assert_problem(&[("KEY", blank)], "the key is blank");
+        assert_file_problem(blank, "the key file holds no key", "");
     }
 }
 
@@ -72,7 +72,7 @@ fn case_39_short_sample_and_wrapped_keys() {
         (&KEY[..15], "fewer than 16 characters"),
         ("Some_Super_Secret_Key", "published example"),
         ("changeme", "published example"),
-        ("${METRICS_VERIFICATION_KEY}", "template or reference"),
+        ("${METRICS_VERIFICATION_KEY}", "a template or a reference"),
     ] {
         assert_problem(&[("KEY", value)], expected);
     }
@@ -80,8 +80,8 @@ fn case_39_short_sample_and_wrapped_keys() {
     assert_problem(&[("KEY", &wrapped)], "the value is a key behind `NAME=`;");
     assert_file_problem(format!("{KEY}\n{wrapped}\n"), "the value is a key behind `NAME=`;", ", line 2");
 
-    let expected =
-        "METRICS_VERIFICATION_KEY: the key has fewer than 32 characters; `openssl rand -hex 32` makes a longer one";
+    let expected = "METRICS_VERIFICATION_KEY: the key has fewer than 32 characters; replace it at the next rotation by the output of \
+         `openssl rand -hex 32`";
     assert_eq!(texts(from(&[("KEY", &KEY[..31])]).unwrap().warnings()), [expected]);
     assert_eq!(texts(from(&[("KEY", KEY)]).unwrap().warnings()), [""; 0]);
 }
@@ -95,11 +95,11 @@ fn case_40_long_keys_and_files_that_have_no_end() {
     assert_file_problem(format!("{}0", KEY.repeat(64)), "too large", "");
     #[cfg(unix)]
     {
-        assert_problem(&[("KEY_FILE", "/dev/zero")], "must be a regular file");
+        assert_problem(&[("KEY_FILE", "/dev/zero")], "the path is a folder, a pipe or a device");
         let folder = tempfile::tempdir().unwrap();
         let pipe = folder.path().join("pipe");
         assert!(Command::new("mkfifo").arg(&pipe).status().unwrap().success());
-        assert_problem(&[("KEY_FILE", pipe.to_str().unwrap())], "must be a regular file");
+        assert_problem(&[("KEY_FILE", pipe.to_str().unwrap())], "the path is a folder, a pipe or a device");
     }
 }
 
@@ -107,7 +107,7 @@ fn case_40_long_keys_and_files_that_have_no_end() {
 fn case_41_several_keys() {
     let guard = from_file(format!("{KEY}\n{KEY}\n{OTHER}\n")).unwrap();
     assert_eq!(labels(&guard, [KEY, OTHER]), [Some("current"), Some("previous")]);
-    assert!(matches!(&texts(guard.warnings())[..], [text] if text.contains(", line 2: the same key")));
+    assert!(matches!(&texts(guard.warnings())[..], [text] if text.contains(", line 2: this key repeats")));
     let lines = "Qn6m1i5c1o0P0kcV8wN3yqv2Fh9sVJbX+Tt4aLxR7uGdKeYzZpWm/BCrEHfS2jUk\n3gQ7sJp8Zb1xVn5tKfYwRw==\n";
     let guard = from_file(lines).unwrap();
     let is_split = |text: &String| text.contains("/metrics_key: the lines look like one base64 value");
@@ -122,7 +122,7 @@ fn case_41_several_keys() {
 #[test]
 fn case_42_files_that_cannot_be_read() {
     let (folder, path) = file(KEY);
-    assert_problem(&[("KEY_FILE", folder.path().to_str().unwrap())], "must be a regular file");
+    assert_problem(&[("KEY_FILE", folder.path().to_str().unwrap())], "the path is a folder, a pipe or a device");
     // It opens, and cannot be read: unlike a file without rights, not even by root.
     #[cfg(target_os = "linux")]
     assert_problem(&[("KEY_FILE", "/proc/self/mem")], "cannot be read");
@@ -135,11 +135,11 @@ fn case_42_files_that_cannot_be_read() {
         ("/run/NoSuchVolume/key", "METRICS_VERIFICATION_KEY_FILE, /run/…/key"),
     ] {
         let error = from(&[("KEY_FILE", missing)]).unwrap_err().to_string();
-        assert!(error.starts_with(&format!("{shown}: no such file")), "{error}");
+        assert!(error.starts_with(&format!("{shown}: there is no key file at this path")), "{error}");
     }
     // The key where its path belongs: with and without what looks like a folder.
     for key in [KEY, "q9Zk/7yH2mVx0Lr4TtBw8sEc+Nd1JfUa", &format!("./{KEY}")] {
-        assert_problem(&[("KEY_FILE", key)], "no such file");
+        assert_problem(&[("KEY_FILE", key)], "there is no key file");
     }
     // And the path where the key belongs, whether or not a file is there.
     for path in [path.to_str().unwrap(), "/etc/my-service/keys/accepted_keys"] {
@@ -165,8 +165,8 @@ fn case_46_two_places() {
 fn case_47_files_and_folders_that_others_can_read_or_write() {
     for (folder_mode, mode, expected) in [
         (0o755, 0o640, &[][..]),
-        (0o755, 0o666, &["/metrics_key: every user of this machine can read", "/metrics_key: users other than root"]),
-        (0o777, 0o600, &[": users other than root"]),
+        (0o755, 0o666, &["/metrics_key: every user of this machine can read", "/metrics_key: a user other than root"]),
+        (0o777, 0o600, &[": a user other than root"]),
     ] {
         let (folder, path) = file(KEY);
         crate::common::set_mode(&path, mode);
@@ -214,21 +214,22 @@ fn judges_the_values_of_the_other_settings() {
     assert!(guard.check(&Request::get(format!("/?metrics_key={KEY}")).body(()).unwrap()).is_ok());
 
     for (variable, value, expected) in rows(
-        "HEADER= => is empty
+        "HEADER= => is empty; write a value, or unset it to use the default
          HEADER=X Key => invalid header name
          HEADER=authorization => invalid header name
          HEADER=X_Metrics_Key => invalid header name
-         HEADER=transfer-Encoding => this header has another use: it describes the connection
+         HEADER=transfer-Encoding => this header has another use (it describes the connection
          HEADER=q9Zk7yH2mVx0Lr4TtBw8sEcNd1JfUavK3oPiGh5bM => the name looks like a key
          HEADER=0e8a6c4f-2d1b-4957-9c0f-8a7d6b5c4e3f => the name looks like a key
-         HEADER= None  => is not a name; unset it, or write a name such as `X-Scrape-Key`
-         QUERY=0 => is not a name; unset it, or write a name such as `key`
+         HEADER= None  => not a name; write a name such as `X-Scrape-Key`
+         QUERY=0 => not a name; write a name such as `metrics_key`
          QUERY=a b => invalid query parameter name
          QUERY={OTHER} => the name looks like a key
-         NETWORKS=  => is empty
+         NETWORKS=  => no network is listed
          NETWORKS=10.0.0.1,, => entry 2 is an invalid network
          NETWORKS=10.0.0.0/8;fd00::/8 => entry 1 is an invalid network
-         CLIENT_NAMES=a.example, none => is not a name; unset it, or write a name such as `prometheus.example`
+         CLIENT_NAMES= => no client name is listed
+         CLIENT_NAMES=a.example, none => not a name; write a name such as `prometheus.example`
          DISABLED=yes => must be `true` or `false`",
     ) {
         assert_problem(&[("KEY", KEY), (variable, &value)], expected);
@@ -242,7 +243,8 @@ fn names_the_empty_setting_beside_a_good_one() {
     for (empty, other) in [("KEY", ("KEY_FILE", path)), ("KEY_FILE", ("KEY", KEY)), ("KEY", ("DISABLED", "true"))] {
         for variables in [[(empty, ""), other], [other, (empty, "")]] {
             let error = from(&variables).unwrap_err().to_string();
-            assert_eq!(error, format!("METRICS_VERIFICATION_{empty}: is empty; unset it, or give it a value"));
+            let text = if empty == "KEY" { "the key is blank" } else { "the path of the key file is empty" };
+            assert!(error.starts_with(&format!("METRICS_VERIFICATION_{empty}: {text}; ")), "{error}");
         }
     }
     // The same setting in another place does not hide that this one is empty.
@@ -251,7 +253,7 @@ fn names_the_empty_setting_beside_a_good_one() {
     settings.set("key_file", "key_file", path).unwrap();
     let error = settings.builder().unwrap_err();
     assert_eq!(error.origin(), "METRICS_VERIFICATION_KEY_FILE");
-    assert_says(&error, "is empty");
+    assert_says(&error, "is empty; write one");
 }
 
 #[test]
@@ -263,8 +265,8 @@ fn is_disabled_by_its_explicit_name_and_judges_the_other_settings_all_the_same()
     assert!(guard.is_disabled() && !guard.requires_client_name());
     for (variable, value, expected) in rows(
         "HEADER=X Key => invalid header name
-         NETWORKS= => is empty
-         NETWORKS=10.0.0.1/8 => entry 1 is an address in a network
+         NETWORKS= => no network is listed
+         NETWORKS=10.0.0.1/8 => entry 1 has address bits
          CLIENT_NAMES=* => entry 1 is an invalid client name",
     ) {
         assert_problem(&[disabled, (variable, &value)], expected);
@@ -340,15 +342,18 @@ fn child_of_the_tests() {
 }
 
 const ACCEPTED: &str = "key: Some(\"current\")";
-const WRONG: &str = "the presented key is not an accepted one";
-const UNKNOWN: &str = ": is not known here; remove it, or correct its name";
+const WRONG: &str = "the presented key is not accepted";
+const UNKNOWN: &str = ": unknown setting; correct its name, such as `key_file`, or remove it";
 
 /// Fails unless the guard prints the line that each row expects of its variable beside `others`, and does not show the value.
 /// `..` ends a line of which the row has the beginning, and `NAME?` is a name that is not known.
 fn assert_rows(guard: &str, others: &[(&str, &str)], table: &str) {
     for (name, value, expected) in rows(table) {
         let said = child(guard, others.iter().copied().chain([(name, &*value)]));
-        let expected = expected.replace("ACCEPTED", ACCEPTED).replace("WRONG", WRONG).replace('?', UNKNOWN);
+        let expected = match expected.split_once("?: ") {
+            Some((name, right)) => format!("{name}: unknown setting; write {right} instead"),
+            None => expected.replace("ACCEPTED", ACCEPTED).replace("WRONG", WRONG).replace('?', UNKNOWN),
+        };
         let is_it = said.lines().any(|line| match expected.strip_suffix("..") {
             Some(beginning) => line.starts_with(beginning),
             None => line == expected,
@@ -381,12 +386,13 @@ fn from_env_rejects_variables_that_are_close_to_a_setting() {
     let row = "METRICS_VERIFICATION_TIMEOUT={OTHER} => METRICS_VERIFICATION_TIMEOUT?";
     assert_rows("from_env", &[("METRICS_VERIFICATION_DISABLED", "true")], row);
     #[cfg(unix)]
-    for (name, right) in
-        [(&b"METRICS_VERIFICATION_A\nB"[..], "\n"), (b"METRICS_VERIFICATION_KEY_FILE\xff", ": METRICS")]
-    {
+    for (name, text) in [
+        (&b"METRICS_VERIFICATION_A\nB"[..], UNKNOWN),
+        (b"METRICS_VERIFICATION_KEY_FILE\xff", ": unknown setting; write METRICS"),
+    ] {
         let name: &OsStr = std::os::unix::ffi::OsStrExt::from_bytes(name);
         let said = child("from_env", [(OsStr::new("METRICS_VERIFICATION_KEY"), KEY), (name, OTHER)]);
-        let line = format!("METRICS_VERIFICATION_…{UNKNOWN}{right}");
+        let line = format!("METRICS_VERIFICATION_…{text}");
         assert!(said.contains(&line) && !said.contains(ACCEPTED), "{said}");
     }
 }
@@ -401,12 +407,12 @@ fn from_env_or_open_is_open_only_if_nothing_is_set() {
          METRICS_VERIFICATION_KEY={KEY} => ACCEPTED
          METRICS_VERIFICATION_KEY={OTHER} => WRONG
          METRICS_VERIFICATION_DISABLED=true => warning: metrics-guard: METRICS_VERIFICATION_DISABLED: the guard is disabled..
-         METRICS_VERIFICATION_DISABLED=false => METRICS_VERIFICATION_KEY: no key is configured..
-         METRICS_VERIFICATION_KEY= => METRICS_VERIFICATION_KEY: is empty..
-         METRICS_VERIFICATION_HEADER=X-Scrape-Key => METRICS_VERIFICATION_KEY: no key is configured..
-         METRICS_GUARD=on => METRICS_VERIFICATION_KEY: no key is configured..
-         METRICS_VERIFICATION_ENV_KEY={KEY} => METRICS_VERIFICATION_KEY: no key is configured..
-         METRICS_VERIFICATION_NAME=/app/metrics-verification => METRICS_VERIFICATION_KEY: no key is configured..
+         METRICS_VERIFICATION_DISABLED=false => METRICS_VERIFICATION_KEY_FILE: no key is configured..
+         METRICS_VERIFICATION_KEY= => METRICS_VERIFICATION_KEY: the key is blank..
+         METRICS_VERIFICATION_HEADER=X-Scrape-Key => METRICS_VERIFICATION_KEY_FILE: no key is configured..
+         METRICS_GUARD=on => METRICS_VERIFICATION_KEY_FILE: no key is configured..
+         METRICS_VERIFICATION_ENV_KEY={KEY} => METRICS_VERIFICATION_KEY_FILE: no key is configured..
+         METRICS_VERIFICATION_NAME=/app/metrics-verification => METRICS_VERIFICATION_KEY_FILE: no key is configured..
          export=METRICS_VERIFICATION_KEY=k => export?: METRICS_VERIFICATION_KEY",
     );
     assert!(child("or_open", [("", ""); 0]).contains("key: None"));
@@ -417,8 +423,8 @@ fn two_guards_have_their_own_variables() {
     let (first, second) = (("METRICS_VERIFICATION_KEY", OTHER), ("PPROF_GUARD_KEY", KEY));
     assert!(child("from_env", [first, second]).contains(WRONG));
     assert!(child("PPROF_GUARD_", [first]).contains(
-        "PPROF_GUARD_KEY: no key is configured; make one with `openssl rand -hex 32`, and set this variable to it, or \
-         PPROF_GUARD_KEY_FILE to the path of a file that holds it\n"
+        "PPROF_GUARD_KEY_FILE: no key is configured; write the output of `openssl rand -hex 32` to a file, and set this \
+         variable to its path\n"
     ));
     let (_folder, path) = file(format!("{OTHER}\n{KEY}"));
     assert!(child("PPROF_GUARD_", [("PPROF_GUARD_KEY_FILE", &path)]).contains("key: Some(\"previous\")"));

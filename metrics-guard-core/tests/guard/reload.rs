@@ -13,7 +13,7 @@ use metrics_guard_core::{ConfigError, Guard, KeyRing, adapter::Settings};
 use crate::common::{KEY as OLD, NAME, OTHER as NEW, Told, assert_says, builder, file, hook, key, labels, write};
 
 fn stale(error: &ConfigError) -> String {
-    format!("the key file is unusable; the previous keys stay active until it is fixed: {error}")
+    format!("{error}. The active keys do not change until the key file is usable.")
 }
 
 struct Subject {
@@ -100,14 +100,17 @@ fn case_44_a_file_that_breaks_leaves_the_active_keys_and_is_reported_once() {
         File::options().write(true).open(path).unwrap().set_len(len).unwrap();
     }
     let faults: &[Fault] = &[
-        (|path| truncate(path, 0), "the key is blank"),
-        (|path| fs::write(path, " \n\n").unwrap(), "the key is blank"),
+        (|path| truncate(path, 0), "the key file holds no key"),
+        (|path| fs::write(path, " \n\n").unwrap(), "the key file holds no key"),
         (|path| truncate(path, 20), "the beginning of a longer key"),
         (|path| truncate(path, 10), "fewer than 16 characters"),
-        (|path| fs::remove_file(path).unwrap(), "no such file"),
+        (|path| fs::remove_file(path).unwrap(), "there is no key file"),
         (|path| fs::write(path, format!("{NEW}\n{OLD}\u{1}\n")).unwrap(), "not visible ASCII"),
         (|path| fs::write(path, "changeme").unwrap(), "published example"),
-        (|path| fs::remove_file(path).and_then(|()| fs::create_dir(path)).unwrap(), "must be a regular file"),
+        (
+            |path| fs::remove_file(path).and_then(|()| fs::create_dir(path)).unwrap(),
+            "the path is a folder, a pipe or a device",
+        ),
         // It opens, and cannot be read: unlike a file without rights, not even by root.
         #[cfg(target_os = "linux")]
         (
@@ -160,7 +163,7 @@ fn a_pipe_in_place_of_the_file_delays_no_reload() {
             fs::rename(subject.path.with_extension("pipe"), &subject.path).unwrap();
         });
     }
-    assert_says(&subject.guard.reload().unwrap_err(), "must be a regular file");
+    assert_says(&subject.guard.reload().unwrap_err(), "the path is a folder, a pipe or a device");
 }
 
 #[test]
@@ -229,14 +232,14 @@ fn wrong_rights_are_reported_once_and_again_after_they_were_right() {
     for _ in 0..2 {
         set_mode(&subject.path, 0o622);
         reload();
-        assert!(subject.told.next().contains("/metrics_key: users other than root"));
+        assert!(subject.told.next().contains("/metrics_key: a user other than root"));
         set_mode(&subject.path, 0o604);
         reload();
         assert!(subject.told.next().contains("every user of this machine can read"));
         set_mode(subject.folder.path(), 0o777);
         reload(); // the file is readable as before
         let warning = subject.told.next();
-        assert!(warning.contains(": users other than root") && !warning.contains("metrics_key"), "{warning}");
+        assert!(warning.contains(": a user other than root") && !warning.contains("metrics_key"), "{warning}");
         set_mode(subject.folder.path(), 0o755);
         set_mode(&subject.path, 0o600);
         reload();
@@ -244,7 +247,7 @@ fn wrong_rights_are_reported_once_and_again_after_they_were_right() {
     // Without `reload`, and after new keys.
     subject.write(NEW).unwrap();
     set_mode(&subject.path, 0o602);
-    assert!(subject.told.next().contains("users other than root"));
+    assert!(subject.told.next().contains("a user other than root"));
     assert_eq!(subject.other_warnings(), [""; 0]);
 }
 
@@ -255,7 +258,7 @@ fn a_relative_path_begins_at_the_working_directory_and_brings_no_warning_again()
     write(&relative, format!("{OLD}\n{OLD}\n"));
     let (tell, told) = hook();
     let guard = Guard::builder_from_key_file(&relative).unwrap().on_warning(tell).build();
-    let same_key = ", line 2: the same key as an earlier one; it counts once";
+    let same_key = ", line 2: this key repeats an earlier one; write the new key in its place, or remove it";
     assert!(told.next().ends_with(same_key));
     guard.reload().unwrap();
     // New keys bring their own, also if it has the same text.
@@ -267,5 +270,5 @@ fn a_relative_path_begins_at_the_working_directory_and_brings_no_warning_again()
 
     let error = Guard::builder_from_key_file("no-such-key-file").unwrap_err();
     assert_eq!(error.origin(), "Guard::builder_from_key_file");
-    assert!(error.to_string().starts_with("Guard::builder_from_key_file: no such file"), "{error}");
+    assert!(error.to_string().starts_with("Guard::builder_from_key_file: there is no key file"), "{error}");
 }

@@ -27,7 +27,7 @@ fn judges_each_value_of_the_list() {
         let heading = lines.next().unwrap();
         let expected = match heading {
             "accepted" => &[][..],
-            "rejected" => &["published example", "template or reference", "the value is "],
+            "rejected" => &["published example", "a template or a reference", "the value is "],
             text => &[text],
         };
         for line in lines.map(|line| line.replace('⏎', "\n")) {

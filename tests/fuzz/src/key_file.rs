@@ -63,7 +63,7 @@ fn accepts(guard: &Guard, keys: &[&[u8]]) {
 fn has_no_text_of(content: &[u8], error: &ConfigError, path: &Path) {
     let is_about_content = match error.kind() {
         ConfigErrorKind::InvalidKey | ConfigErrorKind::WeakKey => true,
-        ConfigErrorKind::UnusableFile => error.to_string().contains(": too large; "),
+        ConfigErrorKind::UnusableFile => error.to_string().contains(": the key file is too large; "),
         _ => false,
     };
     assert!(is_about_content, "{error}");
@@ -78,7 +78,8 @@ fn has_no_text_of(content: &[u8], error: &ConfigError, path: &Path) {
     assert_eq!(text, format!("{error:?}"));
     let text = text.strip_prefix(&origin).unwrap().strip_prefix(": ").unwrap();
     // The guide has only one of the wrappings.
-    let wrapping = text.strip_prefix("the value is ").and_then(|text| text.strip_suffix(WRAPPING_END));
+    let wrapping = text.strip_prefix("the value is ");
+    let wrapping = wrapping.and_then(|text| WRAPPING_ENDS.iter().find_map(|end| text.strip_suffix(end)));
     let is_fixed = match wrapping {
         Some(wrapping) => WRAPPINGS.contains(&format!("\"{wrapping}\"")),
         None => GUIDE.contains(&format!("| ``{text}")),
@@ -86,4 +87,7 @@ fn has_no_text_of(content: &[u8], error: &ConfigError, path: &Path) {
     assert!(is_fixed, "{error}");
 }
 
-const WRAPPING_END: &str = "; write the key alone, as `openssl rand -hex 32` prints it";
+const WRAPPING_ENDS: [&str; 2] = [
+    "; write the key alone, as `openssl rand -hex 32` prints it",
+    ", not a secret key; make one with `openssl rand -hex 32`",
+];
