@@ -120,19 +120,6 @@ pub(crate) mod attributes {
         Ok(fresh(ran))
     }
 
-    mod clippy {
-        pub(super) use cached::proc_macro::once as tool;
-    }
-
-    /// A cache under the name of a tool, above the route attribute.
-    #[guard_metrics]
-    #[clippy::tool]
-    #[get("/disguised/<ran>")]
-    pub(super) fn disguised(mut ran: String) -> String {
-        ran.push_str("");
-        fresh(&ran)
-    }
-
     #[guard_metrics]
     #[tracing::instrument(skip_all)]
     #[get("/seven/<a>/<b>/<c>/<d>/<e>/<f>")]
@@ -188,7 +175,7 @@ async fn each_route_is_guarded() {
     let config = Config { log_level: LogLevel::Off, ..Config::debug_default() };
     let rocket = rocket::custom(config)
         .mount("/", routes![by_route, qualified, asynchronous, path_and_query, seven_parameters, arguments, from_item])
-        .mount("/", routes![from_fragments, shadow, attributes::by_path, attributes::disguised, attributes::seven])
+        .mount("/", routes![from_fragments, shadow, attributes::by_path, attributes::seven])
         .mount("/", routes![forbidden::awaiting, forbidden::seven])
         .manage("ran".to_owned())
         .attach(MetricsGuard::with(GUARD.clone()));
