@@ -4,7 +4,7 @@
 
 #![allow(clippy::unwrap_used)] // in tests; clippy.toml does not reach their helper functions
 
-use std::{hint::black_box, net::IpAddr, thread};
+use std::{hint::black_box, net::IpAddr, sync::LazyLock, thread};
 
 use allocation_counter::measure;
 use base64ct::{Base64, Encoding};
@@ -16,14 +16,15 @@ use proptest::{collection::vec, prelude::*, sample::select};
 /// A key that is another one in a query, unless it is escaped there.
 const PLUS: &str = "one+that+needs+but+this+escaped";
 
-/// Clients that the guard of [`model`] allows, and one that it does not.
+/// Clients that the guard allows, and one that it does not.
 const PEERS: [&str; 3] = ["10.1.2.3:40000", "[::ffff:10.1.2.3]:40000", "203.0.113.7:40000"];
 
-/// Returns a model that reads every source, for three keys and one network.
-fn model() -> Model {
+/// A guard that reads every source, for three keys and one network.
+static GUARD: LazyLock<(Guard, Model)> = LazyLock::new(|| {
     let network = Some((IpAddr::from([10, 0, 0, 0]), 8));
-    Model { parameter: Some("key"), network, ..Model::new(&[KEY, SYMBOLS, PLUS]) }
-}
+    let model = Model { parameter: Some("key"), network, ..Model::new(&[KEY, SYMBOLS, PLUS]) };
+    (model.guard().unwrap(), model)
+});
 
 /// Generates requests, most of which present something like a key.
 fn request() -> impl Strategy<Value = Parts> {
@@ -74,7 +75,7 @@ fn pair() -> impl Strategy<Value = String> {
     let before = select(&["", "", "", "a;", "%zz", "+", "="][..]);
     let after = select(&["", "", "", ";", "%", "%00", "+"][..]);
     let value = (before, presented(), after).prop_map(|(before, key, after)| {
-        let escaped: String = key.iter().map(|byte| format!("%{byte:02x}")).collect();
+        let escaped = key.iter().map(|byte| format!("%{byte:02x}")).collect::<Vec<_>>().concat();
         format!("={before}{escaped}{after}")
     });
     let value = prop_oneof![8 => value, 1 => Just(format!("={PLUS}")), 1 => Just(String::new())];
@@ -86,9 +87,9 @@ proptest! {
 
     #[test]
     fn a_check_decides_like_the_model_and_allocates_nothing(head in request()) {
-        let guard = model().guard().unwrap();
+        let (guard, model) = &*GUARD;
         let verdict = guard.check(&head).map(|authorized| authorized.key().unwrap());
-        prop_assert_eq!(verdict.map_err(|denied| denied.reason()), model().verdict(&head));
+        prop_assert_eq!(verdict.map_err(|denied| denied.reason()), model.verdict(&head));
         // The first check of a thread, of a guard, and without a client address can allocate.
         prop_assert_eq!(measure(|| _ = guard.check(&head)).count_total, 0);
     }
