@@ -23,30 +23,43 @@ use std::{fmt, net::SocketAddr, sync::Arc};
 /// A clone is cheap: make one `Peer` for a connection, and give each of its requests a clone.
 ///
 /// Two peers are equal if they have the same address and the same names.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub struct Peer {
-    // Err: the instruction for a guard without client names, and the instruction for a guard with client names.
-    address: Result<SocketAddr, [&'static str; 2]>,
+    address: Option<SocketAddr>,
     // None if the server has not provided any names. An empty list means a client without a certificate.
     names: Option<Arc<[ClientName]>>,
+    advice: Advice,
+}
+
+/// Returns the instruction for the server's developer: how to provide the address, or with `true`, the names too.
+type Advice = fn(bool) -> &'static str;
+
+fn general_advice(with_names: bool) -> &'static str {
+    if with_names {
+        "put a `Peer` with the names in the client's verified certificate into the request's extensions: \
+         `request.extensions_mut().insert(Peer::new(address).with_names(names))`; or return it from your `RequestHead::peer`"
+    } else {
+        "put a `Peer` into the request's extensions: `request.extensions_mut().insert(Peer::new(address))`; or return it \
+         from your `RequestHead::peer`"
+    }
 }
 
 impl Peer {
     /// Returns the client at `address`, which the server got from `accept`.
     #[must_use]
     pub const fn new(address: SocketAddr) -> Peer {
-        Peer { address: Ok(address), names: None }
+        Peer::from_framework(Some(address), general_advice)
     }
 
-    /// Returns a client whose address is not known, for the adapter of a framework. No allowed network contains it.
+    /// Returns a client as the adapter of a framework knows it. No allowed network contains a client without an address.
     ///
-    /// The [warning](crate::GuardBuilder::on_warning) at the first rejection shows one of the two instructions. `advice` is
-    /// how the framework provides the address. `advice_with_names` is how it provides the names too, for a guard with client
-    /// names.
+    /// If the framework did not provide what the guard needs, the [warning](crate::GuardBuilder::on_warning) at the first
+    /// rejection shows the instruction of `advice`: how the framework provides the address, or with `true`, the address and
+    /// the names in the client's certificate.
     #[doc(hidden)]
     #[must_use]
-    pub const fn unknown(advice: &'static str, advice_with_names: &'static str) -> Peer {
-        Peer { address: Err([advice, advice_with_names]), names: None }
+    pub const fn from_framework(address: Option<SocketAddr>, advice: fn(bool) -> &'static str) -> Peer {
+        Peer { address, names: None, advice }
     }
 
     /// Adds the names in the client certificate.
@@ -63,10 +76,7 @@ impl Peer {
     /// know it.
     #[must_use]
     pub const fn address(&self) -> Option<SocketAddr> {
-        match self.address {
-            Ok(address) => Some(address),
-            Err(_) => None,
-        }
+        self.address
     }
 
     /// Returns the names in the client certificate. Empty without a certificate.
@@ -78,19 +88,18 @@ impl Peer {
     /// Returns whether the server has provided both the address and the names, which can be an empty list. Names alone do not
     /// count, because an adapter can add an empty list without knowing the client.
     pub(crate) const fn is_complete(&self) -> bool {
-        self.address.is_ok() && self.names.is_some()
+        self.address.is_some() && self.names.is_some()
     }
 
     /// Returns the instruction for the server's developer: how to provide the address, or the address and the names.
     pub(crate) fn advice(peer: Option<&Peer>, with_names: bool) -> &'static str {
-        const GENERAL: [&str; 2] = [
-            "put a `Peer` into the request's extensions: `request.extensions_mut().insert(Peer::new(address))`; or return \
-             it from your `RequestHead::peer`",
-            "put a `Peer` with the names in the client's verified certificate into the request's extensions: \
-             `request.extensions_mut().insert(Peer::new(address).with_names(names))`; or return it from your \
-             `RequestHead::peer`",
-        ];
-        peer.and_then(|peer| peer.address.err()).unwrap_or(GENERAL)[usize::from(with_names)]
+        peer.map_or(general_advice as Advice, |peer| peer.advice)(with_names)
+    }
+}
+
+impl fmt::Debug for Peer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Peer").field("address", &self.address).field("names", &self.names).finish()
     }
 }
 
@@ -156,7 +165,7 @@ mod tests {
         assert_eq!(peer, peer.clone().with_names([]));
         assert_ne!(peer, peer.clone().with_names([ClientName::dns("a")]));
         assert_ne!(peer, Peer::new(([10, 1, 2, 3], 40001).into()));
-        assert_eq!(Peer::unknown("one", ""), Peer::unknown("", "other"));
+        assert_eq!(Peer::from_framework(None, |_| "one"), Peer::from_framework(None, |_| "other"));
     }
 
     #[test]

@@ -157,12 +157,20 @@ impl<'r, G: FromRequest<'r>> FromRequest<'r> for Both<Authorized, G> {
     }
 }
 
+/// With the feature `mtls`, a guard always knows the names, so only the address can be missing.
+fn advice(with_names: bool) -> &'static str {
+    if with_names && !cfg!(feature = "mtls") {
+        "enable the feature `mtls` of metrics-guard-rocket, and set `tls.mutual` in Rocket's configuration"
+    } else {
+        "let Rocket listen on TCP, because a Unix socket has no addresses; with `rocket::local`, give the request an \
+         address: `client.get(\"/metrics\").remote(address)`"
+    }
+}
+
 /// Returns the client with the socket's address, `remote`. Rocket's `client_ip` trusts a header that any client can send.
 #[cfg_attr(not(feature = "mtls"), allow(unused_variables, clippy::unused_async))]
 async fn peer(guard: &Guard, request: &Request<'_>) -> Peer {
-    const ADVICE: &str = "let Rocket listen on TCP, because a Unix socket has no addresses; with `rocket::local`, give the \
-                          request an address: `client.get(\"/metrics\").remote(address)`";
-    let peer = request.remote().map_or(const { Peer::unknown(ADVICE, ADVICE) }, Peer::new);
+    let peer = Peer::from_framework(request.remote(), advice);
     #[cfg(feature = "mtls")]
     if guard.requires_client_name() {
         let certificate = request.guard::<rocket::mtls::Certificate<'_>>().await.succeeded();

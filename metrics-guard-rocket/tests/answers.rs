@@ -7,7 +7,11 @@ use std::{
     collections::HashMap,
     io::{self, Cursor},
     pin::Pin,
-    sync::atomic::{AtomicUsize, Ordering::Relaxed},
+    sync::{
+        atomic::{AtomicUsize, Ordering::Relaxed},
+        mpsc,
+    },
+    time::Duration,
 };
 
 use metrics_guard_rocket::{Authorized, Guard, Key, MetricsGuard, Refusal, guard_metrics};
@@ -236,6 +240,19 @@ fn a_handler_sees_which_key_it_was_and_a_uri_without_the_key() {
     ] {
         assert_eq!(text(client.get(format!("/uri?{received}"))), seen);
     }
+}
+
+#[test]
+fn missing_client_names_or_a_missing_address_are_explained_for_rocket() {
+    let (sender, warnings) = mpsc::channel();
+    let builder = Guard::builder(Key::new(KEY).unwrap()).require_client_name(["prometheus.example"]).unwrap();
+    let guard = builder.on_warning(move |warning| drop(sender.send(warning.to_string()))).build();
+    let client = Client::untracked(rocket().mount("/", routes![metrics]).attach(MetricsGuard::with(guard))).unwrap();
+    assert_eq!(with_key(client.get("/metrics")).dispatch().status(), Status::Forbidden);
+    let warning = warnings.recv_timeout(Duration::from_secs(10)).unwrap();
+    // With the feature, Rocket provides the names, and only the address is missing.
+    let expected = if cfg!(feature = "mtls") { "; let Rocket listen on TCP" } else { "; enable the feature `mtls`" };
+    assert!(warning.contains(expected), "{warning}");
 }
 
 #[test]

@@ -24,7 +24,7 @@
 
 use std::{any::type_name, cell::OnceCell, net::SocketAddr};
 
-use http::{Extensions, HeaderName, request::Parts};
+use http::{Extensions, HeaderName};
 use metrics_guard_core::{Peer, RequestHead};
 
 const AXUM: &str = if cfg!(feature = "axum") {
@@ -41,32 +41,27 @@ const TONIC: &str = "on tonic, put a `Peer` with the address of `TcpConnectInfo`
 const WITH_NAMES: &str = "put a `Peer` with the names in the client's verified certificate into the request's extensions: \
                           `request.extensions_mut().insert(Peer::new(address).with_names(names))`";
 
+/// Returns the instruction for the server of requests `R`. Only the type of the body tells which server that is.
+fn advice<R>(with_names: bool) -> &'static str {
+    if with_names {
+        WITH_NAMES
+    } else if type_name::<R>().contains("tonic::") {
+        TONIC
+    } else {
+        AXUM
+    }
+}
+
 /// A request head. Its client comes from the core or, if the core has none, from axum.
 pub(crate) struct Head<'r, R> {
     request: &'r R,
     extensions: &'r Extensions,
-    connected: OnceCell<Option<Peer>>,
+    connected: OnceCell<Peer>,
 }
 
 impl<'r, R> Head<'r, R> {
     pub(crate) const fn new(request: &'r R, extensions: &'r Extensions) -> Head<'r, R> {
         Head { request, extensions, connected: OnceCell::new() }
-    }
-
-    /// Returns the client with the address that axum provides. Without one, the `Peer` has the instruction for this server.
-    fn connected(&self) -> Option<Peer> {
-        if let Some(address) = address(self.extensions) {
-            return Some(Peer::new(address));
-        }
-        // Only the type of the request's body identifies the server. An extractor gets no body, and only axum uses it.
-        let request = type_name::<R>();
-        if request.contains("tonic::") {
-            Some(Peer::unknown(TONIC, WITH_NAMES))
-        } else if request.contains("axum_core::") || request == type_name::<Parts>() {
-            Some(Peer::unknown(AXUM, WITH_NAMES))
-        } else {
-            None
-        }
     }
 }
 
@@ -96,6 +91,7 @@ impl<R: RequestHead> RequestHead for Head<'_, R> {
 
     fn peer(&self) -> Option<&Peer> {
         // A `Peer` has precedence, because it can also have names.
-        self.request.peer().or_else(|| self.connected.get_or_init(|| self.connected()).as_ref())
+        let connected = || Peer::from_framework(address(self.extensions), advice::<R>);
+        self.request.peer().or_else(|| Some(self.connected.get_or_init(connected)))
     }
 }

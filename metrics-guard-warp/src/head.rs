@@ -29,7 +29,7 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 
-use std::{cell::Cell, convert::Infallible, future::ready, net::SocketAddr};
+use std::{cell::Cell, convert::Infallible, future::ready};
 
 use metrics_guard_core::{Guard, Peer, RequestHead};
 use warp::{
@@ -52,12 +52,17 @@ pub(crate) struct Head {
 /// The header lines that a guard reads. Lines with the same name are in the order received.
 type Lines = Vec<(HeaderName, HeaderValue)>;
 
-const UNKNOWN: Peer = Peer::unknown(
-    "serve a TCP address by `warp::serve(routes)`; in a custom hyper server, put a `Peer` into the request's \
-     extensions: `request.extensions_mut().insert(Peer::new(address))`",
-    "in a custom hyper server, put a `Peer` with the names in the client's verified certificate into the request's \
-     extensions: `request.extensions_mut().insert(Peer::new(address).with_names(names))`",
-);
+const UNKNOWN: Peer = Peer::from_framework(None, advice);
+
+fn advice(with_names: bool) -> &'static str {
+    if with_names {
+        "in a custom hyper server, put a `Peer` with the names in the client's verified certificate into the request's \
+         extensions: `request.extensions_mut().insert(Peer::new(address).with_names(names))`"
+    } else {
+        "serve a TCP address by `warp::serve(routes)`; in a custom hyper server, put a `Peer` into the request's \
+         extensions: `request.extensions_mut().insert(Peer::new(address))`"
+    }
+}
 
 impl RequestHead for Head {
     fn field_values<'h>(&'h self, name: &'h HeaderName) -> impl Iterator<Item = &'h [u8]> {
@@ -82,7 +87,7 @@ pub(crate) fn head(guard: &Guard) -> BoxedFilter<(Head,)> {
     };
     let peer = || {
         let peer = warp::ext::optional::<Peer>().and(warp::addr::remote());
-        peer.map(|peer: Option<Peer>, address: Option<SocketAddr>| peer.or(address.map(Peer::new)).unwrap_or(UNKNOWN))
+        peer.map(|peer: Option<Peer>, address| peer.unwrap_or_else(|| Peer::from_framework(address, advice)))
     };
     let head = warp::method().and(lines(guard));
     match (guard.query_parameter().is_some(), guard.reads_peer()) {

@@ -2,9 +2,13 @@
 
 #![allow(clippy::panic, clippy::unwrap_used)] // in tests; clippy.toml does not reach their helper functions
 
-use std::sync::{
-    Arc,
-    atomic::{AtomicUsize, Ordering::Relaxed},
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering::Relaxed},
+        mpsc,
+    },
+    time::Duration,
 };
 
 use metrics_guard_warp::{Guard, Key, MetricsGuard, guard_metrics};
@@ -136,6 +140,17 @@ async fn a_gate_of_a_path_reads_targets_without_a_path() {
             }
         }
     }
+}
+
+#[tokio::test]
+async fn missing_client_names_are_explained_for_warp() {
+    let (sender, warnings) = mpsc::channel();
+    let builder = Guard::builder(Key::new(KEY).unwrap()).require_client_name(["prometheus.example"]).unwrap();
+    let guard = MetricsGuard::with(builder.on_warning(move |warning| drop(sender.send(warning.to_string()))).build());
+    let request = warp::test::request().path("/metrics").remote_addr(([10, 0, 0, 1], 9090).into());
+    assert_eq!(request.reply(&guard.gate(warp::path("metrics"))).await.status(), 403);
+    let warning = warnings.recv_timeout(Duration::from_secs(10)).unwrap();
+    assert!(warning.contains("; in a custom hyper server, put a `Peer` with the names in"), "{warning}");
 }
 
 /// The catalogue checks the `no-store` of other handlers and of rejections.

@@ -107,8 +107,8 @@ mod tests {
         access.networks = Some(("here".into(), Networks::parse(["10.0.0.0/8"]).unwrap().0));
         let mut request = Request::new(());
         let mut advice = Vec::new();
-        for peer in [Peer::new(([192, 0, 2, 1], 40000).into()), Peer::unknown("without", "with"), Peer::unknown("", "")]
-        {
+        let unknown = Peer::from_framework(None, |with_names| if with_names { "with" } else { "without" });
+        for peer in [Peer::new(([192, 0, 2, 1], 40000).into()), unknown.clone(), unknown] {
             request.extensions_mut().insert(peer);
             let warn = |warning: Warning| advice.push(warning.to_string());
             assert_eq!(access.admit(&request, warn), Err(Denied::ADDRESS));

@@ -233,7 +233,7 @@ mod tests {
     fn case_54_rejects_a_client_without_an_address() {
         let (networks, _) = Networks::parse(["0.0.0.0/0", "::/0"]).unwrap();
         assert!(!networks.contain(None));
-        assert!(!networks.contain(Some(&Peer::unknown("", ""))));
+        assert!(!networks.contain(Some(&Peer::from_framework(None, |_| ""))));
     }
 
     #[test]
