@@ -350,7 +350,6 @@ fn fairing_or_open_is_open_only_if_nothing_configures_a_guard() {
     ) {
         assert_eq!(open(with(&toml)), expected, "{toml}");
     }
-    // A program can have a figment that reads neither Rocket.toml nor the variables.
     let folder = tempfile::tempdir().unwrap();
     let assert_opened = |variables: &str, expected: &str| {
         let said = said("open", folder.path(), variables);
