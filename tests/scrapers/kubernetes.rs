@@ -229,7 +229,9 @@ fn what_kustomize_makes(kubectl: &Path) -> Result<(), Failed> {
 /// The commands in secret.yaml, by kubectl, with files in place of the cluster.
 fn the_commands_do_what_they_say(kubectl: &Path) -> Result<(), Failed> {
     let file = fs::read_to_string(deploy("kubernetes/secret.yaml"))?;
-    let [begin, end, read, both, send, only_new, delete, revoke, delete_again] = &commands(&file)[..] else {
+    let [create, delete_first, read, accept_both, present_new, accept_new, delete, revoke, delete_last] =
+        &commands(&file)[..]
+    else {
         return Err("not nine blocks".into());
     };
     let [folder, programs] = [tempfile::tempdir()?, tempfile::tempdir()?];
@@ -248,7 +250,7 @@ fn the_commands_do_what_they_say(kubectl: &Path) -> Result<(), Failed> {
     );
     script(programs.path(), "kubectl", &body)?;
     let run_all = |blocks: &[&String]| blocks.iter().try_for_each(|block| run(block, folder.path(), programs.path()));
-    run_all(&[begin, end, read, both, send, only_new, delete])?;
+    run_all(&[create, delete_first, read, accept_both, present_new, accept_new, delete])?;
     assert_eq!(fs::read_dir(folder.path())?.count(), 0, "a key is left in the folder");
 
     let sent = |number: usize| -> Result<(String, String), Failed> {
@@ -265,7 +267,7 @@ fn the_commands_do_what_they_say(kubectl: &Path) -> Result<(), Failed> {
     assert_rotates(&steps);
 
     // The other scraper's key stays when this one is revoked.
-    run_all(&[read, &format!("echo {WRONG} >> accepted_keys"), revoke, delete_again])?;
+    run_all(&[read, &format!("echo {WRONG} >> accepted_keys"), revoke, delete_last])?;
     let (accepted, new) = sent(4)?;
     assert_eq!(accepted, format!("{new}\n{WRONG}\n"));
     assert_ne!(new, steps[3].1);
