@@ -72,7 +72,7 @@ fn log_messages_in_the_guide_are_current() {
     let code = code + include_str!("demo/src/main.rs");
     let logged = rows(PAGE, "The log of the service");
     let logged = logged.filter(|row| !OF_OTHERS.split('|').any(|first| row.contains(first))).collect();
-    // no_peer.rs tests the instructions of most servers.
+    // Each adapter's tests check which of these instructions a server gets.
     let (_, instructions) = LAYERS.split_once("| server | instruction in the warning |\n|---|---|\n").unwrap();
     let instructions = instructions.lines().map_while(|row| row.strip_suffix(" |")?.split(" | ").nth(1)).collect();
     for (cells, least) in [(logged, 4), (instructions, 9_usize)] {

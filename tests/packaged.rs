@@ -9,6 +9,7 @@ use std::{
     fmt::Write as _,
     fs, io,
     net::{SocketAddr, TcpListener, TcpStream},
+    os::unix::fs::PermissionsExt as _,
     path::{Path, PathBuf},
     process::Command,
     sync::{Mutex, PoisonError},
@@ -31,6 +32,7 @@ use metrics_guard_tests::{
 const VERSION: &str = env!("CARGO_PKG_VERSION");
 
 const README: &str = include_str!("../README.md");
+const ROTATION: &str = include_str!("../metrics-guard-core/docs/guide/rotation.md");
 
 /// A program of a page, with its dependencies in TOML.
 #[derive(Clone)]
@@ -194,8 +196,7 @@ impl Keys {
 
     /// Runs the guide's commands for the first two steps of a rotation.
     fn accept_both(&self) -> io::Result<()> {
-        let (commands, _) = step(1)?.split_once("sed ").ok_or_else(|| missing("a curl line in step 1"))?;
-        self.run(commands)?;
+        self.run(before_curl(step(1)?)?)?;
         thread::sleep(Duration::from_secs(3));
         self.run(step(2)?)
     }
@@ -205,9 +206,36 @@ impl Keys {
         self.run(step(3)?)
     }
 
+    /// Runs the guide's commands for a leaked key.
+    fn revoke(&self) -> io::Result<()> {
+        let (_, section) = ROTATION.split_once("\n## Revoking a key").ok_or_else(|| missing("a section"))?;
+        self.run(before_curl(block(section, "sh")?)?)
+    }
+
     fn run(&self, commands: &str) -> io::Result<()> {
         succeed(Command::new("sh").args(["-ec", commands]).current_dir(&self.0))
     }
+}
+
+#[test]
+fn rotation_and_revocation_keep_the_keys_of_other_scrapers_and_the_mode() -> io::Result<()> {
+    let folder = tempfile::tempdir()?;
+    let keys = Keys::made(folder.path())?;
+    let old = keys.presented()?;
+    fs::write(keys.accepted(), format!("{WRONG}\n{old}\n"))?;
+    fs::set_permissions(keys.accepted(), fs::Permissions::from_mode(0o640))?;
+
+    keys.accept_both()?;
+    let new = keys.presented()?;
+    assert_eq!(fs::read_to_string(keys.accepted())?, format!("{new}\n{old}\n{WRONG}\n"));
+    keys.accept_only_the_new_key()?;
+    assert_eq!(fs::read_to_string(keys.accepted())?, format!("{new}\n{WRONG}\n"));
+    keys.revoke()?;
+    let accepted = fs::read_to_string(keys.accepted())?;
+    assert!(!accepted.contains(&new) && accepted.ends_with(&format!("\n{WRONG}\n")), "{accepted}");
+    assert_eq!(accepted.lines().count(), 2);
+    assert_eq!(fs::metadata(keys.accepted())?.permissions().mode() & 0o777, 0o640);
+    Ok(())
 }
 
 /// Only this test finds a minimum version that is too low, because the workspace builds with newer versions. The dependencies
@@ -371,10 +399,14 @@ fn scrape(folder: &Path, keys: &Keys, servers: &[(&Program, SocketAddr)]) -> Res
 
 /// Returns the commands of this step of a rotation.
 fn step(number: usize) -> io::Result<&'static str> {
-    let page = include_str!("../metrics-guard-core/docs/guide/rotation.md");
-    let (_, commands) = page.split_once(&format!("\n{number}. ")).ok_or_else(|| missing("a step"))?;
+    let (_, commands) = ROTATION.split_once(&format!("\n{number}. ")).ok_or_else(|| missing("a step"))?;
     let (_, commands) = commands.split_once("   ```sh\n").ok_or_else(|| missing("sh"))?;
     Ok(commands.split("   ```").next().unwrap_or_default())
+}
+
+/// Returns the commands before the one that sends a key to the reader's service.
+fn before_curl(commands: &str) -> io::Result<&str> {
+    commands.split_once("sed ").map(|(before, _)| before).ok_or_else(|| missing("a curl line"))
 }
 
 /// Returns the text after the README's first heading that begins with `heading`.

@@ -3,60 +3,34 @@
 
 #![allow(clippy::unwrap_used)] // in tests; clippy.toml does not reach their helper functions
 
-use std::{fmt::Debug, fs, future::poll_fn, path::Path, pin::Pin, sync::Arc};
+use std::{fs, path::Path};
 
-use axum::{Router, body::Bytes, extract, routing};
-use http::{Request, Response, StatusCode};
-use http_body_util::{BodyExt, Full};
+use axum::{
+    Router,
+    body::{Body, Bytes},
+    extract, routing,
+};
+use http::{Request, StatusCode};
+use http_body_util::{BodyExt, Empty};
 use metrics_guard_core::{Guard, GuardedPath, Key};
 use metrics_guard_tests::KEY;
 use metrics_guard_tower::MetricsGuardLayer;
 use metrics_guard_warp::MetricsGuard;
 use proptest::{collection::vec, prelude::*, sample::select};
-use tempfile::TempDir;
+use tower::ServiceExt;
 use tower_http::{normalize_path::NormalizePath, services::ServeDir};
 use tower_layer::Layer;
-use tower_service::Service;
 use warp::{Filter, Rejection, Reply};
 
 const METRICS: &str = "up 1\n";
 const OTHER: &str = "other\n";
 
-/// Returns a folder with the file `metrics` and another one.
-fn folder() -> TempDir {
-    let folder = tempfile::tempdir().unwrap();
-    fs::write(folder.path().join("metrics"), METRICS).unwrap();
-    fs::write(folder.path().join("other"), OTHER).unwrap();
-    folder
-}
-
-/// The body of a request. Warp requires that it is `Sync`.
-type Body = Full<Bytes>;
-
-/// An app as a function.
-type Ask = Arc<dyn Fn(Request<Body>) -> Pin<Box<dyn Future<Output = Response<Bytes>> + Send>> + Send + Sync>;
-
-fn ask<S, B>(service: S) -> Ask
-where
-    S: Service<Request<Body>, Response = Response<B>, Error: Debug, Future: Send> + Clone + Send + Sync + 'static,
-    B: hyper::body::Body<Data: Send, Error: Debug> + Send,
-{
-    Arc::new(move |request| {
-        let mut service = service.clone();
-        Box::pin(async move {
-            poll_fn(|cx| service.poll_ready(cx)).await.unwrap();
-            let (head, body) = service.call(request).await.unwrap().into_parts();
-            Response::from_parts(head, body.collect().await.unwrap().to_bytes())
-        })
-    })
-}
-
 /// An app without a gate and with one in front of `/metrics`. The open app serves the metrics for `served` and other spellings.
 struct App {
     name: &'static str,
     served: &'static str,
-    open: Ask,
-    gated: Ask,
+    open: Router,
+    gated: Router,
 }
 
 fn warp_app<R, T>(name: &'static str, served: &'static str, routes: R) -> App
@@ -64,28 +38,33 @@ where
     R: Filter<Extract = (T,), Error = Rejection> + Clone + Send + Sync + 'static,
     T: Reply + 'static,
 {
+    // Warp requires that the body of a request is `Sync`.
+    let without_body = |request: Request<Body>| request.map(|_| Empty::<Bytes>::new());
     let gate = MetricsGuard::with(Guard::new(Key::new(KEY).unwrap())).gate_path("/metrics").unwrap();
-    App { name, served, open: ask(warp::service(routes.clone())), gated: ask(warp::service(gate.or(routes))) }
+    let open = Router::new().fallback_service(warp::service(routes.clone()).map_request(without_body));
+    let gated = Router::new().fallback_service(warp::service(gate.or(routes)).map_request(without_body));
+    App { name, served, open, gated }
 }
 
 fn layer() -> MetricsGuardLayer {
     MetricsGuardLayer::new(Guard::new(Key::new(KEY).unwrap())).only_path("/metrics").unwrap()
 }
 
-fn axum_app(name: &'static str, served: &'static str, router: Router) -> App {
-    App { name, served, gated: ask(layer().layer(router.clone())), open: ask(router) }
+fn axum_app(name: &'static str, served: &'static str, open: Router) -> App {
+    App { name, served, gated: Router::new().fallback_service(layer().layer(open.clone())), open }
 }
 
-fn apps(folder: &Path) -> Vec<App> {
+/// Returns apps, some of which serve the files in `folder`.
+fn apps(folder: &Path) -> [App; 7] {
     let content = |name: &[u8]| if name == b"metrics" { METRICS } else { OTHER };
     let tail = warp::path("metrics").and(warp::path::tail()).map(|_| METRICS);
     let param = warp::path::param().map(move |name: String| content(&decoded(name.as_bytes())));
-    let files = || Router::new().fallback_service(ServeDir::new(folder));
-    let trimmed = || NormalizePath::trim_trailing_slash(files());
-    let appended =
-        || NormalizePath::append_trailing_slash(Router::new().route("/metrics/", routing::any(|| async { METRICS })));
     let named = move |extract::Path(name): extract::Path<String>| async move { content(name.as_bytes()) };
-    vec![
+    let files = || Router::new().fallback_service(ServeDir::new(folder));
+    let trimmed = |app| Router::new().fallback_service(NormalizePath::trim_trailing_slash(app));
+    let appended =
+        NormalizePath::append_trailing_slash(Router::new().route("/metrics/", routing::any(|| async { METRICS })));
+    [
         warp_app(
             "warp::fs::dir",
             "/metrics //metrics /./metrics /%6detrics /%2fmetrics /.%2fmetrics",
@@ -102,15 +81,14 @@ fn apps(folder: &Path) -> Vec<App> {
         App {
             name: "NormalizePath around the gate",
             served: "/metrics //metrics /metrics/ /metrics// /%6detrics//",
-            open: ask(trimmed()),
-            gated: ask(NormalizePath::trim_trailing_slash(layer().layer(files()))),
+            open: trimmed(files()),
+            gated: trimmed(Router::new().fallback_service(layer().layer(files()))),
         },
-        App {
-            name: "NormalizePath behind the gate",
-            served: "/metrics //metrics /metrics//",
-            open: ask(appended()),
-            gated: ask(layer().layer(appended())),
-        },
+        axum_app(
+            "NormalizePath behind the gate",
+            "/metrics //metrics /metrics//",
+            Router::new().fallback_service(appended),
+        ),
     ]
 }
 
@@ -157,46 +135,48 @@ fn spellings(path: &str) -> Vec<String> {
 /// A server hands the gate the target that it parsed into a `Uri`, also a target that a client would change first.
 #[tokio::test]
 async fn no_spelling_leads_around_a_gate() {
-    let folder = folder();
+    let folder = tempfile::tempdir().unwrap();
+    fs::write(folder.path().join("metrics"), METRICS).unwrap();
+    fs::write(folder.path().join("other"), OTHER).unwrap();
     for App { name, served, open, gated } in apps(folder.path()) {
         let mut targets = spellings("/metrics");
         targets.extend(served.split(' ').map(str::to_owned));
         if !name.contains("warp") {
             // Warp's own filters panic for a target without a path. Its routes.rs tests the gate alone.
-            targets.extend(["localhost:80".to_owned(), "localhost/metrics".to_owned(), "metrics".to_owned()]);
+            targets.extend(["localhost:80", "localhost/metrics", "metrics"].map(str::to_owned));
         }
         let mut leading = Vec::new();
         for target in targets {
-            let ask = async |app: &Ask, method: &str, key: &str| {
+            let ask = async |app: &Router, method: &str, key: &str| {
                 let request = Request::builder().method(method).uri(&target).header("X-Metrics-Key", key);
-                Some(app(request.body(Body::default()).ok()?).await) // none if there is no such URI
+                let request = request.body(Body::empty()).ok()?; // none if there is no such URI
+                let (head, body) = app.clone().oneshot(request).await.unwrap().into_parts();
+                Some((head.status, body.collect().await.unwrap().to_bytes()))
             };
             let mut leads = false;
             for method in ["GET", "OPTIONS", "CONNECT"] {
-                let Some(answer) = ask(&open, method, "").await else { continue };
-                let allowed = ask(&gated, method, KEY).await.unwrap();
-                assert_eq!((allowed.status(), allowed.body()), (answer.status(), answer.body()), "{name}: {target}");
-                leads |= answer.body() == METRICS;
+                let answer = ask(&open, method, "").await;
+                assert_eq!(ask(&gated, method, KEY).await, answer, "{name}: {target}");
+                leads |= answer.is_some_and(|(_, body)| body == METRICS);
             }
             for method in ["GET", "HEAD", "POST", "OPTIONS", "CONNECT", "PROPFIND"] {
-                let Some(rejected) = ask(&gated, method, "").await else { continue };
-                assert_ne!(rejected.body(), METRICS, "{name}: {method} {target}");
-                assert!(!leads || rejected.status() == StatusCode::UNAUTHORIZED, "{name}: {method} {target}");
+                let Some((status, body)) = ask(&gated, method, "").await else { continue };
+                assert_ne!(body, METRICS, "{name}: {method} {target}");
+                assert!(!leads || status == StatusCode::UNAUTHORIZED, "{name}: {method} {target}");
             }
             leading.extend(leads.then_some(target));
         }
-        let missing: Vec<_> = served.split(' ').filter(|served| !leading.iter().any(|leads| leads == served)).collect();
-        assert!(missing.is_empty(), "{name} does not serve the metrics for {missing:?}, but for {leading:?}");
+        for served in served.split(' ') {
+            assert!(leading.iter().any(|leads| leads == served), "{name} does not serve the metrics for {served}");
+        }
     }
 }
 
 #[test]
 fn a_path_without_escapes_is_read_without_an_allocation() {
     let metrics = GuardedPath::new("/metrics").unwrap();
-    for (path, allocations) in [("/", 0), ("/metrics", 0), (r"//x/../METRICS\;a/..", 0), ("/%6detrics", 1)] {
-        let read = || _ = std::hint::black_box(metrics.covers(path));
-        assert_eq!(allocation_counter::measure(read).count_total, allocations, "{path}");
-    }
+    let read = || _ = std::hint::black_box(metrics.covers(r"//x/../METRICS\;a/.."));
+    assert_eq!(allocation_counter::measure(read).count_total, 0);
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -282,14 +262,7 @@ proptest! {
         let path = format!("/{path}");
         let (guarded, names) = if deep { ("/x/m", &["x", "m"][..]) } else { ("/m", &["m"][..]) };
         let is_covered = GuardedPath::new(guarded).unwrap().covers(&path);
-        let mut readings = Reading::all().filter(|reading| reading.leads(path.as_bytes(), names));
-        if let Some(reading) = readings.next() {
-            prop_assert!(is_covered, "{:?}", reading);
-        } else if is_covered {
-            // Only if servers could differ, or if the path is no text.
-            let text = String::from_utf8((0..30).fold(path.into_bytes(), |path, _| decoded(&path)));
-            let differ = |text: String| text.contains(['\0', ';', ':', '?', '#']) || text.replace(' ', "").contains("..");
-            prop_assert!(text.map_or(true, differ));
-        }
+        let leading = Reading::all().find(|reading| reading.leads(path.as_bytes(), names));
+        prop_assert!(is_covered || leading.is_none(), "{:?}", leading);
     }
 }

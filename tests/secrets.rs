@@ -1,5 +1,5 @@
-//! A key in the wrong place is never printed: a random key in place of every setting, name and argument, and all that can be
-//! read of it afterwards.
+//! A key in the wrong place is never printed. The tests write random keys in place of every setting, name and argument, and
+//! search all text that the crates make of them.
 
 #![cfg(unix)] // Windows has no such names of files
 #![allow(clippy::unwrap_used)] // in tests; clippy.toml does not reach their helper functions
@@ -9,9 +9,8 @@ use std::{
     env,
     error::Error,
     fmt::{self, Write as _},
-    fs,
+    fs, iter,
     os::unix::fs::symlink,
-    panic,
     path::Path,
     process::Command,
     sync::{Arc, Mutex},
@@ -27,8 +26,7 @@ use metrics_guard_rocket::MetricsGuard;
 use metrics_guard_tests::{KEY, WRONG, variable_of};
 use metrics_guard_tower::MetricsGuardLayer;
 use proptest::{
-    prelude::*,
-    strategy::{Union, ValueTree},
+    strategy::{Strategy, ValueTree},
     test_runner::TestRunner,
 };
 use rocket::{
@@ -47,8 +45,9 @@ const PATTERNS: &str = r"[0-9a-f]{32,64} [0-9A-F]{16,32} [0-9A-Za-z]{16,64} [0-9
     [0-9a-z]{16,40} [a-z]{4,6}(-[a-z]{4,6}){3,6} [a-z0-9._-]{16,48} [a-z0-9]{6,9}(\.[a-z0-9]{6,9}){2,4}
     /?[A-Z+][0-9A-Za-z+]{15,25}(/[A-Z+][0-9A-Za-z+]{0,15}){0,2}(/[a-z0-9]{0,3})?={0,2}";
 
-fn key() -> impl Strategy<Value = String> {
-    Union::new(PATTERNS.split_whitespace())
+/// Returns a random key of each pattern.
+fn keys() -> impl Iterator<Item = String> {
+    PATTERNS.split_whitespace().map(|pattern| pattern.new_tree(&mut TestRunner::default()).unwrap().current())
 }
 
 /// The ways in which an operator can write a key into a wrong place.
@@ -99,10 +98,8 @@ impl Printed {
         let guard =
             builder.on_warning(move |warning| writeln!(sink.lock().unwrap(), "{warning} {warning:?}").unwrap()).build();
         for change in 0..if guard.key_file().is_some() { 6 } else { 1 } {
-            self.debug(&(&guard, guard.warnings(), guard.key_file()));
-            if let Some(file) = guard.key_file() {
-                writeln!(self.0, "{}", file.label()).unwrap();
-            }
+            let label = guard.key_file().map(|file| file.label().to_owned());
+            self.debug(&(&guard, guard.warnings(), guard.key_file(), label));
             let _ = guard.check(&scrape(WRONG));
             disturb(change);
             self.result(guard.reload());
@@ -199,11 +196,7 @@ fn of_a_file(printed: &mut Printed, value: &str) {
     };
     let builders: [&dyn Fn() -> _; 2] = [&|| Guard::builder_from_key_file(&path), &from_settings];
     for builder in builders {
-        for change in 0..6 {
-            disturb(change);
-            printed.guard(builder(), |_| ());
-        }
-        fs::write(&path, &KEY[..20]).unwrap();
+        disturb(4);
         printed.guard(builder(), disturb);
     }
 }
@@ -222,63 +215,9 @@ fn of_the_adapters(printed: &mut Printed, value: &str) {
     }
 }
 
-proptest! {
-    #![proptest_config(ProptestConfig { cases: 12, failure_persistence: None, ..ProptestConfig::default() })]
-
-    #[test]
-    fn arguments_and_settings_print_no_misplaced_key(key in key()) {
-        for value in spellings(&key) {
-            let text = printed(|printed| {
-                of_the_core(printed, &value);
-                of_the_adapters(printed, &value);
-                if can_be_in_a_folder(&value) {
-                    of_a_file(printed, &value);
-                }
-            });
-            assert_hidden(&key, &text, &format!("{value:?}"));
-        }
-    }
-}
-
-fn random(of: impl Strategy<Value = String>) -> String {
-    of.new_tree(&mut TestRunner::default()).unwrap().current()
-}
-
 /// Replaces `*` by a value, which is a JSON text where `*` is in quotes.
 fn replaced(template: &str, value: &str) -> String {
     template.replace("\"*\"", &serde_json::json!(value).to_string()).replace('*', value)
-}
-
-/// Variables with a key in place of `*`.
-const VARIABLES: &str = "METRICS_VERIFICATION=* METRICS_GUARD=* ROCKET_METRICS_GUARD=* ROCKET_CONFIG=* \
-    METRICS_VERIFICATION_*=WRONG GAURD_METRICS_*=WRONG ROCKET_METRICS_GUARD_*=WRONG ROCKET_METRICS_GUARD.*=WRONG \
-    ROCKET_*_METRICS_GUARD_NETWORKS=WRONG *=WRONG";
-
-#[test]
-fn variables_print_no_misplaced_key() {
-    let of_settings =
-        SETTINGS.map(|setting| format!(" {}=* ROCKET_METRICS_GUARD={{{setting}=\"*\"}}", variable_of(setting)));
-    let variables = VARIABLES.replace("WRONG", WRONG) + &of_settings.concat();
-    for (name, value) in variables.split(' ').map(|variable| variable.split_once('=').unwrap()) {
-        for spelling in 0..6 {
-            let mut key = random(key());
-            if name.contains('*') {
-                key.retain(|letter| letter != '=');
-            }
-            let written = &spellings(&key)[spelling];
-            let variable = (replaced(name, written), replaced(value, written));
-            // The file that the variable names is missing, and then it is there.
-            for has_file in [false, true].into_iter().take(1 + usize::from(name == "ROCKET_CONFIG")) {
-                let folder = tempfile::tempdir().unwrap();
-                if has_file && can_be_in_a_folder(written) {
-                    let path = folder.path().join(written);
-                    fs::create_dir_all(path.parent().unwrap()).unwrap();
-                    fs::write(path, "[default.metrics_guard]\nkey = 1").unwrap();
-                }
-                assert_hidden(&key, &child(folder.path(), Some(&variable)), &format!("{variable:?}"));
-            }
-        }
-    }
 }
 
 /// Tables of Rocket.toml with a key in place of `*`.
@@ -292,11 +231,9 @@ const TABLES: &str = r#"[default.metrics_guard] networks = ["*"]
 [default."*"] key = 1
 [default] metrics_guard_key = "*"
 ["*".metrics_guard] key = 1
-["*".metrics-guard] key = 1
 [metrics_guard."*"] key = 1
 [default.metrics."*"] key = 1
 [default.metrics_guard] * = 1
-[default.metrics_guard] *.key = 1
 [default.metrics_guard.*] key = 1
 [default.metrics_guard] key = *
 [default.metrics_guard] key = "*
@@ -304,65 +241,93 @@ const TABLES: &str = r#"[default.metrics_guard] networks = ["*"]
 [default.metrics_guard] *"#;
 
 #[test]
-fn rocket_toml_prints_no_misplaced_key() {
-    let of_settings = SETTINGS.map(|setting| format!("\n[default.metrics_guard] {setting} = \"*\""));
-    let tables = TABLES.to_owned() + &of_settings.concat();
-    let folder = tempfile::tempdir().unwrap();
-    let keys: Vec<_> = PATTERNS.split_whitespace().map(random).collect();
-    // Each table has each spelling, and each time a key of another pattern.
-    let rows = tables.lines().flat_map(|table| (0..6).map(move |spelling| (table, spelling)));
-    for (number, (table, spelling)) in rows.enumerate() {
-        let value = &spellings(&keys[number % keys.len()])[spelling];
-        let table = replaced(&table.replacen("] ", "]\n", 1), value);
-        // Beside a good key, so that the guard comes to life.
-        let with_key = format!("[global.metrics_guard]\nkey = '{KEY}'\n{table}");
-        for (name, table) in [("alone", table), ("with_key", with_key)] {
-            let folder = folder.path().join(format!("tables/{number}_{name}"));
-            fs::create_dir_all(&folder).unwrap();
-            fs::write(folder.join("Rocket.toml"), table).unwrap();
+fn arguments_and_settings_print_no_misplaced_key() {
+    for key in keys() {
+        for value in spellings(&key) {
+            let text = printed(|printed| {
+                of_the_core(printed, &value);
+                of_the_adapters(printed, &value);
+                if can_be_in_a_folder(&value) {
+                    of_a_file(printed, &value);
+                }
+            });
+            assert_hidden(&key, &text, &format!("{value:?}"));
         }
     }
-    let text = child(folder.path(), None);
-    for key in &keys {
-        assert_hidden(key, &text, "Rocket.toml");
+}
+
+#[test]
+fn rocket_toml_prints_no_misplaced_key() {
+    let of_settings = SETTINGS.map(|setting| format!("\n[default.metrics_guard] {setting} = \"*\""));
+    let mut keys = iter::repeat_with(keys).flatten();
+    for table in (TABLES.to_owned() + &of_settings.concat()).lines() {
+        for (spelling, key) in keys.by_ref().take(6).enumerate() {
+            let table = replaced(&table.replacen("] ", "]\n", 1), &spellings(&key)[spelling]);
+            // Beside a good key, the guard can be built.
+            let with_key = format!("[global.metrics_guard]\nkey = '{KEY}'\n{table}");
+            let text = printed(|printed| {
+                for toml in [&table, &with_key] {
+                    let figment = Figment::from(Config::debug_default()).merge(Toml::string(toml).nested());
+                    printed.guard(MetricsGuard::builder(&figment), |_| ());
+                }
+            });
+            assert_hidden(&key, &text, &table);
+        }
+    }
+}
+
+/// Variables with a key in place of `*`. The test of arguments has the values of settings.
+const VARIABLES: &str = r#"METRICS_VERIFICATION=* METRICS_GUARD=* ROCKET_METRICS_GUARD=* ROCKET_CONFIG=* *=WRONG
+    METRICS_VERIFICATION_*=WRONG GAURD_METRICS_*=WRONG ROCKET_METRICS_GUARD_*=WRONG ROCKET_METRICS_GUARD.*=WRONG
+    ROCKET_*_METRICS_GUARD_NETWORKS=WRONG ROCKET_METRICS_GUARD={key_file="*"} ROCKET_METRICS_GUARD={networks="*"}"#;
+
+#[test]
+fn variables_print_no_misplaced_key() {
+    let variables = VARIABLES.replace("WRONG", WRONG);
+    let mut keys = iter::repeat_with(keys).flatten();
+    for (name, value) in variables.split_whitespace().map(|variable| variable.split_once('=').unwrap()) {
+        for (spelling, mut key) in keys.by_ref().take(6).enumerate() {
+            if name.contains('*') {
+                key.retain(|letter| letter != '=');
+            }
+            let written = &spellings(&key)[spelling];
+            let folder = tempfile::tempdir().unwrap();
+            // Every second file that a variable can name is there.
+            if spelling % 2 == 0 && can_be_in_a_folder(written) {
+                let path = folder.path().join(written);
+                fs::create_dir_all(path.parent().unwrap()).unwrap();
+                fs::write(path, "[default.metrics_guard]\nkey = 1").unwrap();
+            }
+            let variable = (replaced(name, written), replaced(value, written));
+            assert_hidden(&key, &child(folder.path(), &variable), &format!("{variable:?}"));
+        }
     }
 }
 
 /// Returns all that a process in this folder prints. Rocket prints more than this process could catch of itself.
-fn child(folder: &Path, variable: Option<&(String, String)>) -> String {
+fn child(folder: &Path, (name, value): &(String, String)) -> String {
     let mut command = Command::new(env::current_exe().unwrap());
     command.args(["--exact", "prints_what_it_is_configured_by", "--ignored", "--nocapture"]).current_dir(folder);
-    let output = command.env_clear().env("RUST_BACKTRACE", "0").envs(variable.cloned()).output().unwrap();
+    let output = command.env_clear().env("RUST_BACKTRACE", "0").env(name, value).output().unwrap();
     let text = String::from_utf8([output.stdout, output.stderr].concat()).unwrap();
     assert!(output.status.success() && text.contains("the end of the child"), "{text}");
     text
 }
 
 #[test]
-#[ignore = "started by the tests of variables and of Rocket.toml"]
+#[ignore = "started by the test of variables"]
 fn prints_what_it_is_configured_by() {
     let text = printed(|printed| {
         let settings = Settings::from_env();
         printed.debug(&settings);
         printed.guard(settings.builder(), |_| ());
-        let _ = panic::catch_unwind(|| drop(Guard::from_env().unwrap()));
-        printed.result(metrics_guard_warp::MetricsGuard::from_env());
-        launch(printed, Config::figment());
-        // Each launch reads the names in the working directory, so the many files of a test are below it.
-        for entry in fs::read_dir("tables").into_iter().flatten() {
-            let toml = env::current_dir().unwrap().join(entry.unwrap().path()).join("Rocket.toml");
-            launch(printed, Figment::from(Config::debug_default()).merge(Toml::file(toml).nested()));
+        // Rocket logs at the level that shows most.
+        let figment = Config::figment().merge(("log_level", "debug")).merge(("cli_colors", false));
+        printed.guard(MetricsGuard::builder(&figment), |_| ());
+        match Client::untracked(rocket::custom(&figment).attach(MetricsGuard::fairing().mount("/metrics", routes![]))) {
+            Ok(client) => drop(client.get("/metrics").dispatch()),
+            Err(error) => println!("{error} {error:?} {}", error.pretty_print()),
         }
     });
     println!("{text}\nthe end of the child");
-}
-
-/// Launches Rocket, which logs at the level that shows most.
-fn launch(printed: &mut Printed, figment: Figment) {
-    let figment = figment.merge(("log_level", "debug")).merge(("cli_colors", false));
-    printed.guard(MetricsGuard::builder(&figment), |_| ());
-    match Client::untracked(rocket::custom(&figment).attach(MetricsGuard::fairing().mount("/metrics", routes![]))) {
-        Ok(client) => drop(client.get("/metrics").dispatch()),
-        Err(error) => println!("{error} {error:?} {}", error.pretty_print()),
-    }
 }

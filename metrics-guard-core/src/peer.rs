@@ -99,7 +99,7 @@ impl Peer {
 
 impl fmt::Debug for Peer {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Peer").field("address", &self.address).field("names", &self.names).finish()
+        f.debug_struct("Peer").field("address", &self.address).field("names", &self.names).finish_non_exhaustive()
     }
 }
 

@@ -1,4 +1,5 @@
 // The targets of the README's links on this page. The core's lib.rs gives the reason.
+//! [`Authorized`]: Authorized
 //! [`Guard`]: Guard
 //! [`MetricsGuard`]: MetricsGuard
 //! [`RequestHead`]: RequestHead

@@ -2,9 +2,13 @@
 
 #![allow(clippy::panic, clippy::unwrap_used)] // in tests; clippy.toml does not reach their helper functions
 
-use std::sync::{
-    Arc,
-    atomic::{AtomicUsize, Ordering::Relaxed},
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering::Relaxed},
+        mpsc,
+    },
+    time::Duration,
 };
 
 use metrics_guard_warp::{Guard, Key, MetricsGuard, guard_metrics};
@@ -139,26 +143,29 @@ async fn a_gate_of_a_path_reads_targets_without_a_path() {
 }
 
 #[tokio::test]
-async fn answers_are_not_stored_unless_the_handler_says_so_and_a_head_has_their_length() {
+async fn missing_client_names_are_explained_for_warp() {
+    let (sender, warnings) = mpsc::channel();
+    let builder = Guard::builder(Key::new(KEY).unwrap()).require_client_name(["prometheus.example"]).unwrap();
+    let guard = MetricsGuard::with(builder.on_warning(move |warning| drop(sender.send(warning.to_string()))).build());
+    let request = warp::test::request().path("/metrics").remote_addr(([10, 0, 0, 1], 9090).into());
+    assert_eq!(request.reply(&guard.gate(warp::path("metrics"))).await.status(), 403);
+    let warning = warnings.recv_timeout(Duration::from_secs(10)).unwrap();
+    assert!(warning.contains("; in a custom hyper server, put a `Peer` with the names in"), "{warning}");
+}
+
+/// The catalogue checks the `no-store` of other handlers and of rejections.
+#[tokio::test]
+async fn a_handler_can_set_cache_control_and_a_head_has_the_length_of_its_body() {
     #[guard_metrics]
     fn cached() -> impl Reply {
         warp::reply::with_header("up 1\n", "Cache-Control", "private, max-age=5")
     }
-    let protected = guard().protect(warp::path!("metrics"), warp::any().map(metrics));
-    let routes = protected.or(guard().protect(warp::path!("cached"), warp::any().map(cached)));
-    for (path, key, caching, content) in [
-        ("/metrics", KEY, "no-store", "up 1\n"),
-        ("/cached", KEY, "private, max-age=5", "up 1\n"),
-        ("/metrics", "wrong", "no-store", "Unauthorized\n"),
-    ] {
-        for (method, body) in [("GET", content), ("HEAD", "")] {
-            let request = warp::test::request().method(method).path(path).header("X-Metrics-Key", key);
-            let response = request.reply(&routes).await;
-            assert_eq!(response.body(), body, "{method} {path} {key}");
-            assert!(response.headers().get_all("Cache-Control").iter().eq([caching]), "{method} {path} {key}");
-            if method == "HEAD" {
-                assert_eq!(response.headers()["Content-Length"], content.len().to_string(), "{path} {key}");
-            }
-        }
+    let routes = guard().protect(warp::path!("cached"), warp::any().map(cached));
+    for (method, body, length) in [("GET", "up 1\n", None), ("HEAD", "", Some("5"))] {
+        let request = warp::test::request().method(method).path("/cached").header("X-Metrics-Key", KEY);
+        let response = request.reply(&routes).await;
+        assert_eq!(response.body(), body, "{method}");
+        assert!(response.headers().get_all("Cache-Control").iter().eq(["private, max-age=5"]), "{method}");
+        assert_eq!(response.headers().get("Content-Length").map(|value| value.to_str().unwrap()), length, "{method}");
     }
 }

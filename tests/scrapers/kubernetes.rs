@@ -5,7 +5,10 @@ use std::{collections::BTreeMap, fs, io, path::Path, process::Command};
 
 use base64ct::{Base64, Encoding as _};
 use libtest_mimic::{Failed, Trial};
-use metrics_guard_tests::process::{said, succeed};
+use metrics_guard_tests::{
+    WRONG,
+    process::{said, succeed},
+};
 use serde_json::{Map, Value, json};
 
 use crate::tools::{assert_rotates, at, commands, deploy, documents, list, run, script, text, with, with_python};
@@ -223,29 +226,34 @@ fn what_kustomize_makes(kubectl: &Path) -> Result<(), Failed> {
     Ok(())
 }
 
-/// The commands in secret.yaml, by kubectl: each but its last step, for which there is no cluster.
+/// The commands in secret.yaml, by kubectl, with files in place of the cluster.
 fn the_commands_do_what_they_say(kubectl: &Path) -> Result<(), Failed> {
     let file = fs::read_to_string(deploy("kubernetes/secret.yaml"))?;
-    let [begin, rotate] = &commands(&file)[..] else { return Err("not two blocks".into()) };
+    let [create, delete_first, read, accept_both, present_new, accept_new, delete, revoke, delete_last] =
+        &commands(&file)[..]
+    else {
+        return Err("not nine blocks".into());
+    };
     let [folder, programs] = [tempfile::tempdir()?, tempfile::tempdir()?];
-    // What would be sent to the cluster goes into files instead, one after the other.
+    // Each Secret that would be sent to the cluster goes into a file instead, and the last one is read.
     let sent_to = programs.path().join("sent");
     fs::create_dir(&sent_to)?;
     let to_file = format!("cat > {0}/$(ls {0} | wc -l)", sent_to.display());
+    let last = format!("{0}/$(($(ls {0} | wc -l) - 1))", sent_to.display());
     let kubectl = format!("env HOME={} {}", programs.path().display(), kubectl.display());
-    let modes = "for file in accepted_keys metrics_key new_key; do\n[ ! -e $file ] || [ $(stat -c %a $file) = 600 ] || \
-                 { echo \"$file is open to others\" >&2; exit 1; }\ndone\n";
+    let modes = "for file in accepted_keys metrics_key new_key old_key; do\n[ ! -e $file ] || [ $(stat -c %a $file) = 600 \
+                 ] || { echo \"$file is open to others\" >&2; exit 1; }\ndone\n";
     let body = format!(
         "{modes}case \"$*\" in\n'replace --filename=-') {to_file};;\n*--dry-run=client*) exec {kubectl} \"$@\";;\n\
+         '--namespace my-namespace get secret metrics-key '*) {kubectl} label --local --filename={last} a=b \"$6\";;\n\
          *) {kubectl} \"$@\" --dry-run=client --output=yaml | {to_file};;\nesac"
     );
     script(programs.path(), "kubectl", &body)?;
-    run(begin, folder.path(), programs.path())?;
-    run(rotate, folder.path(), programs.path())?;
-    assert!(!folder.path().join("new_key").exists());
+    let run_all = |blocks: &[&String]| blocks.iter().try_for_each(|block| run(block, folder.path(), programs.path()));
+    run_all(&[create, delete_first, read, accept_both, present_new, accept_new, delete])?;
+    assert_eq!(fs::read_dir(folder.path())?.count(), 0, "a key is left in the folder");
 
-    let mut steps = Vec::new();
-    for number in 0..fs::read_dir(&sent_to)?.count() {
+    let sent = |number: usize| -> Result<(String, String), Failed> {
         let secret = documents(&fs::read_to_string(sent_to.join(number.to_string()))?)?.remove(0);
         let metadata = json!({"creationTimestamp": null, "name": "metrics-key", "namespace": "my-namespace"});
         assert_eq!(secret["metadata"], metadata, "`apply` would have left an annotation with the keys");
@@ -253,8 +261,15 @@ fn the_commands_do_what_they_say(kubectl: &Path) -> Result<(), Failed> {
         let key = |key: &str| Base64::decode_vec(text(&secret, &format!("/data/{key}"))).unwrap();
         let [accepted, sent] = ["accepted_keys", "metrics_key"].map(|name| String::from_utf8(key(name)).unwrap());
         assert!(!sent.contains('\n'), "Prometheus would send a line break");
-        steps.push((accepted, sent));
-    }
+        Ok((accepted, sent))
+    };
+    let steps = (0..4).map(sent).collect::<Result<Vec<_>, _>>()?;
     assert_rotates(&steps);
+
+    // The other scraper's key stays when this one is revoked.
+    run_all(&[read, &format!("echo {WRONG} >> accepted_keys"), revoke, delete_last])?;
+    let (accepted, new) = sent(4)?;
+    assert_eq!(accepted, format!("{new}\n{WRONG}\n"));
+    assert_ne!(new, steps[3].1);
     Ok(())
 }

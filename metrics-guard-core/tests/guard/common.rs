@@ -46,10 +46,12 @@ pub(crate) fn rows(table: &str) -> impl Iterator<Item = (&str, String, &str)> {
     })
 }
 
-/// Fails unless the text of `error` contains `part`.
+/// Fails unless the text of `error` contains `part`, and no part of a key.
 #[track_caller]
 pub(crate) fn assert_says(error: &ConfigError, part: &str) {
-    assert!(error.to_string().contains(part), "not {part:?}: {error}");
+    let text = format!("{error} {error:?}");
+    let has_key = [KEY, OTHER].iter().any(|key| text.contains(&key[..10]) || text.contains(&key[22..]));
+    assert!(text.contains(part) && !has_key, "not {part:?}: {text}");
 }
 
 pub(crate) fn texts(warnings: &[Warning]) -> Vec<String> {

@@ -1,25 +1,16 @@
-//! From settings to a guard, or to an error that names the place and never the value: the configuration cases of the
-//! attack catalogue, by their numbers.
+//! Tests which settings make a guard, and the errors of the others: the configuration cases of the attack catalogue, by their
+//! numbers. [`assert_says`] checks that no error shows a key.
 
 use std::{env, ffi::OsStr, process::Command};
 
 use http::Request;
-use metrics_guard_core::{
-    ConfigError, Guard, GuardBuilder, Reason,
-    adapter::{Settings, shown},
-};
+use metrics_guard_core::{ConfigError, ConfigErrorKind, Guard, GuardBuilder, Reason, adapter::Settings};
 
-use crate::common::{KEY, OTHER, ask, assert_says, builder, file, from, labels, peer, request, rows, texts};
+use crate::common::{KEY, NAME, OTHER, ask, assert_says, builder, file, from, labels, peer, request, rows, texts};
 
 #[track_caller]
 fn assert_problem(variables: &[(&str, &str)], part: &str) {
-    let error = from(variables).unwrap_err();
-    for (variable, value) in variables {
-        let text = format!("{error} {error:?}");
-        let may_show = value.trim().is_empty() || shown(value).as_deref() == Some(value);
-        assert!(may_show || !text.contains(value), "{variable} shows in: {text}");
-    }
-    assert_says(&error, part);
+    assert_says(&from(variables).unwrap_err(), part);
 }
 
 fn from_file(content: impl AsRef<[u8]>) -> Result<Guard, ConfigError> {
@@ -32,13 +23,14 @@ fn from_file(content: impl AsRef<[u8]>) -> Result<Guard, ConfigError> {
 fn assert_file_problem(content: impl AsRef<[u8]>, part: &str, place: &str) {
     let error = from_file(content).unwrap_err();
     assert_says(&error, part);
-    assert!(error.origin().ends_with(place) && !error.to_string().contains(KEY), "{error}");
+    assert!(error.origin().ends_with(place), "{error}");
 }
 
 #[test]
 fn case_36_no_key_and_blank_keys() {
     assert_problem(&[], "no key is configured");
-    assert_problem(&[("DISABLED", "false")], "no key is configured");
+    let others = [("DISABLED", "false"), ("NETWORKS", "10.0.0.0/8"), ("CLIENT_NAMES", NAME)];
+    assert_problem(&others, "no key is configured");
     for blank in ["", " ", "\t \n"] {
         assert_problem(&[("KEY", blank)], "the key is blank");
         assert_file_problem(blank, "the key file holds no key", "");
@@ -47,10 +39,6 @@ fn case_36_no_key_and_blank_keys() {
 
 #[test]
 fn case_37_line_ends_of_a_key_file() {
-    for end in ["", "\n", "\r\n"] {
-        let guard = from_file(format!("{KEY}{end}")).unwrap();
-        assert_eq!(labels(&guard, [KEY]), [Some("current")], "{end:?}");
-    }
     let guard = from_file(format!("\n{KEY}\r\n  \n{OTHER}\n\n")).unwrap();
     assert_eq!(labels(&guard, [KEY, OTHER]), [Some("current"), Some("previous")]);
 }
@@ -68,14 +56,9 @@ fn case_38_bytes_that_no_scraper_can_send() {
 /// `tests/vectors/keys.txt` has examples of each form.
 #[test]
 fn case_39_short_sample_and_wrapped_keys() {
-    for (value, expected) in [
-        (&KEY[..15], "fewer than 16 characters"),
-        ("Some_Super_Secret_Key", "published example"),
-        ("changeme", "published example"),
-        ("${METRICS_VERIFICATION_KEY}", "a template or a reference"),
-    ] {
-        assert_problem(&[("KEY", value)], expected);
-    }
+    assert_problem(&[("KEY", &KEY[..15])], "fewer than 16 characters");
+    assert_problem(&[("KEY", "changeme")], "published example");
+    assert_problem(&[("KEY", "${METRICS_VERIFICATION_KEY}")], "a template or a reference");
     let wrapped = format!("METRICS_KEY={KEY}");
     assert_problem(&[("KEY", &wrapped)], "the value is a key behind `NAME=`;");
     assert_file_problem(format!("{KEY}\n{wrapped}\n"), "the value is a key behind `NAME=`;", ", line 2");
@@ -94,13 +77,7 @@ fn case_40_long_keys_and_files_that_have_no_end() {
     assert_file_problem(KEY.repeat(64), "more than 256 characters", ", line 1");
     assert_file_problem(format!("{}0", KEY.repeat(64)), "too large", "");
     #[cfg(unix)]
-    {
-        assert_problem(&[("KEY_FILE", "/dev/zero")], "the path is a folder, a pipe or a device");
-        let folder = tempfile::tempdir().unwrap();
-        let pipe = folder.path().join("pipe");
-        assert!(Command::new("mkfifo").arg(&pipe).status().unwrap().success());
-        assert_problem(&[("KEY_FILE", pipe.to_str().unwrap())], "the path is a folder, a pipe or a device");
-    }
+    assert_problem(&[("KEY_FILE", "/dev/zero")], "the path is a folder, a pipe or a device"); // `reload.rs` has a pipe
 }
 
 #[test]
@@ -108,10 +85,6 @@ fn case_41_several_keys() {
     let guard = from_file(format!("{KEY}\n{KEY}\n{OTHER}\n")).unwrap();
     assert_eq!(labels(&guard, [KEY, OTHER]), [Some("current"), Some("previous")]);
     assert!(matches!(&texts(guard.warnings())[..], [text] if text.contains(", line 2: this key repeats")));
-    let lines = "Qn6m1i5c1o0P0kcV8wN3yqv2Fh9sVJbX+Tt4aLxR7uGdKeYzZpWm/BCrEHfS2jUk\n3gQ7sJp8Zb1xVn5tKfYwRw==\n";
-    let guard = from_file(lines).unwrap();
-    let is_split = |text: &String| text.contains("/metrics_key: the lines look like one base64 value");
-    assert!(texts(guard.warnings()).iter().any(is_split));
 
     assert_file_problem(format!("{KEY}\n{OTHER}\nshort\n"), "fewer than 16 characters", ", line 3");
     let keys = ["a", "b", "c", "d", "e"].map(|first| format!("{first}{KEY}"));
@@ -128,23 +101,14 @@ fn case_42_files_that_cannot_be_read() {
     assert_problem(&[("KEY_FILE", "/proc/self/mem")], "cannot be read");
 
     // A path also shows if its folder is missing, as that of a volume that is not mounted.
-    for (missing, shown) in [
-        ("/run/no-such-volume/key", "/run/no-such-volume/key"),
-        ("~/no_such_key", "~/no_such_key"),
-        ("no_such_key", "METRICS_VERIFICATION_KEY_FILE"),
-        ("/run/NoSuchVolume/key", "METRICS_VERIFICATION_KEY_FILE, /run/…/key"),
-    ] {
-        let error = from(&[("KEY_FILE", missing)]).unwrap_err().to_string();
-        assert!(error.starts_with(&format!("{shown}: there is no key file at this path")), "{error}");
-    }
-    // The key where its path belongs: with and without what looks like a folder.
-    for key in [KEY, "q9Zk/7yH2mVx0Lr4TtBw8sEc+Nd1JfUa", &format!("./{KEY}")] {
+    assert_problem(&[("KEY_FILE", "/run/no-such-volume/key")], "/run/no-such-volume/key: there is no key file");
+    assert_problem(&[("KEY_FILE", "/run/NoSuchVolume/key")], "METRICS_VERIFICATION_KEY_FILE, /run/…/key: there is no");
+    // The key where its path belongs.
+    for key in [KEY, &format!("./{KEY}")] {
         assert_problem(&[("KEY_FILE", key)], "there is no key file");
     }
-    // And the path where the key belongs, whether or not a file is there.
-    for path in [path.to_str().unwrap(), "/etc/my-service/keys/accepted_keys"] {
-        assert_problem(&[("KEY", path)], "the key is a path");
-    }
+    // And the path where the key belongs.
+    assert_problem(&[("KEY", path.to_str().unwrap())], "the key is a path");
 }
 
 #[test]
@@ -154,52 +118,44 @@ fn case_46_two_places() {
     assert_problem(&both, "set here and in METRICS_VERIFICATION_KEY_FILE;");
 
     let mut settings = Settings::default();
-    settings.set("query", "METRICS_VERIFICATION_QUERY", "key").unwrap();
-    let error = settings.set("query", "query", "key").unwrap_err();
-    assert_says(&error, "set here and in METRICS_VERIFICATION_QUERY;");
-}
-
-/// `permissions.rs` tests which places others can write.
-#[cfg(unix)]
-#[test]
-fn case_47_files_and_folders_that_others_can_read_or_write() {
-    for (folder_mode, mode, expected) in [
-        (0o755, 0o640, &[][..]),
-        (0o755, 0o666, &["/metrics_key: every user of this machine can read", "/metrics_key: a user other than root"]),
-        (0o777, 0o600, &[": a user other than root"]),
+    settings.set("disabled", "disabled", "true").unwrap();
+    settings.set("networks", "METRICS_VERIFICATION_NETWORKS", "10.0.0.0/8").unwrap();
+    let expected = "set here and in METRICS_VERIFICATION_NETWORKS;";
+    assert_says(&settings.set("networks", "networks", "10.0.0.0/8").unwrap_err(), expected);
+    assert_says(&settings.builder().unwrap().allow_networks(["203.0.113.0/24"]).unwrap_err(), expected);
+    for error in [
+        builder(KEY).header("X-A").unwrap().header("X-B").unwrap_err(),
+        builder(KEY).query("a").unwrap().query("b").unwrap_err(),
+        builder(KEY).require_client_name([NAME]).unwrap().require_client_name([NAME]).unwrap_err(),
+        Guard::builder_with_client_names([NAME]).unwrap().require_client_name([NAME]).unwrap_err(),
     ] {
-        let (folder, path) = file(KEY);
-        crate::common::set_mode(&path, mode);
-        crate::common::set_mode(folder.path(), folder_mode);
-        let found = texts(from(&[("KEY_FILE", path.to_str().unwrap())]).unwrap().warnings());
-        let is_expected = |(text, expected): (&String, &&str)| {
-            text.contains(expected) && text.contains("/metrics_key: ") == expected.starts_with('/')
-        };
-        assert!(found.len() == expected.len() && found.iter().zip(expected).all(is_expected), "{mode:o}: {found:?}");
+        assert_eq!(error.kind(), ConfigErrorKind::DuplicateSetting);
     }
 }
 
-/// The command that a warning advises takes rights away, adds none, and ends the warning.
+/// Each warning advises a command that takes rights away, adds none, and ends the warning. `permissions.rs` tests which folders
+/// others can write.
 #[cfg(unix)]
 #[test]
-fn the_advised_command_adds_no_right_and_ends_the_warning() {
+fn case_47_key_files_that_others_can_read_or_write() {
     use std::os::unix::fs::PermissionsExt;
     let (_folder, path) = file(KEY);
     let mode = || path.metadata().unwrap().permissions().mode() & 0o7777;
     let warnings = || texts(Guard::builder_from_key_file(&path).unwrap().on_warning(|_| ()).build().warnings());
     for before in (0..0o100).map(|others| 0o600 | others) {
         crate::common::set_mode(&path, before);
+        let count = usize::from(before & 0o004 != 0) + usize::from(before & 0o022 != 0);
+        assert_eq!(warnings().len(), count, "{before:o}");
         for text in warnings() {
             let (condition, advice) = text.split_once("`chmod ").unwrap();
-            let is_readable = text.contains("can read the key file");
+            let is_readable = text.contains("/metrics_key: every user of this machine can read the key file");
             // A service that reads the file as one of the others must not lose it.
             assert!(condition.contains("its owner") || !is_readable, "{text}");
             let change = advice.split('`').next().unwrap();
             assert!(Command::new("chmod").arg(change).arg(&path).status().unwrap().success());
-            assert_eq!(mode() & !before, 0, "{before:o}: {text}");
-            // Each advice alone is enough: the file is not left for others to write, and no more to read.
+            // Each advice alone is enough: others can no longer read the file, or no longer write it.
             let rights = if is_readable { 0o007 } else { 0o022 };
-            assert_eq!(mode() & rights, 0, "{before:o}: {text}");
+            assert_eq!((mode() & !before, mode() & rights), (0, 0), "{before:o}: {text}");
         }
         assert_eq!(warnings(), [""; 0], "{before:o}");
     }
@@ -213,22 +169,23 @@ fn judges_the_values_of_the_other_settings() {
     let guard = from(&[("KEY", KEY), ("QUERY", "metrics_key")]).unwrap();
     assert!(guard.check(&Request::get(format!("/?metrics_key={KEY}")).body(()).unwrap()).is_ok());
 
+    let guard = from(&[("KEY", KEY), ("NETWORKS", "10.0.0.0/8, 0.0.0.0/0")]).unwrap();
+    assert!(texts(guard.warnings())[0].starts_with("METRICS_VERIFICATION_NETWORKS: the networks together allow"));
+
     for (variable, value, expected) in rows(
-        "HEADER= => is empty; write a value, or unset it to use the default
-         HEADER=X Key => invalid header name
+        "HEADER=X Key => invalid header name
          HEADER=authorization => invalid header name
          HEADER=X_Metrics_Key => invalid header name
          HEADER=transfer-Encoding => this header has another use (it describes the connection
-         HEADER=q9Zk7yH2mVx0Lr4TtBw8sEcNd1JfUavK3oPiGh5bM => the name looks like a key
-         HEADER=0e8a6c4f-2d1b-4957-9c0f-8a7d6b5c4e3f => the name looks like a key
+         HEADER={OTHER} => the name looks like a key
          HEADER= None  => not a name; write a name such as `X-Scrape-Key`
          QUERY=0 => not a name; write a name such as `metrics_key`
          QUERY=a b => invalid query parameter name
          QUERY={OTHER} => the name looks like a key
          NETWORKS=  => no network is listed
+         CLIENT_NAMES= => no client name is listed
          NETWORKS=10.0.0.1,, => entry 2 is an invalid network
          NETWORKS=10.0.0.0/8;fd00::/8 => entry 1 is an invalid network
-         CLIENT_NAMES= => no client name is listed
          CLIENT_NAMES=a.example, none => not a name; write a name such as `prometheus.example`
          DISABLED=yes => must be `true` or `false`",
     ) {
@@ -247,22 +204,16 @@ fn names_the_empty_setting_beside_a_good_one() {
             assert!(error.starts_with(&format!("METRICS_VERIFICATION_{empty}: {text}; ")), "{error}");
         }
     }
-    // The same setting in another place does not hide that this one is empty.
-    let mut settings = Settings::default();
-    settings.set("key_file", "METRICS_VERIFICATION_KEY_FILE", "").unwrap();
-    settings.set("key_file", "key_file", path).unwrap();
-    let error = settings.builder().unwrap_err();
-    assert_eq!(error.origin(), "METRICS_VERIFICATION_KEY_FILE");
-    assert_says(&error, "is empty; write one");
 }
 
 #[test]
-fn is_disabled_by_its_explicit_name_and_judges_the_other_settings_all_the_same() {
+fn a_disabled_guard_ignores_keys_and_clients_and_still_checks_the_other_settings() {
     let disabled = ("DISABLED", "true");
-    let guard = from(&[disabled, ("NETWORKS", "10.0.0.0/8"), ("CLIENT_NAMES", "prometheus.example")]).unwrap();
+    let guard = from(&[disabled, ("NETWORKS", "10.0.0.0/8"), ("CLIENT_NAMES", NAME), ("QUERY", "key")]).unwrap();
     assert!(matches!(guard.warnings(), [warning] if warning.to_string().contains("EVERYONE")));
     assert_eq!(ask(&guard, None, None), Ok(None));
     assert!(guard.is_disabled() && !guard.requires_client_name());
+    assert_eq!(guard.redacted_query("key=abc&a=1"), "a=1");
     for (variable, value, expected) in rows(
         "HEADER=X Key => invalid header name
          NETWORKS= => no network is listed
@@ -271,9 +222,6 @@ fn is_disabled_by_its_explicit_name_and_judges_the_other_settings_all_the_same()
     ) {
         assert_problem(&[disabled, (variable, &value)], expected);
     }
-    // The parameter is still kept out of logs.
-    let guard = from(&[disabled, ("QUERY", "key")]).unwrap();
-    assert_eq!(guard.redacted_query("key=abc&a=1"), "a=1");
 }
 
 /// A configuration file can have lists, which the environment has not.
@@ -302,17 +250,14 @@ fn a_list_is_a_value_of_the_networks_and_names_alone() {
 }
 
 #[test]
-fn rejects_a_name_of_a_guard_that_is_no_label_value() {
-    for name in ["m", "pprof", "pprof-2_b", &"pprof_".repeat(10), &"a-".repeat(32)] {
+fn rejects_an_invalid_name_of_a_guard() {
+    for name in ["m", "pprof-2_b", &"a-".repeat(32)] {
         assert!(builder(KEY).name(name).is_ok(), "{name}");
     }
     for name in ["", "PPROF", "p prof", "pprof.", "é", &format!("{}a", "a-".repeat(32))] {
-        let error = builder(KEY).name(name).unwrap_err().to_string();
-        assert!(error.starts_with("GuardBuilder::name: invalid name of a guard; "), "{name}: {error}");
+        assert_says(&builder(KEY).name(name).unwrap_err(), "GuardBuilder::name: invalid name of a guard; ");
     }
-    for key in [KEY, &KEY.to_uppercase()] {
-        assert_says(&builder(KEY).name(key).unwrap_err(), "the name looks like a key");
-    }
+    assert_says(&builder(KEY).name(OTHER).unwrap_err(), "the name looks like a key");
 }
 
 /// Returns what [`child_of_the_tests`] prints in an environment with these variables. A process cannot change its own
@@ -369,9 +314,7 @@ fn from_env_rejects_variables_that_are_close_to_a_setting() {
     assert_rows(
         "from_env",
         &[("METRICS_VERIFICATION_KEY", KEY)],
-        "METRICS_VERIFICATION_NETWORK={OTHER} => METRICS_VERIFICATION_NETWORK?: METRICS_VERIFICATION_NETWORKS
-         METRICS_VERIFICATION_TIMEOUT={OTHER} => METRICS_VERIFICATION_TIMEOUT?
-         metrics_verification_networks={OTHER} => metrics_verification_networks?: METRICS_VERIFICATION_NETWORKS
+        "METRICS_VERIFICATION_TIMEOUT={OTHER} => METRICS_VERIFICATION_TIMEOUT?
          METRIC_VERIFICATION_KEY={OTHER} => METRIC_VERIFICATION_KEY?: METRICS_VERIFICATION_KEY
          METRICS_GUARD_ALLOWED_IPS=10.0.0.0/8, ::1 => METRICS_GUARD_ALLOWED_IPS?: METRICS_VERIFICATION_NETWORKS
          METRICS_VERIFICATION=on => METRICS_VERIFICATION?
@@ -380,20 +323,15 @@ fn from_env_rejects_variables_that_are_close_to_a_setting() {
          Environment=\"METRICS_VERIFICATION_NETWORKS=10.0.0.0/8\" => Environment?: METRICS_VERIFICATION_NETWORKS
          export=METRICS_VERIFICATION_NETWORKS=10.0.0.0/8 => export?: METRICS_VERIFICATION_NETWORKS
          export=METRICS_VERIFICATION_KEY={OTHER} => ACCEPTED
-         ARGUMENTS=METRICS_VERIFICATION_NETWORKS=10.0.0.0/8 => ACCEPTED
-         METRICS_VERIFICATION_KEY:c2Vj={OTHER} => METRICS_VERIFICATION_…?",
+         ARGUMENTS=METRICS_VERIFICATION_NETWORKS=10.0.0.0/8 => ACCEPTED",
     );
     let row = "METRICS_VERIFICATION_TIMEOUT={OTHER} => METRICS_VERIFICATION_TIMEOUT?";
     assert_rows("from_env", &[("METRICS_VERIFICATION_DISABLED", "true")], row);
     #[cfg(unix)]
-    for (name, text) in [
-        (&b"METRICS_VERIFICATION_A\nB"[..], UNKNOWN),
-        (b"METRICS_VERIFICATION_KEY_FILE\xff", ": unknown setting; write METRICS"),
-    ] {
-        let name: &OsStr = std::os::unix::ffi::OsStrExt::from_bytes(name);
+    {
+        let name: &OsStr = std::os::unix::ffi::OsStrExt::from_bytes(b"METRICS_VERIFICATION_KEY_FILE\xff");
         let said = child("from_env", [(OsStr::new("METRICS_VERIFICATION_KEY"), KEY), (name, OTHER)]);
-        let line = format!("METRICS_VERIFICATION_…{text}");
-        assert!(said.contains(&line) && !said.contains(ACCEPTED), "{said}");
+        assert!(said.contains("METRICS_VERIFICATION_…: unknown setting; write METRICS"), "{said}");
     }
 }
 
@@ -407,7 +345,6 @@ fn from_env_or_open_is_open_only_if_nothing_is_set() {
          METRICS_VERIFICATION_KEY={KEY} => ACCEPTED
          METRICS_VERIFICATION_KEY={OTHER} => WRONG
          METRICS_VERIFICATION_DISABLED=true => warning: metrics-guard: METRICS_VERIFICATION_DISABLED: the guard is disabled..
-         METRICS_VERIFICATION_DISABLED=false => METRICS_VERIFICATION_KEY_FILE: no key is configured..
          METRICS_VERIFICATION_KEY= => METRICS_VERIFICATION_KEY: the key is blank..
          METRICS_VERIFICATION_HEADER=X-Scrape-Key => METRICS_VERIFICATION_KEY_FILE: no key is configured..
          METRICS_GUARD=on => METRICS_VERIFICATION_KEY_FILE: no key is configured..
@@ -421,15 +358,12 @@ fn from_env_or_open_is_open_only_if_nothing_is_set() {
 #[test]
 fn two_guards_have_their_own_variables() {
     let (first, second) = (("METRICS_VERIFICATION_KEY", OTHER), ("PPROF_GUARD_KEY", KEY));
-    assert!(child("from_env", [first, second]).contains(WRONG));
-    assert!(child("PPROF_GUARD_", [first]).contains(
-        "PPROF_GUARD_KEY_FILE: no key is configured; write the output of `openssl rand -hex 32` to a file, and set this \
-         variable to its path\n"
-    ));
-    let (_folder, path) = file(format!("{OTHER}\n{KEY}"));
-    assert!(child("PPROF_GUARD_", [("PPROF_GUARD_KEY_FILE", &path)]).contains("key: Some(\"previous\")"));
-    let row = "PPROF_GUARD_DISABLED=true => warning: metrics-guard: PPROF_GUARD_DISABLED: the guard is disabled..";
-    assert_rows("PPROF_GUARD_", &[first], row);
+    assert_rows(
+        "PPROF_GUARD_",
+        &[first],
+        "PATH=/bin => PPROF_GUARD_KEY_FILE: no key is configured; write the output of `openssl rand -hex 32` to a file, and..
+         PPROF_GUARD_DISABLED=true => warning: metrics-guard: PPROF_GUARD_DISABLED: the guard is disabled..",
+    );
     assert_rows(
         "PPROF_GUARD_",
         &[first, second],

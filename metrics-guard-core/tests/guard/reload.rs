@@ -1,9 +1,9 @@
-//! Keys that change while the server runs: cases 43 to 45 of the attack catalogue, and `Guard::replace`.
+//! Tests keys that change while the server runs: cases 43 to 45 of the attack catalogue, and `Guard::replace`.
 
 use std::{
+    collections::HashSet,
     fs::{self, File},
     path::{Path, PathBuf},
-    sync::atomic::{AtomicBool, Ordering},
     thread,
     time::Duration,
 };
@@ -101,7 +101,6 @@ fn case_44_a_file_that_breaks_leaves_the_active_keys_and_is_reported_once() {
     }
     let faults: &[Fault] = &[
         (|path| truncate(path, 0), "the key file holds no key"),
-        (|path| fs::write(path, " \n\n").unwrap(), "the key file holds no key"),
         (|path| truncate(path, 20), "the beginning of a longer key"),
         (|path| truncate(path, 10), "fewer than 16 characters"),
         (|path| fs::remove_file(path).unwrap(), "there is no key file"),
@@ -109,6 +108,15 @@ fn case_44_a_file_that_breaks_leaves_the_active_keys_and_is_reported_once() {
         (|path| fs::write(path, "changeme").unwrap(), "published example"),
         (
             |path| fs::remove_file(path).and_then(|()| fs::create_dir(path)).unwrap(),
+            "the path is a folder, a pipe or a device",
+        ),
+        // To open a pipe could wait for another process that writes to it.
+        #[cfg(unix)]
+        (
+            |path| {
+                fs::remove_file(path).unwrap();
+                assert!(std::process::Command::new("mkfifo").arg(path).status().unwrap().success());
+            },
             "the path is a folder, a pipe or a device",
         ),
         // It opens, and cannot be read: unlike a file without rights, not even by root.
@@ -120,15 +128,12 @@ fn case_44_a_file_that_breaks_leaves_the_active_keys_and_is_reported_once() {
     ];
     for (break_it, expected) in faults {
         let subject = Subject::new(&format!("{OLD}\n"));
-        let assert_reported = |error: &ConfigError, expected| {
-            assert_says(error, expected);
-            assert!(!error.to_string().contains(&OLD[..16]) && !error.to_string().contains(&NEW[..16]), "{error}");
-            assert_eq!(subject.guard.key_file().unwrap().problem().unwrap().to_string(), error.to_string());
-            assert_eq!(labels(&subject.guard, [OLD, NEW, &OLD[..20]]), [Some("current"), None, None], "{expected}");
-        };
         break_it(&subject.path);
         for _ in 0..3 {
-            assert_reported(&subject.guard.reload().unwrap_err(), expected);
+            let error = subject.guard.reload().unwrap_err();
+            assert_says(&error, expected);
+            assert_eq!(subject.guard.key_file().unwrap().problem().unwrap().to_string(), error.to_string());
+            assert_eq!(labels(&subject.guard, [OLD, NEW, &OLD[..20]]), [Some("current"), None, None], "{expected}");
         }
         assert_eq!(subject.told.next(), stale(&subject.guard.reload().unwrap_err()));
         // Another problem is another warning, and so is one after the file was usable.
@@ -136,7 +141,7 @@ fn case_44_a_file_that_breaks_leaves_the_active_keys_and_is_reported_once() {
             fs::remove_dir(&subject.path).unwrap();
         }
         let error = subject.write(&"k".repeat(5000)).unwrap_err();
-        assert_reported(&error, "too large");
+        assert_says(&error, "too large");
         assert_eq!(subject.told.next(), stale(&error), "{expected}: once");
         subject.write(NEW).unwrap();
         assert!(subject.guard.key_file().unwrap().problem().is_none(), "{expected}");
@@ -147,25 +152,6 @@ fn case_44_a_file_that_breaks_leaves_the_active_keys_and_is_reported_once() {
     }
 }
 
-/// Opening it would wait for another process that writes to it.
-#[cfg(unix)]
-#[test]
-fn a_pipe_in_place_of_the_file_delays_no_reload() {
-    let subject = Subject::new(OLD);
-    let pipe = subject.folder.path().join("pipe");
-    assert!(std::process::Command::new("mkfifo").arg(&pipe).status().unwrap().success());
-    for _ in 0..2000 {
-        thread::scope(|scope| {
-            fs::write(subject.path.with_extension("new"), OLD).unwrap();
-            fs::rename(subject.path.with_extension("new"), &subject.path).unwrap();
-            scope.spawn(|| drop(subject.guard.reload()));
-            fs::hard_link(&pipe, subject.path.with_extension("pipe")).unwrap();
-            fs::rename(subject.path.with_extension("pipe"), &subject.path).unwrap();
-        });
-    }
-    assert_says(&subject.guard.reload().unwrap_err(), "the path is a folder, a pipe or a device");
-}
-
 #[test]
 fn case_45_a_check_sees_one_ring() {
     let ring =
@@ -173,28 +159,18 @@ fn case_45_a_check_sees_one_ring() {
     let first = || ring([(OLD, "old-in-first"), (NEW, "new-in-first")]);
     let second = || ring([(NEW, "new-in-second"), (OLD, "old-in-second")]);
     let guard = Guard::new(first());
-    let is_over = AtomicBool::new(false);
     thread::scope(|scope| {
-        let checks = [(OLD, "old"), (NEW, "new")].map(|(key, name)| {
-            let (guard, is_over) = (&guard, &is_over);
-            scope.spawn(move || {
-                let mut seen = [0_u32; 2];
-                while !is_over.load(Ordering::Relaxed) {
-                    let label = labels(guard, [key])[0].unwrap();
-                    assert!(label.starts_with(name), "{key}: {label}");
-                    seen[usize::from(label.ends_with("second"))] += 1;
-                }
-                seen
-            })
+        let changes = scope.spawn(|| {
+            for _ in 0..2000 {
+                guard.replace(second()).unwrap();
+                guard.replace(first()).unwrap();
+            }
         });
-        for _ in 0..2000 {
-            guard.replace(second()).unwrap();
-            guard.replace(first()).unwrap();
+        let mut seen = HashSet::new();
+        while !changes.is_finished() {
+            seen.extend(labels(&guard, [OLD]));
         }
-        is_over.store(true, Ordering::Relaxed);
-        for seen in checks.map(|check| check.join().unwrap()) {
-            assert!(seen.iter().all(|times| *times > 0), "{seen:?}");
-        }
+        assert_eq!(seen, HashSet::from([Some("old-in-first"), Some("old-in-second")]));
     });
 }
 
@@ -227,7 +203,7 @@ fn code_replaces_the_keys_of_a_guard_that_requires_one() {
 fn wrong_rights_are_reported_once_and_again_after_they_were_right() {
     use crate::common::set_mode;
     let subject = Subject::new(OLD);
-    let reload = || (0..3).for_each(|_| subject.guard.reload().unwrap());
+    let reload = || (0..2).for_each(|_| subject.guard.reload().unwrap());
     reload();
     for _ in 0..2 {
         set_mode(&subject.path, 0o622);
@@ -252,7 +228,7 @@ fn wrong_rights_are_reported_once_and_again_after_they_were_right() {
 }
 
 #[test]
-fn a_relative_path_begins_at_the_working_directory_and_brings_no_warning_again() {
+fn reports_a_warning_again_for_new_keys_and_not_for_the_absolute_path_of_a_relative_one() {
     let folder = tempfile::tempdir_in(".").unwrap();
     let relative = Path::new(".").join(folder.path().file_name().unwrap()).join("metrics_key");
     write(&relative, format!("{OLD}\n{OLD}\n"));
@@ -261,14 +237,9 @@ fn a_relative_path_begins_at_the_working_directory_and_brings_no_warning_again()
     let same_key = ", line 2: this key repeats an earlier one; write the new key in its place, or remove it";
     assert!(told.next().ends_with(same_key));
     guard.reload().unwrap();
-    // New keys bring their own, also if it has the same text.
     write(&relative, format!("{NEW}\n{NEW}\n"));
     guard.reload().unwrap();
     drop(guard);
     let others = told.rest();
     assert!(matches!(&others[..], [text] if text.ends_with(same_key)), "{others:?}");
-
-    let error = Guard::builder_from_key_file("no-such-key-file").unwrap_err();
-    assert_eq!(error.origin(), "Guard::builder_from_key_file");
-    assert!(error.to_string().starts_with("Guard::builder_from_key_file: there is no key file"), "{error}");
 }

@@ -21,12 +21,6 @@ fn exported(_request: &Request<()>) -> Response<()> {
     Response::new(())
 }
 
-#[guard_metrics(guard = GUARD)]
-#[cfg_attr(all(), utoipa::path(get, path = "/metrics"))]
-fn described(_request: &Request<()>) -> Response<()> {
-    Response::new(())
-}
-
 #[metrics_guard_tower::guard_metrics]
 #[utoipa::path(get, path = "/metrics")]
 async fn of_axum() {}
@@ -35,9 +29,5 @@ async fn of_axum() {}
 #[openapi]
 #[rocket::get("/metrics")]
 fn of_rocket() {}
-
-#[metrics_guard_warp::guard_metrics]
-#[::utoipa::path(get, path = "/metrics")]
-fn of_warp() {}
 
 fn main() {}

@@ -1,5 +1,5 @@
 // Attributes on the wrong side of ours, and a router that expects the path as the first parameter.
-use axum::{Router, debug_handler, extract::State};
+use axum::{Router, debug_handler};
 use axum_extra::routing::{RouterExt, TypedPath};
 use metrics_guard_tower::{Guard, guard_metrics};
 use utoipa::{OpenApi, path as described};
@@ -7,10 +7,6 @@ use utoipa::{OpenApi, path as described};
 #[debug_handler]
 #[guard_metrics]
 async fn below_debug_handler() {}
-
-#[debug_handler]
-#[guard_metrics]
-async fn below_debug_handler_with_state(_: State<Guard>) {}
 
 #[guard_metrics]
 #[described(get, path = "/metrics")]

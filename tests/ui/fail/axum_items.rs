@@ -1,11 +1,19 @@
-// Cases 74 and 75: items and functions that cannot be a handler, the attribute twice, and an argument for requests.
-use axum::http::Method;
-use metrics_guard_tower::guard_metrics;
+// Case 75: functions that cannot be an axum handler, and a state that cannot provide a guard.
+use std::sync::Arc;
 
-#[guard_metrics]
-struct Metrics;
+use axum::extract::FromRef;
+use metrics_guard_tower::{Guard, guard_metrics};
 
-impl Metrics {
+struct A;
+
+// None of these three types is the user's. (In another file, this would change how the compiler infers a router's state.)
+impl FromRef<Arc<A>> for Guard {
+    fn from_ref(_: &Arc<A>) -> Guard {
+        Guard::disabled()
+    }
+}
+
+impl A {
     #[guard_metrics]
     async fn method(&self) {}
 }
@@ -17,38 +25,10 @@ unsafe fn not_safe() {}
 extern "C" fn foreign() {}
 
 #[guard_metrics]
-pub unsafe extern "C" fn foreign_and_not_safe() {}
-
-#[guard_metrics(guard = GUARD)]
-async fn argument_of_another_framework() {}
-
-#[guard_metrics]
-#[guard_metrics]
-async fn twice() {}
-
-#[guard_metrics]
-async fn attribute_on_a_parameter(#[cfg(any())] _method: Method) {}
+async fn attribute_on_a_parameter(#[cfg(any())] _: A) {}
 
 // As many as axum takes: the proof would be one more.
 #[guard_metrics]
-async fn sixteen_parameters(
-    _: Method,
-    _: Method,
-    _: Method,
-    _: Method,
-    _: Method,
-    _: Method,
-    _: Method,
-    _: Method,
-    _: Method,
-    _: Method,
-    _: Method,
-    _: Method,
-    _: Method,
-    _: Method,
-    _: Method,
-    _: Method,
-) {
-}
+fn sixteen(_: A, _: A, _: A, _: A, _: A, _: A, _: A, _: A, _: A, _: A, _: A, _: A, _: A, _: A, _: A, _: A) {}
 
 fn main() {}

@@ -1,16 +1,4 @@
 // A macro under the name of each built-in attribute that stays outside the check is ambiguous.
-mod of_core {
-    use cached::proc_macro::once as inline;
-    use http::{Request, Response};
-    use metrics_guard_core::{Guard, guard_metrics};
-
-    #[guard_metrics(guard = Guard::disabled())]
-    #[inline]
-    fn metrics(_request: &Request<()>) -> Response<String> {
-        Response::new(String::new())
-    }
-}
-
 macro_rules! shadowed {
     ($($name:ident $attribute:meta;)*) => {
         $(mod $name {

@@ -8,40 +8,18 @@ struct Service {
 }
 
 impl Service {
+    const NAME: &str = "service";
+
     #[guard_metrics(guard = self.guard)]
     #[once]
     fn by_receiver(&self, _request: &Request<()>) -> Response<String> {
         Response::new(String::new())
     }
 
-    #[guard_metrics(guard = _service.guard)]
-    #[tracing::instrument(skip_all)]
-    async fn by_parameter(_service: &Self, _request: &Request<()>) -> Response<String> {
-        Response::new(String::new())
-    }
-
     #[guard_metrics(guard = Guard::disabled())]
     #[once]
     fn by_body(_request: &Request<()>) -> Response<String> {
-        Response::new(Self::render())
-    }
-
-    fn render() -> String {
-        String::new()
-    }
-}
-
-#[async_trait::async_trait]
-trait Handler {
-    async fn handle(&self, request: &Request<()>) -> Response<String>;
-}
-
-#[async_trait::async_trait]
-impl Handler for Service {
-    #[guard_metrics(guard = self.guard)]
-    #[cfg_attr(all(), tracing::instrument)]
-    async fn handle(&self, request: &Request<()>) -> Response<String> {
-        Response::new(request.uri().to_string())
+        Response::new(Self::NAME.to_owned())
     }
 }
 

@@ -1,4 +1,4 @@
-// Cases 74 and 75: functions and items that the attribute cannot guard, the attribute twice, and an argument for Rocket.
+// Case 75: functions that the attribute cannot guard, because it finds no guard, request or response.
 use http::{Request, Response};
 use metrics_guard_core::guard_metrics;
 
@@ -12,17 +12,23 @@ trait Metrics {
     fn without_a_body(&self, request: &Request<()>) -> Response<()>;
 }
 
-#[guard_metrics(guard = GUARD)]
-#[guard_metrics(guard = GUARD)]
-fn twice(_request: &Request<()>) -> Response<()> {
+#[guard_metrics]
+fn without_a_guard(_request: &Request<()>) -> Response<()> {
     Response::new(())
 }
 
-#[guard_metrics(guard = GUARD, route_attr = get)]
-struct Service;
+#[guard_metrics(guard = GUARD)]
+fn without_a_request(path: &str) -> Response<String> {
+    Response::new(path.to_owned())
+}
 
 #[guard_metrics(guard = GUARD)]
-fn opaque(_request: &Request<()>) -> impl Send {
+fn two_requests(_upstream: &Request<()>, _request: &Request<()>) -> Response<()> {
+    Response::new(())
+}
+
+#[guard_metrics(guard = GUARD)]
+fn without_a_name(_: Request<()>) -> Response<()> {
     Response::new(())
 }
 

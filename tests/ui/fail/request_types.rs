@@ -6,13 +6,6 @@ use metrics_guard_core::{Guard, guard_metrics};
 
 static OPEN: LazyLock<Guard> = LazyLock::new(Guard::disabled);
 
-struct Page(String);
-
-#[guard_metrics(guard = Guard::disabled())]
-fn page(request: &Request<()>) -> Page {
-    Page(request.uri().to_string())
-}
-
 #[guard_metrics(guard = Guard::disabled())]
 fn boxed_future(_request: &Request<()>) -> Pin<Box<dyn Future<Output = u64> + Send>> {
     Box::pin(async { 1 })
@@ -25,11 +18,6 @@ fn key_instead_of_a_guard(_request: &Request<()>) -> Response<()> {
 
 #[guard_metrics(guard = if request.uri().path() == "/" { &*OPEN } else { "key" })]
 fn guard_or_key(request: &Request<()>) -> Response<()> {
-    Response::new(())
-}
-
-#[guard_metrics(guard = Some(&*OPEN))]
-fn optional(_request: &Request<()>) -> Response<()> {
     Response::new(())
 }
 

@@ -1,12 +1,7 @@
-// Case 75: items that cannot be a Rocket route, and parameters that it cannot have. Rocket reports the errors in `Associated`.
+// Cases 73 to 75: items that cannot be a Rocket route, and the attribute below the route attribute, without one, or twice.
+// Rocket reports the errors in `Associated`.
 use metrics_guard_rocket::guard_metrics;
 use rocket::get;
-
-#[guard_metrics]
-mod module {
-    #[rocket::get("/metrics")]
-    fn metrics() {}
-}
 
 #[guard_metrics]
 #[get("/metrics")]
@@ -34,10 +29,18 @@ fn generic<T: Default>() {
 
 #[guard_metrics]
 #[get("/metrics/<__metrics_guard_authorized>")]
-fn reserved_name(__metrics_guard_authorized: u8) {}
+fn reserved_name() {}
+
+#[get("/metrics")]
+#[guard_metrics]
+fn below_the_route() {}
 
 #[guard_metrics]
-#[get("/metrics/<__metrics_guard_authorized>")]
-fn reserved_name_in_the_path_alone() {}
+fn without_a_route() {}
+
+#[guard_metrics]
+#[guard_metrics]
+#[get("/metrics")]
+fn twice() {}
 
 fn main() {}

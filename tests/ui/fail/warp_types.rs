@@ -1,26 +1,23 @@
-// Code that unlocks a handler itself, and outputs that are not a reply.
+// Case 75: routes that forget the guard or the attribute, code that unlocks a handler, a method, and an output that is no
+// reply.
 use std::{future::Future, pin::Pin};
 
-use metrics_guard_warp::{Locked, MetricsGuard, Outcome, guard_metrics};
-use warp::{Filter, Rejection, reply::Response};
-
-type Answer = Pin<Box<dyn Future<Output = String> + Send>>;
+use metrics_guard_warp::{Locked, MetricsGuard, guard_metrics};
+use warp::Filter;
 
 #[guard_metrics]
 fn metrics() -> &'static str {
     "up 1"
 }
 
-fn unlocked() {
-    let locked = metrics();
-    locked.unlock(todo!());
-    let Locked(_body) = metrics();
+struct App;
+
+impl App {
+    #[guard_metrics]
+    fn method(&self) {}
 }
 
-#[guard_metrics]
-fn number() -> u64 {
-    1
-}
+type Answer = Pin<Box<dyn Future<Output = String> + Send>>;
 
 // The attribute sees only the name of the type, which does not say that it is a future.
 #[guard_metrics]
@@ -28,21 +25,23 @@ fn future_under_another_name() -> Answer {
     Box::pin(async { String::new() })
 }
 
-fn routes(guard: MetricsGuard) {
-    let _ = guard.protect(warp::path!("number"), warp::get().map(number));
+async fn by_map() {
+    warp::serve(warp::path!("metrics").map(metrics)).run(([127, 0, 0, 1], 0)).await;
+}
+
+fn by_then() {
+    let _ = warp::service(warp::path!("metrics").then(metrics));
+}
+
+fn protected(guard: MetricsGuard) {
+    let _ = guard.protect(warp::path!("metrics"), warp::get().map(|| "up 1"));
     let _ = guard.protect(warp::path!("future"), warp::get().map(future_under_another_name));
 }
 
-struct Mine;
-
-impl Outcome<()> for Mine {
-    fn into_result<S>(self, _: S) -> Result<Response, Rejection> {
-        Ok(Response::default())
-    }
+fn unlocked() {
+    let locked = metrics();
+    locked.unlock(todo!());
+    let Locked(_body) = metrics();
 }
-
-struct Another;
-
-impl Outcome<()> for Another {}
 
 fn main() {}

@@ -17,6 +17,7 @@ use http::{Response, StatusCode};
 use metrics_guard_core::{Guard, Key};
 
 pub mod axum;
+pub mod forbidden;
 pub mod requests;
 pub mod rocket;
 pub mod warp;

@@ -8,7 +8,7 @@ use std::sync::{Arc, LazyLock};
 use metrics_guard_warp::{MetricsGuard, guard_metrics};
 use warp::{Filter, Rejection, Reply, http::StatusCode};
 
-use crate::{GUARD, KEY, assert_guarded};
+use crate::{GUARD, KEY, assert_guarded, forbidden, fresh};
 
 #[guard_metrics(crate = metrics_guard_warp)]
 const fn sync() -> &'static str {
@@ -58,87 +58,11 @@ macro_rules! guarded {
 }
 guarded!(from_macro(word: String) -> Result<String, Rejection>, Ok(word));
 
-/// Attributes of other crates above and below `#[guard_metrics]`.
-mod attributes {
-    // Clippy reports these lints on the code of the other attributes.
-    #![allow(missing_docs, clippy::significant_drop_tightening, clippy::unnecessary_wraps)]
-
-    use cached::proc_macro::{cached, once};
-    use metrics_guard_warp::guard_metrics;
-    use warp::http::StatusCode;
-
-    use crate::fresh;
-
-    #[guard_metrics]
-    #[once]
-    pub(super) fn once_sync() -> String {
-        fresh("ran")
-    }
-
-    /// The parameter has the function's name.
-    #[guard_metrics]
-    #[cfg_attr(all(), must_use, cached(key = "String", convert = "{ by_path.clone() }", result = true))]
-    pub(super) async fn by_path(by_path: String) -> Result<String, StatusCode> {
-        Ok(fresh(&by_path))
-    }
-
-    #[guard_metrics]
-    #[tracing::instrument(skip(word), ret)]
-    #[rustfmt::skip]
-    pub(super) async fn traced(word: String) -> String {
-        tokio::task::yield_now().await;
-        word
-    }
-}
-
-/// Makes an `allow` in an expansion an error. Clippy exempts exported functions from some lints, but not what an expansion
-/// puts into them.
-pub mod forbidden {
-    // Single lints follow their groups, because an `allow` is only a warning where the group is forbidden last.
-    #![forbid(unused, clippy::all, clippy::pedantic)]
-    #![forbid(missing_docs, unreachable_code)]
-    #![forbid(clippy::box_collection, clippy::empty_loop, clippy::future_not_send, clippy::items_after_statements)]
-    #![forbid(clippy::missing_const_for_fn, clippy::missing_docs_in_private_items, clippy::needless_pass_by_ref_mut)]
-    #![forbid(clippy::needless_pass_by_value, clippy::rc_buffer, clippy::redundant_pub_crate, clippy::single_call_fn)]
-    #![forbid(clippy::trivially_copy_pass_by_ref, clippy::unnecessary_wraps, clippy::unused_async, clippy::unwrap_used)]
-
-    use std::{pin::Pin, sync::Arc};
-
-    use metrics_guard_warp::guard_metrics;
-    use warp::{Rejection, Reply, http::StatusCode};
-
-    /// # Errors
-    ///
-    /// None, but the type wraps.
-    #[guard_metrics]
-    pub fn wrapping(word: String, _: Arc<String>) -> Result<impl Reply, Rejection> {
-        use std::mem;
-        mem::drop(word);
-        Ok("ran")
-    }
-
-    /// Has an attribute that may be a macro, and so an inner function.
-    #[guard_metrics]
-    #[rustfmt::skip]
-    pub fn with_a_tool(word: String) -> String {
-        word
-    }
-
-    /// Boxed.
-    #[guard_metrics]
-    pub fn boxed(_word: String) -> Pin<Box<dyn Future<Output = Result<String, StatusCode>> + Send>> {
-        Box::pin(async { Ok("ran".to_owned()) })
-    }
-
-    /// A body of one line, whose braces the expansion must not make redundant.
-    #[rustfmt::skip]
-    pub mod one_line {
-        use std::future::{Ready, ready};
-
-        /// Returns a future that is ready.
-        #[super::guard_metrics]
-        pub fn now(word: String) -> Ready<String> { ready(word) }
-    }
+/// With a cache below, which holds the first word.
+#[guard_metrics]
+#[cached::proc_macro::once]
+async fn once(word: String) -> String {
+    fresh(&word)
 }
 
 /// Guards each handler under its path, before the word that follows it.
@@ -158,13 +82,10 @@ async fn each_handler_is_guarded() {
         "generic" => warp::get().map(|| generic("ran", "static", 1_u8, 2)),
         "holding" => warp::get().map(|| holding(PERMIT.clone(), (PERMIT.clone(), "ran"))),
         "macro" => word().map(from_macro),
-        "once" => warp::get().map(attributes::once_sync),
-        "cached" => word().map(attributes::by_path),
-        "traced" => word().map(attributes::traced),
-        "wrapping" => word().map(|word| forbidden::wrapping(word, Arc::default())),
-        "with-a-tool" => word().map(forbidden::with_a_tool),
-        "boxed" => word().map(forbidden::boxed),
-        "one-line" => word().map(forbidden::one_line::now),
+        "once" => word().map(once),
+        "with-a-tool" => word().map(forbidden::warp_with_a_tool),
+        "boxed" => word().map(forbidden::warp_boxed),
+        "one-line" => word().map(forbidden::one_line::warp),
     };
 
     assert_guarded("Unauthorized\n", async |key| {
