@@ -13,7 +13,6 @@ use tokio::io::{AsyncRead, AsyncWrite};
 /// A response as it was received.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Response {
-    /// The status code.
     pub status: u16,
     /// The header lines in their order, with names in lower case.
     pub fields: Vec<(String, String)>,
@@ -27,7 +26,6 @@ impl Response {
         self.fields.iter().find(|(field, _)| field == name).map(|(_, value)| value.as_str())
     }
 
-    /// Returns the body as text.
     pub fn text(&self) -> String {
         String::from_utf8_lossy(&self.body).into_owned()
     }
@@ -79,31 +77,16 @@ pub fn exchange(server: SocketAddr, request: &[u8]) -> io::Result<Response> {
     parse(&received)
 }
 
-/// Reads the bytes of one response, whose length is in `Content-Length`, from a connection that stays open.
-pub fn read_one(stream: &mut impl Read) -> io::Result<Vec<u8>> {
-    let mut received = Vec::new();
-    loop {
-        let mut buffer = [0; 4096];
-        match stream.read(&mut buffer)? {
-            0 => return Err(io::ErrorKind::UnexpectedEof.into()),
-            len => received.extend_from_slice(&buffer[..len]),
-        }
-        // A response that cannot be parsed is not complete yet.
-        if let Ok(response) = parse(&received)
-            && response.field("content-length") == Some(&response.body.len().to_string())
-        {
-            return Ok(received);
-        }
-    }
-}
-
 /// Sends `request`, which is written as for [`exchange`], over HTTP/2 without TLS. Returns none if HTTP/2 cannot express it.
 ///
 /// White space around a value is sent unchanged, except one space after the colon, which HTTP/1.1 does not count as part of the
 /// value.
 pub fn exchange_h2(server: SocketAddr, request: &[u8]) -> Option<io::Result<Response>> {
     to_h2(request)?;
-    Some(run(async { converse_h2(tokio::net::TcpStream::connect(server).await?, request).await }))
+    Some(run(async {
+        let stream = tokio::net::TcpStream::connect(server).await?;
+        converse_h2(stream, request).await.map_err(io::Error::other)
+    }))
 }
 
 /// Runs a conversation, for at most ten seconds.
@@ -135,19 +118,12 @@ fn to_h2(request: &[u8]) -> Option<(http::Request<()>, Vec<u8>)> {
     Some((request, body))
 }
 
-/// Sends `request` like [`exchange_h2`], over an open connection. A request that HTTP/2 cannot express is an error.
-pub(crate) async fn converse_h2<S>(stream: S, request: &[u8]) -> io::Result<Response>
+/// Sends `request` like [`exchange_h2`], over an open connection.
+pub(crate) async fn converse_h2<S>(stream: S, request: &[u8]) -> Result<Response, h2::Error>
 where
     S: AsyncRead + AsyncWrite + Send + Unpin + 'static,
 {
-    let (request, body) = to_h2(request).ok_or(io::ErrorKind::InvalidInput)?;
-    send_h2(stream, request, body).await.map_err(io::Error::other)
-}
-
-async fn send_h2<S>(stream: S, request: http::Request<()>, body: Vec<u8>) -> Result<Response, h2::Error>
-where
-    S: AsyncRead + AsyncWrite + Send + Unpin + 'static,
-{
+    let (request, body) = to_h2(request).expect("HTTP/2 can express the request");
     let (client, connection) = h2::client::handshake(stream).await?;
     tokio::spawn(connection);
     let (response, mut sender) = client.ready().await?.send_request(request, body.is_empty())?;
@@ -160,24 +136,23 @@ where
         stream.flow_control().release_capacity(data.len())?;
         body.extend_from_slice(&data);
     }
-    let field = |(name, value): (&http::HeaderName, &http::HeaderValue)| {
-        (name.to_string(), String::from_utf8_lossy(value.as_bytes()).into_owned())
-    };
-    Ok(Response { status: head.status.as_u16(), fields: head.headers.iter().map(field).collect(), body })
+    let fields = head.headers.iter().map(|(name, value)| field(name.as_str(), value.as_bytes()));
+    Ok(Response { status: head.status.as_u16(), fields: fields.collect(), body })
 }
 
 fn parse(bytes: &[u8]) -> io::Result<Response> {
-    let invalid = |problem: String| io::Error::new(io::ErrorKind::InvalidData, problem);
     let mut lines = [httparse::EMPTY_HEADER; 64];
     let mut head = httparse::Response::new(&mut lines);
-    match head.parse(bytes).map_err(|error| invalid(error.to_string()))? {
-        httparse::Status::Complete(len) => Ok(Response {
-            status: head.code.unwrap_or_default(),
-            fields: (head.headers.iter())
-                .map(|line| (line.name.to_ascii_lowercase(), String::from_utf8_lossy(line.value).into_owned()))
-                .collect(),
+    match head.parse(bytes) {
+        Ok(httparse::Status::Complete(len)) => Ok(Response {
+            status: head.code.unwrap(),
+            fields: head.headers.iter().map(|line| field(line.name, line.value)).collect(),
             body: bytes[len..].to_vec(),
         }),
-        httparse::Status::Partial => Err(invalid(format!("incomplete response: {:?}", String::from_utf8_lossy(bytes)))),
+        _ => Err(io::Error::other(format!("not a response: {:?}", String::from_utf8_lossy(bytes)))),
     }
+}
+
+fn field(name: &str, value: &[u8]) -> (String, String) {
+    (name.to_ascii_lowercase(), String::from_utf8_lossy(value).into_owned())
 }
