@@ -1,13 +1,11 @@
 //! Certificates for one test, and a client that presents them.
 
 use std::{
-    fs,
-    io::{self, Read, Write},
-    net::{SocketAddr, TcpStream},
+    fs, io,
+    net::SocketAddr,
     os::unix::fs::symlink,
     path::{Path, PathBuf},
     sync::Arc,
-    time::Duration,
 };
 
 use base64ct::{Base64, Encoding};
@@ -25,7 +23,7 @@ use tokio_rustls::TlsConnector;
 
 use crate::{
     servers::Tls,
-    wire::{Response, converse_h2, run},
+    wire::{Response, connect, converse, converse_h2, run, to_h2},
 };
 
 /// Points the symbolic link at `link` to this folder in one step, so that a certificate and its private key change together.
@@ -130,19 +128,11 @@ fn localhost() -> ServerName<'static> {
     ServerName::try_from("localhost").unwrap()
 }
 
-/// Sends `request` to `server`, whose name is localhost, and reads until the connection is closed.
-pub fn exchange_tls(server: SocketAddr, client: &ClientConfig, request: &[u8]) -> io::Result<String> {
-    let stream = TcpStream::connect(server)?;
-    stream.set_read_timeout(Some(Duration::from_secs(10)))?;
+/// Sends `request` like [`exchange`](crate::wire::exchange) to a server with the name localhost. If the server rejects the
+/// certificate, the error contains its alert.
+pub fn exchange_tls(server: SocketAddr, client: &ClientConfig, request: &[u8]) -> io::Result<Response> {
     let connection = ClientConnection::new(Arc::new(client.clone()), localhost()).unwrap();
-    let mut stream = StreamOwned::new(connection, stream);
-    stream.write_all(request)?;
-    let mut answer = Vec::new();
-    let read = stream.read_to_end(&mut answer);
-    if answer.is_empty() {
-        read?;
-    }
-    Ok(String::from_utf8_lossy(&answer).into_owned())
+    converse(StreamOwned::new(connection, connect(server)?), request)
 }
 
 /// Sends `request` like [`exchange_tls`], with the protocols that Prometheus offers. The server must choose HTTP/2.
@@ -153,6 +143,6 @@ pub fn exchange_tls_h2(server: SocketAddr, client: &ClientConfig, request: &[u8]
         let stream = tokio::net::TcpStream::connect(server).await?;
         let stream = TlsConnector::from(Arc::new(client)).connect(localhost(), stream).await?;
         assert_eq!(stream.get_ref().1.alpn_protocol(), Some(&b"h2"[..]));
-        converse_h2(stream, request).await.map_err(io::Error::other)
+        converse_h2(stream, to_h2(request).unwrap()).await
     })
 }

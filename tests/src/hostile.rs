@@ -4,7 +4,7 @@ use std::{
     io::{self, Write},
     net::{Shutdown, SocketAddr, TcpStream},
     process::Command,
-    sync::atomic::{AtomicBool, Ordering},
+    sync::mpsc::{self, RecvTimeoutError},
     thread,
     time::Duration,
 };
@@ -67,27 +67,26 @@ impl Target<'_> {
 
         // First those that are hardest to end, so that the server has accepted them when others wait.
         let responses_never_read = self.keep(&b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n".repeat(1_000_000))?;
-        let headers_never_end = self.keep(b"GET /metrics HTTP/1.1\r\nHost: localhost\r\nX-Filler: ")?;
+        let mut headers_never_end = self.keep(b"GET /metrics HTTP/1.1\r\nHost: localhost\r\nX-Filler: ")?;
         let idle = self.keep(b"")?;
-        let mut kept = [responses_never_read, headers_never_end, idle];
+        let mut kept = Some((responses_never_read, idle));
         if ended == Ended::ByTheAttacker {
             thread::sleep(KEPT_FOR);
-            kept = [vec![], vec![], vec![]];
+            kept = None;
+            headers_never_end.clear();
         }
-        let is_over = AtomicBool::new(false);
-        thread::scope(|scope| {
-            scope.spawn(|| {
-                while !is_over.load(Ordering::Relaxed) {
-                    for stream in &mut kept[1] {
-                        let _ = stream.write_all(b"x"); // the server may have closed it
-                    }
-                    thread::sleep(Duration::from_millis(200));
+        // Dropping `scrape`, also in a panic, ends the thread.
+        let (scrape, scraping) = mpsc::channel::<()>();
+        thread::spawn(move || {
+            while scraping.recv_timeout(Duration::from_millis(200)) == Err(RecvTimeoutError::Timeout) {
+                for stream in &mut headers_never_end {
+                    let _ = stream.write_all(b"x"); // the server may have closed it
                 }
-            });
-            let answered = self.is_answered(process);
-            is_over.store(true, Ordering::Relaxed);
-            answered
-        })?;
+            }
+            drop(kept);
+        });
+        self.is_answered(process)?;
+        drop(scrape);
         // In two or three minutes.
         let most = if ended == Ended::ByTheServer { 30 } else { 240 };
         let added = process.output().lines().count() - lines;
@@ -97,17 +96,15 @@ impl Target<'_> {
 
     /// Scrapes again and again, until there is a response.
     fn is_answered(&self, process: &mut Process) -> io::Result<()> {
-        let mut last = None;
         let is_answered = until(PATIENCE, || {
-            if process.has_ended()? {
-                return Err(io::Error::other(format!("the server has ended: {}", process.output())));
-            }
+            assert!(!process.has_ended()?, "the server has ended: {}", process.output());
             let response = exchange(self.address, &with_bearer("/metrics", self.key));
-            last = Some(response.map(|response| response.status));
-            Ok(matches!(last, Some(Ok(_))))
+            let status = response.map(|response| response.status);
+            assert!(status.is_err() || matches!(status, Ok(200)), "the scraper gets {status:?}");
+            io::Result::Ok(status.is_ok())
         })?;
-        let is_right = is_answered && matches!(last, Some(Ok(200)));
-        if is_right { Ok(()) } else { Err(io::Error::other(format!("the scraper gets {last:?}"))) }
+        assert!(is_answered, "the scraper gets no response");
+        Ok(())
     }
 
     fn break_connection(&self, number: usize) -> io::Result<()> {

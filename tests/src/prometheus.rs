@@ -88,6 +88,6 @@ impl Prometheus {
 
     /// Returns the response of the API at `/api/v1/` and `path`.
     pub(crate) fn api(&self, path: &str) -> io::Result<Value> {
-        Ok(serde_json::from_slice(&get(self.address, &format!("/api/v1/{path}"))?.body)?)
+        Ok(serde_json::from_str(&get(self.address, &format!("/api/v1/{path}"))?.body)?)
     }
 }

@@ -197,28 +197,20 @@ impl Scraping {
 
     /// Returns everything that the scraper shows, by place.
     pub fn shows(&self) -> io::Result<Vec<(Place, String)>> {
-        let mut shown = vec![(Place::Log, self.log())];
         // Debian's Prometheus has no pages. They would show the content of the same API.
-        let paths: &[(Place, &str)] = if self.storage.is_none() {
-            &[
-                (Place::Targets, "/api/v1/targets"),
-                (Place::Configuration, "/api/v1/status/config"),
-                (Place::Elsewhere, "/metrics"),
-                (Place::Elsewhere, "/api/v1/status/flags"),
-            ]
-        } else {
-            &[
-                (Place::Targets, "/api/v1/targets"),
-                (Place::Targets, "/targets"),
-                (Place::Targets, "/service-discovery"),
-                (Place::Configuration, "/config"),
-                (Place::Configuration, "/api/v1/status/config"),
-                (Place::Elsewhere, "/metrics"),
-                (Place::Elsewhere, "/flags"),
-            ]
-        };
-        for (place, path) in paths {
-            shown.push((*place, self.get(path)?));
+        let mut paths = vec!["/api/v1/targets", "/api/v1/status/config", "/metrics"];
+        paths.extend_from_slice(match self.storage {
+            None => &["/api/v1/status/flags"],
+            Some(_) => &["/targets", "/service-discovery", "/config", "/flags"],
+        });
+        let mut shown = vec![(Place::Log, self.log())];
+        for path in paths {
+            let place = match path {
+                "/api/v1/targets" | "/targets" | "/service-discovery" => Place::Targets,
+                "/api/v1/status/config" | "/config" => Place::Configuration,
+                _ => Place::Elsewhere,
+            };
+            shown.push((place, self.get(path)?));
         }
         // {__name__=~".+"}
         let series = self.storage().api("series?match[]=%7B__name__%3D~%22.%2B%22%7D")?;

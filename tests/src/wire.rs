@@ -2,22 +2,24 @@
 //! HTTP/2, if that can express them.
 
 use std::{
-    fmt,
     io::{self, Read, Write},
     net::{SocketAddr, TcpStream},
     time::Duration,
 };
 
+use http_body_util::{BodyExt, Full};
+use hyper::{body::Bytes, client::conn::http2};
+use hyper_util::rt::{TokioExecutor, TokioIo};
 use tokio::io::{AsyncRead, AsyncWrite};
 
 /// A response as it was received.
-#[derive(Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Response {
     pub status: u16,
     /// The header lines in their order, with names in lower case.
     pub fields: Vec<(String, String)>,
-    /// The bytes after the head.
-    pub body: Vec<u8>,
+    /// What comes after the head, as text.
+    pub body: String,
 }
 
 impl Response {
@@ -27,13 +29,7 @@ impl Response {
     }
 
     pub fn text(&self) -> String {
-        String::from_utf8_lossy(&self.body).into_owned()
-    }
-}
-
-impl fmt::Debug for Response {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} {:?} {:?}", self.status, self.fields, self.text())
+        self.body.clone()
     }
 }
 
@@ -63,9 +59,17 @@ const PATIENCE: Duration = Duration::from_secs(10);
 
 /// Sends `request` and reads until the server closes the connection.
 pub fn exchange(server: SocketAddr, request: &[u8]) -> io::Result<Response> {
-    let mut stream = TcpStream::connect(server)?;
+    converse(connect(server)?, request)
+}
+
+pub(crate) fn connect(server: SocketAddr) -> io::Result<TcpStream> {
+    let stream = TcpStream::connect(server)?;
     stream.set_read_timeout(Some(PATIENCE))?;
     stream.set_write_timeout(Some(PATIENCE))?;
+    Ok(stream)
+}
+
+pub(crate) fn converse(mut stream: impl Read + Write, request: &[u8]) -> io::Result<Response> {
     // A server that rejects a request half-way stops reading. Then its response counts, not the error of the write.
     let sent = stream.write_all(request);
     let mut received = Vec::new();
@@ -82,11 +86,8 @@ pub fn exchange(server: SocketAddr, request: &[u8]) -> io::Result<Response> {
 /// White space around a value is sent unchanged, except one space after the colon, which HTTP/1.1 does not count as part of the
 /// value.
 pub fn exchange_h2(server: SocketAddr, request: &[u8]) -> Option<io::Result<Response>> {
-    to_h2(request)?;
-    Some(run(async {
-        let stream = tokio::net::TcpStream::connect(server).await?;
-        converse_h2(stream, request).await.map_err(io::Error::other)
-    }))
+    let request = to_h2(request)?;
+    Some(run(async { converse_h2(tokio::net::TcpStream::connect(server).await?, request).await }))
 }
 
 /// Runs a conversation, for at most ten seconds.
@@ -98,14 +99,15 @@ pub(crate) fn run<T>(conversation: impl Future<Output = io::Result<T>>) -> io::R
 /// The limit of a head. Servers accept header lists of 16 KiB by default.
 const MAX_H2_HEAD: usize = 12 * 1024;
 
-fn to_h2(request: &[u8]) -> Option<(http::Request<()>, Vec<u8>)> {
+/// Returns a request of HTTP/2, or none if HTTP/2 cannot express it.
+pub fn to_h2(request: &[u8]) -> Option<http::Request<Full<Bytes>>> {
     let end = request.windows(4).position(|bytes| bytes == b"\r\n\r\n").filter(|end| *end < MAX_H2_HEAD)?;
-    let (head, body) = (&request[..end], request[end + 4..].to_vec());
+    let (head, body) = (&request[..end], Full::from(request[end + 4..].to_vec()));
     let mut lines = head.split(|byte| *byte == b'\n').map(|line| line.strip_suffix(b"\r").unwrap_or(line));
     let start = std::str::from_utf8(lines.next()?).ok()?;
     let (method, target) = start.strip_suffix(" HTTP/1.1")?.split_once(' ')?;
     let path = target.strip_prefix("http://localhost").unwrap_or(target);
-    let mut request = http::Request::builder().method(method).uri(format!("http://localhost{path}")).body(()).ok()?;
+    let mut request = http::Request::builder().method(method).uri(format!("http://localhost{path}")).body(body).ok()?;
     for line in lines {
         let colon = line.iter().position(|byte| *byte == b':')?;
         let name = http::HeaderName::from_bytes(&line[..colon]).ok()?;
@@ -115,29 +117,21 @@ fn to_h2(request: &[u8]) -> Option<(http::Request<()>, Vec<u8>)> {
             request.headers_mut().append(name, value);
         }
     }
-    Some((request, body))
+    Some(request)
 }
 
-/// Sends `request` like [`exchange_h2`], over an open connection.
-pub(crate) async fn converse_h2<S>(stream: S, request: &[u8]) -> Result<Response, h2::Error>
+/// Sends `request` over an open connection.
+pub(crate) async fn converse_h2<S>(stream: S, request: http::Request<Full<Bytes>>) -> io::Result<Response>
 where
     S: AsyncRead + AsyncWrite + Send + Unpin + 'static,
 {
-    let (request, body) = to_h2(request).expect("HTTP/2 can express the request");
-    let (client, connection) = h2::client::handshake(stream).await?;
+    let opened = http2::handshake(TokioExecutor::new(), TokioIo::new(stream)).await;
+    let (mut client, connection) = opened.map_err(io::Error::other)?;
     tokio::spawn(connection);
-    let (response, mut sender) = client.ready().await?.send_request(request, body.is_empty())?;
-    if !body.is_empty() {
-        sender.send_data(body.into(), true)?;
-    }
-    let (head, mut stream) = response.await?.into_parts();
-    let mut body = Vec::new();
-    while let Some(data) = stream.data().await.transpose()? {
-        stream.flow_control().release_capacity(data.len())?;
-        body.extend_from_slice(&data);
-    }
+    let (head, body) = client.send_request(request).await.map_err(io::Error::other)?.into_parts();
+    let body = body.collect().await.map_err(io::Error::other)?.to_bytes();
     let fields = head.headers.iter().map(|(name, value)| field(name.as_str(), value.as_bytes()));
-    Ok(Response { status: head.status.as_u16(), fields: fields.collect(), body })
+    Ok(Response { status: head.status.as_u16(), fields: fields.collect(), body: text(&body) })
 }
 
 fn parse(bytes: &[u8]) -> io::Result<Response> {
@@ -147,12 +141,16 @@ fn parse(bytes: &[u8]) -> io::Result<Response> {
         Ok(httparse::Status::Complete(len)) => Ok(Response {
             status: head.code.unwrap(),
             fields: head.headers.iter().map(|line| field(line.name, line.value)).collect(),
-            body: bytes[len..].to_vec(),
+            body: text(&bytes[len..]),
         }),
-        _ => Err(io::Error::other(format!("not a response: {:?}", String::from_utf8_lossy(bytes)))),
+        _ => Err(io::Error::other(format!("not a response: {:?}", text(bytes)))),
     }
 }
 
 fn field(name: &str, value: &[u8]) -> (String, String) {
-    (name.to_ascii_lowercase(), String::from_utf8_lossy(value).into_owned())
+    (name.to_ascii_lowercase(), text(value))
+}
+
+fn text(bytes: &[u8]) -> String {
+    String::from_utf8_lossy(bytes).into_owned()
 }
