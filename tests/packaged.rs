@@ -157,7 +157,7 @@ fn programs_of_the_pages_are_guarded_scraped_and_rotated_with_the_packages() -> 
 fn survive_all(programs: &[Program], running: &mut [(SocketAddr, Process)], key: &str) {
     thread::scope(|scope| {
         for (program, (address, process)) in programs.iter().zip(running) {
-            let target = Target { address: *address, client: None, key };
+            let target = Target { address: *address, key };
             scope.spawn(move || {
                 let survived = target.survives(process, program.ended);
                 assert!(survived.is_ok(), "{}: {survived:?}", program.name);

@@ -4,19 +4,14 @@ use std::{
     io::{self, Write},
     net::{Shutdown, SocketAddr, TcpStream},
     process::Command,
-    sync::{
-        Arc,
-        atomic::{AtomicBool, Ordering},
-    },
+    sync::mpsc::{self, RecvTimeoutError},
     thread,
-    time::{Duration, Instant},
+    time::Duration,
 };
 
-use rustls::{ClientConfig, ClientConnection, StreamOwned, pki_types::ServerName};
-
 use crate::{
-    certificates::exchange_tls,
     process::Process,
+    wait::until,
     wire::{exchange, with_bearer},
 };
 
@@ -53,22 +48,9 @@ pub enum Ended {
     ByTheAttacker,
 }
 
-impl Ended {
-    /// Returns the number of lines that the server may add to its log, in two or three minutes.
-    const fn lines(self) -> usize {
-        match self {
-            Ended::ByTheServer => 30,
-            Ended::ByTheAttacker => 240,
-        }
-    }
-}
-
 /// A server under attack.
 pub struct Target<'a> {
-    /// The address of the server.
     pub address: SocketAddr,
-    /// The TLS configuration of the clients, if the server has TLS.
-    pub client: Option<&'a ClientConfig>,
     /// The accepted key.
     pub key: &'a str,
 }
@@ -83,54 +65,46 @@ impl Target<'_> {
         }
         self.is_answered(process)?;
 
-        let mut kept = self.keep_connections()?;
+        // First those that are hardest to end, so that the server has accepted them when others wait.
+        let responses_never_read = self.keep(&b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n".repeat(1_000_000))?;
+        let mut headers_never_end = self.keep(b"GET /metrics HTTP/1.1\r\nHost: localhost\r\nX-Filler: ")?;
+        let idle = self.keep(b"")?;
+        let mut kept = Some((responses_never_read, idle));
         if ended == Ended::ByTheAttacker {
             thread::sleep(KEPT_FOR);
-            kept.clear();
+            kept = None;
+            headers_never_end.clear();
         }
-        let is_over = AtomicBool::new(false);
-        thread::scope(|scope| {
-            scope.spawn(|| {
-                while !is_over.load(Ordering::Relaxed) {
-                    kept.iter_mut().for_each(Kept::go_on);
-                    thread::sleep(Duration::from_millis(200));
+        // Dropping `scrape`, also in a panic, ends the thread.
+        let (scrape, scraping) = mpsc::channel::<()>();
+        thread::spawn(move || {
+            while scraping.recv_timeout(Duration::from_millis(200)) == Err(RecvTimeoutError::Timeout) {
+                for stream in &mut headers_never_end {
+                    let _ = stream.write_all(b"x"); // the server may have closed it
                 }
-            });
-            let answered = self.is_answered(process);
-            is_over.store(true, Ordering::Relaxed);
-            answered
-        })?;
+            }
+            drop(kept);
+        });
+        self.is_answered(process)?;
+        drop(scrape);
+        // In two or three minutes.
+        let most = if ended == Ended::ByTheServer { 30 } else { 240 };
         let added = process.output().lines().count() - lines;
-        if added > ended.lines() {
-            return Err(io::Error::other(format!("the server has logged {added} lines: {}", process.output())));
-        }
+        assert!(added <= most, "the server has logged {added} lines: {}", process.output());
         Ok(())
     }
 
     /// Scrapes again and again, until there is a response.
     fn is_answered(&self, process: &mut Process) -> io::Result<()> {
-        let begin = Instant::now();
-        loop {
-            if process.has_ended()? {
-                return Err(io::Error::other(format!("the server has ended: {}", process.output())));
-            }
-            match self.status() {
-                Ok(200) => return Ok(()),
-                Ok(status) => return Err(io::Error::other(format!("the scraper gets {status}"))),
-                Err(error) if begin.elapsed() > PATIENCE => {
-                    return Err(io::Error::other(format!("the scraper gets no response: {error}")));
-                }
-                Err(_) => thread::sleep(Duration::from_millis(100)),
-            }
-        }
-    }
-
-    fn status(&self) -> io::Result<u16> {
-        let request = with_bearer("/metrics", self.key);
-        let Some(client) = self.client else { return Ok(exchange(self.address, &request)?.status) };
-        let answer = exchange_tls(self.address, client, &request)?;
-        let status = answer.strip_prefix("HTTP/1.1 ").and_then(|answer| answer.get(..3)?.parse().ok());
-        status.ok_or_else(|| io::Error::other(answer))
+        let is_answered = until(PATIENCE, || {
+            assert!(!process.has_ended()?, "the server has ended: {}", process.output());
+            let response = exchange(self.address, &with_bearer("/metrics", self.key));
+            let status = response.map(|response| response.status);
+            assert!(status.is_err() || matches!(status, Ok(200)), "the scraper gets {status:?}");
+            io::Result::Ok(status.is_ok())
+        })?;
+        assert!(is_answered, "the scraper gets no response");
+        Ok(())
     }
 
     fn break_connection(&self, number: usize) -> io::Result<()> {
@@ -149,69 +123,15 @@ impl Target<'_> {
         Ok(())
     }
 
-    /// Opens the connections, first those that are hardest to end, so that the server has accepted them when others wait.
-    fn keep_connections(&self) -> io::Result<Vec<Kept>> {
-        let kinds = [Kind::NeverReads, Kind::HeaderNeverEnds, Kind::Idle];
+    /// Opens connections and writes these bytes to each, until the buffers on both sides are full.
+    fn keep(&self, bytes: &[u8]) -> io::Result<Vec<TcpStream>> {
         let mut kept = Vec::new();
-        for kind in kinds {
-            for _ in 0..KEPT {
-                kept.push(self.keep(kind)?);
-            }
+        for _ in 0..KEPT {
+            let mut stream = TcpStream::connect(self.address)?;
+            stream.set_write_timeout(Some(Duration::from_millis(50)))?;
+            let _ = stream.write_all(bytes);
+            kept.push(stream);
         }
         Ok(kept)
-    }
-
-    fn keep(&self, kind: Kind) -> io::Result<Kept> {
-        let stream = TcpStream::connect(self.address)?;
-        // A server without a free slot or descriptor does not answer a handshake. The attacker then continues without it.
-        stream.set_read_timeout(Some(Duration::from_millis(50)))?;
-        stream.set_write_timeout(Some(Duration::from_millis(50)))?;
-        let mut stream: Box<dyn Write + Send> = match self.client {
-            Some(client) if kind != Kind::Idle => Box::new(tls(stream, client)?),
-            _ => Box::new(stream),
-        };
-        match kind {
-            Kind::Idle => {}
-            Kind::HeaderNeverEnds => {
-                let _ = stream.write_all(b"GET /metrics HTTP/1.1\r\nHost: localhost\r\nX-Filler: ");
-            }
-            // Writes until the buffers on both sides are full.
-            Kind::NeverReads => {
-                let requests = b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n".repeat(1000);
-                for _ in 0..1000 {
-                    if stream.write_all(&requests).is_err() {
-                        break;
-                    }
-                }
-            }
-        }
-        Ok(Kept { kind, stream })
-    }
-}
-
-fn tls(stream: TcpStream, client: &ClientConfig) -> io::Result<StreamOwned<ClientConnection, TcpStream>> {
-    let name = ServerName::try_from("localhost").map_err(io::Error::other)?;
-    let connection = ClientConnection::new(Arc::new(client.clone()), name).map_err(io::Error::other)?;
-    Ok(StreamOwned::new(connection, stream))
-}
-
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Kind {
-    Idle,
-    HeaderNeverEnds,
-    NeverReads,
-}
-
-/// A connection that the attacker does not close.
-struct Kept {
-    kind: Kind,
-    stream: Box<dyn Write + Send>,
-}
-
-impl Kept {
-    fn go_on(&mut self) {
-        if self.kind == Kind::HeaderNeverEnds {
-            let _ = self.stream.write_all(b"x"); // the server may have closed it
-        }
     }
 }

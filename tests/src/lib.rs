@@ -1,7 +1,8 @@
 //! Code that the tests share: servers as child processes, a client that sends any bytes, and real scrapers. Never published.
 
 #![forbid(unsafe_code)]
-#![allow(clippy::missing_errors_doc, clippy::must_use_candidate, clippy::return_self_not_must_use)] // for callers of a library
+#![allow(missing_docs, clippy::missing_errors_doc, clippy::missing_panics_doc, clippy::must_use_candidate)] // for callers of a library
+#![allow(clippy::expect_used, clippy::panic, clippy::unwrap_used)] // as in tests
 
 pub mod certificates;
 pub mod crates;

@@ -3,6 +3,7 @@
 
 use std::net::IpAddr;
 
+use base64ct::{Base64, Encoding};
 use http::request::Parts;
 use metrics_guard_core::{ConfigError, Guard, Key, KeyRing, Peer, Reason};
 
@@ -57,7 +58,8 @@ impl Model {
     }
 
     fn presented(&self, head: &Parts) -> Result<Vec<u8>, Reason> {
-        let lines = |name| head.headers.get_all(name).iter().map(|value| trimmed(value.as_bytes())).collect::<Vec<_>>();
+        let lines =
+            |name| head.headers.get_all(name).iter().map(|value| value.as_bytes().trim_ascii()).collect::<Vec<_>>();
         if let Some(first) = lines(self.field).first()
             && !first.is_empty()
         {
@@ -92,8 +94,11 @@ fn credentials(value: &[u8]) -> Result<Option<Vec<u8>>, Reason> {
         b"bearer" | b"basic" if credentials.is_empty() => Err(Reason::Malformed),
         b"bearer" => Ok(Some(credentials.to_vec())),
         b"basic" => {
-            let decoded = base64(credentials).filter(|decoded| decoded.len() <= MAX_CREDENTIALS);
-            let decoded = decoded.ok_or(Reason::Malformed)?;
+            let text = str::from_utf8(credentials).unwrap_or("not base64");
+            let decoded = Base64::decode_vec(text).map_err(|_| Reason::Malformed)?;
+            if decoded.len() > MAX_CREDENTIALS {
+                return Err(Reason::Malformed);
+            }
             let colon = decoded.iter().position(|&byte| byte == b':').ok_or(Reason::Malformed)?;
             Ok(Some(decoded[colon + 1..].to_vec()))
         }
@@ -117,7 +122,7 @@ pub fn parse_query(query: &[u8]) -> Vec<(Vec<u8>, Vec<u8>)> {
 }
 
 /// Decodes like Go's `url.QueryUnescape`. Returns none if that is an error.
-pub fn unescape(text: &[u8]) -> Option<Vec<u8>> {
+fn unescape(text: &[u8]) -> Option<Vec<u8>> {
     let mut bytes = Vec::new();
     let mut rest = text.iter();
     while let Some(&byte) = rest.next() {
@@ -133,21 +138,6 @@ pub fn unescape(text: &[u8]) -> Option<Vec<u8>> {
     Some(bytes)
 }
 
-/// Decodes base64 (RFC 4648, section 4), which must be padded and have zeros in the unused bits.
-fn base64(text: &[u8]) -> Option<Vec<u8>> {
-    const DIGITS: &[u8] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
-    if !text.len().is_multiple_of(4) {
-        return None;
-    }
-    let unpadded = text.strip_suffix(b"==").or(text.strip_suffix(b"=")).unwrap_or(text);
-    let digits =
-        unpadded.iter().map(|byte| DIGITS.iter().position(|digit| digit == byte)).collect::<Option<Vec<_>>>()?;
-    let bits = digits.iter().map(|digit| format!("{digit:06b}")).collect::<Vec<_>>().concat();
-    let (bytes, left_over) = bits.split_at(bits.len() / 8 * 8);
-    let bytes = (0..bytes.len()).step_by(8).map(|at| u8::from_str_radix(&bytes[at..at + 8], 2).ok()).collect();
-    if left_over.contains('1') { None } else { bytes }
-}
-
 /// Returns whether `address` begins with the prefix of `network`. An IPv4-mapped address counts as IPv4.
 pub fn is_in(address: IpAddr, (network, prefix): (IpAddr, u8)) -> bool {
     let bits = |address| match address {
@@ -156,12 +146,4 @@ pub fn is_in(address: IpAddr, (network, prefix): (IpAddr, u8)) -> bool {
     };
     let (address, network) = (bits(address.to_canonical()), bits(network));
     address.len() == network.len() && address.starts_with(&network[..prefix.into()])
-}
-
-/// Returns `value` without the spaces and tabs at its ends.
-fn trimmed(value: &[u8]) -> &[u8] {
-    let is_white = |byte: &u8| *byte == b' ' || *byte == b'\t';
-    let start = value.iter().position(|byte| !is_white(byte)).unwrap_or(value.len());
-    let end = value.iter().rposition(|byte| !is_white(byte)).map_or(start, |last| last + 1);
-    &value[start..end]
 }

@@ -3,8 +3,8 @@
 use std::{
     env,
     io::{self, BufRead, BufReader, Read, Write as _},
-    process::{Child, ChildStdin, Command, Output, Stdio},
-    sync::{Arc, Mutex, PoisonError},
+    process::{Child, Command, Output, Stdio},
+    sync::{Arc, Mutex},
     thread::{self, JoinHandle},
     time::Duration,
 };
@@ -16,7 +16,6 @@ const PATIENCE: Duration = Duration::from_secs(30);
 /// A running child. Dropping it kills it.
 pub struct Process {
     child: Child,
-    input: Option<ChildStdin>,
     output: Arc<Mutex<String>>,
     readers: Vec<JoinHandle<()>>,
 }
@@ -35,26 +34,25 @@ impl Process {
     fn spawn(command: &mut Command) -> io::Result<Process> {
         let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn()?;
         let output = Arc::default();
-        let stdout = child.stdout.take().map(|pipe| collect(pipe, Arc::clone(&output)));
-        let stderr = child.stderr.take().map(|pipe| collect(pipe, Arc::clone(&output)));
-        let input = child.stdin.take();
-        Ok(Process { child, input, output, readers: stdout.into_iter().chain(stderr).collect() })
+        let readers = vec![
+            collect(child.stdout.take().unwrap(), Arc::clone(&output)),
+            collect(child.stderr.take().unwrap(), Arc::clone(&output)),
+        ];
+        Ok(Process { child, output, readers })
     }
 
     /// Writes a line to the child's input.
     pub fn say(&mut self, line: &str) -> io::Result<()> {
-        let input = self.input.as_mut().ok_or(io::ErrorKind::BrokenPipe)?;
-        writeln!(input, "{line}")
+        writeln!(self.child.stdin.as_mut().unwrap(), "{line}")
     }
 
-    /// Returns the process id.
     pub fn id(&self) -> u32 {
         self.child.id()
     }
 
     /// Returns the output that has been read so far. [`end`](Process::end) returns all of it.
     pub fn output(&self) -> String {
-        self.output.lock().unwrap_or_else(PoisonError::into_inner).clone()
+        self.output.lock().unwrap().clone()
     }
 
     /// Waits until `find` returns a value for a line of the output.
@@ -66,16 +64,12 @@ impl Process {
             found = self.output().lines().find_map(&find);
             Ok::<_, io::Error>(found.is_some() || has_ended)
         })?;
-        let problem =
-            || io::Error::other(format!("the process did not print the expected line, but:\n{}", self.output()));
-        found.ok_or_else(problem)
+        found.ok_or_else(|| io::Error::other(format!("the process printed no expected line:\n{}", self.output())))
     }
 
     /// Waits until the child has ended, and returns its output.
     pub fn wait_for_end(&mut self) -> io::Result<String> {
-        if !until(PATIENCE, || self.has_ended())? {
-            return Err(io::Error::other(format!("the process does not end:\n{}", self.output())));
-        }
+        assert!(until(PATIENCE, || self.has_ended())?, "the process does not end:\n{}", self.output());
         Ok(self.output())
     }
 
@@ -128,7 +122,7 @@ pub fn succeed(command: &mut Command) -> io::Result<()> {
 fn collect(pipe: impl Read + Send + 'static, output: Arc<Mutex<String>>) -> JoinHandle<()> {
     thread::spawn(move || {
         for line in BufReader::new(pipe).split(b'\n').map_while(Result::ok) {
-            let mut output = output.lock().unwrap_or_else(PoisonError::into_inner);
+            let mut output = output.lock().unwrap();
             output.push_str(&String::from_utf8_lossy(&line));
             output.push('\n');
         }

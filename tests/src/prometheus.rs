@@ -1,6 +1,6 @@
 //! Real Prometheus servers.
 
-use std::{fmt::Write as _, fs, io, net::SocketAddr, path::Path, process::Command, time::Duration};
+use std::{fs, io, net::SocketAddr, path::Path, process::Command, time::Duration};
 
 use serde_json::Value;
 
@@ -10,7 +10,6 @@ use crate::{process::Process, wait::until, wire::get};
 /// last minute are right only a minute later.
 const PATIENCE: Duration = Duration::from_secs(90);
 
-/// An available version.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Version {
     /// 2.42, of Debian 12.
@@ -22,7 +21,6 @@ pub enum Version {
 }
 
 impl Version {
-    /// All versions.
     pub const ALL: [Version; 3] = [Version::Bookworm, Version::Trixie, Version::Forky];
 
     /// Returns its slot in get-programs.sh.
@@ -37,8 +35,8 @@ impl Version {
 
 /// A running Prometheus.
 pub struct Prometheus {
-    address: SocketAddr,
-    process: Process,
+    pub address: SocketAddr,
+    pub process: Process,
 }
 
 impl Prometheus {
@@ -63,20 +61,15 @@ impl Prometheus {
             let listening = line.contains("\"Listening on\"");
             listening.then(|| line.split_once("address=")?.1.split(' ').next()?.parse().ok())?
         })?;
-        let prometheus = Prometheus { address, process };
         // Prometheus listens before it has read its storage, and responds with 503 meanwhile.
-        if !until(PATIENCE, || Ok::<_, io::Error>(get(address, "/-/ready")?.status == 200))? {
-            return Err(io::Error::other(format!("Prometheus does not become ready:\n{}", prometheus.log())));
-        }
-        Ok(prometheus)
+        let is_ready = until(PATIENCE, || io::Result::Ok(get(address, "/-/ready")?.status == 200))?;
+        assert!(is_ready, "Prometheus does not become ready:\n{}", process.output());
+        Ok(Prometheus { address, process })
     }
 
     /// Returns the value of the one sample that `query` finds now.
     pub fn sample(&self, query: &str) -> io::Result<Option<f64>> {
-        let mut encoded = String::new();
-        for byte in query.bytes() {
-            let _ = write!(encoded, "%{byte:02X}"); // writing to a string cannot fail
-        }
+        let encoded = query.bytes().map(|byte| format!("%{byte:02X}")).collect::<Vec<_>>().concat();
         let answer = self.api(&format!("query?query={encoded}"))?;
         let value = answer.pointer("/data/result/0/value/1").and_then(Value::as_str);
         Ok(value.and_then(|value| value.parse().ok()))
@@ -87,29 +80,14 @@ impl Prometheus {
         let mut found = None;
         let came = until(PATIENCE, || {
             found = self.sample(query)?;
-            Ok::<_, io::Error>(found.is_some_and(&expected))
+            io::Result::Ok(found.is_some_and(&expected))
         })?;
-        if came { Ok(()) } else { Err(io::Error::other(format!("`{query}` is {found:?}; log:\n{}", self.log()))) }
+        assert!(came, "`{query}` is {found:?}; log:\n{}", self.process.output());
+        Ok(())
     }
 
     /// Returns the response of the API at `/api/v1/` and `path`.
-    pub fn api(&self, path: &str) -> io::Result<Value> {
-        let response = get(self.address, &format!("/api/v1/{path}"))?;
-        serde_json::from_slice(&response.body).map_err(|_| io::Error::other(format!("no JSON: {response:?}")))
-    }
-
-    /// Returns the address.
-    pub fn address(&self) -> SocketAddr {
-        self.address
-    }
-
-    /// Returns the process.
-    pub fn process(&self) -> &Process {
-        &self.process
-    }
-
-    /// Returns the log, at level debug.
-    pub fn log(&self) -> String {
-        self.process.output()
+    pub(crate) fn api(&self, path: &str) -> io::Result<Value> {
+        Ok(serde_json::from_str(&get(self.address, &format!("/api/v1/{path}"))?.body)?)
     }
 }

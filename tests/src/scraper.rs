@@ -2,7 +2,6 @@
 
 use std::{
     fs, io,
-    net::SocketAddr,
     path::{Path, PathBuf},
     process::Command,
     time::Duration,
@@ -12,16 +11,14 @@ use serde_json::Value;
 
 use crate::{
     fetch::fetch_or_say_so,
-    process::{Process, said},
+    process::{Process, said, succeed},
     prometheus::{Prometheus, Version},
     wait::until,
     wire::get,
 };
 
-/// An available scraper.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Scraper {
-    /// Prometheus, in one of its versions.
     Prometheus(Version),
     /// vmagent of `VictoriaMetrics`.
     Vmagent,
@@ -43,16 +40,13 @@ pub enum Place {
 /// The program of a scraper.
 #[derive(Debug, Clone)]
 pub struct Program {
-    /// The scraper.
     pub of: Scraper,
-    /// The path of the program.
     pub path: PathBuf,
     /// The version, such as `2.53.3`.
     pub version: String,
 }
 
 impl Scraper {
-    /// All scrapers.
     pub const ALL: [Scraper; 4] = [
         Scraper::Prometheus(Version::Bookworm),
         Scraper::Prometheus(Version::Trixie),
@@ -73,7 +67,6 @@ impl Scraper {
         matches!(self, Scraper::Prometheus(Version::Bookworm | Version::Trixie))
     }
 
-    /// Returns its name.
     pub const fn name(self) -> &'static str {
         match self {
             Scraper::Prometheus(_) => "Prometheus",
@@ -83,11 +76,8 @@ impl Scraper {
 
     /// Returns the program, with [`fetch_or_say_so`].
     pub fn fetch_or_say_so(self, cache: &Path) -> io::Result<Option<Program>> {
-        let program = match self {
-            Scraper::Prometheus(_) => "prometheus",
-            Scraper::Vmagent => "vmagent",
-        };
-        let Some(path) = fetch_or_say_so(cache, self.slot(), program)? else { return Ok(None) };
+        let program = self.name().to_lowercase();
+        let Some(path) = fetch_or_say_so(cache, self.slot(), &program)? else { return Ok(None) };
         let version = fs::read_to_string(path.with_file_name("VERSION"))?;
         let version = version.split(['+', '-', '\n']).next().unwrap_or_default().to_owned();
         Ok(Some(Program { of: self, path, version }))
@@ -110,36 +100,21 @@ impl Program {
 
     /// Checks a configuration with promtool, or with vmagent's dry run. Returns the output if it is rejected.
     pub fn check(&self, config_file: &Path) -> io::Result<Result<(), String>> {
-        let mut command = match self.of {
-            Scraper::Prometheus(_) => {
-                let mut promtool = Command::new(self.path.with_file_name("promtool"));
-                promtool.args(["check", "config"]).arg(config_file);
-                promtool
-            }
-            Scraper::Vmagent => {
-                let mut vmagent = Command::new(&self.path);
-                vmagent.arg("-dryRun").arg(format!("-promscrape.config={}", config_file.display()));
-                vmagent
-            }
+        let file = config_file.display();
+        let output = if self.of == Scraper::Vmagent {
+            Command::new(&self.path).args(["-dryRun", &format!("-promscrape.config={file}")]).output()?
+        } else {
+            Command::new(self.path.with_file_name("promtool")).args(["check", "config", &file.to_string()]).output()?
         };
-        let output = command.output()?;
         Ok(if output.status.success() { Ok(()) } else { Err(said(&output)) })
     }
 }
 
 /// A running scraper.
-pub enum Scraping {
-    /// A Prometheus.
-    Prometheus(Prometheus),
-    /// A vmagent, and the Prometheus to which it writes.
-    Vmagent {
-        /// The address of its pages.
-        address: SocketAddr,
-        /// The process.
-        process: Process,
-        /// The Prometheus that stores its samples.
-        storage: Prometheus,
-    },
+pub struct Scraping {
+    own: Prometheus,
+    /// The Prometheus to which a vmagent writes.
+    storage: Option<Prometheus>,
 }
 
 impl Scraping {
@@ -154,7 +129,8 @@ impl Scraping {
         environment: &[(&str, &str)],
     ) -> io::Result<Scraping> {
         if let Scraper::Prometheus(_) = program.of {
-            return Prometheus::start_with(&program.path, folder, config, arguments).map(Scraping::Prometheus);
+            let own = Prometheus::start_with(&program.path, folder, config, arguments)?;
+            return Ok(Scraping { own, storage: None });
         }
         let config_file = folder.join("vmagent.yml");
         fs::write(&config_file, config)?;
@@ -164,7 +140,7 @@ impl Scraping {
         let mut command = Command::new(&program.path);
         command
             .arg(format!("-promscrape.config={}", config_file.display()))
-            .arg(format!("-remoteWrite.url=http://{}/api/v1/write", storage.address()))
+            .arg(format!("-remoteWrite.url=http://{}/api/v1/write", storage.address))
             .arg(format!("-remoteWrite.tmpDataPath={}", folder.join("queue").display()))
             .args(["-httpListenAddr=127.0.0.1:0", "-remoteWrite.forcePromProto", "-remoteWrite.flushInterval=1s"])
             .args(["-memory.allowedBytes=256MiB"])
@@ -177,104 +153,76 @@ impl Scraping {
         })?;
         // vmagent listens before it has read its configuration.
         process.wait_for(|line| line.contains("service discovery routines in").then_some(()))?;
-        Ok(Scraping::Vmagent { address, process, storage })
+        Ok(Scraping { own: Prometheus { address, process }, storage: Some(storage) })
     }
 
     /// Returns the Prometheus that has the samples.
-    pub const fn storage(&self) -> &Prometheus {
-        match self {
-            Scraping::Prometheus(prometheus) | Scraping::Vmagent { storage: prometheus, .. } => prometheus,
-        }
+    pub fn storage(&self) -> &Prometheus {
+        self.storage.as_ref().unwrap_or(&self.own)
     }
 
-    fn process(&self) -> &Process {
-        match self {
-            Scraping::Prometheus(prometheus) => prometheus.process(),
-            Scraping::Vmagent { process, .. } => process,
-        }
-    }
-
-    /// Reloads the configuration file.
     pub fn reload(&self) -> io::Result<()> {
         // `kill` of the shell, because the program may be missing.
-        let status = Command::new("sh").args(["-c", &format!("kill -HUP {}", self.process().id())]).status()?;
-        if status.success() { Ok(()) } else { Err(io::Error::other(format!("kill: {status}"))) }
+        succeed(Command::new("sh").args(["-c", &format!("kill -HUP {}", self.own.process.id())]))
     }
 
-    /// Returns the log.
     pub fn log(&self) -> String {
-        self.process().output()
+        self.own.process.output()
     }
 
     /// Waits until the target with this job is up, or is down with an error that begins with `error`. vmagent's error must
     /// contain `error`, because it begins with other text.
     pub fn wait_for_target(&self, job: &str, error: Option<&str>) -> io::Result<()> {
-        let (mut health, mut last) = (String::new(), String::new());
+        let mut shown = Value::Null;
         let came = until(Duration::from_secs(60), || {
-            (health, last) = self.target(job)?;
-            Ok::<_, io::Error>(match error {
-                None => health == "up" && last.is_empty(),
-                Some(error) => health == "down" && self.is_about(&last, error),
+            shown = self.target(job)?;
+            let last = shown["lastError"].as_str().unwrap_or_default();
+            io::Result::Ok(match error {
+                None => shown["health"] == "up" && last.is_empty(),
+                Some(error) if self.storage.is_none() => shown["health"] == "down" && last.starts_with(error),
+                Some(error) => shown["health"] == "down" && last.contains(error),
             })
         })?;
-        if came { Ok(()) } else { Err(io::Error::other(format!("{job} is {health}: {last}"))) }
+        assert!(came, "{job} is {}: {}", shown["health"], shown["lastError"]);
+        Ok(())
     }
 
-    fn is_about(&self, last: &str, error: &str) -> bool {
-        match self {
-            Scraping::Prometheus(_) => last.starts_with(error),
-            Scraping::Vmagent { .. } => last.contains(error),
-        }
-    }
-
-    /// Returns the health and the last error of the target with this job. A missing target is an error.
-    fn target(&self, job: &str) -> io::Result<(String, String)> {
+    /// Returns the target with this job.
+    fn target(&self, job: &str) -> io::Result<Value> {
         let targets: Value = serde_json::from_str(&self.get("/api/v1/targets")?)?;
-        let active = targets.pointer("/data/activeTargets").and_then(Value::as_array);
-        let target = active.and_then(|targets| targets.iter().find(|target| target["labels"]["job"] == job));
-        let target = target.ok_or_else(|| io::Error::other(format!("no {job} among the targets: {targets}")))?;
-        let says = |field: &str| target[field].as_str().unwrap_or_default().to_owned();
-        Ok((says("health"), says("lastError")))
+        let active = targets["data"]["activeTargets"].as_array().into_iter().flatten();
+        let target = active.into_iter().find(|target| target["labels"]["job"] == job);
+        target.cloned().ok_or_else(|| io::Error::other(format!("no {job} among the targets: {targets}")))
     }
 
     /// Returns everything that the scraper shows, by place.
     pub fn shows(&self) -> io::Result<Vec<(Place, String)>> {
         // Debian's Prometheus has no pages. They would show the content of the same API.
-        let paths: &[(Place, &[&str])] = match self {
-            Scraping::Prometheus(_) => &[
-                (Place::Targets, &["/api/v1/targets"]),
-                (Place::Configuration, &["/api/v1/status/config"]),
-                (Place::Elsewhere, &["/metrics", "/api/v1/status/flags"]),
-            ],
-            Scraping::Vmagent { .. } => &[
-                (Place::Targets, &["/api/v1/targets", "/targets", "/service-discovery"]),
-                (Place::Configuration, &["/config", "/api/v1/status/config"]),
-                (Place::Elsewhere, &["/metrics", "/flags"]),
-            ],
-        };
+        let mut paths = vec!["/api/v1/targets", "/api/v1/status/config", "/metrics"];
+        paths.extend_from_slice(match self.storage {
+            None => &["/api/v1/status/flags"],
+            Some(_) => &["/targets", "/service-discovery", "/config", "/flags"],
+        });
         let mut shown = vec![(Place::Log, self.log())];
-        for (place, paths) in paths {
-            for path in *paths {
-                shown.push((*place, self.get(path)?));
-            }
+        for path in paths {
+            let place = match path {
+                "/api/v1/targets" | "/targets" | "/service-discovery" => Place::Targets,
+                "/api/v1/status/config" | "/config" => Place::Configuration,
+                _ => Place::Elsewhere,
+            };
+            shown.push((place, self.get(path)?));
         }
         // {__name__=~".+"}
         let series = self.storage().api("series?match[]=%7B__name__%3D~%22.%2B%22%7D")?;
         shown.push((Place::Elsewhere, series.to_string()));
-        let command = fs::read(format!("/proc/{}/cmdline", self.process().id()))?;
+        let command = fs::read(format!("/proc/{}/cmdline", self.own.process.id()))?;
         shown.push((Place::Elsewhere, String::from_utf8_lossy(&command).into_owned()));
         Ok(shown)
     }
 
     fn get(&self, path: &str) -> io::Result<String> {
-        let address = match self {
-            Scraping::Prometheus(prometheus) => prometheus.address(),
-            Scraping::Vmagent { address, .. } => *address,
-        };
-        let response = get(address, path)?;
-        match response.status {
-            200 => Ok(response.text()),
-            status => Err(io::Error::other(format!("{path}: {status}"))),
-        }
+        let response = get(self.own.address, path)?;
+        assert_eq!(response.status, 200, "{path}");
+        Ok(response.text())
     }
 }

@@ -2,23 +2,24 @@
 //! HTTP/2, if that can express them.
 
 use std::{
-    fmt,
     io::{self, Read, Write},
     net::{SocketAddr, TcpStream},
     time::Duration,
 };
 
+use http_body_util::{BodyExt, Full};
+use hyper::{body::Bytes, client::conn::http2};
+use hyper_util::rt::{TokioExecutor, TokioIo};
 use tokio::io::{AsyncRead, AsyncWrite};
 
 /// A response as it was received.
-#[derive(Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Response {
-    /// The status code.
     pub status: u16,
     /// The header lines in their order, with names in lower case.
     pub fields: Vec<(String, String)>,
-    /// The bytes after the head.
-    pub body: Vec<u8>,
+    /// What comes after the head, as text.
+    pub body: String,
 }
 
 impl Response {
@@ -27,15 +28,8 @@ impl Response {
         self.fields.iter().find(|(field, _)| field == name).map(|(_, value)| value.as_str())
     }
 
-    /// Returns the body as text.
     pub fn text(&self) -> String {
-        String::from_utf8_lossy(&self.body).into_owned()
-    }
-}
-
-impl fmt::Debug for Response {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} {:?} {:?}", self.status, self.fields, self.text())
+        self.body.clone()
     }
 }
 
@@ -65,9 +59,17 @@ const PATIENCE: Duration = Duration::from_secs(10);
 
 /// Sends `request` and reads until the server closes the connection.
 pub fn exchange(server: SocketAddr, request: &[u8]) -> io::Result<Response> {
-    let mut stream = TcpStream::connect(server)?;
+    converse(connect(server)?, request)
+}
+
+pub(crate) fn connect(server: SocketAddr) -> io::Result<TcpStream> {
+    let stream = TcpStream::connect(server)?;
     stream.set_read_timeout(Some(PATIENCE))?;
     stream.set_write_timeout(Some(PATIENCE))?;
+    Ok(stream)
+}
+
+pub(crate) fn converse(mut stream: impl Read + Write, request: &[u8]) -> io::Result<Response> {
     // A server that rejects a request half-way stops reading. Then its response counts, not the error of the write.
     let sent = stream.write_all(request);
     let mut received = Vec::new();
@@ -79,30 +81,12 @@ pub fn exchange(server: SocketAddr, request: &[u8]) -> io::Result<Response> {
     parse(&received)
 }
 
-/// Reads the bytes of one response, whose length is in `Content-Length`, from a connection that stays open.
-pub fn read_one(stream: &mut impl Read) -> io::Result<Vec<u8>> {
-    let mut received = Vec::new();
-    loop {
-        let mut buffer = [0; 4096];
-        match stream.read(&mut buffer)? {
-            0 => return Err(io::ErrorKind::UnexpectedEof.into()),
-            len => received.extend_from_slice(&buffer[..len]),
-        }
-        // A response that cannot be parsed is not complete yet.
-        if let Ok(response) = parse(&received)
-            && response.field("content-length") == Some(&response.body.len().to_string())
-        {
-            return Ok(received);
-        }
-    }
-}
-
 /// Sends `request`, which is written as for [`exchange`], over HTTP/2 without TLS. Returns none if HTTP/2 cannot express it.
 ///
 /// White space around a value is sent unchanged, except one space after the colon, which HTTP/1.1 does not count as part of the
 /// value.
 pub fn exchange_h2(server: SocketAddr, request: &[u8]) -> Option<io::Result<Response>> {
-    to_h2(request)?;
+    let request = to_h2(request)?;
     Some(run(async { converse_h2(tokio::net::TcpStream::connect(server).await?, request).await }))
 }
 
@@ -115,14 +99,15 @@ pub(crate) fn run<T>(conversation: impl Future<Output = io::Result<T>>) -> io::R
 /// The limit of a head. Servers accept header lists of 16 KiB by default.
 const MAX_H2_HEAD: usize = 12 * 1024;
 
-fn to_h2(request: &[u8]) -> Option<(http::Request<()>, Vec<u8>)> {
+/// Returns a request of HTTP/2, or none if HTTP/2 cannot express it.
+pub fn to_h2(request: &[u8]) -> Option<http::Request<Full<Bytes>>> {
     let end = request.windows(4).position(|bytes| bytes == b"\r\n\r\n").filter(|end| *end < MAX_H2_HEAD)?;
-    let (head, body) = (&request[..end], request[end + 4..].to_vec());
+    let (head, body) = (&request[..end], Full::from(request[end + 4..].to_vec()));
     let mut lines = head.split(|byte| *byte == b'\n').map(|line| line.strip_suffix(b"\r").unwrap_or(line));
     let start = std::str::from_utf8(lines.next()?).ok()?;
     let (method, target) = start.strip_suffix(" HTTP/1.1")?.split_once(' ')?;
     let path = target.strip_prefix("http://localhost").unwrap_or(target);
-    let mut request = http::Request::builder().method(method).uri(format!("http://localhost{path}")).body(()).ok()?;
+    let mut request = http::Request::builder().method(method).uri(format!("http://localhost{path}")).body(body).ok()?;
     for line in lines {
         let colon = line.iter().position(|byte| *byte == b':')?;
         let name = http::HeaderName::from_bytes(&line[..colon]).ok()?;
@@ -132,52 +117,40 @@ fn to_h2(request: &[u8]) -> Option<(http::Request<()>, Vec<u8>)> {
             request.headers_mut().append(name, value);
         }
     }
-    Some((request, body))
+    Some(request)
 }
 
-/// Sends `request` like [`exchange_h2`], over an open connection. A request that HTTP/2 cannot express is an error.
-pub(crate) async fn converse_h2<S>(stream: S, request: &[u8]) -> io::Result<Response>
+/// Sends `request` over an open connection.
+pub(crate) async fn converse_h2<S>(stream: S, request: http::Request<Full<Bytes>>) -> io::Result<Response>
 where
     S: AsyncRead + AsyncWrite + Send + Unpin + 'static,
 {
-    let (request, body) = to_h2(request).ok_or(io::ErrorKind::InvalidInput)?;
-    send_h2(stream, request, body).await.map_err(io::Error::other)
-}
-
-async fn send_h2<S>(stream: S, request: http::Request<()>, body: Vec<u8>) -> Result<Response, h2::Error>
-where
-    S: AsyncRead + AsyncWrite + Send + Unpin + 'static,
-{
-    let (client, connection) = h2::client::handshake(stream).await?;
+    let opened = http2::handshake(TokioExecutor::new(), TokioIo::new(stream)).await;
+    let (mut client, connection) = opened.map_err(io::Error::other)?;
     tokio::spawn(connection);
-    let (response, mut sender) = client.ready().await?.send_request(request, body.is_empty())?;
-    if !body.is_empty() {
-        sender.send_data(body.into(), true)?;
-    }
-    let (head, mut stream) = response.await?.into_parts();
-    let mut body = Vec::new();
-    while let Some(data) = stream.data().await.transpose()? {
-        stream.flow_control().release_capacity(data.len())?;
-        body.extend_from_slice(&data);
-    }
-    let field = |(name, value): (&http::HeaderName, &http::HeaderValue)| {
-        (name.to_string(), String::from_utf8_lossy(value.as_bytes()).into_owned())
-    };
-    Ok(Response { status: head.status.as_u16(), fields: head.headers.iter().map(field).collect(), body })
+    let (head, body) = client.send_request(request).await.map_err(io::Error::other)?.into_parts();
+    let body = body.collect().await.map_err(io::Error::other)?.to_bytes();
+    let fields = head.headers.iter().map(|(name, value)| field(name.as_str(), value.as_bytes()));
+    Ok(Response { status: head.status.as_u16(), fields: fields.collect(), body: text(&body) })
 }
 
 fn parse(bytes: &[u8]) -> io::Result<Response> {
-    let invalid = |problem: String| io::Error::new(io::ErrorKind::InvalidData, problem);
     let mut lines = [httparse::EMPTY_HEADER; 64];
     let mut head = httparse::Response::new(&mut lines);
-    match head.parse(bytes).map_err(|error| invalid(error.to_string()))? {
-        httparse::Status::Complete(len) => Ok(Response {
-            status: head.code.unwrap_or_default(),
-            fields: (head.headers.iter())
-                .map(|line| (line.name.to_ascii_lowercase(), String::from_utf8_lossy(line.value).into_owned()))
-                .collect(),
-            body: bytes[len..].to_vec(),
+    match head.parse(bytes) {
+        Ok(httparse::Status::Complete(len)) => Ok(Response {
+            status: head.code.unwrap(),
+            fields: head.headers.iter().map(|line| field(line.name, line.value)).collect(),
+            body: text(&bytes[len..]),
         }),
-        httparse::Status::Partial => Err(invalid(format!("incomplete response: {:?}", String::from_utf8_lossy(bytes)))),
+        _ => Err(io::Error::other(format!("not a response: {:?}", text(bytes)))),
     }
+}
+
+fn field(name: &str, value: &[u8]) -> (String, String) {
+    (name.to_ascii_lowercase(), text(value))
+}
+
+fn text(bytes: &[u8]) -> String {
+    String::from_utf8_lossy(bytes).into_owned()
 }

@@ -1,16 +1,11 @@
-//! Connections with TLS and limits, for the servers that have neither. With 64 file descriptors, they survive clients that send
-//! half a request or read no response.
+//! Connections with TLS, for the servers that have none.
 
 use std::{
     convert::Infallible,
     io,
     net::{Ipv4Addr, SocketAddr},
-    pin::{Pin, pin},
-    sync::{
-        Arc,
-        atomic::{AtomicUsize, Ordering::Relaxed},
-    },
-    time::Duration,
+    pin::Pin,
+    sync::Arc,
 };
 
 use hyper::{
@@ -19,15 +14,13 @@ use hyper::{
     service::service_fn,
 };
 use hyper_util::{
-    rt::{TokioExecutor, TokioIo, TokioTimer},
+    rt::{TokioExecutor, TokioIo},
     server::conn::auto::Builder,
 };
 use metrics_guard_core::{ClientName, Peer};
 use tokio::{
     io::{AsyncRead, AsyncWrite},
     net::{TcpListener, TcpStream},
-    sync::Semaphore,
-    time::{Instant, sleep, timeout, timeout_at},
 };
 use tokio_rustls::{
     TlsAcceptor,
@@ -40,18 +33,6 @@ use tokio_rustls::{
 use webpki::EndEntityCert;
 
 use super::under_test::{Failure, Tls, announce};
-
-/// The number of connections that are served at a time. Further clients wait in the system's queue.
-const CONNECTIONS: usize = 32;
-
-/// The time for which a client can send requests on one connection. The current response is then the last one.
-const OPEN: Duration = Duration::from_secs(2);
-
-/// The time that the client then has to read that response.
-const CLOSING: Duration = Duration::from_secs(10);
-
-/// The number of connection errors that are printed, because a client can cause any number of them.
-const ERRORS: usize = 20;
 
 /// Binds to a port that the system chooses, and announces it.
 pub(super) async fn listener() -> io::Result<TcpListener> {
@@ -69,50 +50,23 @@ where
 {
     let acceptor = tls.map(acceptor).transpose()?;
     let listener = listener().await?;
-    let slots = Arc::new(Semaphore::new(CONNECTIONS));
     loop {
-        let slot = Arc::clone(&slots).acquire_owned().await?;
-        let Ok((stream, address)) = listener.accept().await else {
-            sleep(Duration::from_millis(100)).await; // without a pause, the error would repeat at once
-            continue;
-        };
-        let opening = open(acceptor.clone(), stream, address);
-        let answer = answer.clone();
+        let (stream, address) = listener.accept().await?;
+        let (acceptor, answer) = (acceptor.clone(), answer.clone());
         tokio::spawn(async move {
-            static PRINTED: AtomicUsize = AtomicUsize::new(0);
-            if let Err(error) = converse(opening, answer).await
-                && PRINTED.fetch_add(1, Relaxed) < ERRORS
-            {
-                eprintln!("{address}: {error}");
+            match open(acceptor, stream, address).await {
+                Ok((stream, peer)) => {
+                    let service = service_fn(move |mut request| {
+                        request.extensions_mut().insert(peer.clone());
+                        answer(request)
+                    });
+                    // This fails if the client closes the connection or sends no HTTP.
+                    let _ = Builder::new(TokioExecutor::new()).serve_connection(TokioIo::new(stream), service).await;
+                }
+                Err(error) => eprintln!("{address}: {error}"),
             }
-            drop(slot);
         });
     }
-}
-
-async fn converse<F, B>(
-    opening: impl Future<Output = io::Result<(Stream, Peer)>>,
-    answer: impl Fn(Request<Incoming>) -> F,
-) -> Result<(), Failure>
-where
-    F: Future<Output = Result<Response<B>, Infallible>> + Send + 'static,
-    B: Body<Data: Send, Error: Into<Failure>> + Send + 'static,
-{
-    let end = Instant::now() + OPEN;
-    let Ok(opened) = timeout_at(end, opening).await else { return Ok(()) };
-    let (stream, peer) = opened?;
-    let service = service_fn(move |mut request| {
-        request.extensions_mut().insert(peer.clone());
-        answer(request)
-    });
-    let mut builder = Builder::new(TokioExecutor::new());
-    builder.http1().timer(TokioTimer::new()).header_read_timeout(OPEN);
-    let mut connection = pin!(builder.serve_connection(TokioIo::new(stream), service));
-    if let Ok(ended) = timeout_at(end, connection.as_mut()).await {
-        return ended;
-    }
-    connection.as_mut().graceful_shutdown();
-    timeout(CLOSING, connection).await.unwrap_or(Ok(()))
 }
 
 /// A connection with TLS or without.

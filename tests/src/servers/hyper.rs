@@ -1,25 +1,17 @@
 //! Plain hyper, with the core's attribute.
 
-use std::{convert::Infallible, future::ready};
+use std::future::ready;
 
 use http::{
     HeaderValue, Method, Request, Response, StatusCode,
     header::{CONTENT_LENGTH, CONTENT_TYPE},
 };
 use http_body_util::Full;
-use hyper::{
-    body::{Body, Bytes},
-    service::service_fn,
-};
-use hyper_util::{
-    rt::{TokioExecutor, TokioIo},
-    server::conn::auto::Builder,
-};
+use hyper::body::{Body, Bytes};
 use metrics_guard_core::{Guard, guard_metrics};
 
 use super::{
-    connections::{self, listener},
-    service,
+    connections, service,
     under_test::{Serving, Tls, UnderTest},
 };
 
@@ -39,24 +31,14 @@ impl UnderTest for Hyper {
 
     fn serve_page(&self, guard: Option<Guard>) -> Serving {
         Box::pin(async {
-            let listener = listener().await?;
-            let page: &'static (dyn Fn(&_) -> Answer + Send + Sync) = match guard {
-                Some(guard) => Box::leak(Box::new(move |request: &_| guarded_page(&guard, request))),
-                None => &|_| page(),
+            let answer = move |request: Request<_>| {
+                ready(Ok(match (request.uri().path(), &guard) {
+                    ("/metrics", Some(guard)) => guarded_page(guard, &request),
+                    ("/metrics", None) => page(),
+                    _ => status(StatusCode::NOT_FOUND),
+                }))
             };
-            loop {
-                let (stream, _) = listener.accept().await?;
-                tokio::spawn(async move {
-                    let answer = service_fn(move |request: Request<_>| {
-                        let answer = match request.uri().path() {
-                            "/metrics" => page(&request),
-                            _ => status(StatusCode::NOT_FOUND),
-                        };
-                        ready(Ok::<_, Infallible>(answer))
-                    });
-                    Builder::new(TokioExecutor::new()).serve_connection(TokioIo::new(stream), answer).await
-                });
-            }
+            connections::serve(None, answer).await
         })
     }
 

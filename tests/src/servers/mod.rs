@@ -50,27 +50,20 @@ impl Server {
         Running::start(&mut self.command(None, environment)?)
     }
 
-    /// Returns the command that starts the server, with TLS if there are files for it.
+    /// Starts the server with the bench's page, guarded or not.
+    pub fn start_page(self, is_guarded: bool) -> io::Result<Running> {
+        Running::start(self.command(None, &[])?.arg(if is_guarded { GUARDED } else { UNGUARDED }))
+    }
+
+    /// Returns the command that starts the server, with TLS if there are files for it. The program is in the parent folder of
+    /// the test programs.
     pub fn command(self, tls: Option<&Tls>, environment: &[(&str, &str)]) -> io::Result<Command> {
-        let mut command = self.bare_command()?;
-        command.envs(environment.iter().copied());
+        let test = env::current_exe()?;
+        let mut command = Command::new(test.ancestors().nth(2).unwrap().join(format!("server{EXE_SUFFIX}")));
+        command.arg(self.name()).env_clear().envs(environment.iter().copied());
         if let Some(Tls { certificate, key, authority }) = tls {
             command.arg("tls").args([certificate, key, authority]);
         }
-        Ok(command)
-    }
-
-    /// Starts the server with the bench's page, guarded or not.
-    pub fn start_page(self, is_guarded: bool) -> io::Result<Running> {
-        Running::start(self.bare_command()?.arg(if is_guarded { GUARDED } else { UNGUARDED }))
-    }
-
-    /// Returns the command without arguments. The program is in the parent folder of the test programs.
-    fn bare_command(self) -> io::Result<Command> {
-        let test = env::current_exe()?;
-        let folder = test.ancestors().nth(2).ok_or(io::ErrorKind::NotFound)?;
-        let mut command = Command::new(folder.join(format!("server{EXE_SUFFIX}")));
-        command.arg(self.name()).env_clear();
         Ok(command)
     }
 }
@@ -111,15 +104,14 @@ const UNGUARDED: &str = "page";
 
 /// Runs the program `server` with these arguments.
 pub fn serve(arguments: &[&str]) -> Result<(), Failure> {
-    let [name, form @ ..] = arguments else { return Err("no server: write its name".into()) };
-    let server = Server::named(name)?;
-    let tls = match form {
+    let server = Server::named(arguments.first().ok_or("no server: write its name")?)?;
+    let tls = match arguments[1..] {
         [] => None,
         ["tls", certificate, key, authority] => {
             Some(Tls { certificate: certificate.into(), key: key.into(), authority: authority.into() })
         }
-        [GUARDED | UNGUARDED] => {
-            let guard = if form == [GUARDED] { Some(Guard::new(Key::new(KEY)?)) } else { None };
+        [form @ (GUARDED | UNGUARDED)] => {
+            let guard = if form == GUARDED { Some(Guard::new(Key::new(KEY)?)) } else { None };
             // One thread, so that no thread waits for another, and no CPU time is lost when a thread ends.
             return runtime::Builder::new_current_thread().enable_all().build()?.block_on(server.serve_page(guard));
         }

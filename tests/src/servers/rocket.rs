@@ -51,11 +51,6 @@ impl UnderTest for Rocket {
         true
     }
 
-    // Rocket sets no time limit, and has no setting for one.
-    fn closes_connections(&self) -> bool {
-        false
-    }
-
     // Rocket allocates the futures of its guards.
     fn cost_limit(&self) -> f64 {
         1.05

@@ -38,11 +38,6 @@ pub trait UnderTest: Sync {
         false
     }
 
-    /// Returns whether the server closes connections that a client keeps open.
-    fn closes_connections(&self) -> bool {
-        true
-    }
-
     /// Returns the maximal CPU time of a guarded request, as a multiple of an unguarded one.
     fn cost_limit(&self) -> f64 {
         1.03
@@ -52,9 +47,7 @@ pub trait UnderTest: Sync {
 /// The PEM files of a server with TLS.
 #[derive(Debug, Clone)]
 pub struct Tls {
-    /// The certificate.
     pub certificate: PathBuf,
-    /// The private key of the certificate.
     pub key: PathBuf,
     /// The authority of the clients' certificates, which are optional.
     pub authority: PathBuf,
