@@ -305,6 +305,8 @@ mod tests {
             ("0e8a6c4f2d1b3957ec0f8a7d METRICS_GUARD_KEY", "… METRICS_GUARD_KEY"),
             ("METRICS_GUARD_KEY0e8a6c4f2d1b3", "METRICS_GUARD_…"),
             ("METRIC_VERIFICATION_ALLOWED_NETWORKS", "METRIC_VERIFICATION_…"),
+            ("ROCKET_METRICS_GUARD_KEY", "ROCKET_METRICS_GUARD_KEY"),
+            ("ROCKET_RELEASE_METRICS_GUARD_KEY", "ROCKET_RELEASE_METRICS_GUARD_KEY"),
         ] {
             let near = NearName::of(name, "1", &["rocket"]).map(|near| near.shown);
             assert_eq!(near.as_deref(), Some(shown), "{name}");
