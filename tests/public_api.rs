@@ -3,15 +3,12 @@
 //! The API comes from rustdoc's JSON, an unstable format. The lists include all features, but no blanket implementations and
 //! no unstable automatic traits.
 
-use std::{
-    collections::BTreeSet,
-    error::Error,
-    fs,
-    path::{Path, PathBuf},
-    process::Command,
-};
+use std::{collections::BTreeSet, env, error::Error, fs, path::Path, process::Command};
 
-use metrics_guard_tests::{crates, process::succeed};
+use metrics_guard_tests::{
+    crates,
+    process::{said, succeed},
+};
 
 /// The maximal size of the core's API: the lines of its list without implemented traits and derived methods.
 const MAX_ITEMS: usize = 130;
@@ -33,11 +30,13 @@ fn public_api_equals_the_lists() -> Result<(), Box<dyn Error>> {
             assert!(items <= MAX_ITEMS, "the core has {items} public items; at most {MAX_ITEMS} are allowed");
         }
         let list = Path::new(env!("CARGO_MANIFEST_DIR")).join("api").join(package).with_extension("txt");
-        if std::env::var_os("API").is_some_and(|value| value == "overwrite") {
+        if env::var_os("API").is_some_and(|value| value == "overwrite") {
             fs::write(&list, api)?;
         } else {
+            let now = Path::new(env!("CARGO_TARGET_TMPDIR")).join(package).with_extension("txt");
+            fs::write(&now, api)?;
             // A new crate has no list yet.
-            changed += &difference(&fs::read_to_string(&list).unwrap_or_default(), &api);
+            changed += &said(&Command::new("diff").args(["-uN"]).arg(list).arg(now).output()?);
         }
     }
     assert!(
@@ -54,16 +53,15 @@ fn is_item(line: &str) -> bool {
 
 /// Returns the public API, one item a line.
 fn public_api(package: &str) -> Result<String, Box<dyn Error>> {
-    let target: PathBuf = Path::new(env!("CARGO_TARGET_TMPDIR")).with_file_name("api");
-    // This script enables unstable options only for rustdoc. For all of cargo, the variable would rebuild every dependency.
-    let rustdoc = Path::new(env!("CARGO_MANIFEST_DIR")).join("rustdoc");
+    let target = Path::new(env!("CARGO_TARGET_TMPDIR")).with_file_name("api");
     let mut cargo = Command::new(env!("CARGO"));
     cargo
         .args(["rustdoc", "--quiet", "--package", package, "--lib", "--all-features", "--locked"])
         .args(["--", "-Zunstable-options", "--output-format=json"])
         .current_dir(concat!(env!("CARGO_MANIFEST_DIR"), "/.."))
         .env("CARGO_TARGET_DIR", &target)
-        .env("RUSTDOC", rustdoc);
+        // This script enables unstable options only for rustdoc. For all of cargo, the variable would rebuild every dependency.
+        .env("RUSTDOC", concat!(env!("CARGO_MANIFEST_DIR"), "/rustdoc"));
     succeed(&mut cargo)?;
     let json = target.join("doc").join(package.replace('-', "_")).with_extension("json");
     let api = public_api::Builder::from_rustdoc_json(json).omit_blanket_impls(true).build()?;
@@ -86,14 +84,4 @@ fn foreign_crates<'a>(api: &'a str, package: &str) -> BTreeSet<&'a str> {
     let roots = paths.filter_map(|path| path.split_once("::")).map(|(root, _)| root);
     let lower = roots.filter(|root| root.starts_with(|c: char| c.is_ascii_lowercase()));
     lower.filter(|root| !["alloc", "core", "std", &own].contains(root)).collect()
-}
-
-/// Returns the lines that only one of the two lists has.
-fn difference(listed: &str, now: &str) -> String {
-    let missing = |from: &str, sign: &str, other: &str| {
-        let other: BTreeSet<&str> = other.lines().collect();
-        let lines = from.lines().filter(|line| !other.contains(line));
-        lines.flat_map(|line| [sign, " ", line, "\n"]).collect::<String>()
-    };
-    missing(listed, "-", now) + &missing(now, "+", listed)
 }

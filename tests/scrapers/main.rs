@@ -1,47 +1,61 @@
-//! The files in deploy/, run by real scrapers and checked by real tools.
-//!
-//! `.ci/run scrapers` (six minutes)
+//! The files in deploy/, run by real scrapers. `.ci/run scrapers` (six minutes) also checks them with other programs.
 //!
 //! A trial is ignored if its program is not available. Where the variable `CI` is set, it fails if the program is pinned: see
-//! get-programs.sh and requirements.txt.
+//! get-programs.sh.
 
 #![allow(clippy::unwrap_used)] // in tests; clippy.toml does not reach their helper functions
 
-use libtest_mimic::{Arguments, Trial};
+use std::path::Path;
 
-mod collectors;
-mod compose;
-mod datadog;
+use libtest_mimic::{Arguments, Completion, Failed, Trial};
+use metrics_guard_tests::scraper::{Program, Scraper};
+
+mod commands;
 mod job;
-mod kubernetes;
 mod methods;
+mod names;
 mod rotation;
-mod tools;
 
 /// More than there are processors, because a trial waits for the next scrape most of the time.
 const AT_ONCE: usize = 4;
 
 fn main() {
-    let trials = [
-        rotation::trials(), // first, since it takes longest
-        methods::trials(),
-        collectors::trials(),
-        datadog::trials(),
-        compose::trials(),
-        kubernetes::trials(),
-        vec![Trial::test(
-            "the_readme_and_the_guide_have_what_deploy_has",
-            methods::the_readme_and_the_guide_have_what_deploy_has,
-        )],
+    let needs_programs = [rotation::trials(), methods::trials(), commands::trials()]; // the rotation takes longest
+    let needs_programs = needs_programs.into_iter().flatten();
+    let trials =
+        needs_programs.map(|trial| trial.with_ignored_flag(true).with_kind("fetches scrapers: .ci/run scrapers"));
+    let of_texts: [(_, fn()); 3] = [
+        ("compose_names", names::compose_names),
+        ("kubernetes_names", names::kubernetes_names),
+        ("other_files_have_the_jobs_that_are_run", methods::other_files_have_the_jobs_that_are_run),
     ];
+    let of_texts = of_texts.map(|(name, test)| {
+        Trial::test(name, move || {
+            test();
+            Ok(())
+        })
+    });
     let mut arguments = Arguments::from_args();
     arguments.test_threads.get_or_insert(AT_ONCE);
-    let trials = trials.into_iter().flatten();
-    let trials = trials.map(|trial| match trial.name() {
-        "kubernetes_names" | "kubernetes_names_after_a_change" | "the_readme_and_the_guide_have_what_deploy_has" => {
-            trial
+    libtest_mimic::run(&arguments, trials.chain(of_texts).collect()).exit();
+}
+
+/// Runs `test` with these scrapers. The test is ignored if one is not available.
+fn with_scrapers<const N: usize>(
+    scrapers: [Scraper; N],
+    test: impl Fn(&[Program; N]) -> Result<(), Failed>,
+) -> Result<Completion, Failed> {
+    let mut programs = Vec::new();
+    for scraper in scrapers {
+        match fetched(scraper)? {
+            Some(program) => programs.push(program),
+            None => return Ok(Completion::ignored_with(format!("no {} of {}", scraper.name(), scraper.slot()))),
         }
-        _ => trial.with_ignored_flag(true).with_kind("fetches scrapers: .ci/run scrapers"),
-    });
-    libtest_mimic::run(&arguments, trials.collect()).exit();
+    }
+    test(&programs.try_into().unwrap()).map(|()| Completion::Completed)
+}
+
+/// Returns the program of this scraper, if it is available.
+fn fetched(scraper: Scraper) -> Result<Option<Program>, Failed> {
+    Ok(scraper.fetch_or_say_so(&Path::new(env!("CARGO_TARGET_TMPDIR")).join("scrapers"))?)
 }

@@ -36,7 +36,6 @@ const MAKE_MEM_DEFINED: usize = MEMCHECK + 2;
 const GET_VBITS: usize = MEMCHECK + 8;
 
 /// Returns the number of memcheck's reports so far.
-#[must_use]
 pub fn reports() -> usize {
     ask(0, COUNT_ERRORS, [0; 3])
 }
@@ -55,7 +54,6 @@ pub fn mark<T: ?Sized>(value: &T) {
 }
 
 /// Returns `value` with a mark.
-#[must_use]
 pub fn marked(value: usize) -> usize {
     mark(&value);
     // SAFETY: The pointer is to a local number. The read is volatile because the compiler does not know about the mark.
@@ -68,7 +66,6 @@ pub fn declare_public<T: ?Sized>(value: &T) {
 }
 
 /// Returns whether memcheck runs this program and tracks marks.
-#[must_use]
 pub fn is_memcheck() -> bool {
     let (value, marks) = (0_u64, 0_u64);
     mark(&value);
