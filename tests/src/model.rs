@@ -139,7 +139,7 @@ fn unescape(text: &[u8]) -> Option<Vec<u8>> {
 }
 
 /// Returns whether `address` begins with the prefix of `network`. An IPv4-mapped address counts as IPv4.
-pub fn is_in(address: IpAddr, (network, prefix): (IpAddr, u8)) -> bool {
+fn is_in(address: IpAddr, (network, prefix): (IpAddr, u8)) -> bool {
     let bits = |address| match address {
         IpAddr::V4(address) => format!("{:032b}", u32::from(address)),
         IpAddr::V6(address) => format!("{:0128b}", u128::from(address)),

@@ -2,7 +2,7 @@
 
 use std::{
     env,
-    io::{self, BufRead, BufReader, Read, Write as _},
+    io::{self, BufRead, BufReader, Read},
     process::{Child, Command, Output, Stdio},
     sync::{Arc, Mutex},
     thread::{self, JoinHandle},
@@ -23,27 +23,13 @@ pub struct Process {
 impl Process {
     /// Starts `command`, and reads its stdout and stderr.
     pub fn start(command: &mut Command) -> io::Result<Process> {
-        Process::spawn(command.stdin(Stdio::null()))
-    }
-
-    /// Starts `command` like [`start`](Process::start), with an input for [`say`](Process::say).
-    pub fn start_with_input(command: &mut Command) -> io::Result<Process> {
-        Process::spawn(command.stdin(Stdio::piped()))
-    }
-
-    fn spawn(command: &mut Command) -> io::Result<Process> {
-        let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn()?;
+        let mut child = command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn()?;
         let output = Arc::default();
         let readers = vec![
             collect(child.stdout.take().unwrap(), Arc::clone(&output)),
             collect(child.stderr.take().unwrap(), Arc::clone(&output)),
         ];
         Ok(Process { child, output, readers })
-    }
-
-    /// Writes a line to the child's input.
-    pub fn say(&mut self, line: &str) -> io::Result<()> {
-        writeln!(self.child.stdin.as_mut().unwrap(), "{line}")
     }
 
     pub fn id(&self) -> u32 {

@@ -21,8 +21,6 @@ pub enum Version {
 }
 
 impl Version {
-    pub const ALL: [Version; 3] = [Version::Bookworm, Version::Trixie, Version::Forky];
-
     /// Returns its slot in get-programs.sh.
     pub const fn slot(self) -> &'static str {
         match self {
@@ -41,12 +39,7 @@ pub struct Prometheus {
 
 impl Prometheus {
     /// Starts `program` with this configuration, and waits until it is ready. Its data are in `folder` too.
-    pub fn start(program: &Path, folder: &Path, config: &str) -> io::Result<Prometheus> {
-        Prometheus::start_with(program, folder, config, &[])
-    }
-
-    /// Starts like [`start`](Prometheus::start), with more arguments.
-    pub fn start_with(program: &Path, folder: &Path, config: &str, arguments: &[&str]) -> io::Result<Prometheus> {
+    pub fn start(program: &Path, folder: &Path, config: &str, arguments: &[&str]) -> io::Result<Prometheus> {
         let config_file = folder.join("prometheus.yml");
         fs::write(&config_file, config)?;
         let mut command = Command::new(program);

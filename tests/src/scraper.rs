@@ -129,14 +129,14 @@ impl Scraping {
         environment: &[(&str, &str)],
     ) -> io::Result<Scraping> {
         if let Scraper::Prometheus(_) = program.of {
-            let own = Prometheus::start_with(&program.path, folder, config, arguments)?;
+            let own = Prometheus::start(&program.path, folder, config, arguments)?;
             return Ok(Scraping { own, storage: None });
         }
         let config_file = folder.join("vmagent.yml");
         fs::write(&config_file, config)?;
         // This Prometheus scrapes nothing.
         let receiver = ["--web.enable-remote-write-receiver"];
-        let storage = Prometheus::start_with(&storage.path, folder, "scrape_configs: []\n", &receiver)?;
+        let storage = Prometheus::start(&storage.path, folder, "scrape_configs: []\n", &receiver)?;
         let mut command = Command::new(&program.path);
         command
             .arg(format!("-promscrape.config={}", config_file.display()))

@@ -199,8 +199,20 @@ mod tests {
         let read = |file: &mut dyn Read| read_in_one_call(file).unwrap().map(|text| text.to_vec());
         assert_eq!(read(&mut &b"whole"[..]), Some(b"whole".to_vec()));
         assert_eq!(read(&mut b"the old".chain(&b" and the end of the new"[..])), None);
+        assert_eq!(read(&mut (&[b'k'; MAX_FILE_LEN][..]).chain(&b"k"[..])), None);
         assert_eq!(read(&mut &b""[..]), Some(Vec::new()));
         assert_eq!(read(&mut std::io::repeat(b'k')).map(|text| text.len()), Some(MAX_FILE_LEN + 1));
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn tells_open_files_and_leases_from_other_reasons() {
+        let text = |number| unreadable(std::io::Error::from_raw_os_error(number)).text;
+        assert_eq!(text(libc::EMFILE), problem::too_many_open_files().text);
+        assert_eq!(text(libc::ENFILE), problem::too_many_open_files().text);
+        assert_eq!(text(libc::EAGAIN), problem::leased().text);
+        assert_eq!(text(libc::EACCES), problem::forbidden().text);
+        assert_eq!(text(libc::ENOENT), problem::no_such_file().text);
     }
 
     #[test]
