@@ -85,6 +85,8 @@ fn key_file_is_in_series_and_log() {
         assert_eq!(series(&name), Some(0.0), "{name}");
     }
     assert_eq!(series(r#"open{guard="of_file"}"#), Some(0.0));
+    let _open = build(GuardBuilder::disabled(), "open_to_all");
+    assert_eq!(series(r#"open{guard="open_to_all"}"#), Some(1.0));
     assert!(TELEMETRY.0.render().contains("# HELP metrics_guard_key_file_stale "));
 
     fs::write(&path, WRONG).unwrap();

@@ -258,8 +258,7 @@ impl Settings {
 
     /// Stores the error of an empty value, which is reported first, because the operator meant to set a value.
     fn note_if_empty(&mut self, name: &str, origin: &Origin, value: &OsStr) -> bool {
-        // A blank key has its own message.
-        let is_empty = value.is_empty() || name != "key" && value.to_string_lossy().trim().is_empty();
+        let is_empty = value.to_string_lossy().trim().is_empty();
         // Without one of these four, the guard can allow more clients, so no message advises only to unset it.
         let problem = match name {
             "key" => problem::blank(),

@@ -345,6 +345,7 @@ fn from_env_or_open_is_open_only_if_nothing_is_set() {
          METRICS_VERIFICATION_KEY={KEY} => ACCEPTED
          METRICS_VERIFICATION_KEY={OTHER} => WRONG
          METRICS_VERIFICATION_DISABLED=true => warning: metrics-guard: METRICS_VERIFICATION_DISABLED: the guard is disabled..
+         METRICS_VERIFICATION_DISABLED=false => METRICS_VERIFICATION_KEY_FILE: no key is configured..
          METRICS_VERIFICATION_KEY= => METRICS_VERIFICATION_KEY: the key is blank..
          METRICS_VERIFICATION_HEADER=X-Scrape-Key => METRICS_VERIFICATION_KEY_FILE: no key is configured..
          METRICS_GUARD=on => METRICS_VERIFICATION_KEY_FILE: no key is configured..

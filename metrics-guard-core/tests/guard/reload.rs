@@ -152,6 +152,25 @@ fn case_44_a_file_that_breaks_leaves_the_active_keys_and_is_reported_once() {
     }
 }
 
+/// Opening it would wait for another process that writes to it. The file becomes a pipe while the guard looks at it.
+#[cfg(unix)]
+#[test]
+fn a_pipe_in_place_of_the_file_delays_no_reload() {
+    let subject = Subject::new(OLD);
+    let [pipe, next] = ["pipe", "next"].map(|name| subject.folder.path().join(name));
+    assert!(std::process::Command::new("mkfifo").arg(&pipe).status().unwrap().success());
+    for _ in 0..1000 {
+        thread::scope(|scope| {
+            fs::write(&next, OLD).unwrap();
+            fs::rename(&next, &subject.path).unwrap();
+            scope.spawn(|| drop(subject.guard.reload()));
+            fs::hard_link(&pipe, &next).unwrap();
+            fs::rename(&next, &subject.path).unwrap();
+        });
+    }
+    assert_says(&subject.guard.reload().unwrap_err(), "the path is a folder, a pipe or a device");
+}
+
 #[test]
 fn case_45_a_check_sees_one_ring() {
     let ring =

@@ -95,6 +95,17 @@ mod attributes {
     use super::App;
     use crate::fresh;
 
+    mod clippy {
+        pub(super) use cached::proc_macro::once as tool;
+    }
+
+    /// A cache under the name of a tool.
+    #[guard_metrics]
+    #[clippy::tool]
+    pub(super) fn disguised() -> String {
+        fresh("ran")
+    }
+
     /// The parameter has the function's name.
     #[guard_metrics]
     #[cfg_attr(all(), must_use, cached(key = "String", convert = "{ by_path.0.clone() }", result = true))]
@@ -124,12 +135,13 @@ mod attributes {
 
 #[tokio::test]
 async fn each_handler_is_guarded() {
-    let routes: [(&str, MethodRouter<App>); 11] = [
+    let routes: [(&str, MethodRouter<App>); 12] = [
         ("/sync", get(sync)),
         ("/failing/{ran}", get(failing)),
         ("/patterns", get(patterns)),
         ("/fifteen", get(fifteen)),
         ("/associated", get(Handlers::associated)),
+        ("/disguised", get(attributes::disguised)),
         ("/cached/{ran}", get(attributes::by_path)),
         ("/checked", get(attributes::checked)),
         ("/documented", get(attributes::documented)),
