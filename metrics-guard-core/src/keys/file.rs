@@ -176,6 +176,10 @@ mod tests {
 
         let last = format!("{}==", &first[..62]);
         assert!(is_one_value(format!("{first}\n{last}\n").as_bytes()));
+        // Lines of any width can be broken from one value, whose whole length is a multiple of four.
+        let long = first.repeat(3);
+        assert!(is_one_value(format!("{}\n{}=\n", &long[..61], &long[61..83]).as_bytes()));
+        assert!(is_one_value(format!("{}\n{}\n{}==\n", &long[..62], &long[62..124], &long[124..146]).as_bytes()));
 
         let hex = "5f0c1d9e7b3a4268a1c8e6d2074fb9350e8a6c4f2d1b3957ec0f8a7d6b5c4e3f";
         for keys in [
@@ -187,6 +191,7 @@ mod tests {
             format!("{first}\n{hex}\n"),
             format!("{hex}\n3gQ7sJp8Zb1xVn5tKfYwRw==\n"),
             format!("{first}\n\n3gQ7sJp8Zb1xVn5tKfYwRw==\n"),
+            format!("{}\n3gQ7sJp8Zb1xVn5tKfYwRw==\n", first.replace('+', "-")),
             format!("{}\n{}\n", &first.replace(['+', '/'], "x"), &first[..32]),
             format!("{}=\n{}=\n", &first[..43], &first[20..63]),
         ] {
