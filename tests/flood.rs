@@ -47,7 +47,7 @@ fn rejects_a_million_wrong_keys_without_growing_memory_or_log() {
     let after = resident(&running.process);
     assert!(after < before + GROWTH, "the memory grows from {before} KiB to {after} KiB");
 
-    let metrics = exchange(running.address, &with_bearer("/metrics", KEY)).unwrap().text();
+    let metrics = exchange(running.address, &with_bearer("/metrics", KEY)).unwrap().body;
     let series = r#"metrics_guard_checks_total{guard="metrics",outcome="wrong",key=""} "#;
     let rejected = metrics.lines().find_map(|line| line.strip_prefix(series)?.parse().ok());
     assert_eq!(rejected, Some(WARM_UP + FLOOD), "wrong keys in the guard's counter");

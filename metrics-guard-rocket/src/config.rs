@@ -2,31 +2,6 @@
 //!
 //! The table `metrics_guard` has the fields that [`SETTINGS`](metrics_guard_core::adapter::SETTINGS) lists. This module reads
 //! values without serde's derived errors, because these print the value, which can be the key.
-//!
-//! ```
-//! use metrics_guard_rocket::{MetricsGuard, guard_metrics};
-//! use rocket::{figment::providers::{Format, Toml}, get, http::{Header, Status}, local::blocking::Client, routes};
-//!
-//! #[guard_metrics]
-//! #[get("/metrics")]
-//! fn metrics() -> &'static str {
-//!     "up 1\n"
-//! }
-//!
-//! # let secret = &*format!("{:016x}{:016x}", getrandom::u64()?, getrandom::u64()?).leak();
-//! # let config = rocket::Config { log_level: rocket::config::LogLevel::Off, ..rocket::Config::debug_default() };
-//! # let figment = rocket::Config::figment().merge(config);
-//! let table = format!("[default.metrics_guard]\nkey = '{secret}'\nheader = 'X-Scrape-Key'");
-//! let figment = figment.merge(Toml::string(&table).nested());
-//! let client = Client::untracked(rocket::custom(figment).mount("/", routes![metrics]).attach(MetricsGuard::fairing()))?;
-//!
-//! let scrape = client.get("/metrics").header(Header::new("X-Scrape-Key", secret)).dispatch();
-//! assert_eq!(scrape.status(), Status::Ok);
-//!
-//! let stranger = client.get("/metrics").header(Header::new("X-Metrics-Key", secret)).dispatch();
-//! assert_eq!(stranger.status(), Status::Unauthorized);
-//! # Ok::<(), Box<dyn std::error::Error>>(())
-//! ```
 
 use std::{
     collections::HashSet,

@@ -1,34 +1,4 @@
 //! Configures the guard at ignition, and writes its responses.
-//!
-//! ```
-//! use metrics_guard_rocket::{MetricsGuard, guard_metrics};
-//! use rocket::{error::ErrorKind, get, http::{Header, Status}, local::blocking::Client, routes};
-//!
-//! #[guard_metrics]
-//! #[get("/metrics")]
-//! fn metrics() -> &'static str {
-//!     "up 1\n"
-//! }
-//!
-//! # let secret = &*format!("{:016x}{:016x}", getrandom::u64()?, getrandom::u64()?).leak();
-//! # let config = rocket::Config { log_level: rocket::config::LogLevel::Off, ..rocket::Config::debug_default() };
-//! # let quiet = rocket::Config::figment().merge(config);
-//! // This equals `key` in the table `[default.metrics_guard]` of Rocket.toml.
-//! let figment = quiet.clone().merge(("metrics_guard.key", secret));
-//! let client = Client::untracked(rocket::custom(figment).mount("/", routes![metrics]).attach(MetricsGuard::fairing()))?;
-//!
-//! let scrape = client.get("/metrics").header(Header::new("X-Metrics-Key", secret)).dispatch();
-//! assert_eq!(scrape.into_string().as_deref(), Some("up 1\n"));
-//!
-//! let stranger = client.get("/metrics").dispatch();
-//! assert_eq!(stranger.status(), Status::Unauthorized);
-//! assert_eq!(stranger.headers().get_one("WWW-Authenticate"), Some("Bearer realm=\"metrics\""));
-//!
-//! // Without a key, Rocket does not launch.
-//! let refused = Client::untracked(rocket::custom(quiet).mount("/", routes![metrics]).attach(MetricsGuard::fairing()));
-//! assert!(matches!(refused.err().unwrap().kind(), ErrorKind::FailedFairings(_)));
-//! # Ok::<(), Box<dyn std::error::Error>>(())
-//! ```
 
 use std::{fmt, io::Cursor};
 

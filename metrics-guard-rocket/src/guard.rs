@@ -1,28 +1,4 @@
 //! Checks a Rocket request: the request guard returns the proof, or an error.
-//!
-//! ```
-//! use metrics_guard_rocket::{Authorized, Guard, Key, MetricsGuard};
-//! use rocket::{get, http::{Header, Status}, local::blocking::Client, routes};
-//!
-//! // `#[guard_metrics]` adds this parameter. Written in code, it shows which key the request used.
-//! #[get("/metrics")]
-//! fn metrics(authorized: Authorized) -> &'static str {
-//!     authorized.key().unwrap_or("none")
-//! }
-//!
-//! # let secret = &*format!("{:016x}{:016x}", getrandom::u64()?, getrandom::u64()?).leak();
-//! # let config = rocket::Config { log_level: rocket::config::LogLevel::Off, ..rocket::Config::debug_default() };
-//! let guard = Guard::new(Key::new(secret)?.with_label("autumn"));
-//! let app = rocket::custom(config).mount("/", routes![metrics]).attach(MetricsGuard::with(guard));
-//! let client = Client::untracked(app)?;
-//!
-//! let scrape = client.get("/metrics").header(Header::new("Authorization", format!("Bearer {secret}"))).dispatch();
-//! assert_eq!(scrape.into_string().as_deref(), Some("autumn"));
-//!
-//! let stranger = client.get("/metrics").header(Header::new("Authorization", "Bearer guess")).dispatch();
-//! assert_eq!(stranger.status(), Status::Unauthorized);
-//! # Ok::<(), Box<dyn std::error::Error>>(())
-//! ```
 
 use std::{
     borrow::Cow,
@@ -52,6 +28,30 @@ use crate::redact::Received;
 /// A rejection is final, because it is an error and never a forward. The fairing replaces the response of a catcher, and of a
 /// handler that takes an `Option<Authorized>`, although that handler does run. To allow a request for another reason than a
 /// key, keep a clone of the [`Guard`] and call its `check`.
+///
+/// ```
+/// use metrics_guard_rocket::{Authorized, Guard, Key, MetricsGuard};
+/// use rocket::{get, http::{Header, Status}, local::blocking::Client, routes};
+///
+/// // `#[guard_metrics]` adds this parameter. Written in code, it shows which key the request used.
+/// #[get("/metrics")]
+/// fn metrics(authorized: Authorized) -> &'static str {
+///     authorized.key().unwrap_or("none")
+/// }
+///
+/// # let secret = &*format!("{:016x}{:016x}", getrandom::u64()?, getrandom::u64()?).leak();
+/// # let config = rocket::Config { log_level: rocket::config::LogLevel::Off, ..rocket::Config::debug_default() };
+/// let guard = Guard::new(Key::new(secret)?.with_label("autumn"));
+/// let app = rocket::custom(config).mount("/", routes![metrics]).attach(MetricsGuard::with(guard));
+/// let client = Client::untracked(app)?;
+///
+/// let scrape = client.get("/metrics").header(Header::new("Authorization", format!("Bearer {secret}"))).dispatch();
+/// assert_eq!(scrape.into_string().as_deref(), Some("autumn"));
+///
+/// let stranger = client.get("/metrics").header(Header::new("Authorization", "Bearer guess")).dispatch();
+/// assert_eq!(stranger.status(), Status::Unauthorized);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Debug)]
 #[must_use = "a handler must take this proof as a parameter"]
 pub struct Authorized(metrics_guard_core::Authorized);

@@ -1,26 +1,4 @@
 //! Guards third-party routes: puts a handler with the check around the handler of each.
-//!
-//! ```
-//! use metrics_guard_rocket::{Guard, Key, MetricsGuard};
-//! use rocket::{get, http::{Header, Status}, local::blocking::Client, routes};
-//!
-//! #[get("/")]
-//! fn theirs() -> &'static str {
-//!     "up 1\n"
-//! }
-//!
-//! # let secret = &*format!("{:016x}{:016x}", getrandom::u64()?, getrandom::u64()?).leak();
-//! # let config = rocket::Config { log_level: rocket::config::LogLevel::Off, ..rocket::Config::debug_default() };
-//! let guard = MetricsGuard::with(Guard::new(Key::new(secret)?)).mount("/metrics", routes![theirs]);
-//! let client = Client::untracked(rocket::custom(config).attach(guard))?;
-//!
-//! let scrape = client.get("/metrics").header(Header::new("X-Metrics-Key", secret)).dispatch();
-//! assert_eq!(scrape.into_string().as_deref(), Some("up 1\n"));
-//!
-//! let stranger = client.get("/metrics").dispatch();
-//! assert_eq!(stranger.status(), Status::Unauthorized);
-//! # Ok::<(), Box<dyn std::error::Error>>(())
-//! ```
 
 use std::fmt;
 

@@ -3,30 +3,6 @@
 //! Rocket logs the URI of every request, and in release builds at least those of each HEAD and each 404. This fairing first
 //! removes the key's parameter from the URI, and stores the query for the guard. No fairing sees the URIs that Rocket logs
 //! while it reads the head of a request: those with unknown methods, and those that it cannot parse.
-//!
-//! ```
-//! use metrics_guard_rocket::{Guard, Key, MetricsGuard, guard_metrics};
-//! use rocket::{get, http::{Status, uri::Origin}, local::blocking::Client, routes};
-//!
-//! #[guard_metrics]
-//! #[get("/metrics")]
-//! fn metrics(uri: &Origin<'_>) -> String {
-//!     uri.to_string()
-//! }
-//!
-//! # let secret = &*format!("{:016x}{:016x}", getrandom::u64()?, getrandom::u64()?).leak();
-//! # let config = rocket::Config { log_level: rocket::config::LogLevel::Off, ..rocket::Config::debug_default() };
-//! let guard = Guard::builder(Key::new(secret)?).query("key")?.build();
-//! let app = rocket::custom(config).mount("/", routes![metrics]).attach(MetricsGuard::with(guard));
-//! let client = Client::untracked(app)?;
-//!
-//! let scrape = client.get(format!("/metrics?key={secret}&format=text")).dispatch();
-//! assert_eq!(scrape.into_string().as_deref(), Some("/metrics?format=text"));
-//!
-//! let stranger = client.get("/metrics?key=guess&format=text").dispatch();
-//! assert_eq!(stranger.status(), Status::Unauthorized);
-//! # Ok::<(), Box<dyn std::error::Error>>(())
-//! ```
 
 use std::{
     borrow::Cow,

@@ -1,30 +1,4 @@
 //! Provides the guard as an axum extractor: a handler with the proof as a parameter runs only after the check.
-//!
-//! ```
-//! use axum::{Router, body::Body, routing::get};
-//! use http::Request;
-//! use metrics_guard_tower::{Authorized, Guard, Key};
-//! use tower::ServiceExt;
-//!
-//! // The proof in the response adds `no-store`, so that no shared cache stores the response.
-//! async fn metrics(authorized: Authorized) -> (Authorized, &'static str) {
-//!     (authorized, "up 1\n")
-//! }
-//!
-//! # let secret = &*format!("{:016x}{:016x}", getrandom::u64()?, getrandom::u64()?).leak();
-//! # tokio::runtime::Runtime::new()?.block_on(async {
-//! let guard = Guard::new(Key::new(secret)?);
-//! let app = Router::new().route("/metrics", get(metrics)).with_state(guard);
-//!
-//! let scrape = Request::get("/metrics").header("X-Metrics-Key", secret).body(Body::empty())?;
-//! assert_eq!(app.clone().oneshot(scrape).await?.status(), 200);
-//!
-//! let stranger = Request::get("/metrics").body(Body::empty())?;
-//! assert_eq!(app.oneshot(stranger).await?.status(), 401);
-//! # Ok::<(), Box<dyn std::error::Error>>(())
-//! # })?;
-//! # Ok::<(), Box<dyn std::error::Error>>(())
-//! ```
 
 use std::{convert::Infallible, error::Error, fmt};
 
@@ -49,6 +23,32 @@ use crate::head::Head;
 ///
 /// Only a plain `Authorized` parameter guards the handler. With a `Result<Authorized, Refusal>`, or another extractor that
 /// holds one, such as `Either` of axum-extra, the handler runs for every request. An `Option<Authorized>` is not an extractor.
+///
+/// ```
+/// use axum::{Router, body::Body, routing::get};
+/// use http::Request;
+/// use metrics_guard_tower::{Authorized, Guard, Key};
+/// use tower::ServiceExt;
+///
+/// // The proof in the response adds `no-store`, so that no shared cache stores the response.
+/// async fn metrics(authorized: Authorized) -> (Authorized, &'static str) {
+///     (authorized, "up 1\n")
+/// }
+///
+/// # let secret = &*format!("{:016x}{:016x}", getrandom::u64()?, getrandom::u64()?).leak();
+/// # tokio::runtime::Runtime::new()?.block_on(async {
+/// let guard = Guard::new(Key::new(secret)?);
+/// let app = Router::new().route("/metrics", get(metrics)).with_state(guard);
+///
+/// let scrape = Request::get("/metrics").header("X-Metrics-Key", secret).body(Body::empty())?;
+/// assert_eq!(app.clone().oneshot(scrape).await?.status(), 200);
+///
+/// let stranger = Request::get("/metrics").body(Body::empty())?;
+/// assert_eq!(app.oneshot(stranger).await?.status(), 401);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// # })?;
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Debug)]
 #[must_use = "a handler must take this proof as a parameter"]
 pub struct Authorized(metrics_guard_core::Authorized);

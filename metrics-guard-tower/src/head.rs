@@ -1,26 +1,4 @@
 //! Reads a request head, whose client's address can also come from axum.
-//!
-//! ```
-//! use http::Request;
-//! use metrics_guard_tower::{Guard, Key, MetricsGuardLayer, Peer};
-//! use tower::{Layer, ServiceExt};
-//! # let secret = &*format!("{:016x}{:016x}", getrandom::u64()?, getrandom::u64()?).leak();
-//! # tokio::runtime::Runtime::new()?.block_on(async {
-//!
-//! let guard = Guard::builder(Key::new(secret)?).allow_networks(["10.0.0.0/8"])?.build();
-//! let service = MetricsGuardLayer::new(guard)
-//!     .layer(tower::service_fn(|_: Request<()>| async { Ok::<_, std::io::Error>(http::Response::new(())) }));
-//!
-//! // The server inserts the `Peer`. With axum, `ConnectInfo<SocketAddr>` is enough, or `MockConnectInfo` in a test.
-//! let from = |address: [u8; 4]| {
-//!     Request::get("/metrics").header("X-Metrics-Key", secret).extension(Peer::new((address, 9090).into())).body(())
-//! };
-//! assert_eq!(service.clone().oneshot(from([10, 1, 2, 3])?).await?.status(), 200);
-//! assert_eq!(service.oneshot(from([192, 0, 2, 1])?).await?.status(), 403);
-//! # Ok::<(), Box<dyn std::error::Error>>(())
-//! # })?;
-//! # Ok::<(), Box<dyn std::error::Error>>(())
-//! ```
 
 use std::{any::type_name, cell::OnceCell, net::SocketAddr};
 

@@ -1,25 +1,4 @@
 //! Provides the guard as a tower layer: a rejected request does not reach the service.
-//!
-//! ```
-//! use axum::{Router, body::Body, routing::get};
-//! use http::Request;
-//! use metrics_guard_tower::{Guard, Key, MetricsGuardLayer};
-//! use tower::ServiceExt;
-//! # let secret = &*format!("{:016x}{:016x}", getrandom::u64()?, getrandom::u64()?).leak();
-//! # tokio::runtime::Runtime::new()?.block_on(async {
-//!
-//! let guard = Guard::new(Key::new(secret)?);
-//! let app = Router::new().route("/metrics", get(|| async { "up 1\n" }).layer(MetricsGuardLayer::new(guard)));
-//!
-//! let scrape = Request::get("/metrics").header("X-Metrics-Key", secret).body(Body::empty())?;
-//! assert_eq!(app.clone().oneshot(scrape).await?.status(), 200);
-//!
-//! let stranger = Request::get("/metrics").body(Body::empty())?;
-//! assert_eq!(app.oneshot(stranger).await?.status(), 401);
-//! # Ok::<(), Box<dyn std::error::Error>>(())
-//! # })?;
-//! # Ok::<(), Box<dyn std::error::Error>>(())
-//! ```
 
 use std::{
     pin::Pin,

@@ -4,30 +4,6 @@
 //! check needs every line of a header, and the query as received. A log borrows all headers, so the guard copies the lines
 //! that it reads from there. A copied value shares the buffer of the request, so no key is copied and none needs wiping. If
 //! the guard accepts a key in the query, it copies the query, and overwrites the copy after the check.
-//!
-//! ```
-//! use metrics_guard_warp::{Guard, Key, MetricsGuard, guard_metrics};
-//! use warp::{Filter, http::StatusCode};
-//!
-//! #[guard_metrics]
-//! fn metrics() -> &'static str {
-//!     "up 1\n"
-//! }
-//!
-//! # let secret = &*format!("{:016x}{:016x}", getrandom::u64()?, getrandom::u64()?).leak();
-//! # tokio::runtime::Runtime::new()?.block_on(async {
-//! let guard = MetricsGuard::with(Guard::builder(Key::new(secret)?).query("key")?.build());
-//! let routes = guard.protect(warp::path!("metrics"), warp::get().map(metrics));
-//!
-//! let scrape = warp::test::request().path(&format!("/metrics?a=1&key={secret}")).reply(&routes).await;
-//! assert_eq!(scrape.body(), "up 1\n");
-//!
-//! let stranger = warp::test::request().path("/metrics?key=guess").reply(&routes).await;
-//! assert_eq!(stranger.status(), StatusCode::UNAUTHORIZED);
-//! # Ok::<(), metrics_guard_warp::ConfigError>(())
-//! # })?;
-//! # Ok::<(), Box<dyn std::error::Error>>(())
-//! ```
 
 use std::{cell::Cell, convert::Infallible, future::ready};
 

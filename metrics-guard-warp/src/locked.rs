@@ -1,28 +1,4 @@
 //! Locks a handler: the locked value is no reply, and as a future it returns none, so no route without a guard can use it.
-//!
-//! ```
-//! use metrics_guard_warp::{Guard, Key, MetricsGuard, guard_metrics};
-//! use warp::{Filter, http::StatusCode};
-//!
-//! #[guard_metrics]
-//! fn metrics() -> &'static str {
-//!     "up 1\n"
-//! }
-//!
-//! # let secret = &*format!("{:016x}{:016x}", getrandom::u64()?, getrandom::u64()?).leak();
-//! # tokio::runtime::Runtime::new()?.block_on(async {
-//! let guard = MetricsGuard::with(Guard::new(Key::new(secret)?));
-//! let routes = guard.protect(warp::path!("metrics"), warp::get().map(metrics));
-//!
-//! let scrape = warp::test::request().path("/metrics").header("X-Metrics-Key", secret).reply(&routes).await;
-//! assert_eq!(scrape.body(), "up 1\n");
-//!
-//! let stranger = warp::test::request().path("/metrics").reply(&routes).await;
-//! assert_eq!(stranger.status(), StatusCode::UNAUTHORIZED);
-//! # Ok::<(), metrics_guard_warp::ConfigError>(())
-//! # })?;
-//! # Ok::<(), Box<dyn std::error::Error>>(())
-//! ```
 
 use std::{
     convert::Infallible,

@@ -1,32 +1,4 @@
 //! Builds filters from the guard: around your own route, or before third-party routes.
-//!
-//! ```
-//! use metrics_guard_warp::{Guard, Key, MetricsGuard, guard_metrics};
-//! use warp::{Filter, http::StatusCode};
-//!
-//! #[guard_metrics]
-//! fn metrics() -> &'static str {
-//!     "up 1\n"
-//! }
-//!
-//! # let secret = &*format!("{:016x}{:016x}", getrandom::u64()?, getrandom::u64()?).leak();
-//! # tokio::runtime::Runtime::new()?.block_on(async {
-//! let guard = MetricsGuard::with(Guard::new(Key::new(secret)?));
-//! let routes = guard
-//!     .protect(warp::path!("metrics"), warp::get().map(metrics))
-//!     .or(warp::path::param().map(|page: String| format!("the page {page}\n")));
-//!
-//! let scrape = warp::test::request().path("/metrics").header("X-Metrics-Key", secret).reply(&routes).await;
-//! assert_eq!(scrape.body(), "up 1\n");
-//!
-//! // The rejection is a reply, so the route after `or` does not respond.
-//! let stranger = warp::test::request().path("/metrics").reply(&routes).await;
-//! assert_eq!(stranger.status(), StatusCode::UNAUTHORIZED);
-//! assert_eq!(stranger.body(), "Unauthorized\n");
-//! # Ok::<(), metrics_guard_warp::ConfigError>(())
-//! # })?;
-//! # Ok::<(), Box<dyn std::error::Error>>(())
-//! ```
 
 use std::{
     cell::Cell,
@@ -90,6 +62,34 @@ impl MetricsGuard {
     ///
     /// The guard replies to a request that it rejects, so that no route after an `or` can respond instead. Warp rejections of
     /// `path` and `rest` pass through unchanged.
+    ///
+    /// ```
+    /// use metrics_guard_warp::{Guard, Key, MetricsGuard, guard_metrics};
+    /// use warp::{Filter, http::StatusCode};
+    ///
+    /// #[guard_metrics]
+    /// fn metrics() -> &'static str {
+    ///     "up 1\n"
+    /// }
+    ///
+    /// # let secret = &*format!("{:016x}{:016x}", getrandom::u64()?, getrandom::u64()?).leak();
+    /// # tokio::runtime::Runtime::new()?.block_on(async {
+    /// let guard = MetricsGuard::with(Guard::new(Key::new(secret)?));
+    /// let routes = guard
+    ///     .protect(warp::path!("metrics"), warp::get().map(metrics))
+    ///     .or(warp::path::param().map(|page: String| format!("the page {page}\n")));
+    ///
+    /// let scrape = warp::test::request().path("/metrics").header("X-Metrics-Key", secret).reply(&routes).await;
+    /// assert_eq!(scrape.body(), "up 1\n");
+    ///
+    /// // The rejection is a reply, so the route after `or` does not respond.
+    /// let stranger = warp::test::request().path("/metrics").reply(&routes).await;
+    /// assert_eq!(stranger.status(), StatusCode::UNAUTHORIZED);
+    /// assert_eq!(stranger.body(), "Unauthorized\n");
+    /// # Ok::<(), metrics_guard_warp::ConfigError>(())
+    /// # })?;
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     #[must_use = "a route does nothing until it is served"]
     pub fn protect<P, R, E, F, O>(
         &self,

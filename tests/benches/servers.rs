@@ -102,7 +102,7 @@ fn start(server: Server, is_guarded: bool) -> io::Result<Running> {
     let request = request("GET", "/metrics", &[format!("X-Metrics-Key: {KEY}").as_bytes()]);
     for _ in 0..WARM_UP {
         let response = exchange(running.address, &request)?;
-        if response.text() != *PAGE {
+        if response.body != *PAGE {
             return Err(io::Error::other(format!("not the page: {response:?}")));
         }
     }

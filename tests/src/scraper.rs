@@ -223,6 +223,6 @@ impl Scraping {
     fn get(&self, path: &str) -> io::Result<String> {
         let response = get(self.own.address, path)?;
         assert_eq!(response.status, 200, "{path}");
-        Ok(response.text())
+        Ok(response.body)
     }
 }

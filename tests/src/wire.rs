@@ -27,10 +27,6 @@ impl Response {
     pub fn field(&self, name: &str) -> Option<&str> {
         self.fields.iter().find(|(field, _)| field == name).map(|(_, value)| value.as_str())
     }
-
-    pub fn text(&self) -> String {
-        self.body.clone()
-    }
 }
 
 /// Returns a request from its parts. The server closes the connection after it.
