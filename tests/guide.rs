@@ -243,6 +243,20 @@ fn no_document_puts_a_key_on_a_command_line() {
     }
 }
 
+/// Otherwise Markdown puts the picture into a paragraph, which ends in the middle of it.
+#[test]
+fn each_picture_begins_with_a_whole_tag_and_has_no_blank_line() {
+    let pictures = Path::new("../metrics-guard-core/docs/pictures");
+    let files = fs::read_dir(pictures).unwrap().map(|entry| entry.unwrap().path());
+    let pictures: Vec<_> = files.filter(|path| path.extension().is_some_and(|extension| extension == "svg")).collect();
+    assert_eq!(pictures.len(), 3);
+    for path in pictures {
+        let picture = fs::read_to_string(&path).unwrap();
+        let first = picture.lines().next().unwrap();
+        assert!(first.starts_with("<svg ") && first.ends_with('>') && !picture.contains("\n\n"), "{}", path.display());
+    }
+}
+
 /// `install` and `build` serve metrics without a guard.
 #[test]
 fn no_document_installs_a_recorder_with_an_unguarded_listener() {
