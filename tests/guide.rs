@@ -92,15 +92,11 @@ fn errors_of_rockets_configuration_are_in_the_guide() {
 #[test]
 fn each_setting_is_documented() {
     let from_env = include_str!("../metrics-guard-core/src/settings.rs");
-    let (_, fairing) = include_str!("../metrics-guard-rocket/src/fairing.rs").split_once("/// ```toml").unwrap();
-    let (toml, _) = fairing.split_once("/// ```\n").unwrap();
     let (_, fields) = PAGE.split_once("The fields are ").unwrap();
     let (fields, _) = fields.split_once(", the variables ").unwrap();
     for field in SETTINGS {
         let variable = variable_of(field);
         assert!(from_env.contains(&format!("/// | `{variable}` |")), "{variable} is not at `Guard::from_env`");
-        let is_in_toml = toml.contains(&format!("/// {field} = ")) || toml.contains(&format!("`{field}`"));
-        assert!(is_in_toml, "{field} is not at `MetricsGuard::fairing`");
         assert!(fields.contains(&format!("`{field}`")), "{field} is not among the fields in the guide");
     }
 }

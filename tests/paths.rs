@@ -134,7 +134,7 @@ fn spellings(path: &str) -> Vec<String> {
 
 /// A server hands the gate the target that it parsed into a `Uri`, also a target that a client would change first.
 #[tokio::test]
-async fn no_spelling_leads_around_a_gate() {
+async fn a_gate_guards_every_spelling_of_its_path() {
     let folder = tempfile::tempdir().unwrap();
     fs::write(folder.path().join("metrics"), METRICS).unwrap();
     fs::write(folder.path().join("other"), OTHER).unwrap();

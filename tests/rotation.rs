@@ -82,14 +82,14 @@ const CASES: [(Listener, Fault); 9] = [
 
 fn child(case: &str) -> Command {
     let mut command = Command::new(env::current_exe().unwrap());
-    command.args(["--exact", "does_what_another_test_needs_a_process_for", "--ignored", "--nocapture"]);
+    command.args(["--exact", "builds_or_rotates_a_guard_in_a_child_process", "--ignored", "--nocapture"]);
     command.env(CASE, case).env("RUST_BACKTRACE", "0");
     command
 }
 
 #[test]
 #[ignore = "other tests start it"]
-fn does_what_another_test_needs_a_process_for() {
+fn builds_or_rotates_a_guard_in_a_child_process() {
     match env::var(CASE).as_deref() {
         Ok("builds and ends") => {
             drop(GuardBuilder::disabled().build());

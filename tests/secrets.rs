@@ -307,7 +307,9 @@ fn variables_print_no_misplaced_key() {
 /// Returns all that a process in this folder prints. Rocket prints more than this process could catch of itself.
 fn child(folder: &Path, (name, value): &(String, String)) -> String {
     let mut command = Command::new(env::current_exe().unwrap());
-    command.args(["--exact", "prints_what_it_is_configured_by", "--ignored", "--nocapture"]).current_dir(folder);
+    command
+        .args(["--exact", "prints_the_settings_and_the_log_from_a_child_process", "--ignored", "--nocapture"])
+        .current_dir(folder);
     let output = command.env_clear().env("RUST_BACKTRACE", "0").env(name, value).output().unwrap();
     let text = String::from_utf8([output.stdout, output.stderr].concat()).unwrap();
     assert!(output.status.success() && text.contains("the end of the child"), "{text}");
@@ -316,7 +318,7 @@ fn child(folder: &Path, (name, value): &(String, String)) -> String {
 
 #[test]
 #[ignore = "started by the test of variables"]
-fn prints_what_it_is_configured_by() {
+fn prints_the_settings_and_the_log_from_a_child_process() {
     let text = printed(|printed| {
         let settings = Settings::from_env();
         printed.debug(&settings);

@@ -11,7 +11,7 @@ const FLAGS: (&str, &str) =
 /// The messages depend on the compiler, but every compiler rejects the cases with our own errors.
 #[cfg_attr(not(expected_compiler), ignore = "the expected messages are those of another Rust: .ci/run compiler")]
 #[test]
-fn ui() {
+fn rejects_unsupported_handlers_with_the_expected_compile_errors() {
     if env::var(FLAGS.0).is_ok_and(|flags| flags == FLAGS.1) {
         return trybuild::TestCases::new().compile_fail("ui/fail/*.rs");
     }

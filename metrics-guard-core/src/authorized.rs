@@ -1,4 +1,4 @@
-//! Defines the proof that the guard authorized a request.
+//! Defines the proof that the guard allowed a request.
 
 use std::fmt;
 
@@ -6,7 +6,7 @@ use http::{HeaderMap, HeaderValue, header::CACHE_CONTROL};
 
 use crate::{keys::slots::Matches, limits::MAX_KEYS};
 
-/// The proof that the guard authorized a request.
+/// The proof that the guard allowed a request.
 ///
 /// Only [`Guard::check`](crate::Guard::check) makes one, so only a caller whose check succeeded can call a function that
 /// takes an `Authorized`. It proves nothing about another request, so do not keep it.

@@ -139,8 +139,8 @@ impl Guard {
     /// # Errors
     ///
     /// - The errors of [`builder_from_key_file`](Guard::builder_from_key_file)
-    /// - [`UnusableFile`](crate::ConfigErrorKind::UnusableFile) if a new key is the beginning of a longer key that the file
-    ///   held before, because the file then looks truncated
+    /// - [`UnusableFile`](crate::ConfigErrorKind::UnusableFile) if a new key is a prefix of a longer key that the file held
+    ///   before, because the file then looks truncated
     /// - [`Unsupported`](crate::ConfigErrorKind::Unsupported) if the guard has no key file or requires no key
     ///
     /// [`KeyFileStatus::problem`] returns an error of the file too. A [warning](crate::GuardBuilder::on_warning) follows,

@@ -38,6 +38,7 @@ macro_rules! page {
         #[doc = "[`Guard::reload`]: crate::Guard::reload"]
         #[doc = "[`Guard::replace`]: crate::Guard::replace"]
         #[doc = "[`Key::with_label`]: crate::Key::with_label"]
+        #[doc = "[`KeyRing`]: crate::KeyRing"]
         #[doc = "[`Peer`]: crate::Peer"]
         #[doc = "[`RequestHead`]: crate::RequestHead"]
         #[doc = "[`request_head`]: crate::request_head"]

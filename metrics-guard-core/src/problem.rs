@@ -110,5 +110,5 @@ messages! { Problem:
     file_too_large(): UnusableFile, "the key file is too large; keep only its keys, 1 to {MAX_KEYS}, one per line";
     changing(): UnusableFile, "the key file changed during every read attempt; {MOVE}";
     cut_off(): UnusableFile,
-        "a key is the beginning of a longer key that the file held before, so the file looks truncated; {MOVE}";
+        "a key is a prefix of a longer key that the file held before, so the file looks truncated; {MOVE}";
 }

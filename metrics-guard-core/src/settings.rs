@@ -107,7 +107,7 @@ impl GuardBuilder {
     /// framework uses the guard in the framework's state.
     ///
     /// Another variable with the prefix, in any case, is an error, unless it is one of a Kubernetes service link. So no prefix
-    /// may be the beginning of another prefix. A misspelled prefix is not recognized, so its variables have no effect.
+    /// may be the beginning of another prefix. A misspelled prefix is not recognised, so its variables have no effect.
     ///
     /// # Errors
     ///

@@ -68,7 +68,7 @@ messages! { Warning:
          `TasksMax=` of systemd, and restart the service";
     all_addresses(origin = "METRICS_VERIFICATION_NETWORKS"),
         "{origin}: the networks together allow every public IPv4 or every public IPv6 address; list those of the \
-         scrapers, or remove the list";
+         scrapers, or unset it";
     no_peer(origin = "METRICS_VERIFICATION_NETWORKS", advice = "put a `Peer` into the request's extensions: `request.extensions_mut().insert(Peer::new(address))`"),
         "{origin}: the server did not provide the client's address or the names in its certificate, so every request \
          may be rejected; {advice}";

@@ -24,7 +24,8 @@ const TABLE: &str = "metrics_guard";
 /// The variable that Rocket reads for the table, in any case, also with a dot and a field after it.
 const READ: &str = "rocket_metrics_guard";
 
-/// Begins the guard that the environment and `figment` describe. The guard is open if `or_open` and nothing configures one.
+/// Begins to build the guard that the environment and `figment` describe. The guard is open if `or_open` and nothing
+/// configures one.
 pub(crate) fn builder(figment: &Figment, or_open: bool) -> Result<GuardBuilder, ConfigError> {
     let mut settings = Settings::from_env();
     check_variables()?;

@@ -32,19 +32,23 @@ pub struct MetricsGuard {
 }
 
 impl MetricsGuard {
-    /// Builds the guard that the environment and Rocket's configuration describe.
+    /// Returns a fairing that builds the guard at ignition, from the environment and Rocket's configuration.
     ///
-    /// The variables are those of [`Guard::from_env`]. In Rocket.toml, or in `ROCKET_METRICS_GUARD={key_file="..."}`:
+    /// [`Guard::from_env`] explains the settings. A variable `METRICS_VERIFICATION_X` there is the field `x` in Rocket.toml, or
+    /// in `ROCKET_METRICS_GUARD={key_file="..."}`:
     ///
     /// ```toml
     /// [default.metrics_guard]
-    /// key_file = "accepted_keys"              # relative to this file; or `key`, the key itself
-    /// header = "X-Scrape-Key"                 # instead of X-Metrics-Key
-    /// query = "metrics_key"                   # the query parameter that can hold the key
-    /// networks = ["10.0.0.0/8", "fd00::/8"]   # the networks of the scrapers
-    /// client_names = ["prometheus.example"]   # a client certificate must have one of these names
+    /// key_file = "accepted_keys" # or `key`
+    /// header = "X-Scrape-Key"
+    /// query = "metrics_key"
+    /// networks = ["10.0.0.0/8", "fd00::/8"]
+    /// client_names = ["prometheus.example"]
     /// disabled = false
     /// ```
+    ///
+    /// A relative `key_file` in Rocket.toml begins at the folder of that file, and elsewhere at the working directory. The fields
+    /// `networks` and `client_names` can also be lists.
     ///
     /// Prefer `key_file` to `key`. Other users must not be able to read or write a Rocket.toml that has `key`. The guard does
     /// not check the rights of that file, and Rocket prints the line of a syntax error in it before any fairing runs.
@@ -59,8 +63,8 @@ impl MetricsGuard {
         MetricsGuard { guard: None, builder: MetricsGuard::builder, mounts: Vec::new() }
     }
 
-    /// Builds the guard that [`fairing`](MetricsGuard::fairing) builds, or an open guard if nothing configures one. It is for
-    /// programs that other operators run, because an update that brings the guard must not stop their services.
+    /// Returns a fairing that builds the guard of [`fairing`](MetricsGuard::fairing), or an open guard if nothing configures
+    /// one. Use it in programs that other operators run, because an update that adds the guard must not stop their services.
     ///
     /// The guard is open only if [`Guard::from_env_or_open`] would be open, and no profile has the table `metrics_guard`. An
     /// empty table counts, and so do one in a variable such as `ROCKET_METRICS_GUARD` and one in a Rocket.toml that the
@@ -69,14 +73,15 @@ impl MetricsGuard {
         MetricsGuard { builder: MetricsGuard::builder_or_open, ..MetricsGuard::fairing() }
     }
 
-    /// Uses a guard that the program built. The fairing reads neither the environment nor Rocket's configuration. The guard's
-    /// warnings are in Rocket's log only if its [`on_warning`](crate::GuardBuilder::on_warning) writes them there.
+    /// Returns a fairing that uses a guard that the program built. The fairing reads neither the environment nor Rocket's
+    /// configuration. The guard's warnings are in Rocket's log only if its [`on_warning`](crate::GuardBuilder::on_warning)
+    /// writes them there.
     pub fn with(guard: Guard) -> MetricsGuard {
         MetricsGuard { guard: Some(guard), ..MetricsGuard::fairing() }
     }
 
-    /// Begins the guard that [`fairing`](MetricsGuard::fairing) builds, from the environment and `figment`. Use it to adjust
-    /// the guard in code, or to find configuration errors before the launch.
+    /// Begins to build the guard that [`fairing`](MetricsGuard::fairing) builds, from the environment and `figment`. Use it to
+    /// adjust the guard in code, or to find configuration errors before the launch.
     ///
     /// ```
     /// # use metrics_guard_rocket::{ConfigError, MetricsGuard};
@@ -103,7 +108,8 @@ impl MetricsGuard {
         config::builder(figment, false)
     }
 
-    /// Begins the guard that [`fairing_or_open`](MetricsGuard::fairing_or_open) builds. Use it to adjust the guard in code.
+    /// Begins to build the guard that [`fairing_or_open`](MetricsGuard::fairing_or_open) builds. Use it to adjust the guard in
+    /// code.
     ///
     /// # Errors
     ///

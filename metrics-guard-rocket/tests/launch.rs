@@ -246,19 +246,22 @@ fn a_name_in_rocket_toml_that_others_use_is_no_error() {
     assert_eq!(outcome(&with(&toml).select("releases")), "a guard");
 }
 
-/// Runs the test [`child`] in a process of its own, and returns its output. The process does `what` in `folder`, and has only
-/// these variables: `NAME=value`, with ` & ` between them.
+/// Runs the test [`prints_the_log_of_a_launch_from_a_child_process`], and returns its output. The process does `what` in
+/// `folder`, and has only these variables: `NAME=value`, with ` & ` between them.
 fn said(what: &str, folder: &Path, variables: &str) -> String {
     let variables = variables.split(" & ").filter_map(|variable| variable.split_once('='));
     let mut command = Command::new(env::current_exe().unwrap());
     command.current_dir(folder).env_clear().envs(variables).env("CHILD", what);
-    let output = command.args(["--exact", "child", "--ignored", "--nocapture"]).output().unwrap();
+    let output = command
+        .args(["--exact", "prints_the_log_of_a_launch_from_a_child_process", "--ignored", "--nocapture"])
+        .output()
+        .unwrap();
     String::from_utf8([output.stdout, output.stderr].concat()).unwrap()
 }
 
 #[test]
 #[ignore = "other tests start it"]
-fn child() {
+fn prints_the_log_of_a_launch_from_a_child_process() {
     let config = Config { log_level: LogLevel::Normal, cli_colors: false, ..Config::debug_default() };
     let launch = |guard: MetricsGuard| {
         let weak = Figment::from(&config).merge(("metrics_guard.key", &KEY[..20]));

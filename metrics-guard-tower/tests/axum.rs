@@ -117,7 +117,7 @@ async fn the_layer_of_a_route_guards_the_methods_and_the_fallback_that_are_there
 
 /// A nested router removes the prefix from the path. The guard compares the path with and without it.
 #[tokio::test]
-async fn only_path_where_a_prefix_is_removed() {
+async fn only_path_compares_the_path_with_and_without_a_removed_prefix() {
     let only = |path| layer().only_path(path).unwrap();
     let routes = || Router::new().route("/metrics", get(open)).route("/other", get(open)).route("/", get(open));
     let nested = |path| -> Router { Router::new().nest("/in", routes().layer(only(path))) };

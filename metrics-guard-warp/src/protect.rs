@@ -41,7 +41,7 @@ impl MetricsGuard {
         Guard::from_env().map(MetricsGuard)
     }
 
-    /// Uses a guard that the program built.
+    /// Wraps a guard that the program built.
     #[must_use]
     pub fn with(guard: Guard) -> MetricsGuard {
         MetricsGuard(guard)

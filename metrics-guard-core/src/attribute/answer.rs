@@ -44,7 +44,7 @@ use crate::{authorized::Authorized, denied::Denied};
     note = "or write `#[guard_metrics(guard = .., denied = function)]`, with a function from `Denied` to this type"
 )]
 pub trait Answer: Sized {
-    /// Adds `no-store` to the response of a handler, which ran because the check authorized the request: see
+    /// Adds `no-store` to the response of a handler, which ran because the check allowed the request: see
     /// [`Authorized::set_no_store`]. An `Err` of the handler stays as it is, because the guard does not know the response
     /// that the server makes of it.
     ///
@@ -104,7 +104,7 @@ mod tests {
     use crate::{Authorized, Denied};
 
     #[test]
-    fn a_rejection_is_the_answer_and_an_answer_that_is_allowed_is_not_stored() {
+    fn returns_the_rejection_and_adds_no_store_to_an_allowed_response() {
         let rejected = Response::<String>::guarded(Err(Denied::WRONG));
         assert_eq!(rejected.status(), StatusCode::UNAUTHORIZED);
         let allowed = Response::guarded(Ok((Response::new("up 1".to_owned()), Authorized::WITHOUT_A_KEY)));

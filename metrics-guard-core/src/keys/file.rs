@@ -165,7 +165,7 @@ mod tests {
     use crate::{error::Problem, problem};
 
     #[test]
-    fn recognizes_one_base64_value_that_was_broken_into_lines() {
+    fn recognises_one_base64_value_that_was_broken_into_lines() {
         let first = "Qn6m1i5c1o0P0kcV8wN3yqv2Fh9sVJbX+Tt4aLxR7uGdKeYzZpWm/BCrEHfS2jUk";
         assert!(is_one_value(format!("{first}\n3gQ7sJp8Zb1xVn5tKfYwRw==\n").as_bytes()));
         assert!(is_one_value(format!("{first}\r\n3gQ7sJp8Zb1xVn5tKfYwRw==\r\n").as_bytes()));

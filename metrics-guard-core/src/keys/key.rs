@@ -14,7 +14,7 @@ use crate::{
 
 /// An accepted key, with the label that identifies it in logs and counters.
 ///
-/// A key has 16 to 256 bytes of visible ASCII, so that every scraper can send it in a header. `Debug` shows only the label.
+/// A key has 16 to 256 visible ASCII characters, so that every scraper can send it in a header. `Debug` shows only the label.
 /// The bytes are overwritten when the key is dropped. The caller must clear the copy that it made the key from.
 pub struct Key {
     pub(crate) label: Option<&'static str>,
@@ -31,10 +31,10 @@ impl Key {
     ///
     /// # Errors
     ///
-    /// - [`WeakKey`](crate::ConfigErrorKind::WeakKey) if it has fewer than 16 bytes, or is a published example, words such as
-    ///   `change-me`, or a simple pattern
-    /// - [`InvalidKey`](crate::ConfigErrorKind::InvalidKey) if it is blank, has more than 256 bytes, or has a byte that is not
-    ///   visible ASCII
+    /// - [`WeakKey`](crate::ConfigErrorKind::WeakKey) if it has fewer than 16 characters, or is a published example, words such
+    ///   as `change-me`, or a simple pattern
+    /// - [`InvalidKey`](crate::ConfigErrorKind::InvalidKey) if it is blank, has more than 256 characters, or has a byte that is
+    ///   not visible ASCII
     /// - [`InvalidKey`](crate::ConfigErrorKind::InvalidKey) if it is a path, a reference or a template (`${METRICS_KEY}`), or if
     ///   quotes, a name or other text surround it
     pub fn new(bytes: impl AsRef<[u8]>) -> Result<Key, ConfigError> {

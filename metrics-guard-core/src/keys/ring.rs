@@ -40,8 +40,9 @@ const ADVISED_LEN: usize = 32;
 /// The time depends on the length of the presented key, which the client knows. It does not depend on the accepted keys: on
 /// how much of one matched, which one matched, how long they are, or how many there are.
 ///
-/// The compiler does not guarantee this. The two barriers ([`black_box`](std::hint::black_box) and [`subtle`]) are best effort
-/// by their own documentation. The comparison does not protect against core dumps, power analysis and speculation.
+/// This is best effort, because compilers do not guarantee it. The guide's page
+/// [Timing](https://docs.rs/metrics-guard-core/latest/metrics_guard_core/guide/constant_time/index.html) has the limits and the
+/// tests.
 ///
 /// # How long keys stay in memory
 ///

@@ -3,9 +3,7 @@
 //! One key ring is active at a time, and a check compares with one ring. [`Guard::replace`](crate::Guard::replace) and a
 //! changed key file replace the whole ring.
 //!
-//! To rotate a key without a failed scrape, put the new key above the old one in the key file. Switch the scraper to the new
-//! key, and remove the old one when [`Authorized::key`](crate::Authorized::key) no longer shows it. Write the new file under
-//! another name and rename it, because a file that is written in place is incomplete for a moment.
+//! The guide's page `docs/guide/rotation.md` shows how an operator changes a key without a failed scrape.
 
 use std::{
     convert::Infallible,

@@ -1,15 +1,5 @@
-//! Implements the feature `metrics`: exports outcomes and the state of the key file through the `metrics` facade.
-//!
-//! | metric | meaning |
-//! |---|---|
-//! | `metrics_guard_open{guard}` | 1 if the guard allows every request, because it is disabled or nothing configures it, else 0 |
-//! | `metrics_guard_checks_total{guard, outcome, key}` | checks; `outcome` is `allowed` or a [`Reason`](crate::Reason), `key` the label of the key that was used |
-//! | `metrics_guard_key_file_stale{guard, file}` | 1 while the key file is unusable, so the active keys are older than its content, else 0 |
-//! | `metrics_guard_key_file_checked_timestamp_seconds{guard, file}` | when the guard last checked the key file, in seconds since 1970 |
-//! | `metrics_guard_key_file_modified_timestamp_seconds{guard, file}` | when the file that the keys were last read from was written: `time()` minus this is its age |
-//!
-//! The label `guard` is the guard's [name](crate::GuardBuilder::name). Guards of one name share their series. The gauges
-//! stay as they are when the guard is gone.
+//! Implements the feature `metrics`: exports outcomes and the state of the key file through the `metrics` facade. The guide's
+//! page `docs/guide/monitoring.md` lists the series.
 //!
 //! A check is counted on its request's thread. The guard's telemetry thread exports everything else, through the global
 //! recorder. If a recorder blocks that thread, the time of the last check stops, and `deploy/alerts.yml` alerts on that.

@@ -27,7 +27,7 @@ fn assert_file_problem(content: impl AsRef<[u8]>, part: &str, place: &str) {
 }
 
 #[test]
-fn case_36_no_key_and_blank_keys() {
+fn case_36_rejects_a_missing_and_a_blank_key() {
     assert_problem(&[], "no key is configured");
     let others = [("DISABLED", "false"), ("NETWORKS", "10.0.0.0/8"), ("CLIENT_NAMES", NAME)];
     assert_problem(&others, "no key is configured");
@@ -38,13 +38,13 @@ fn case_36_no_key_and_blank_keys() {
 }
 
 #[test]
-fn case_37_line_ends_of_a_key_file() {
+fn case_37_ignores_line_ends_and_blank_lines_of_a_key_file() {
     let guard = from_file(format!("\n{KEY}\r\n  \n{OTHER}\n\n")).unwrap();
     assert_eq!(labels(&guard, [KEY, OTHER]), [Some("current"), Some("previous")]);
 }
 
 #[test]
-fn case_38_bytes_that_no_scraper_can_send() {
+fn case_38_rejects_bytes_that_no_scraper_can_send() {
     for bad in [&b"\xef\xbb\xbf"[..], b"\0", b"\xe9", b" ", b"\t", b"\x7f", b"\r"] {
         for content in [[bad, KEY.as_bytes()].concat(), [&KEY.as_bytes()[..9], bad, &KEY.as_bytes()[9..]].concat()] {
             assert_file_problem(content, "not visible ASCII", ", line 1");
@@ -55,7 +55,7 @@ fn case_38_bytes_that_no_scraper_can_send() {
 
 /// `tests/vectors/keys.txt` has examples of each form.
 #[test]
-fn case_39_short_sample_and_wrapped_keys() {
+fn case_39_rejects_short_sample_and_wrapped_keys() {
     assert_problem(&[("KEY", &KEY[..15])], "fewer than 16 characters");
     assert_problem(&[("KEY", "changeme")], "published example");
     assert_problem(&[("KEY", "${METRICS_VERIFICATION_KEY}")], "a template or a reference");
@@ -70,7 +70,7 @@ fn case_39_short_sample_and_wrapped_keys() {
 }
 
 #[test]
-fn case_40_long_keys_and_files_that_have_no_end() {
+fn case_40_rejects_long_keys_and_endless_files() {
     let long = KEY.repeat(8);
     assert!(from(&[("KEY", &long)]).is_ok());
     assert_problem(&[("KEY", &format!("{long}0"))], "more than 256 characters");
@@ -81,7 +81,7 @@ fn case_40_long_keys_and_files_that_have_no_end() {
 }
 
 #[test]
-fn case_41_several_keys() {
+fn case_41_counts_a_repeated_key_once_and_rejects_an_invalid_key_among_valid_ones() {
     let guard = from_file(format!("{KEY}\n{KEY}\n{OTHER}\n")).unwrap();
     assert_eq!(labels(&guard, [KEY, OTHER]), [Some("current"), Some("previous")]);
     assert!(matches!(&texts(guard.warnings())[..], [text] if text.contains(", line 2: this key repeats")));
@@ -93,7 +93,7 @@ fn case_41_several_keys() {
 }
 
 #[test]
-fn case_42_files_that_cannot_be_read() {
+fn case_42_rejects_a_key_file_that_cannot_be_read() {
     let (folder, path) = file(KEY);
     assert_problem(&[("KEY_FILE", folder.path().to_str().unwrap())], "the path is a folder, a pipe or a device");
     // It opens, and cannot be read: unlike a file without rights, not even by root.
@@ -112,7 +112,7 @@ fn case_42_files_that_cannot_be_read() {
 }
 
 #[test]
-fn case_46_two_places() {
+fn case_46_rejects_a_setting_in_two_places() {
     let (_folder, path) = file(KEY);
     let both = [("KEY", OTHER), ("KEY_FILE", path.to_str().unwrap())];
     assert_problem(&both, "set here and in METRICS_VERIFICATION_KEY_FILE;");
@@ -137,7 +137,7 @@ fn case_46_two_places() {
 /// others can write.
 #[cfg(unix)]
 #[test]
-fn case_47_key_files_that_others_can_read_or_write() {
+fn case_47_warns_of_key_files_that_others_can_read_or_write() {
     use std::os::unix::fs::PermissionsExt;
     let (_folder, path) = file(KEY);
     let mode = || path.metadata().unwrap().permissions().mode() & 0o7777;
@@ -260,18 +260,19 @@ fn rejects_an_invalid_name_of_a_guard() {
     assert_says(&builder(KEY).name(OTHER).unwrap_err(), "the name looks like a key");
 }
 
-/// Returns what [`child_of_the_tests`] prints in an environment with these variables. A process cannot change its own
-/// environment without `unsafe`, so the test starts itself with another. `guard` is `from_env`, `or_open`, or a prefix.
+/// Returns what [`prints_the_result_of_a_check_from_a_child_process`] prints in an environment with these variables. A process
+/// cannot change its own environment without `unsafe`, so the test starts itself with another. `guard` is `from_env`, `or_open`,
+/// or a prefix.
 fn child<N: AsRef<OsStr>, V: AsRef<OsStr>>(guard: &str, variables: impl IntoIterator<Item = (N, V)>) -> String {
     let mut command = Command::new(env::current_exe().unwrap());
-    command.args(["--exact", "config::child_of_the_tests", "--ignored", "--nocapture"]);
+    command.args(["--exact", "config::prints_the_result_of_a_check_from_a_child_process", "--ignored", "--nocapture"]);
     let output = command.env_clear().env("GUARD", guard).envs(variables).output().unwrap();
     String::from_utf8([output.stdout, output.stderr].concat()).unwrap()
 }
 
 #[test]
 #[ignore = "the other tests start it, by `child`"]
-fn child_of_the_tests() {
+fn prints_the_result_of_a_check_from_a_child_process() {
     println!(); // ends a line of the test harness
     let guard = match &*env::var("GUARD").unwrap_or_default() {
         "" => return, // a run of all ignored tests

@@ -101,7 +101,7 @@ fn case_44_a_file_that_breaks_leaves_the_active_keys_and_is_reported_once() {
     }
     let faults: &[Fault] = &[
         (|path| truncate(path, 0), "the key file holds no key"),
-        (|path| truncate(path, 20), "the beginning of a longer key"),
+        (|path| truncate(path, 20), "a prefix of a longer key"),
         (|path| truncate(path, 10), "fewer than 16 characters"),
         (|path| fs::remove_file(path).unwrap(), "there is no key file"),
         (|path| fs::write(path, format!("{NEW}\n{OLD}\u{1}\n")).unwrap(), "not visible ASCII"),
