@@ -1,4 +1,4 @@
-//! Gates against servers: if an open app serves the metrics for a spelling of their path, the gated app rejects that
+//! Tests gates with servers: if an open app serves the metrics for a spelling of their path, the gated app rejects that
 //! spelling without a key. The core's src/path.rs tests spellings that no server here reads.
 
 #![allow(clippy::unwrap_used)] // in tests; clippy.toml does not reach their helper functions
@@ -92,7 +92,7 @@ fn apps(folder: &Path) -> [App; 7] {
     ]
 }
 
-/// Returns the words of `text`, and the empty one.
+/// Returns an empty word and the words of `text`.
 fn words(text: &str) -> impl Iterator<Item = &str> {
     std::iter::once("").chain(text.split_whitespace())
 }
@@ -132,7 +132,7 @@ fn spellings(path: &str) -> Vec<String> {
     all
 }
 
-/// A server hands the gate the target that it parsed into a `Uri`, also a target that a client would change first.
+/// Passes each target as a `Uri`, like a server. An HTTP client would change some of these targets first.
 #[tokio::test]
 async fn a_gate_guards_every_spelling_of_its_path() {
     let folder = tempfile::tempdir().unwrap();
@@ -149,7 +149,7 @@ async fn a_gate_guards_every_spelling_of_its_path() {
         for target in targets {
             let ask = async |app: &Router, method: &str, key: &str| {
                 let request = Request::builder().method(method).uri(&target).header("X-Metrics-Key", key);
-                let request = request.body(Body::empty()).ok()?; // none if there is no such URI
+                let request = request.body(Body::empty()).ok()?; // `None` if the target is not a URI
                 let (head, body) = app.clone().oneshot(request).await.unwrap().into_parts();
                 Some((head.status, body.collect().await.unwrap().to_bytes()))
             };
@@ -192,9 +192,9 @@ struct Reading {
     decodings: usize,
     dots: Dots,
     has_backslashes: bool,
-    /// What a `;`, `?` or `#` begins is not part of a segment.
+    /// Text from a `;`, `?` or `#` on is not part of the segment.
     has_parameters: bool,
-    /// Neither is what a `:` begins, nor white space around and dots at the end.
+    /// The same applies to text from a `:` on, white space at the start, and dots and spaces at the end.
     is_windows: bool,
 }
 
@@ -213,7 +213,7 @@ impl Reading {
     fn leads(self, path: &[u8], guarded: &[&str]) -> bool {
         let path = (0..self.decodings).fold(path.to_vec(), |path, _| decoded(&path));
         let path = String::from_utf8_lossy(&path).to_lowercase();
-        let path = path.split('\0').next().unwrap(); // as C ends a string
+        let path = path.split('\0').next().unwrap(); // a NUL ends a string in C
         let mut segments = Vec::new();
         for mut segment in path.split(|char| char == '/' || self.has_backslashes && char == '\\') {
             if self.has_parameters {
@@ -244,7 +244,7 @@ fn decoded(path: &[u8]) -> Vec<u8> {
     decoded
 }
 
-/// Makes a path of pieces that mean something to some server.
+/// Generates a path from pieces that have a meaning for some server.
 fn pieces() -> impl Strategy<Value = String> {
     let names = select(&["m", "M", "x", "X", "y", "/m", "/x", "/y", "%6d", "%4D", "%256d"][..]);
     let dots = select(&[".", "..", "/..", "/../", "%2e", "%2E", "%252e", "/%2e%2e/", "/%252e%252e/", "..;", ". "][..]);

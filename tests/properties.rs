@@ -1,6 +1,6 @@
 //! Compares a guard with the plain model, for random requests, and counts the allocations of a check, with all features.
 //!
-//! A request that fails is printed as small as proptest can make it. It becomes a test of its own where the mistake was.
+//! Proptest shrinks a request that fails, and prints it. Add a test with that request where the mistake was.
 
 #![allow(clippy::unwrap_used)] // in tests; clippy.toml does not reach their helper functions
 
@@ -13,7 +13,7 @@ use metrics_guard_core::{Guard, Key, Peer};
 use metrics_guard_tests::{KEY, SYMBOLS, WRONG, model::Model};
 use proptest::{collection::vec, prelude::*, sample::select};
 
-/// A key that is another one in a query, unless it is escaped there.
+/// A key that a query must escape, because `+` is a space there.
 const PLUS: &str = "one+that+needs+but+this+escaped";
 
 /// Clients that the guard allows, and one that it does not.
@@ -48,7 +48,7 @@ fn ows() -> impl Strategy<Value = &'static str> {
     select(&["", "", " ", "\t", " \t "][..])
 }
 
-/// Generates the bytes in the place of a key.
+/// Generates the bytes that a request presents as its key.
 fn presented() -> impl Strategy<Value = Vec<u8>> {
     let near = (select(&[KEY, SYMBOLS][..]), 0..=16_usize, select(&["", " ", "x", ":", "\u{e9}"][..]));
     let near = near.prop_map(|(key, cut, more)| [&key.as_bytes()[cut..], more.as_bytes()].concat());

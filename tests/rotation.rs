@@ -1,6 +1,6 @@
-//! Nothing delays a new key: not a hook, a subscriber, a recorder or an observer that blocks or panics, not a standard error
-//! without a reader, and not clients that take every file descriptor. Each case is a process of its own, because subscriber
-//! and recorder are global.
+//! Tests that a new key is not delayed by hooks, subscribers, recorders or observers that block or panic, by a full
+//! standard error without a reader, or by clients that take every file descriptor. Each case has its own process,
+//! because the subscriber and the recorder are global.
 
 #![cfg(unix)]
 #![allow(clippy::unwrap_used)] // in tests; clippy.toml does not reach their helper functions
@@ -32,18 +32,18 @@ use rustix::{
 };
 use tracing::{Level, subscriber::NoSubscriber};
 
-/// The variable that says what a child does.
+/// The variable that selects what a child does.
 const CASE: &str = "ROTATION_CASE";
 
-/// The longest time that a new key may take.
+/// The time within which the guard must accept a new key.
 const LIMIT: Duration = Duration::from_secs(4);
 
-/// No correct run takes as long.
+/// The time limit of a wait; no correct run takes that long.
 const PATIENCE: Duration = Duration::from_secs(30);
 
 const ROTATIONS: u32 = 3;
 
-/// The warnings of a case: the same key twice, at the start and after each rotation, and once an unusable file.
+/// The number of warnings in a case: a repeated key at the start and after each rotation, and one unusable file.
 const WARNINGS: usize = ROTATIONS as usize + 2;
 
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -52,9 +52,9 @@ enum Listener {
     Observer,
     Subscriber,
     Recorder,
-    /// `tracing_subscriber`'s own, on the standard error.
+    /// The subscriber of `tracing_subscriber`, which writes to the standard error.
     Log,
-    /// Nothing listens, so that warnings go to the standard error.
+    /// No listener, so that warnings go to the standard error.
     StandardError,
 }
 
@@ -64,7 +64,7 @@ enum Fault {
     Panics,
     /// The standard error is a pipe that is full until the rotations are over.
     Full,
-    /// The same, where a write fails instead of blocking.
+    /// Like `Full`, but a write fails instead of blocking.
     FullAndNonBlocking,
 }
 
@@ -93,7 +93,7 @@ fn builds_or_rotates_a_guard_in_a_child_process() {
     match env::var(CASE).as_deref() {
         Ok("builds and ends") => {
             drop(GuardBuilder::disabled().build());
-            process::exit(0); // at once, and not when the other threads are done
+            process::exit(0); // without waiting for the other threads
         }
         Ok("builds") => {
             let file = tempfile::NamedTempFile::new().unwrap();
@@ -120,7 +120,7 @@ fn a_service_that_ends_right_after_build_has_logged_its_warnings() {
 
 #[test]
 fn build_reports_its_warnings_if_the_system_starts_no_thread() {
-    // A stack that no address space has room for.
+    // No address space has room for a stack of this size.
     let text = printed_by(child("builds").env("RUST_MIN_STACK", (1_u64 << 46).to_string()));
     let has_all = text.contains("this key repeats an earlier one")
         && text.contains("cannot start the thread that follows the key file");
@@ -133,7 +133,7 @@ fn clients_that_take_every_file_descriptor_delay_no_new_key() {
     assert!(text.contains("1 passed"), "{text}");
 }
 
-/// Rotates while a thread takes each descriptor that is free, as the connections of clients do.
+/// Rotates keys while a thread takes each free descriptor, like the connections of clients.
 fn rotates_without_descriptors() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("accepted_keys");
@@ -141,7 +141,7 @@ fn rotates_without_descriptors() {
     let guard = Guard::builder_from_key_file(&path).unwrap().build();
     let next = |number: u32| path.with_extension(number.to_string());
     for number in 1..=ROTATIONS {
-        write(&next(number), number); // now, because it takes a descriptor
+        write(&next(number), number); // in advance, because writing takes a descriptor
     }
     setrlimit(Resource::Nofile, Rlimit { current: Some(64), ..getrlimit(Resource::Nofile) }).unwrap();
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
@@ -172,7 +172,7 @@ fn no_faulty_listener_and_no_full_standard_error_delays_a_new_key() {
     });
 }
 
-/// Writes to a pipe until it takes no more, and leaves it as one that blocks or does not.
+/// Fills a pipe, so that further writes block, or fail if `blocks` is false.
 fn fill(mut pipe: &io::PipeWriter, blocks: bool) -> io::Result<()> {
     let flags = fcntl_getfl(pipe)?;
     fcntl_setfl(pipe, flags | OFlags::NONBLOCK)?;
@@ -194,7 +194,7 @@ fn watch(number: usize) {
     }
     let mut command = child(&number.to_string());
     let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(writer).spawn().unwrap();
-    drop(command); // with the writing end of the pipe
+    drop(command); // this process's writing end of the pipe
     let mut stdout = BufReader::new(child.stdout.take().unwrap()).lines().map_while(Result::ok);
     let is_rotated = stdout.any(|line| {
         println!("{listener:?} {fault:?}: {line}");
@@ -224,16 +224,16 @@ fn watch(number: usize) {
 
 /// Locked for writing until the rotations are over.
 static GATE: RwLock<()> = RwLock::new(());
-/// The calls of a faulty observer.
+/// Counts the calls of a faulty observer.
 static CALLS: AtomicUsize = AtomicUsize::new(0);
-/// The warnings, or a recorder's reports of the key file, on the guard's own thread.
+/// Counts the warnings, or a recorder's reports of the key file, on the guard's own thread.
 static REPORTS: AtomicUsize = AtomicUsize::new(0);
 
 fn case() -> Option<(Listener, Fault)> {
     CASES.get(env::var(CASE).unwrap().parse::<usize>().ok()?).copied()
 }
 
-/// What each listener does at each call.
+/// Blocks or panics, if the case says so. Each faulty listener calls it.
 #[allow(clippy::panic)] // as user code does
 fn misbehave() {
     match case() {
@@ -268,7 +268,7 @@ impl metrics::Recorder for Faulty {
 }
 
 fn runs_a_case() {
-    // If the case waits for ever, the other process does not.
+    // Ends a case that hangs, so that the parent does not wait forever.
     thread::spawn(|| {
         thread::sleep(PATIENCE * 2);
         process::exit(1);
@@ -309,7 +309,7 @@ fn runs_a_case() {
     println!("\nbuild took {:?}", start.elapsed());
     assert!(start.elapsed() < LIMIT, "build waits for a listener");
     for _ in 0..if listener == Observer { 3 } else { 0 } {
-        // Without a key: the observer holds them.
+        // These requests have no key, so the observer blocks their threads.
         let guard = guard.clone();
         thread::spawn(move || quietly(|| guard.check(&Request::new(())).is_err()));
     }
@@ -331,14 +331,14 @@ fn runs_a_case() {
         Log | StandardError => true,
     };
     assert!(wait(is_reported), "not all is reported");
-    let _ = io::stdin().read(&mut [0]); // until the parent has seen it
+    let _ = io::stdin().read(&mut [0]); // waits until the parent closes the pipe
 }
 
 fn wait(condition: impl Fn() -> bool) -> bool {
     until(PATIENCE, || Ok::<_, Infallible>(condition())).unwrap()
 }
 
-/// Fails unless the guard soon accepts the key with this number, and no longer the one before.
+/// Fails unless the guard soon accepts the key with this number and rejects the previous one.
 fn assert_rotated(guard: &Guard, number: u32) {
     let start = Instant::now();
     wait(|| accepts(guard, number));
@@ -349,7 +349,7 @@ fn assert_rotated(guard: &Guard, number: u32) {
 fn accepts(guard: &Guard, number: u32) -> bool {
     let request = Request::get("/metrics").header("X-Metrics-Key", numbered_key(number)).body(()).unwrap();
     let is_accepted = || guard.check(&request).is_ok();
-    // A listener that panics changes no outcome. One that blocks would hold this thread.
+    // A listener that panics changes no outcome. A listener that blocks would block this thread.
     if case().is_some_and(|(_, fault)| fault == Panics) { is_accepted() } else { quietly(is_accepted) }
 }
 
@@ -363,7 +363,7 @@ fn rename_into_place(path: &Path, number: u32) {
     fs::rename(path.with_extension("new"), path).unwrap();
 }
 
-/// Writes the same key twice, for this user alone, so that the one thing to warn of is the repeated key.
+/// Writes the same key twice, readable by this user alone, so that the only warning is about the repeated key.
 fn write(path: &Path, number: u32) {
     let key = numbered_key(number);
     fs::write(path, format!("{key}\n{key}\n")).unwrap();

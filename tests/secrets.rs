@@ -1,7 +1,7 @@
 //! A key in the wrong place is never printed. The tests write random keys in place of every setting, name and argument, and
 //! search all text that the crates make of them.
 
-#![cfg(unix)] // Windows has no such names of files
+#![cfg(unix)] // because Windows allows no file with such a name
 #![allow(clippy::unwrap_used)] // in tests; clippy.toml does not reach their helper functions
 
 use std::{
@@ -39,8 +39,8 @@ use rocket::{
     routes,
 };
 
-/// Patterns of keys as operators make them. A message may show a part of a base64 key that looks like a folder, so each long
-/// part of these begins otherwise.
+/// Patterns of keys as operators generate them. A message may show a part of a base64 key that looks like a folder's
+/// name, so each long part of the base64 pattern begins with a capital or `+`.
 const PATTERNS: &str = r"[0-9a-f]{32,64} [0-9A-F]{16,32} [0-9A-Za-z]{16,64} [0-9A-Za-z_-]{16,43} [A-Z2-7]{16,52}
     [0-9a-z]{16,40} [a-z]{4,6}(-[a-z]{4,6}){3,6} [a-z0-9._-]{16,48} [a-z0-9]{6,9}(\.[a-z0-9]{6,9}){2,4}
     /?[A-Z+][0-9A-Za-z+]{15,25}(/[A-Z+][0-9A-Za-z+]{0,15}){0,2}(/[a-z0-9]{0,3})?={0,2}";
@@ -64,7 +64,7 @@ fn has_part_of(key: &str, text: &str) -> bool {
 }
 
 fn assert_hidden(key: &str, text: &str, context: &str) {
-    // Most lines are there many times.
+    // Most lines occur many times.
     let mut lines: HashSet<_> = text.lines().collect();
     lines.retain(|line| has_part_of(key, line));
     assert!(lines.is_empty(), "{key:?} in {context} shows in {lines:#?}");
@@ -108,7 +108,7 @@ impl Printed {
     }
 }
 
-/// Returns what `fill` prints, with all events and metrics of that time.
+/// Returns what `fill` prints, and the events and metrics that it causes.
 fn printed(fill: impl FnOnce(&mut Printed)) -> String {
     let log = tempfile::NamedTempFile::new().unwrap();
     let subscriber = tracing_subscriber::fmt().with_ansi(false).with_writer(Arc::new(log.reopen().unwrap())).finish();
@@ -127,7 +127,7 @@ fn scrape(key: &str) -> Request<()> {
     Request::get("/metrics").header("X-Metrics-Key", key).body(()).unwrap()
 }
 
-/// A value as each setting and argument of the core.
+/// Uses a value as each setting and argument of the core.
 fn of_the_core(printed: &mut Printed, value: &str) {
     for setting in SETTINGS {
         let mut settings = Settings::default();
@@ -157,7 +157,7 @@ fn of_the_core(printed: &mut Printed, value: &str) {
         printed.result(Key::new(bad));
     }
 
-    // As the label of a good key, of itself as a key, and of two keys.
+    // The value is the label of a good key, of itself as a key, and of two keys.
     let label: &'static str = value.to_owned().leak();
     let named = |key: &str| Key::new(key).map(|key| key.with_label(label));
     for secret in [KEY, value] {
@@ -171,7 +171,7 @@ fn can_be_in_a_folder(name: &str) -> bool {
     !name.starts_with('/') && !name.ends_with('/') && name.len() < 256
 }
 
-/// A value as the name of a key file that changes.
+/// Uses a value as the name of a key file that changes.
 fn of_a_file(printed: &mut Printed, value: &str) {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join(value);
@@ -182,7 +182,7 @@ fn of_a_file(printed: &mut Printed, value: &str) {
         match change {
             0 => fs::write(&path, WRONG).unwrap(),
             1 => fs::create_dir(&path).unwrap(),
-            2 => symlink(&path, &path).unwrap(), // it cannot be opened, unlike a file without rights also by root
+            2 => symlink(&path, &path).unwrap(), // not even root can open a link to itself
             3 => fs::write(&path, "short\n").unwrap(),
             4 => fs::write(&path, &WRONG[..20]).unwrap(),
             _ => fs::write(&path, " \n").unwrap(),
@@ -201,7 +201,7 @@ fn of_a_file(printed: &mut Printed, value: &str) {
     }
 }
 
-/// A value, and a path with it, as the arguments of the core, of tower's layer, and of Warp's and Rocket's guards.
+/// Uses a value, and paths that contain it, as paths of the core, of tower's layer, and of Warp's and Rocket's guards.
 fn of_the_adapters(printed: &mut Printed, value: &str) {
     for path in [value.to_owned(), format!("/{value}"), format!("/metrics/{value}"), format!("/{value}/..")] {
         printed.result(GuardedPath::new(&path));
@@ -215,7 +215,7 @@ fn of_the_adapters(printed: &mut Printed, value: &str) {
     }
 }
 
-/// Replaces `*` by a value, which is a JSON text where `*` is in quotes.
+/// Replaces `*` by a value, and `"*"` by the value as a JSON string.
 fn replaced(template: &str, value: &str) -> String {
     template.replace("\"*\"", &serde_json::json!(value).to_string()).replace('*', value)
 }
@@ -263,7 +263,7 @@ fn rocket_toml_prints_no_misplaced_key() {
     for table in (TABLES.to_owned() + &of_settings.concat()).lines() {
         for (spelling, key) in keys.by_ref().take(6).enumerate() {
             let table = replaced(&table.replacen("] ", "]\n", 1), &spellings(&key)[spelling]);
-            // Beside a good key, the guard can be built.
+            // With a good key in another profile, the guard can be built.
             let with_key = format!("[global.metrics_guard]\nkey = '{KEY}'\n{table}");
             let text = printed(|printed| {
                 for toml in [&table, &with_key] {
@@ -276,7 +276,7 @@ fn rocket_toml_prints_no_misplaced_key() {
     }
 }
 
-/// Variables with a key in place of `*`. The test of arguments has the values of settings.
+/// Variables with a key in place of `*`. The test of arguments covers the values of settings.
 const VARIABLES: &str = r#"METRICS_VERIFICATION=* METRICS_GUARD=* ROCKET_METRICS_GUARD=* ROCKET_CONFIG=* *=WRONG
     METRICS_VERIFICATION_*=WRONG GAURD_METRICS_*=WRONG ROCKET_METRICS_GUARD_*=WRONG ROCKET_METRICS_GUARD.*=WRONG
     ROCKET_*_METRICS_GUARD_NETWORKS=WRONG ROCKET_METRICS_GUARD={key_file="*"} ROCKET_METRICS_GUARD={networks="*"}"#;
@@ -292,7 +292,7 @@ fn variables_print_no_misplaced_key() {
             }
             let written = &spellings(&key)[spelling];
             let folder = tempfile::tempdir().unwrap();
-            // Every second file that a variable can name is there.
+            // Every second file that a variable can name exists.
             if spelling % 2 == 0 && can_be_in_a_folder(written) {
                 let path = folder.path().join(written);
                 fs::create_dir_all(path.parent().unwrap()).unwrap();
@@ -304,7 +304,7 @@ fn variables_print_no_misplaced_key() {
     }
 }
 
-/// Returns all that a process in this folder prints. Rocket prints more than this process could catch of itself.
+/// Returns all that a child process in this folder prints. A process cannot capture everything that Rocket prints.
 fn child(folder: &Path, (name, value): &(String, String)) -> String {
     let mut command = Command::new(env::current_exe().unwrap());
     command
@@ -323,7 +323,7 @@ fn prints_the_settings_and_the_log_from_a_child_process() {
         let settings = Settings::from_env();
         printed.debug(&settings);
         printed.guard(settings.builder(), |_| ());
-        // Rocket logs at the level that shows most.
+        // At this level, Rocket logs the most.
         let figment = Config::figment().merge(("log_level", "debug")).merge(("cli_colors", false));
         printed.guard(MetricsGuard::builder(&figment), |_| ());
         match Client::untracked(rocket::custom(&figment).attach(MetricsGuard::fairing().mount("/metrics", routes![]))) {

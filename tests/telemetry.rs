@@ -33,8 +33,8 @@ fn builder() -> GuardBuilder {
     Guard::builder(Key::new(KEY).unwrap())
 }
 
-/// Builds a guard with a name of its own, because all tests share the recorder and the log. They are installed before, because
-/// tracing caches that nobody wants an event.
+/// Builds a guard with its own name, because all tests share the recorder and the log. They are installed before,
+/// because tracing caches that no subscriber wants an event.
 fn build(builder: GuardBuilder, name: &str) -> Guard {
     LazyLock::force(&TELEMETRY);
     builder.name(name).unwrap().build()

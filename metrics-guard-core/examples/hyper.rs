@@ -53,7 +53,7 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
     let port = env::var("PORT").map_or(Ok(8000), |port| port.parse())?;
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, port)).await?;
     println!("listening on http://{}", listener.local_addr()?);
-    let slots = Arc::new(Semaphore::new(32)); // connections at a time: fewer than the files that the process may open
+    let slots = Arc::new(Semaphore::new(32)); // concurrent connections, fewer than the files that the process may open
     loop {
         let slot = Arc::clone(&slots).acquire_owned().await?;
         let Ok((stream, address)) = listener.accept().await else {
@@ -66,10 +66,10 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
             let answer = service.answer(&request);
             async { answer }
         });
-        // One request, and ten seconds for it: a client may never end its header, or never read the response.
+        // A connection ends after one request or ten seconds, because a client can stop sending its header or stop reading.
         let connection = http1::Builder::new().keep_alive(false).serve_connection(TokioIo::new(stream), service);
         tokio::spawn(async move {
-            let _ = timeout(Duration::from_secs(10), connection).await; // errors are the client's, and any number of them
+            let _ = timeout(Duration::from_secs(10), connection).await; // a client can cause any number of errors
             drop(slot);
         });
     }

@@ -103,7 +103,7 @@ fn peer(address: SocketAddr, stream: &TlsStream<TcpStream>) -> Peer {
         let dns_names = certificate.valid_dns_names().map(ClientName::dns);
         dns_names.chain(certificate.valid_uri_names().map(ClientName::uri))
     });
-    // An empty list without a certificate, so that the guard does not warn that the server provides no names.
+    // Without a certificate, the list is empty, so that the guard does not warn that the server provides no names.
     Peer::new(address).with_names(names)
 }
 
@@ -115,7 +115,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
     let port = env::var("PORT").map_or(Ok(8443), |port| port.parse())?;
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, port)).await?;
     println!("listening on https://{}", listener.local_addr()?);
-    let slots = Arc::new(Semaphore::new(32)); // connections at a time: fewer than the files that the process may open
+    let slots = Arc::new(Semaphore::new(32)); // concurrent connections, fewer than the files that the process may open
     loop {
         let slot = Arc::clone(&slots).acquire_owned().await?;
         let Ok((stream, address)) = listener.accept().await else {
@@ -135,8 +135,8 @@ async fn main() -> Result<(), Box<dyn Error>> {
             Ok::<_, Box<dyn Error + Send + Sync>>(())
         };
         tokio::spawn(async move {
-            // The handshake, one request and ten seconds for both: a client may stop in either, or never read the response.
-            // Errors are the client's, and any number of them: if you log them, limit the lines.
+            // The handshake and one request have ten seconds together, because a client can stop in either. A client can cause
+            // any number of errors, so limit the lines if you log them.
             let _ = timeout(Duration::from_secs(10), connection).await;
             drop(slot);
         });

@@ -49,8 +49,8 @@ pub struct Authorized {
 impl Authorized {
     pub(crate) const WITHOUT_A_KEY: Authorized = Authorized { matches: Matches::NONE, labels: &[""; MAX_KEYS] };
 
-    /// Returns the label of the key that the request presented. None if the guard requires no key, because it is
-    /// [disabled](crate::Guard::disabled) or requires only a [certificate](crate::Guard::builder_with_client_names).
+    /// Returns the label of the key that the request presented. Returns `None` if the guard requires no key, because it
+    /// is [disabled](crate::Guard::disabled) or requires only a [certificate](crate::Guard::builder_with_client_names).
     #[must_use]
     pub fn key(&self) -> Option<&'static str> {
         self.matches.slot().map(|slot| self.labels[slot])

@@ -1,6 +1,6 @@
 //! Lists the names of headers that already have a use and so cannot present a key.
 
-/// Returns the use of the header `name`, which is in lower case. None if the header has no known use.
+/// Returns the use of the header `name`, which is in lower case. Returns `None` if the header has no known use.
 ///
 /// A name whose last word is `key`, `token` or `secret` is free, unless its beginning belongs to a proxy or to the protocol.
 pub(crate) fn use_of(name: &str) -> Option<&'static str> {

@@ -100,7 +100,7 @@ impl fmt::Debug for GuardedPath {
     }
 }
 
-/// Returns the folded names of a guarded path, or None if the path is invalid.
+/// Returns the folded names of a guarded path. Returns `None` if the path is invalid.
 fn names(path: &str) -> Option<Vec<Box<str>>> {
     let path = decoded(path.as_bytes());
     let path = std::str::from_utf8(&path).ok().filter(|path| path.starts_with('/'))?;
@@ -152,7 +152,7 @@ fn texts(path: &str) -> impl Iterator<Item = &str> {
     path.split(['/', '\\'])
 }
 
-/// Returns the segment, or None if it does not count.
+/// Returns the segment. Returns `None` if it does not count.
 fn segment(text: &str) -> Option<Segment<'_>> {
     let name = text.split(ENDS).next().unwrap_or_default();
     if name.trim_matches(is_padding).is_empty() {

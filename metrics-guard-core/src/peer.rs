@@ -26,7 +26,7 @@ use std::{fmt, net::SocketAddr, sync::Arc};
 #[derive(Clone)]
 pub struct Peer {
     address: Option<SocketAddr>,
-    // None if the server has not provided any names. An empty list means a client without a certificate.
+    // `None` if the server has not provided any names. An empty list means a client without a certificate.
     names: Option<Arc<[ClientName]>>,
     advice: Advice,
 }
@@ -72,8 +72,8 @@ impl Peer {
         Peer { names: Some(names.into_iter().collect()), ..self }
     }
 
-    /// Returns the socket address. None if the client has none, for example at a Unix socket, or if the server does not
-    /// know it.
+    /// Returns the socket address. Returns `None` if the client has no address, for example at a Unix socket, or if the
+    /// server does not know it.
     #[must_use]
     pub const fn address(&self) -> Option<SocketAddr> {
         self.address

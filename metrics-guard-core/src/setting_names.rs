@@ -73,8 +73,8 @@ pub fn is_close(name: &str, word: &str) -> bool {
 pub struct NearName {
     /// The name as a message may show it.
     pub shown: String,
-    /// The setting that the name means, as in [`SETTINGS`]. None for the table, and for a name that begins like a setting's
-    /// name but is close to none.
+    /// The setting that the name means, as in [`SETTINGS`]. `None` for the table, and for a name that begins like a
+    /// setting's name but is not close to one.
     pub setting: Option<&'static str>,
     /// Whether the name means the table with all settings.
     pub is_table: bool,

@@ -34,7 +34,7 @@ pub struct Settings {
     error: Option<ConfigError>,
     /// Whether the environment has any setting, or a name that is close to one.
     is_set: bool,
-    /// The prefix of the variables. None for settings of an adapter.
+    /// The prefix of the variables. `None` for settings of an adapter.
     prefix: Option<Box<str>>,
 }
 
@@ -348,8 +348,8 @@ pub fn unknown(right_name: Option<String>, origin: impl Into<Origin>) -> ConfigE
     right_name.map_or_else(problem::unknown, problem::misspelled).at(origin)
 }
 
-/// Judges a variable that is not a setting. Returns None for a variable of another program, an error for a misspelled setting,
-/// and `Ok` for a variable that only counts as set.
+/// Judges a variable that is not a setting. Returns `None` for a variable of another program, an error for a misspelled
+/// setting, and `Ok` for a variable that only counts as set.
 fn misspelled(prefix: &str, name: &str, value: &str) -> Option<Result<(), ConfigError>> {
     let assigned = assigned(prefix, name, value).map(|setting| variable(prefix, setting));
     if let Some(variable) = assigned.filter(|variable| std::env::var_os(variable).is_none()) {

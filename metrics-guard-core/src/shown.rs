@@ -22,7 +22,7 @@ pub(crate) fn is_path(value: &str) -> bool {
     value.contains('/') && value.split('/').all(is_plain)
 }
 
-/// Returns what a message may show of `value`, such as a path, or `None` if it must show nothing.
+/// Returns what a message may show of `value`, such as a path. Returns `None` if it must show nothing.
 ///
 /// A value without `/` is hidden, even if a file of that name exists. In other values, `…` replaces each segment that
 /// could be a key or a part of one. If there is such a segment, and the value does not begin like a path (`/`, `.`, `~`), `…`

@@ -173,7 +173,7 @@ fn braced(body: &TokenStream) -> Option<Group> {
 
 /// Returns `of` with `_` for each `impl Trait`, and adds their traits to `traits`.
 ///
-/// Returns none if the compiler could not infer the type, because a body may need the bound, such as
+/// Returns `None` if the compiler could not infer the type, because a body may need the bound, such as
 /// `impl Stream<Item = Result<A, E>>`.
 fn inferred(of: &Type, traits: &mut Vec<Path>) -> Option<Type> {
     let mut of = ungrouped(of).clone();
@@ -237,7 +237,7 @@ pub(crate) fn respanned(tokens: TokenStream, span: Span) -> TokenStream {
 
 /// Returns the output of an `impl Future<Output = ..>`, a `Pin<Box<dyn Future<..>>>`, a known alias of that, or a `Ready`.
 ///
-/// Returns none for other types.
+/// Returns `None` for other types.
 fn output_of_future(of: &Type) -> Option<Type> {
     match ungrouped(of) {
         Type::ImplTrait(of) => of.bounds.iter().find_map(|bound| match bound {

@@ -25,7 +25,7 @@ use crate::{
 #[derive(Debug, Clone)]
 #[must_use = "a guard does nothing until it is attached"]
 pub struct MetricsGuard {
-    // If none, the function `builder` builds the guard from Rocket's configuration.
+    // If `None`, the function `builder` builds the guard from Rocket's configuration.
     guard: Option<Guard>,
     builder: fn(&Figment) -> Result<GuardBuilder, ConfigError>,
     mounts: Vec<Mount>,

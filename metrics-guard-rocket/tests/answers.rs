@@ -1,4 +1,4 @@
-//! A rejection is final, whatever else the Rocket has: other routes, catchers, fairings, an optional proof.
+//! Tests that a rejection is final, also with other routes, catchers, fairings or an optional proof.
 
 // clippy.toml does not reach the helper functions of tests. Rocket passes the arguments of a handler by value.
 #![allow(clippy::needless_pass_by_value, clippy::panic, clippy::unwrap_used)]

@@ -1,4 +1,4 @@
-//! Which configurations launch: the sentinel, Rocket's configuration and the environment.
+//! Tests which configurations launch: the sentinel, Rocket's configuration and the environment.
 //!
 //! A table is a text with one row in each line and `=>` between the columns. [`rows`] defines `$K` and the other abbreviations.
 
@@ -116,7 +116,7 @@ fn open(figment: Figment) -> String {
     }
 }
 
-/// Asserts the outcome of each Rocket.toml in a table. A provider before it configures a key.
+/// Asserts the outcome of each Rocket.toml in a table. An earlier provider configures a key.
 #[track_caller]
 fn assert_outcomes(table: &str) {
     for [toml, expected] in rows(table) {
@@ -271,7 +271,7 @@ fn prints_the_log_of_a_launch_from_a_child_process() {
         "" => {} // a run of all ignored tests
         "configure" => {
             println!("{}", outcome(&Config::figment()));
-            // A program can have all variables in its configuration too. METRICS_GUARD is the table there.
+            // A program can also have all variables in its configuration, where METRICS_GUARD is the table.
             println!("raw: {}", outcome(&Config::figment().merge(Env::raw().ignore(&["METRICS_GUARD"]))));
         }
         "launch" => launch(MetricsGuard::fairing()),

@@ -54,8 +54,8 @@ use crate::head::Head;
 pub struct Authorized(metrics_guard_core::Authorized);
 
 impl Authorized {
-    /// Returns the label of the key that the request presented. Returns none if the guard requires no key, because it is
-    /// [disabled](Guard::disabled) or requires only a [certificate](Guard::builder_with_client_names).
+    /// Returns the label of the key that the request presented. Returns `None` if the guard requires no key, because it
+    /// is [disabled](Guard::disabled) or requires only a [certificate](Guard::builder_with_client_names).
     #[must_use]
     pub fn key(&self) -> Option<&'static str> {
         self.0.key()

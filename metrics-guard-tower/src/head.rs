@@ -19,7 +19,7 @@ const TONIC: &str = "on tonic, put a `Peer` with the address of `TcpConnectInfo`
 const WITH_NAMES: &str = "put a `Peer` with the names in the client's verified certificate into the request's extensions: \
                           `request.extensions_mut().insert(Peer::new(address).with_names(names))`";
 
-/// Returns the instruction for the server of requests `R`. Only the type of the body tells which server that is.
+/// Returns the instruction for the server of requests `R`. Only the type of the body shows which server it is.
 fn advice<R>(with_names: bool) -> &'static str {
     if with_names {
         WITH_NAMES

@@ -230,7 +230,7 @@ pin_project! {
         Called {
             #[pin]
             future: F,
-            authorized: Option<Authorized>, // none if the layer does not guard the path
+            authorized: Option<Authorized>, // `None` if the layer does not guard the path
         },
         Denied {
             denied: Denied,

@@ -1,4 +1,4 @@
-//! axum's routers, methods and extractors: which of them the guard covers, and which it does not.
+//! Tests which of axum's routers, methods and extractors the guard covers, and which it does not.
 
 #![cfg(feature = "axum")]
 #![allow(clippy::panic, clippy::unwrap_used)] // in tests; clippy.toml does not reach their helper functions
@@ -31,7 +31,7 @@ fn layer() -> MetricsGuardLayer {
     MetricsGuardLayer::new(guard())
 }
 
-/// A handler without a guard of its own.
+/// A handler without a guard.
 async fn open() -> &'static str {
     "up 1\n"
 }
@@ -41,7 +41,7 @@ fn metrics() -> &'static str {
     "up 1\n"
 }
 
-/// Returns a request with this key, which is no key if it is empty.
+/// Returns a request with this key. An empty key counts as none.
 fn request(method: &str, path: &str, key: &str) -> Request {
     Request::builder().method(method).uri(path).header("X-Metrics-Key", key).body(Body::empty()).unwrap()
 }
@@ -105,9 +105,9 @@ async fn the_layer_of_a_route_guards_the_methods_and_the_fallback_that_are_there
         (at(layered().post(open)), "GET 401 200; POST 200 200; PUT 401 405"),
         (at(layered().fallback(open)), "GET 401 200; PUT 200 200"),
         (at(layered().merge(post(open))), "GET 401 200; POST 200 200; PUT 405 405"),
-        // Guarded: the layer last.
+        // Guarded: everything, because the layer comes last.
         (at(get(open).post(open).head(open).fallback(open).layer(layer())), "GET,POST,HEAD,PUT 401 200"),
-        // Open: the router's `method_not_allowed_fallback`, which goes into the routes that are there.
+        // Open: the router's `method_not_allowed_fallback`, which axum adds to the existing routes.
         (late(get(metrics)), "GET 401 200; POST,OPTIONS 200 200"),
         (late(layered()), "GET,HEAD 401 200; POST 200 200"),
     ] {
@@ -162,7 +162,7 @@ async fn the_client_is_a_peer_or_the_address_that_axum_knows_or_a_mocked_one() {
         for route in [get(metrics), get(open).layer(MetricsGuardLayer::new(by_network()))] {
             let app = Router::new().route("/metrics", route).with_state(by_network());
             let app = if let Some(mocked) = mocked { app.layer(MockConnectInfo(socket(mocked))) } else { app };
-            // Addresses of other types, and what a client says, count nowhere.
+            // Addresses of other types, and addresses in the client's headers, do not count.
             let app = app.layer(MockConnectInfo(local.ip())).layer(MockConnectInfo(Connected));
             let mut request = request("GET", "/metrics", KEY);
             request.headers_mut().insert("X-Forwarded-For", "127.0.0.1".parse().unwrap());
@@ -180,7 +180,7 @@ async fn the_client_is_a_peer_or_the_address_that_axum_knows_or_a_mocked_one() {
             assert_eq!(status, expected, "{peer:?} {connected:?} {mocked:?}");
         }
     }
-    // A layer around the app is served as a service.
+    // With a layer around it, the app is served as a service.
     let app = Router::new().route("/metrics", get(open));
     let app = MetricsGuardLayer::new(by_network()).only_path("/metrics").unwrap().layer(app);
     let mut served = axum::ServiceExt::<Request>::into_make_service_with_connect_info::<SocketAddr>(app);
@@ -211,7 +211,7 @@ async fn the_check_comes_before_other_extractors() {
     }
 }
 
-/// axum makes a `Result` of any extractor. A handler that takes one decides itself.
+/// axum can pass the `Result` of any extractor. A handler that takes it decides itself.
 #[tokio::test]
 async fn a_handler_can_take_a_result_or_ask_the_guard_and_answers_with_the_same_rejection() {
     async fn undecided(verdict: Result<Authorized, Refusal>) -> String {

@@ -1,4 +1,4 @@
-//! The layer as a tower service: what it rejects, what it keeps of the service behind it, and tonic.
+//! Tests the layer as a tower service: what it rejects, what it keeps of the inner service, and tonic.
 
 #![allow(clippy::unwrap_used)] // in tests; clippy.toml does not reach their helper functions
 
@@ -64,7 +64,7 @@ async fn rejected_requests_get_one_answer_and_do_not_reach_the_service() {
             assert_eq!(head.headers[CACHE_CONTROL], "no-store");
         }
     }
-    drop(service.ready().await.unwrap().call(Request::new("body"))); // rejected, and never polled
+    drop(service.ready().await.unwrap().call(Request::new("body"))); // rejects, although it is never polled
     assert_eq!(calls.load(Relaxed), 0);
     assert_eq!(service.oneshot(scrape("/any", KEY, "body")).await.unwrap().body(), &"body");
     assert_eq!(calls.load(Relaxed), 1);
@@ -81,7 +81,7 @@ async fn a_guarded_service_is_ready_when_its_inner_service_is() {
     let in_flight = first.call(scrape("/metrics", KEY, ()));
     assert!(!is_ready(&mut second));
     drop(in_flight);
-    // A rejection does not use the place, which `second` keeps until it is dropped or called again.
+    // A rejection does not use the permit. `second` keeps the permit until it is dropped or called again.
     assert!(is_ready(&mut second));
     assert_eq!(second.call(scrape("/metrics", "", ())).await.unwrap().status(), 401);
     assert!(!is_ready(&mut first) && is_ready(&mut second));
@@ -173,7 +173,7 @@ async fn the_guard_works_around_services_with_other_bodies() {
     }
 }
 
-/// A gRPC service as a generated one is.
+/// A gRPC service like those that tonic generates.
 #[derive(Clone)]
 struct Generated;
 
@@ -214,6 +214,6 @@ async fn all_services_of_tonic_or_one_of_them_are_guarded() {
         let seen = format!("{} {} {}", response.status().as_u16(), text("grpc-status"), text("cache-control"));
         assert_eq!(seen, expected, "{path} {key}");
     }
-    // tonic's own server takes the layer.
+    // The server of tonic accepts the layer.
     drop(Server::builder().layer(layer()).add_service(Generated).serve(([127, 0, 0, 1], 0).into()));
 }

@@ -1,4 +1,4 @@
-//! Routes and gates among other filters of Warp: which requests the guard covers, and which it does not.
+//! Tests which requests the guard covers, with routes and gates among other filters of Warp.
 
 #![allow(clippy::panic, clippy::unwrap_used)] // in tests; clippy.toml does not reach their helper functions
 
@@ -60,7 +60,7 @@ async fn case_70_no_other_route_answers_or_runs_for_a_rejected_request() {
     for (routes, method, path, without, with) in [
         (&among, "GET", "/metrics", "401 Unauthorized", "200 up 1"),
         (&among, "GET", "/metric", "200 metric", "200 metric"),
-        // `rest` rejects another method, so that other routes answer: with the key, and only then.
+        // `rest` rejects another method, so that other routes respond, but only to a request with the key.
         (&among, "POST", "/metrics", "401 Unauthorized", "200 up 1, as ever (0)"),
         (&alone, "POST", "/metrics", "401 Unauthorized", "405 HTTP method not allowed"),
         (&alone, "GET", "/metrics/x", "404", "404"),

@@ -57,7 +57,7 @@ fn run(server: Server) -> Result<(), Failed> {
                 }
                 scrapes += u64::from(expect == Expect::Pass);
             }
-            // To read the count is a scrape too. A rejected request must not increase it.
+            // Reading the count is a scrape too. A rejected request must not increase it.
             scrapes += u64::from(!config.is_closed());
             assert_eq!(count_scrapes(address, config), scrapes, "{context}: scrapes");
         }

@@ -1,4 +1,4 @@
-//! The commands in the comments of deploy/compose and deploy/kubernetes make and rotate the key.
+//! Tests that the commands in the comments of deploy/compose and deploy/kubernetes make and rotate the key.
 
 use std::{env, fs, os::unix::fs::PermissionsExt as _, path::Path, process::Command};
 
@@ -11,7 +11,7 @@ use crate::job::deploy;
 pub(crate) fn trials() -> Vec<Trial> {
     vec![
         Trial::test("compose_commands", || {
-            // The service has the files when the commands wait.
+            // Each `sleep` records the files, because the service can read them while the commands wait.
             let commands = commands("compose/compose.yaml").join("sleep 0\n") + "sleep 0\n";
             let after = rotates(&commands, "sleep", "*", ["service-keys/accepted_keys", "keys/metrics_key"])?;
             assert!(after.is_empty());
@@ -42,12 +42,13 @@ fn commands(file: &str) -> Vec<String> {
 /// The keys in the files of the service and of the scraper, at one moment.
 type Keys = (Vec<String>, Vec<String>);
 
-/// Runs commands, with a script instead of `program` that records the key files if its arguments match `arguments`. The first
-/// records must be the steps of a rotation: the old key, both keys twice, the new key. Returns the other records.
+/// Runs commands with a script in place of `program`. The script records the key files if its arguments match
+/// `arguments`. The first records must be the steps of a rotation: the old key, both keys twice, the new key. Returns
+/// the other records.
 fn rotates(commands: &str, program: &str, arguments: &str, files: [&str; 2]) -> Result<Vec<Keys>, Failed> {
     let [folder, programs, records] = [tempfile::tempdir()?, tempfile::tempdir()?, tempfile::tempdir()?];
     let record = format!("cp -a . {0}/$(ls {0} | wc -l)", records.path().display());
-    // All files are closed to other users.
+    // Other users have no rights to any file.
     let check = "[ -z \"$(find . -mindepth 1 -perm /077)\" ] || exit 1";
     // `kubectl get secret` prints an entry of the last record.
     let get = format!(
@@ -71,7 +72,7 @@ fn rotates(commands: &str, program: &str, arguments: &str, files: [&str; 2]) -> 
         // If the guard rejects the scraper's key in any step, a scrape fails.
         let request = http::Request::get("/metrics").header("authorization", format!("Bearer {}", sent.trim_end()));
         assert!(guard.check(&request.body(())?).is_ok());
-        // The Operator copies the key from the Secret, with a line break.
+        // The Operator would copy a line break in the Secret as a part of the key.
         assert!(program != "kubectl" || !sent.contains('\n'));
         let keys = |text: &str| text.lines().map(str::to_owned).collect::<Vec<_>>();
         steps.push((keys(&accepted), keys(&sent)));

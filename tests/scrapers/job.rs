@@ -13,7 +13,7 @@ pub(crate) fn deploy(path: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../deploy").join(path)
 }
 
-/// The text of a job, as its file has it.
+/// The text of a job, as in its file.
 pub(crate) struct Job(pub(crate) String);
 
 impl Job {
@@ -25,8 +25,8 @@ impl Job {
         Job(job.to_owned())
     }
 
-    /// Changes the job: another name, a server at this port, and other files, which are the scraper's key and what `path` returns
-    /// for `ca.pem` and `client`.
+    /// Gives the job this name and key file, a server at this port, and the paths that `path` returns for `ca.pem` and
+    /// `client`.
     pub(crate) fn at(mut self, name: &str, port: u16, key_file: &str, path: impl Fn(&str) -> String) -> Job {
         self.replace("job_name: my-service", &format!("job_name: {name}"));
         if self.has_tls() {
@@ -50,7 +50,7 @@ impl Job {
         self.0.contains(KEY_FILE)
     }
 
-    /// Replaces each `text`, which must be there.
+    /// Replaces each `text`. Fails if there is none.
     pub(crate) fn replace(&mut self, text: &str, replacement: &str) {
         assert!(self.0.contains(text), "`{text}` is not in the file any more");
         self.0 = self.0.replace(text, replacement);

@@ -1,7 +1,7 @@
-//! The files in deploy/, run by real scrapers. `.ci/run scrapers` (six minutes) also checks them with other programs.
+//! Runs the files in deploy/ with real scrapers. `.ci/run scrapers` (six minutes) also checks them with other programs.
 //!
-//! A trial is ignored if its program is not available. Where the variable `CI` is set, it fails if the program is pinned: see
-//! get-programs.sh.
+//! A trial is ignored if its program is not available. If the variable `CI` is set and the program is pinned, the trial
+//! fails: see get-programs.sh.
 
 #![allow(clippy::unwrap_used)] // in tests; clippy.toml does not reach their helper functions
 
@@ -16,11 +16,11 @@ mod methods;
 mod names;
 mod rotation;
 
-/// More than there are processors, because a trial waits for the next scrape most of the time.
+/// More trials than processors, because a trial mostly waits for the next scrape.
 const AT_ONCE: usize = 4;
 
 fn main() {
-    let needs_programs = [rotation::trials(), methods::trials(), commands::trials()]; // the rotation takes longest
+    let needs_programs = [rotation::trials(), methods::trials(), commands::trials()]; // the first takes longest
     let needs_programs = needs_programs.into_iter().flatten();
     let trials =
         needs_programs.map(|trial| trial.with_ignored_flag(true).with_kind("fetches scrapers: .ci/run scrapers"));

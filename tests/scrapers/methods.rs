@@ -1,5 +1,6 @@
-//! Each way to send the key in deploy/prometheus and deploy/vmagent, by each scraper, to each server. The trials find what
-//! the table in deploy/README.md has: which scrapers accept the file, where the key shows, and what a new key needs.
+//! Tries each way to send the key in deploy/prometheus and deploy/vmagent, with each scraper and each server. The
+//! findings must equal the table in deploy/README.md: which scrapers accept the file, where the key is visible, and
+//! what a new key requires.
 
 use std::{collections::BTreeSet, fs, io, path::Path, time::Duration};
 
@@ -25,7 +26,7 @@ const STORAGE: Scraper = Scraper::Prometheus(Version::Trixie);
 #[derive(Clone, Copy)]
 pub(crate) struct Method([&'static str; 9]);
 
-/// What was found of a method with a scraper: whether it works, where the key shows, and what a new key needs.
+/// The findings about a method with a scraper: whether it works, where the key is visible, and what a new key requires.
 type Finding = [String; 3];
 
 fn rows() -> impl Iterator<Item = [&'static str; 9]> {
@@ -58,10 +59,10 @@ impl Method {
         self.0[Method::column(scraper)] == "works"
     }
 
-    /// Returns what the table has.
+    /// Returns the findings in the table.
     fn expected(self, program: &Program) -> Finding {
         let of = |cell: &str| {
-            // The exception of one version follows the usual value.
+            // After the usual value, a cell can have an exception for one version.
             let (usual, exception) = cell.split_once("; ").unwrap_or((cell, ""));
             exception.strip_prefix(&format!("{}: ", program.name())).unwrap_or(usual).to_owned()
         };
@@ -73,7 +74,7 @@ fn refused() -> Finding {
     ["refused".to_owned(), String::new(), String::new()]
 }
 
-/// What may be needed before a scraper sends a new key, from the least to the most.
+/// What a scraper may need before it sends a new key, from the least to the most effort.
 const RENEWALS: [&str; 3] = ["nothing", "a reload", "a restart"];
 
 pub(crate) fn trials() -> Vec<Trial> {
@@ -83,7 +84,7 @@ pub(crate) fn trials() -> Vec<Trial> {
         Trial::ignorable_test(format!("{}_by_{}", method.file(), scraper.slot()), move || {
             with_scrapers([scraper, STORAGE], |[program, storage]| {
                 let (expected, found) = (method.expected(program), try_out(method, program, storage)?);
-                // A suite that moves may bring another version, of which the table says nothing.
+                // A scraper that is not pinned can have another version than the table.
                 let is_another = !scraper.is_pinned() && head[Method::column(scraper)] != program.name();
                 if is_another {
                     println!("{} by {}: {found:?}, and in the table {expected:?}", method.file(), program.name());
@@ -100,7 +101,7 @@ pub(crate) fn trials() -> Vec<Trial> {
     trials
 }
 
-/// The README, the guide and the OpenTelemetry Collector's configuration have the jobs that are run here.
+/// Tests that the README, the guide and the OpenTelemetry Collector's configuration have the jobs of the trials.
 pub(crate) fn other_files_have_the_jobs_that_are_run() {
     let mut job = Job::of("prometheus/credentials_file.yml");
     job.replace("my-service:8000", "localhost:8000");
@@ -149,13 +150,13 @@ impl Files {
         self.folder().join(name).display().to_string()
     }
 
-    /// Puts a new certificate of the scraper into this folder, to which the link `client` then leads.
+    /// Puts a new certificate of the scraper into this folder, and points the link `client` to the folder.
     pub(crate) fn renew_certificate(&self, folder: &str) -> io::Result<()> {
         self.authority.issue_into(&self.folder().join(folder), "prometheus.example")?;
         lead(&self.folder().join("client"), folder)
     }
 
-    /// Starts a server with these accepted keys. The one behind TLS requires the certificate of prometheus.example.
+    /// Starts a server with these accepted keys. With TLS, it requires the certificate of prometheus.example.
     pub(crate) fn start(&self, of: Server, has_tls: bool, accepted: &KeyFile) -> io::Result<Guarded> {
         let accepted = accepted.path();
         let mut environment =
@@ -170,8 +171,8 @@ impl Files {
         Ok(Guarded::new(of, running, Some(self.authority.client(Some(&operator))?)))
     }
 
-    /// The configuration: for each server a job with the right key and one with a wrong one, and a job for a port where
-    /// no server listens.
+    /// Returns the configuration: for each server a job with the right key and one with a wrong one, and a job for a
+    /// port where no server listens.
     fn config(&self, method: Method, servers: &[Guarded], key: &str) -> String {
         let mut config = "global: {scrape_interval: 1s}\nscrape_configs:\n".to_owned();
         let mut add = |name: &str, port: u16, key: &str, key_file: &KeyFile, variable: &str| {
@@ -225,7 +226,7 @@ fn try_out(method: Method, program: &Program, storage: &Program) -> io::Result<F
     scrapes(&scraping, program)?;
     let shown = places(&scraping, &old)?;
 
-    // A new key: accepted beside the old one, then presented, then alone.
+    // The rotation: the servers accept both keys, the scraper presents the new one, the servers reject the old one.
     accepted.write(&[&new, &old])?;
     for server in &mut servers {
         server.wait_until(&new, true)?;
@@ -245,8 +246,8 @@ fn try_out(method: Method, program: &Program, storage: &Program) -> io::Result<F
             }
             _ => {}
         }
-        // What the table has ends with the new key. After a reload, Prometheus takes up to six seconds to begin with other
-        // targets.
+        // According to the table, this renewal is enough, so the wait is longer. After a reload, Prometheus takes up to
+        // six seconds to begin with other targets.
         is_enough |= renewal == expected;
         let patience = Duration::from_secs(if is_enough { 60 } else { 25 });
         if previous_key_falls_out_of_use(&mut servers, &new, patience)? {
@@ -263,8 +264,8 @@ fn try_out(method: Method, program: &Program, storage: &Program) -> io::Result<F
     Ok(["works".to_owned(), shown, (*renewal).to_owned()])
 }
 
-/// What a scraper has stored of a server: the samples of each scrape with the right key, none with a wrong one, and what the
-/// guard counted of both.
+/// Queries about the stored samples of a server: scrapes with the right key succeed, those with a wrong key fail, and
+/// the guard counts both.
 const STORED: [&str; 6] = [
     "min_over_time(up{job='JOB'}[10s]) == 1",
     "metrics_scrapes_total{job='JOB'} >= 2",
@@ -274,7 +275,7 @@ const STORED: [&str; 6] = [
     "metrics_guard_key_file_stale{job='JOB',file=~'.+/accepted_keys'} == 0",
 ];
 
-/// The target of each job is as it should be, and its samples are stored.
+/// Waits until the target of each job has the expected state, and its samples are stored.
 fn scrapes(scraping: &Scraping, program: &Program) -> io::Result<()> {
     for name in Server::ALL.iter().map(|server| server.name()) {
         for query in STORED {
@@ -287,7 +288,7 @@ fn scrapes(scraping: &Scraping, program: &Program) -> io::Result<()> {
     scraping.storage().wait_for_sample("count_over_time(up{job='nobody'}[1m]) >= 2", |_| true)
 }
 
-/// Where a key shows, in any form in which it was sent.
+/// Returns where a key is visible, in any form in which the scraper sends it.
 fn places(scraping: &Scraping, key: &str) -> io::Result<String> {
     let mut secrets = vec![key.to_owned(), WRONG.to_owned()];
     secrets.extend([key, WRONG].map(|key| Base64::encode_string(format!("prometheus:{key}").as_bytes())));
@@ -297,7 +298,7 @@ fn places(scraping: &Scraping, key: &str) -> io::Result<String> {
     Ok(if names.is_empty() { "nothing".to_owned() } else { names.join(", ") })
 }
 
-/// The last scrapes of those with the right key were all good.
+/// Waits until the latest scrapes of all jobs with the right key succeeded.
 fn is_up(scraping: &Scraping) -> io::Result<()> {
     let up = "count(min_over_time(up{job!~'.*-intruder|nobody'}[3s]) > 0.5)";
     scraping.storage().wait_for_sample(&format!("{up} == {}", Server::ALL.len()), |_| true)

@@ -1,5 +1,5 @@
-//! The files in deploy/compose and deploy/kubernetes agree with each other, and publish neither a key nor the metrics. `.ci/run`
-//! checks that their fields exist.
+//! Tests that the files in deploy/compose and deploy/kubernetes agree with each other, and publish neither a key nor
+//! the metrics. `.ci/run` checks that their fields exist.
 
 use std::fs;
 
@@ -111,7 +111,7 @@ pub(crate) fn kubernetes_names() {
     {
         assert!(jobs.contains(part), "{part}");
     }
-    // The file with the commands has no object, so that applying the folder overwrites no key.
+    // The file with the commands has only comments, so that applying the folder overwrites no key.
     let secret = fs::read_to_string(deploy("kubernetes/secret.yaml")).unwrap();
     assert!(secret.lines().all(|line| line.starts_with('#')));
 }

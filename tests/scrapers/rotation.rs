@@ -1,5 +1,5 @@
-//! Keys and client certificates are rotated while real scrapers scrape every second, by each method that reads the key from a
-//! file. No scrape fails.
+//! Rotates keys and client certificates while real scrapers scrape every second, by each method that reads the key from
+//! a file. No scrape may fail.
 
 use std::{fs, io, time::Duration};
 
@@ -20,21 +20,21 @@ use crate::{
 
 const ROTATIONS: u32 = 30;
 
-/// These read the file for each scrape, and so does vmagent. Debian's build of 3.5.3 would keep the first key.
+/// These versions read the key file for each scrape, like vmagent. Debian's build of 3.5.3 would keep the first key.
 const SCRAPERS: [Scraper; 2] = [Scraper::Prometheus(Version::Bookworm), Scraper::Prometheus(Version::Trixie)];
 
 pub(crate) fn trials() -> Vec<Trial> {
     vec![Trial::ignorable_test("no_scrape_fails_while_keys_are_rotated", || {
         with_scrapers(SCRAPERS, |programs| {
-            let vmagent = fetched(Scraper::Vmagent)?; // of a moving suite, which may not have it
+            let vmagent = fetched(Scraper::Vmagent)?; // not pinned, so it can be missing
             let programs: Vec<_> = programs.iter().cloned().chain(vmagent).collect();
             no_scrape_fails_while_keys_are_rotated(&programs)
         })
     })]
 }
 
-/// The names of the jobs, and the configuration: each server by each method that reads the key from a file, those with TLS
-/// by certificate.
+/// Returns the names of the jobs, and a configuration with a job for each server and each method that reads the key
+/// from a file. A server with TLS has the methods with a client certificate.
 fn config(scraper: Scraper, servers: &[Guarded], files: &Files) -> (Vec<String>, String) {
     let mut names = Vec::new();
     let mut config = "global: {scrape_interval: 1s}\nscrape_configs:\n".to_owned();
@@ -50,8 +50,8 @@ fn config(scraper: Scraper, servers: &[Guarded], files: &Files) -> (Vec<String>,
     (names, config)
 }
 
-/// How many scrapes of this job had no answer within the second, according to the log, because the machine was too busy. The
-/// servers' own counts show that these were not rejected.
+/// Returns how many scrapes of this job got no response within a second, because the machine was too busy. This comes
+/// from the log. The servers' own counts show that they rejected none of these scrapes.
 fn too_late(log: &str, job: &str) -> u32 {
     let job = format!("\"{job}\"");
     let is_of_a_scrape = |line: &&str| line.contains("Scrape failed") || line.contains("cannot scrape");
@@ -109,7 +109,7 @@ fn no_scrape_fails_while_keys_are_rotated(programs: &[Program]) -> Result<(), Fa
             assert!(late <= 0.05 * scrapes, "{job}: {late} of {scrapes} came too late");
         }
     }
-    // The guards rejected our requests, and no others.
+    // The guards rejected only the requests of this test.
     for server in &mut servers {
         let mut rejected = |outcome: &str| server.sample(&numbered_key(ROTATIONS), &checks(outcome, "")).unwrap();
         for outcome in ["missing", "malformed", "address", "certificate"] {

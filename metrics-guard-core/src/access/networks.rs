@@ -63,7 +63,7 @@ impl Networks {
         Ok((Networks(networks), has_all))
     }
 
-    /// Returns whether one of the networks contains the client's address. None contains an unknown address.
+    /// Returns whether one of the networks contains the client's address. An unknown address is in no network.
     pub(crate) fn contain(&self, peer: Option<&Peer>) -> bool {
         peer.and_then(Peer::address).is_some_and(|address| {
             // A socket for both families reports an IPv4 client as ::ffff:10.0.0.1.

@@ -78,7 +78,7 @@ impl Sources {
     }
 }
 
-/// Returns the credentials in `Authorization`. None if the header is absent or empty, or has another scheme.
+/// Returns the credentials in `Authorization`. Returns `None` if the header is absent or empty, or has another scheme.
 fn authorization(head: &impl RequestHead) -> Result<Option<Credentials<'_>>, Denied> {
     let mut lines = head.field_values(&AUTHORIZATION);
     let Some(value) = lines.next().map(trim_white_space) else {

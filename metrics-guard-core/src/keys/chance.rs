@@ -33,7 +33,7 @@ pub(crate) enum Parts<'a> {
     AroundKey(&'a str, &'a str),
 }
 
-/// Returns the parts of `value`, or None if chance explains them or `value` is a key.
+/// Returns the parts of `value`. Returns `None` if chance explains them, or if `value` is a key.
 pub(crate) fn parts(value: &str) -> Option<Parts<'_>> {
     let (mut rest, mut outside, mut cost) = (value, Vec::new(), 0);
     while let Some((before, key, after)) = key_in(rest) {

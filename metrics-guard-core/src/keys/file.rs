@@ -90,7 +90,7 @@ fn with_retries<T>(mut read: impl FnMut() -> Result<Option<T>, Problem>) -> Resu
 const MAX_READINGS: usize = 10;
 const LEASE_WAIT: Duration = Duration::from_millis(20);
 
-/// Reads the file once. Returns None if the file grew meanwhile, or if the first call returned only a part of it.
+/// Reads the file once. Returns `None` if the file grew meanwhile, or if the first call returned only a part of it.
 fn read_unless_changing(path: &Path, reserve: &mut Reserve) -> Result<Option<Whole>, Problem> {
     let file = reserve.with(|| open(path)).map_err(unreadable)?;
     let metadata = file.metadata().map_err(unreadable)?;
@@ -123,8 +123,8 @@ fn open(path: &Path) -> io::Result<File> {
     options.read(true).open(path)
 }
 
-/// Returns what one call reads of `file`, or None if there is more. Several calls could join the beginning of the old content
-/// with the end of the new one.
+/// Returns what one call reads of `file`. Returns `None` if there is more, because several calls could join the
+/// beginning of the old content with the end of the new one.
 fn read_in_one_call(mut file: impl Read) -> io::Result<Option<Zeroizing<Vec<u8>>>> {
     let mut text = Zeroizing::new(vec![0; MAX_FILE_LEN + 1]);
     let len = file.read(&mut text)?;

@@ -39,7 +39,7 @@ pub(crate) enum Flaw {
 const AROUND: &str = "a key with other characters around it";
 const QUOTES: &str = "a key in quotes";
 
-/// Returns why `value` is not a key, or None. White space around it does not count.
+/// Returns why `value` is not a key. Returns `None` if it can be one. White space around it does not count.
 pub(crate) fn flaw(value: &[u8]) -> Option<Flaw> {
     /// Longer values are documents. The limit also bounds the work.
     const MAX_LEN: usize = 1024;

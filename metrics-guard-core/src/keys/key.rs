@@ -63,7 +63,7 @@ impl Key {
     }
 }
 
-/// Returns why `bytes` cannot be a key, or None.
+/// Returns why `bytes` cannot be a key. Returns `None` if they can.
 fn unacceptable(bytes: &[u8]) -> Option<Problem> {
     if bytes.trim_ascii().is_empty() {
         Some(problem::blank())

@@ -217,7 +217,7 @@ mod tests {
         assert!(ring(&[sample(39)]).is_cut_from(&both));
         assert!(!ring(&[sample(65)]).is_cut_from(&whole));
         assert!(!ring(&[other]).is_cut_from(&whole));
-        // An unused slot is no key that begins the others.
+        // An unused slot does not count as a prefix of the other keys.
         let four = ring(&[0, 1, 2, 3].map(|skipped| sample(64 + skipped).split_off(skipped)));
         assert!(!ring(&[sample(64)]).is_cut_from(&four));
         let mut near = sample(63);

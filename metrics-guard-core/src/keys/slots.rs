@@ -12,7 +12,7 @@ type Row = [u64; MAX_KEYS];
 
 /// Up to four keys side by side, overwritten when they are dropped.
 ///
-/// The first row holds their lengths. The row after `i` others holds the bytes `8 * i..8 * i + 8` of each, zero-padded.
+/// Row 0 holds their lengths. Row `i + 1` holds the bytes `8 * i..8 * i + 8` of each, zero-padded.
 /// An unused slot has the length 0, which no presented key matches because `MIN_LEN` is greater.
 pub(crate) struct Slots(Zeroizing<[Row; 1 + MAX_LEN / 8]>);
 

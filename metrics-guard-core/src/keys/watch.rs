@@ -228,7 +228,7 @@ impl Followed {
         if is_cut { Err(problem::cut_off().at(self.path.to_string())) } else { Ok(content) }
     }
 
-    /// Records a look, and returns its news. `found` is None if the file has not settled yet.
+    /// Records a look, and returns its news. `found` is `None` if the file has not settled yet.
     fn note(&self, found: Option<Result<Content, ConfigError>>, last_good: &mut Arc<KeyRing>) -> News {
         let mut news = News::default();
         let mut status = lock(&self.status);

@@ -253,7 +253,7 @@ impl Dispatcher {
         }
     }
 
-    /// Waits for an event. Returns None if no event is left and the guard is gone.
+    /// Waits for an event. Returns `None` if no event is left and the guard is gone.
     fn next(&self) -> Option<Event<'static>> {
         let mut queue = self.queue();
         queue.is_reporting = false;

@@ -1,4 +1,4 @@
-//! Tests which clients a guard allows, beside the key that they present, and which observers see that.
+//! Tests which clients a guard allows by their address and certificate, and what observers see of each check.
 
 use std::sync::{Arc, Mutex};
 
@@ -14,7 +14,7 @@ fn named(address: &str) -> Peer {
 #[test]
 fn checks_the_address_then_the_certificate_then_the_key() {
     let keys = [(Some(KEY), Ok(Some("current"))), (Some(OTHER), Err(Reason::Wrong)), (None, Err(Reason::Missing))];
-    // Whether the client has an allowed address, and a required name.
+    // Each client, whether its address is allowed, and whether it has a required name.
     let peers = [
         (None, false, false),
         (Some(peer("10.1.2.3")), true, false),

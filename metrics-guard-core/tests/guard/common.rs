@@ -1,4 +1,4 @@
-//! What the tests share.
+//! Code that the tests share.
 
 use std::{
     fs,
@@ -17,7 +17,7 @@ pub(crate) const KEY: &str = "9c2f1e7ab5d84036f1c0a7e3b6925d48";
 pub(crate) const OTHER: &str = "1f83b6d05ae94c27801d7e6a3c5f9b42";
 pub(crate) const NAME: &str = "prometheus.example";
 
-/// No correct run takes as long.
+/// The time limit of a wait; no correct run takes that long.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(20);
 
 pub(crate) fn key(text: &str) -> Key {
@@ -28,7 +28,7 @@ pub(crate) fn builder(text: &str) -> GuardBuilder {
     Guard::builder(key(text))
 }
 
-/// The guard of an environment with these variables, each without `METRICS_VERIFICATION_`.
+/// Builds the guard of an environment with these variables, each without `METRICS_VERIFICATION_`.
 pub(crate) fn from(variables: &[(&str, &str)]) -> Result<Guard, ConfigError> {
     let mut settings = Settings::default();
     for (name, value) in variables {
@@ -37,7 +37,7 @@ pub(crate) fn from(variables: &[(&str, &str)]) -> Result<Guard, ConfigError> {
     settings.builder().map(GuardBuilder::build)
 }
 
-/// The rows of `NAME=value => expected` in `table`, with keys for `{KEY}` and `{OTHER}` in the value.
+/// Returns the rows of `NAME=value => expected` in `table`. Keys replace `{KEY}` and `{OTHER}` in the value.
 pub(crate) fn rows(table: &str) -> impl Iterator<Item = (&str, String, &str)> {
     table.trim().lines().map(|row| {
         let (setting, expected) = row.trim_start().split_once(" => ").unwrap();
@@ -69,7 +69,7 @@ pub(crate) fn request(key: Option<&str>, peer: impl Into<Option<Peer>>) -> Reque
     request
 }
 
-/// The label of the key with which the guard allows the request, or the reason of its rejection.
+/// Returns the label of the key with which the guard allows the request, or the reason of its rejection.
 pub(crate) fn ask(
     guard: &Guard,
     key: Option<&str>,
@@ -79,12 +79,12 @@ pub(crate) fn ask(
     outcome.map(|authorized| authorized.key()).map_err(|denied| denied.reason())
 }
 
-/// The labels of the keys that are accepted.
+/// Returns the label of each key that the guard accepts.
 pub(crate) fn labels<const N: usize>(guard: &Guard, keys: [&str; N]) -> [Option<&'static str>; N] {
     keys.map(|key| ask(guard, Some(key), None).ok().flatten())
 }
 
-/// Writes a file for this user alone. Another file would bring a warning.
+/// Writes a file that only this user can read. Otherwise the guard would warn.
 pub(crate) fn write(path: &Path, content: impl AsRef<[u8]>) {
     fs::write(path, content).unwrap();
     #[cfg(unix)]
@@ -103,7 +103,7 @@ pub(crate) fn file(content: impl AsRef<[u8]>) -> (tempfile::TempDir, PathBuf) {
     (folder, path)
 }
 
-/// Receives the warnings of a hook. It is disconnected once the guard is gone and its last warning is reported.
+/// Receives the warnings of a hook. It is disconnected once the guard is gone and has reported its last warning.
 pub(crate) struct Told(Receiver<String>);
 
 impl Told {
@@ -117,7 +117,7 @@ impl Told {
         self.0.recv_timeout(PATIENCE).unwrap()
     }
 
-    /// Returns all that was not taken yet, when the guard is dropped.
+    /// Waits until the guard is gone, and returns the warnings that were not taken yet.
     pub(crate) fn rest(&self) -> Vec<String> {
         let mut rest = Vec::new();
         loop {
@@ -135,7 +135,7 @@ pub(crate) fn hook() -> (impl Fn(&Warning) + Send + Sync + 'static, Told) {
     (move |warning: &Warning| drop(sender.send(warning.to_string())), Told(receiver))
 }
 
-/// A hook that waits until the sender is dropped.
+/// Returns a hook that waits until the sender is dropped, and the sender.
 pub(crate) fn blocked() -> (impl Fn(&Warning) + Send + Sync + 'static, Sender<()>) {
     let (release, released) = mpsc::channel();
     let released = Mutex::new(released);

@@ -1,5 +1,5 @@
-//! Tests which settings make a guard, and the errors of the others: the configuration cases of the attack catalogue, by their
-//! numbers. [`assert_says`] checks that no error shows a key.
+//! Tests which settings build a guard, and the errors of the others. A number in a test's name is that of a case in the
+//! attack catalogue. [`assert_says`] checks that no error shows a key.
 
 use std::{env, ffi::OsStr, process::Command};
 
@@ -96,18 +96,18 @@ fn case_41_counts_a_repeated_key_once_and_rejects_an_invalid_key_among_valid_one
 fn case_42_rejects_a_key_file_that_cannot_be_read() {
     let (folder, path) = file(KEY);
     assert_problem(&[("KEY_FILE", folder.path().to_str().unwrap())], "the path is a folder, a pipe or a device");
-    // It opens, and cannot be read: unlike a file without rights, not even by root.
+    // Even root can open this file but not read it.
     #[cfg(target_os = "linux")]
     assert_problem(&[("KEY_FILE", "/proc/self/mem")], "cannot be read");
 
-    // A path also shows if its folder is missing, as that of a volume that is not mounted.
+    // The error shows the path even if its folder is missing, for example because a volume is not mounted.
     assert_problem(&[("KEY_FILE", "/run/no-such-volume/key")], "/run/no-such-volume/key: there is no key file");
     assert_problem(&[("KEY_FILE", "/run/NoSuchVolume/key")], "METRICS_VERIFICATION_KEY_FILE, /run/…/key: there is no");
-    // The key where its path belongs.
+    // A key in place of the path.
     for key in [KEY, &format!("./{KEY}")] {
         assert_problem(&[("KEY_FILE", key)], "there is no key file");
     }
-    // And the path where the key belongs.
+    // A path in place of the key.
     assert_problem(&[("KEY", path.to_str().unwrap())], "the key is a path");
 }
 
@@ -149,7 +149,7 @@ fn case_47_warns_of_key_files_that_others_can_read_or_write() {
         for text in warnings() {
             let (condition, advice) = text.split_once("`chmod ").unwrap();
             let is_readable = text.contains("/metrics_key: every user of this machine can read the key file");
-            // A service that reads the file as one of the others must not lose it.
+            // A service that is not the owner must keep the right to read the file.
             assert!(condition.contains("its owner") || !is_readable, "{text}");
             let change = advice.split('`').next().unwrap();
             assert!(Command::new("chmod").arg(change).arg(&path).status().unwrap().success());
@@ -224,7 +224,7 @@ fn a_disabled_guard_ignores_keys_and_clients_and_still_checks_the_other_settings
     }
 }
 
-/// A configuration file can have lists, which the environment has not.
+/// A configuration file can have lists, but the environment cannot.
 #[test]
 fn a_list_is_a_value_of_the_networks_and_names_alone() {
     let list = |entry: &str| Some(vec![Some(entry.to_owned())]);
@@ -261,8 +261,8 @@ fn rejects_an_invalid_name_of_a_guard() {
 }
 
 /// Returns what [`prints_the_result_of_a_check_from_a_child_process`] prints in an environment with these variables. A process
-/// cannot change its own environment without `unsafe`, so the test starts itself with another. `guard` is `from_env`, `or_open`,
-/// or a prefix.
+/// cannot change its own environment without `unsafe`, so the test starts itself again. `guard` is `from_env`, `or_open`, or a
+/// prefix.
 fn child<N: AsRef<OsStr>, V: AsRef<OsStr>>(guard: &str, variables: impl IntoIterator<Item = (N, V)>) -> String {
     let mut command = Command::new(env::current_exe().unwrap());
     command.args(["--exact", "config::prints_the_result_of_a_check_from_a_child_process", "--ignored", "--nocapture"]);
@@ -291,8 +291,8 @@ const ACCEPTED: &str = "key: Some(\"current\")";
 const WRONG: &str = "the presented key is not accepted";
 const UNKNOWN: &str = ": unknown setting; correct its name, such as `key_file`, or remove it";
 
-/// Fails unless the guard prints the line that each row expects of its variable beside `others`, and does not show the value.
-/// `..` ends a line of which the row has the beginning, and `NAME?` is a name that is not known.
+/// Sets the variable of each row beside `others`. Fails unless the guard prints the expected line and does not show the
+/// value. `..` means that the row has only the beginning of the line. `NAME?` means that the name is unknown.
 fn assert_rows(guard: &str, others: &[(&str, &str)], table: &str) {
     for (name, value, expected) in rows(table) {
         let said = child(guard, others.iter().copied().chain([(name, &*value)]));
@@ -377,7 +377,7 @@ fn two_guards_have_their_own_variables() {
          PPROF_GUARD=on => ACCEPTED
          METRICS_VERIFICATION_NETWORK=10.0.0.0/8 => ACCEPTED",
     );
-    // Neither guard reads, or rejects, what belongs to the other.
+    // Each guard ignores the variables of the other.
     let row = "PPROF_GUARD_NETWORK=10.0.0.0/8 => WRONG";
     assert_rows("from_env", &[first, second, ("PPROF_GUARD_HEADER", "X-Pprof-Key"), ("PPROF_GUARD_QUERY", "")], row);
 }

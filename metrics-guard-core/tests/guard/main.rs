@@ -1,4 +1,4 @@
-//! What a program sees of a guard: its settings, which clients it allows, keys that change, and its warnings.
+//! Tests a guard through its public API: its settings, which clients it allows, keys that change, and its warnings.
 
 #![allow(clippy::panic, clippy::unwrap_used)] // in tests; clippy.toml does not reach their helper functions
 

@@ -57,7 +57,7 @@ fn a_key_is_rotated_with_both_active_for_a_while() {
     assert_eq!(subject.labels(), [Some("current"), None]);
     subject.write(&format!("{NEW}\n{OLD}\n")).unwrap();
     assert_eq!(subject.labels(), [Some("previous"), Some("current")]);
-    // As if the file had been truncated between two keys.
+    // A file that was truncated between two keys would look the same.
     subject.write(&format!("{NEW}\n")).unwrap();
     assert_eq!(subject.labels(), [None, Some("current")]);
 
@@ -77,7 +77,7 @@ fn a_key_is_rotated_with_both_active_for_a_while() {
 #[test]
 fn case_43_the_path_is_followed_and_not_the_file() {
     use std::os::unix::fs::symlink;
-    // As the kubelet does it: metrics_key -> ..data/metrics_key, ..data -> a folder, and ..data is renamed over.
+    // Like the kubelet: metrics_key -> ..data/metrics_key, ..data -> a folder, and a rename replaces ..data.
     let folder = tempfile::tempdir().unwrap();
     let swap = |name: &str, key: &str| {
         fs::create_dir(folder.path().join(name)).unwrap();
@@ -110,7 +110,7 @@ fn case_44_a_file_that_breaks_leaves_the_active_keys_and_is_reported_once() {
             |path| fs::remove_file(path).and_then(|()| fs::create_dir(path)).unwrap(),
             "the path is a folder, a pipe or a device",
         ),
-        // To open a pipe could wait for another process that writes to it.
+        // Opening a pipe could wait for another process that writes to it.
         #[cfg(unix)]
         (
             |path| {
@@ -119,7 +119,7 @@ fn case_44_a_file_that_breaks_leaves_the_active_keys_and_is_reported_once() {
             },
             "the path is a folder, a pipe or a device",
         ),
-        // It opens, and cannot be read: unlike a file without rights, not even by root.
+        // Even root can open this file but not read it.
         #[cfg(target_os = "linux")]
         (
             |path| fs::remove_file(path).and_then(|()| std::os::unix::fs::symlink("/proc/self/mem", path)).unwrap(),
@@ -136,7 +136,7 @@ fn case_44_a_file_that_breaks_leaves_the_active_keys_and_is_reported_once() {
             assert_eq!(labels(&subject.guard, [OLD, NEW, &OLD[..20]]), [Some("current"), None, None], "{expected}");
         }
         assert_eq!(subject.told.next(), stale(&subject.guard.reload().unwrap_err()));
-        // Another problem is another warning, and so is one after the file was usable.
+        // The guard warns again of another problem, and of a problem after the file was usable.
         if subject.path.is_dir() {
             fs::remove_dir(&subject.path).unwrap();
         }
@@ -152,7 +152,7 @@ fn case_44_a_file_that_breaks_leaves_the_active_keys_and_is_reported_once() {
     }
 }
 
-/// Opening it would wait for another process that writes to it. The file becomes a pipe while the guard looks at it.
+/// Opening the pipe would wait for a process that writes to it. The file becomes a pipe while the guard reads it.
 #[cfg(unix)]
 #[test]
 fn a_pipe_in_place_of_the_file_delays_no_reload() {
@@ -204,7 +204,7 @@ fn code_replaces_the_keys_of_a_guard_that_requires_one() {
     assert!(guard.key_file().is_none());
     assert_says(&guard.reload().unwrap_err(), "not from a file");
 
-    // A broken file undoes no replacement.
+    // If the file breaks, the replaced keys stay active.
     let subject = Subject::new(OLD);
     subject.guard.replace(key(NEW)).unwrap();
     subject.write("").unwrap_err();
@@ -239,7 +239,7 @@ fn wrong_rights_are_reported_once_and_again_after_they_were_right() {
         set_mode(&subject.path, 0o600);
         reload();
     }
-    // Without `reload`, and after new keys.
+    // The guard also warns without `reload`, and after new keys.
     subject.write(NEW).unwrap();
     set_mode(&subject.path, 0o602);
     assert!(subject.told.next().contains("a user other than root"));

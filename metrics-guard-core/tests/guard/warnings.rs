@@ -1,4 +1,4 @@
-//! Tests hooks and observers: what they get, and that they delay and change nothing.
+//! Tests what hooks and observers receive, and that they delay and change nothing.
 
 use std::{
     fs, panic,
@@ -91,7 +91,7 @@ fn a_panicking_hook_or_observer_changes_no_outcome_and_stops_no_other() {
 fn an_observer_may_check_and_is_not_called_for_that() {
     static GUARDS: OnceLock<[Guard; 2]> = OnceLock::new();
     static CALLS: Mutex<Vec<&str>> = Mutex::new(Vec::new());
-    // Each checks with itself and with the other.
+    // Each observer calls `check` of its own guard and of the other.
     let guard = |name: &'static str| {
         let observer = move |_: &Check<'_>| {
             CALLS.lock().unwrap().push(name);
@@ -127,7 +127,7 @@ fn a_blocked_hook_delays_nothing_but_the_warnings_of_its_guard() {
     assert_warnings(&told_of_another.rest(), &[SHORT_KEY]);
     assert_warnings(&told.take(), &[]); // the first hook has not returned
     drop(guard);
-    // Three times as long as `build` waits.
+    // This is three times as long as `build` waits.
     assert!(start.elapsed() < Duration::from_secs(3), "{:?}", start.elapsed());
     drop(release);
     let told = told.rest();

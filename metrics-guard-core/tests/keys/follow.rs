@@ -1,5 +1,5 @@
-//! Tests that a guard follows its key file without a call, and stops when it is dropped. Other tests in this program build no
-//! guard, because this one counts threads.
+//! Tests that a guard follows its key file without a call of `reload`, and stops when it is dropped. Other tests in
+//! this program build no guard, because this one counts threads.
 
 use std::{
     fs,
@@ -22,7 +22,7 @@ fn accepts(guard: &Guard, key: &str) -> bool {
     guard.check(&Request::get("/").header("X-Metrics-Key", key).body(()).unwrap()).is_ok()
 }
 
-/// Waits for at most three periods, and a little.
+/// Waits for at most a little more than three periods.
 fn wait_until(is_true: impl Fn() -> bool) {
     let start = Instant::now();
     while !is_true() {
@@ -40,7 +40,7 @@ fn threads() -> [usize; 2] {
     ["guard-key-file", "guard-telemetry"].map(|name| names.iter().filter(|other| other.trim() == name).count())
 }
 
-/// Writes a file for this user alone. Another file would bring a warning, some time after its keys are active.
+/// Writes a file that only this user can read. Otherwise the guard would warn, some time after the keys are active.
 fn rename_into_place(path: &Path, content: &str) {
     let new = path.with_extension("new");
     fs::write(&new, content).unwrap();
@@ -73,7 +73,7 @@ fn follows_a_key_file_until_the_guard_is_dropped() {
     rename_into_place(&path, OLD);
     wait_until(|| !accepts(&guard, NEW));
     assert!(status().problem().is_none());
-    assert_eq!(warnings.load(Ordering::Relaxed), 1); // although the guard looked twice at a file that was gone
+    assert_eq!(warnings.load(Ordering::Relaxed), 1); // although the guard twice found no file
 
     #[cfg(target_os = "linux")]
     {

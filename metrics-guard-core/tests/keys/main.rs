@@ -56,7 +56,7 @@ fn rejects_a_long_repetitive_value_without_hanging() {
     }
 }
 
-/// The numbers of `SplitMix64`, the same ones each time.
+/// Generates the numbers of `SplitMix64`, the same ones in each run.
 struct Numbers(u64);
 
 impl Numbers {
@@ -130,7 +130,7 @@ fn accept(count: usize, most: usize, value: impl Fn(usize, &mut Numbers) -> Vec<
 
 fn accept_random_values(keys: usize, most_rejected_passwords: usize) {
     accept(keys, 0, random_key);
-    // By chance, a few have the form of a path, and some random passwords with signs look like another thing.
+    // By chance, a few encodings look like a path, and a few passwords with signs do not look like a key.
     accept(keys / 4, 1 + keys / 500_000, random_bytes);
     let visible: Vec<u8> = (b'!'..=b'~').collect(); // KeePass, and `pwgen -sy`
     let terraform = [ALPHANUMERIC, b"!@#$%&*()-_=+[]{}<>:?"].concat(); // `random_password`

@@ -1,4 +1,4 @@
-// What Go's url.ParseQuery keeps as the first "key" of many a query, for the tests of src/credentials/query.rs.
+// Prints the first "key" that Go's url.ParseQuery keeps of many queries, for the tests of src/credentials/query.rs.
 //
 //	go run query.go > query.tsv
 package main
@@ -12,7 +12,7 @@ import (
 	"strings"
 )
 
-// One for each rule, and for each way to get it wrong.
+// One query for each rule, and for each way to break it.
 var chosen = []string{
 	"", "&", "=", "%", ";", "+",
 	"key", "key=", "key=v", "key=a=b", "=key", "==key", "key==v",
@@ -31,7 +31,7 @@ var chosen = []string{
 	strings.Repeat("key%", 50) + "&key=v", "key=" + strings.Repeat("=", 50) + "&key=w",
 }
 
-// What random queries are put together from: pairs, of a name and a value, each of some pieces.
+// The pieces of random queries. A query has pairs of a name and a value, and a value has some pieces.
 var (
 	joints = []string{"&", "&", "&", "&", "&&", ";", "&;"}
 	names  = []string{"key", "key", "key", "key", "key", "%6bey", "k%65y", "KEY", "key%zz", "%", "a", "\xff", ""}
@@ -62,15 +62,15 @@ func main() {
 
 	out := bufio.NewWriter(os.Stdout)
 	defer out.Flush()
-	fmt.Fprintln(out, "# What Go's url.ParseQuery keeps as the first \"key\" of a query: =value, or - for none. Made by")
-	fmt.Fprintln(out, "# `go run query.go > query.tsv`; other bytes than visible ASCII, and the backslash, are written \\xff.")
+	fmt.Fprintln(out, "# The first \"key\" that Go's url.ParseQuery keeps of each query: =value, or - for none. Made by")
+	fmt.Fprintln(out, "# `go run query.go > query.tsv`. Backslashes and bytes other than visible ASCII are written as \\xff.")
 	known := map[string]bool{}
 	for _, query := range queries {
 		if known[query] {
 			continue
 		}
 		known[query] = true
-		// Of a query with an error, the pairs without one are kept.
+		// Go keeps the valid pairs of an invalid query.
 		values, _ := url.ParseQuery(query)
 		value := "-"
 		if values.Has("key") {

@@ -132,7 +132,8 @@ fn guarded(args: &Args, item: &Item, handler: Handler) -> syn::Result<TokenStrea
     Ok(quote!(#allow #(#outside)* #vis #signature #body))
 }
 
-/// Returns the index of the first parameter that the route does not name, or none if a parameter has an attribute.
+/// Returns the index of the first parameter that the route does not name. Returns `None` if a parameter has an
+/// attribute.
 fn first_request_guard(handler: &Handler, route: &str) -> Option<usize> {
     let is_named = |input: &FnArg| match input {
         FnArg::Typed(PatType { pat, .. }) => match &**pat {
