@@ -205,7 +205,7 @@ impl Fairing for Answer {
             None => {}
             // A shared cache may store a response to a key in a custom header, because only `Authorization` forbids that
             // (RFC 9111, section 3.5).
-            Some(Ok(())) if response.headers().contains(CACHE_CONTROL.as_str()) => {}
+            Some(Ok(())) if has_cache_control(response) => {}
             Some(Ok(())) => {
                 response.set_raw_header(CACHE_CONTROL.as_str(), "no-store");
             }
@@ -214,6 +214,11 @@ impl Fairing for Answer {
             Some(Err(denied)) => *response = refusal(denied),
         }
     }
+}
+
+/// Compares each name, because `contains` hashes the name with SipHash.
+fn has_cache_control(response: &Response<'_>) -> bool {
+    response.headers().iter().any(|line| line.name() == CACHE_CONTROL.as_str())
 }
 
 fn refusal(denied: Denied) -> Response<'static> {
