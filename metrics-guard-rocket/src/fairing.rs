@@ -216,7 +216,7 @@ impl Fairing for Answer {
     }
 }
 
-/// Compares each name, because `contains` hashes the name with SipHash.
+/// Compares each name, because `contains` hashes the name slowly, with `SipHash`.
 fn has_cache_control(response: &Response<'_>) -> bool {
     response.headers().iter().any(|line| line.name() == CACHE_CONTROL.as_str())
 }
