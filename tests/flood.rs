@@ -16,6 +16,7 @@ use std::{
     time::{Duration, Instant},
 };
 
+use base64ct::{Base64, Encoding as _};
 use metrics_guard_tests::{
     KEY, numbered_key,
     process::Process,
@@ -34,6 +35,10 @@ const BATCH: u32 = 100;
 /// The allowed growth of the memory, in KiB: two bytes for each request of the flood.
 const GROWTH: u64 = 2048;
 
+/// The allowed size of the log, in bytes: the lines of the start, and each event.
+const AT_START: u64 = 2048;
+const EVENT: u64 = 256;
+
 #[test]
 #[ignore = "floods for a minute: .ci/run flood"]
 fn rejects_a_million_wrong_keys_without_growing_memory_or_log() {
@@ -43,8 +48,9 @@ fn rejects_a_million_wrong_keys_without_growing_memory_or_log() {
 
     flood(running.address, 0..WARM_UP);
     let before = resident(&running.process);
-    flood(running.address, WARM_UP..WARM_UP + FLOOD);
+    let answered = flood(running.address, WARM_UP..WARM_UP + FLOOD);
     let after = resident(&running.process);
+    assert!(answered >= 10, "too few responses to the right key: {answered}");
     assert!(after < before + GROWTH, "the memory grows from {before} KiB to {after} KiB");
 
     let metrics = exchange(running.address, &with_bearer("/metrics", KEY)).unwrap().body;
@@ -53,7 +59,9 @@ fn rejects_a_million_wrong_keys_without_growing_memory_or_log() {
     assert_eq!(rejected, Some(WARM_UP + FLOOD), "wrong keys in the guard's counter");
     let log = running.process.output();
     let most = 10 * (start.elapsed().as_secs() / 60 + 1);
-    assert!((log.lines().count() as u64) < most + 10, "the log grows:\n{log}"); // a few lines are of the start
+    let events = log.lines().filter(|line| line.contains("request rejected")).count() as u64;
+    assert!((1..=most).contains(&events), "{events} events; 1 to {most} are expected");
+    assert!((log.len() as u64) < AT_START + most * EVENT, "the log grows:\n{log}");
 }
 
 /// Returns the resident memory of a process, in KiB.
@@ -62,8 +70,8 @@ fn resident(process: &Process) -> u64 {
     status.lines().find_map(|line| line.strip_prefix("VmRSS:")?.strip_suffix("kB")?.trim().parse().ok()).unwrap()
 }
 
-/// Presents these wrong keys over several connections, and the right key over others.
-fn flood(server: SocketAddr, numbers: Range<u32>) {
+/// Presents these wrong keys over several connections, and the right key over others. Returns the number of right keys.
+fn flood(server: SocketAddr, numbers: Range<u32>) -> u32 {
     let share = (numbers.end - numbers.start) / CONNECTIONS;
     thread::scope(|scope| {
         let shares = (0..CONNECTIONS).map(|index| numbers.start + index * share);
@@ -72,22 +80,31 @@ fn flood(server: SocketAddr, numbers: Range<u32>) {
                 scope.spawn(move || (first..first + share).step_by(BATCH as usize).for_each(|at| present(server, at)))
             })
             .collect();
+        let mut answered = 0;
         while !floods.iter().all(thread::ScopedJoinHandle::is_finished) {
             assert_eq!(exchange(server, &with_bearer("/metrics", KEY)).unwrap().status, 200);
+            answered += 1;
             thread::sleep(Duration::from_millis(100));
         }
-    });
+        answered
+    })
 }
 
-/// Presents a batch of wrong keys over one connection, in the header and in the query.
+/// Presents a batch of wrong keys over one connection, in each of the four ways.
 fn present(server: SocketAddr, first: u32) {
     let request = |number| {
         let key = numbered_key(number);
         let close = if number + 1 == first + BATCH { "Connection: close\r\n" } else { "" };
-        match number % 2 {
-            0 => format!("GET /metrics HTTP/1.1\r\nHost: localhost\r\n{close}X-Metrics-Key: {key}\r\n\r\n"),
-            _ => format!("GET /metrics?key={key} HTTP/1.1\r\nHost: localhost\r\n{close}\r\n"),
-        }
+        let (query, line) = match number % 4 {
+            0 => (String::new(), format!("X-Metrics-Key: {key}")),
+            1 => (String::new(), format!("Authorization: Bearer {key}")),
+            2 => (
+                String::new(),
+                format!("Authorization: Basic {}", Base64::encode_string(format!("u:{key}").as_bytes())),
+            ),
+            _ => (format!("?key={key}"), "Accept: */*".to_owned()),
+        };
+        format!("GET /metrics{query} HTTP/1.1\r\nHost: localhost\r\n{close}{line}\r\n\r\n")
     };
     let mut stream = TcpStream::connect(server).unwrap();
     stream.set_read_timeout(Some(Duration::from_secs(10))).unwrap();
