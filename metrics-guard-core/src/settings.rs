@@ -260,14 +260,14 @@ impl Settings {
     fn note_if_empty(&mut self, name: &str, origin: &Origin, value: &OsStr) -> bool {
         let is_empty = value.to_string_lossy().trim().is_empty();
         // Without one of these four, the guard can allow more clients, so no message advises only to unset it.
-        let problem = match name {
+        let problem = || match name {
             "key" => problem::blank(),
             "key_file" => problem::empty_path(),
             "networks" => problem::no_network(),
             "client_names" => problem::no_client_name(),
             _ => problem::empty(),
         };
-        is_empty.then(|| self.error.get_or_insert(problem.at(origin.clone()))).is_some()
+        is_empty.then(|| self.error.get_or_insert_with(|| problem().at(origin.clone()))).is_some()
     }
 
     /// Returns a builder of the guard that the settings describe.
