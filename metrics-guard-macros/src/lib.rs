@@ -15,7 +15,7 @@ mod nested;
 
 use proc_macro::TokenStream;
 
-use frameworks::{axum, request, rocket, warp};
+use frameworks::{actix, axum, request, rocket, warp};
 
 /// Guards the Rocket route below it: the guard checks each request before any other part of the route runs.
 ///
@@ -289,4 +289,10 @@ pub fn guard_metrics_warp(args: TokenStream, item: TokenStream) -> TokenStream {
 #[proc_macro_attribute]
 pub fn guard_metrics_axum(args: TokenStream, item: TokenStream) -> TokenStream {
     axum::FRAMEWORK.expand(args.into(), item.into()).into()
+}
+
+/// Guards an actix-web handler.
+#[proc_macro_attribute]
+pub fn guard_metrics_actix(args: TokenStream, item: TokenStream) -> TokenStream {
+    actix::FRAMEWORK.expand(args.into(), item.into()).into()
 }

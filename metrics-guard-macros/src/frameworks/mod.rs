@@ -2,10 +2,12 @@
 
 use crate::framework::Framework;
 
+pub(crate) mod actix;
 pub(crate) mod axum;
 pub(crate) mod request;
 pub(crate) mod rocket;
 pub(crate) mod warp;
 
 #[allow(dead_code, reason = "the fuzz target `attribute` includes this folder and expands its input for each of them")]
-pub(crate) const ALL: &[Framework] = &[axum::FRAMEWORK, request::FRAMEWORK, rocket::FRAMEWORK, warp::FRAMEWORK];
+pub(crate) const ALL: &[Framework] =
+    &[actix::FRAMEWORK, axum::FRAMEWORK, request::FRAMEWORK, rocket::FRAMEWORK, warp::FRAMEWORK];
