@@ -28,6 +28,9 @@ use crate::head::Head;
 /// [`Router::layer`]: https://docs.rs/axum/0.8/axum/struct.Router.html#method.layer
 /// [`Router::route_layer`]: https://docs.rs/axum/0.8/axum/struct.Router.html#method.route_layer
 ///
+/// A layer around the guard can replace a rejection, or respond without the guard. Put the guard **outside** of a layer that
+/// responds to the metrics' path itself, stores responses, or changes the path.
+///
 /// The guard uses the client's address from a [`Peer`](crate::Peer) in the request's extensions, or, with the feature `axum`,
 /// a `ConnectInfo<SocketAddr>` or, without that, a `MockConnectInfo<SocketAddr>`, and no other `ConnectInfo`. Without one of
 /// these, a guard with networks or client names rejects every request.

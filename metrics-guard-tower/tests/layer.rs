@@ -14,7 +14,14 @@ use std::{
     time::Duration,
 };
 
-use axum::{Router, body::Body, extract::ConnectInfo, routing::get};
+use axum::{
+    Router,
+    body::Body,
+    extract::ConnectInfo,
+    middleware::{Next, from_fn},
+    response::IntoResponse,
+    routing::get,
+};
 use http::{Method, Request, Response, header::CACHE_CONTROL};
 use http_body_util::BodyExt;
 use metrics_guard_tower::{Guard, GuardBuilder, Key, MetricsGuardLayer, MetricsGuardService};
@@ -167,6 +174,29 @@ async fn the_guard_works_around_services_with_other_bodies() {
         for (key, expected) in [("wrong", (401, "")), (KEY, (200, text))] {
             let request = scrape("/LICENSE-MIT", key, Body::empty());
             let (head, body) = app.clone().oneshot(request).await.unwrap().into_parts();
+            let body = body.collect().await.unwrap().to_bytes();
+            assert_eq!((head.status.as_u16(), &*body), (expected.0, expected.1.as_bytes()), "{name}");
+        }
+    }
+}
+
+/// Responds to `/metrics` itself, whatever the inner service responds. The README lists such layers.
+async fn respond(request: axum::extract::Request, next: Next) -> axum::response::Response {
+    let is_scrape = request.uri().path() == "/metrics";
+    let response = next.run(request).await;
+    if is_scrape { "up 1\n".into_response() } else { response }
+}
+
+#[tokio::test]
+async fn a_layer_that_responds_itself_is_guarded_only_if_the_guard_is_outside() {
+    let guard = || layer().only_path("/metrics").unwrap();
+    for (name, app, rejection) in [
+        ("the guard is outside", Router::new().layer(from_fn(respond)).layer(guard()), (401, "")),
+        ("the guard is inside, which is open", Router::new().layer(guard()).layer(from_fn(respond)), (200, "up 1\n")),
+    ] {
+        for (key, expected) in [("wrong", rejection), (KEY, (200, "up 1\n"))] {
+            let response = app.clone().oneshot(scrape("/metrics", key, Body::empty())).await.unwrap();
+            let (head, body) = response.into_parts();
             let body = body.collect().await.unwrap().to_bytes();
             assert_eq!((head.status.as_u16(), &*body), (expected.0, expected.1.as_bytes()), "{name}");
         }
