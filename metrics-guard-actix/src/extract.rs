@@ -19,8 +19,10 @@ use crate::{
 /// Make it the first parameter. actix-web starts all extractors of a handler before it looks at the first result, so another
 /// extractor may run for a client without a key. The attribute and [`MetricsGuard`](crate::MetricsGuard) check first.
 ///
-/// Only a plain `Authorized` parameter guards the handler. With an `Option<Authorized>` or a `Result<Authorized, Refusal>`,
-/// the handler runs for every request.
+/// Only a plain `Authorized` parameter guards the handler. With an `Option<Authorized>`, a `Result<Authorized, Refusal>` or an
+/// `Either<Authorized, _>`, the handler can run for every request.
+///
+/// If the data has a `Guard` and a `web::Data<Guard>`, both must allow the request.
 ///
 /// ```
 /// use actix_web::{App, HttpResponse, test, web};
@@ -71,7 +73,9 @@ impl FromRequest for Authorized {
     type Future = Ready<Result<Authorized, Refusal>>;
 
     fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
-        let guard = request.app_data::<Guard>().or_else(|| request.app_data::<Data<Guard>>().map(|data| &***data));
-        ready(check(guard, request).map(Authorized))
+        let (own, shared) = (request.app_data::<Guard>(), request.app_data::<Data<Guard>>().map(|data| &***data));
+        // actix-web does not tell which of the two is nearer to the handler, so both must allow the request.
+        let checks = [own, shared].into_iter().flatten().map(|guard| check(Some(guard), request));
+        ready(checks.reduce(Result::and).unwrap_or_else(|| check(None, request)).map(Authorized))
     }
 }
