@@ -11,6 +11,8 @@ use metrics_guard_actix::{ClientName, Guard, GuardBuilder, Key, MetricsGuard, Pe
 
 use crate::answers::{KEY, open};
 
+const PATIENCE: Duration = Duration::from_secs(30);
+
 #[guard_metrics]
 #[get("/attribute")]
 async fn metrics() -> &'static str {
@@ -37,18 +39,19 @@ fn serve(guard: Guard, peer: Option<fn() -> Peer>) -> (SocketAddr, ServerHandle)
 }
 
 /// Sends a request with the key and headers that a proxy adds. Returns its status.
-fn status(server: SocketAddr, path: &str) -> u16 {
-    let mut stream = TcpStream::connect(server).unwrap();
-    stream.set_read_timeout(Some(Duration::from_secs(30))).unwrap();
+fn status(mut stream: impl Read + Write, path: &str) -> u16 {
     let forwarded = "Forwarded: for=192.0.2.1\r\nX-Forwarded-For: 192.0.2.1\r\nX-Real-IP: 192.0.2.1";
-    write!(
-        stream,
-        "GET {path} HTTP/1.1\r\nHost: h\r\nConnection: close\r\nX-Metrics-Key: {KEY}\r\n{forwarded}\r\n\r\n"
-    )
-    .unwrap();
+    let key = format!("X-Metrics-Key: {KEY}");
+    write!(stream, "GET {path} HTTP/1.1\r\nHost: h\r\nConnection: close\r\n{key}\r\n{forwarded}\r\n\r\n").unwrap();
     let mut response = String::new();
     stream.read_to_string(&mut response).unwrap();
     response["HTTP/1.1 ".len()..][..3].parse().unwrap()
+}
+
+fn connected(server: SocketAddr) -> TcpStream {
+    let stream = TcpStream::connect(server).unwrap();
+    stream.set_read_timeout(Some(PATIENCE)).unwrap();
+    stream
 }
 
 /// No header changes the client: every request here has headers that claim 192.0.2.1.
@@ -69,8 +72,26 @@ async fn the_client_is_the_peer_of_the_connection_or_else_the_address_of_the_soc
         (require(allow("127.0.0.0/8")), None, 403),
     ] {
         let (address, server) = serve(builder.build(), peer);
-        let asked = web::block(move || ["/attribute", "/middleware"].map(|path| status(address, path)));
+        let asked = web::block(move || ["/attribute", "/middleware"].map(|path| status(connected(address), path)));
         assert_eq!(asked.await.unwrap(), [expected; 2], "{peer:?}");
         server.stop(false).await;
     }
+}
+
+/// A client on a Unix socket has no address, so that no network contains it.
+#[cfg(unix)]
+#[actix_web::test]
+async fn a_client_on_a_unix_socket_is_in_no_network() {
+    use std::{env, os::unix::net::UnixStream, process};
+
+    let guard = Guard::builder(Key::new(KEY).unwrap()).allow_networks(["127.0.0.0/8", "::1"]).unwrap().build();
+    let path = env::temp_dir().join(format!("metrics-guard-actix-{}", process::id()));
+    let server = HttpServer::new(move || App::new().service(metrics(&guard))).workers(1).disable_signals();
+    let server = server.bind_uds(&path).unwrap().run();
+    let handle = server.handle();
+    rt::spawn(server);
+    let stream = UnixStream::connect(&path).unwrap();
+    stream.set_read_timeout(Some(PATIENCE)).unwrap();
+    assert_eq!(web::block(move || status(stream, "/attribute")).await.unwrap(), 403);
+    handle.stop(false).await;
 }
