@@ -36,9 +36,8 @@ impl<'r> Head<'r> {
 
 fn advice(with_names: bool) -> &'static str {
     if with_names {
-        "put a `Peer` with the names in the client's verified certificate into the connection's data, \
-         before `bind`, because actix-web ignores a later `on_connect`: \
-         `server.on_connect(|connection, data| { data.insert(Peer::new(address).with_names(names)); })`"
+        "put a `Peer` with the names in the client's verified certificate into the connection's data, in `on_connect` before \
+         `bind`: `data.insert(Peer::new(address).with_names(names))`"
     } else {
         "bind to a TCP address, because a Unix socket has no addresses; with `TestRequest`, give the request an address: \
          `TestRequest::get().peer_addr(address)`"

@@ -2,7 +2,7 @@
 
 use std::future::{Ready, ready};
 
-use actix_web::{FromRequest, HttpRequest, dev::Payload, http::header::HeaderMap, web::Data};
+use actix_web::{FromRequest, HttpRequest, dev::Payload, http::header::HeaderMap};
 use metrics_guard_core::Guard;
 
 use crate::{
@@ -13,16 +13,14 @@ use crate::{
 /// Proves that the [`Guard`] in the app's data allowed the request. It is an extractor.
 ///
 /// Only the check makes one. Put the guard into the data of the app, or of the scope or resource with the handler:
-/// `.app_data(guard.clone())`. A handler without a guard never runs: its response is a 500, and the log has an error. With
-/// [`#[guard_metrics]`](crate::guard_metrics), an app without a guard does not compile.
+/// `.app_data(guard.clone())`, without `web::Data`. A handler without a guard never runs: its response is a 500, and the log
+/// has an error. With [`#[guard_metrics]`](crate::guard_metrics), an app without a guard does not compile.
 ///
 /// Make it the first parameter. actix-web starts all extractors of a handler before it looks at the first result, so another
 /// extractor may run for a client without a key. The attribute and [`MetricsGuard`](crate::MetricsGuard) check first.
 ///
 /// Only a plain `Authorized` parameter guards the handler. With an `Option<Authorized>`, a `Result<Authorized, Refusal>` or an
 /// `Either<Authorized, _>`, the handler can run for every request.
-///
-/// If the data has a `Guard` and a `web::Data<Guard>`, both must allow the request.
 ///
 /// ```
 /// use actix_web::{App, HttpResponse, test, web};
@@ -73,9 +71,6 @@ impl FromRequest for Authorized {
     type Future = Ready<Result<Authorized, Refusal>>;
 
     fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
-        let (own, shared) = (request.app_data::<Guard>(), request.app_data::<Data<Guard>>().map(|data| &***data));
-        // actix-web does not tell which of the two is nearer to the handler, so both must allow the request.
-        let checks = [own, shared].into_iter().flatten().map(|guard| check(Some(guard), request));
-        ready(checks.reduce(Result::and).unwrap_or_else(|| check(None, request)).map(Authorized))
+        ready(check(request.app_data::<Guard>(), request).map(Authorized))
     }
 }

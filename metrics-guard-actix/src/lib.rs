@@ -1,3 +1,8 @@
+// The targets of the README's links on this page. The core's lib.rs gives the reason.
+#![doc = "[`Guard`]: Guard"]
+#![doc = "[`GuardedPath`]: GuardedPath"]
+#![doc = "[`Peer`]: Peer"]
+#![doc = ""]
 #![doc = include_str!("../README.md")]
 #![cfg_attr(docsrs, feature(doc_cfg))]
 #![forbid(unsafe_code)]

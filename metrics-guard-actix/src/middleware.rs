@@ -20,6 +20,44 @@ use crate::{
 };
 
 /// Guards a route, a resource, a scope or a whole app, or [one path](MetricsGuard::only_path) of it.
+///
+/// Pass it to `wrap`. The last `wrap` is the outermost and runs first. Make it the guard, so that a rejected request reaches no
+/// other middleware. The order of `wrap`, `route` and `service` does not matter:
+///
+/// - `App::wrap` guards every request.
+/// - `Scope::wrap` guards every path below that of the scope, also without a route. It does not guard services beside the scope.
+/// - `Resource::wrap` guards every method. It does not guard another resource with the same path.
+/// - `Route::wrap` guards the handler. It does not guard other routes of the resource, or its response to other methods. Call
+///   `wrap` after `to`, because the other order panics.
+///
+/// A rejection is an `Err` with a [`Refusal`], which the server converts into the response. `Logger` does not log it. Middleware
+/// outside of the guard can replace the response. Middleware that serves metrics and is outside of the guard must get the `Err`:
+/// see the section about actix-web-prom in the crate's documentation.
+///
+/// An allowed response gets `Cache-Control: no-store`, unless it has a `Cache-Control`. Otherwise, a shared cache may store the
+/// response to a key in `X-Metrics-Key`, for example, and serve it to other clients (RFC 9111, section 3.5).
+///
+/// ```
+/// use actix_web::{App, test, web};
+/// use metrics_guard_actix::{Guard, Key, MetricsGuard};
+///
+/// # #[actix_web::main]
+/// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// # let secret = format!("{:016x}{:016x}", getrandom::u64()?, getrandom::u64()?);
+/// let guard = MetricsGuard::new(Guard::new(Key::new(&secret)?));
+/// let internal = web::scope("/internal").route("/metrics", web::get().to(|| async { "up 1\n" })).wrap(guard);
+/// let app = test::init_service(App::new().service(internal)).await;
+///
+/// let scrape = test::TestRequest::get().uri("/internal/metrics").insert_header(("X-Metrics-Key", secret));
+/// let allowed = test::try_call_service(&app, scrape.to_request()).await;
+/// assert!(allowed.is_ok_and(|response| response.status() == 200));
+///
+/// let stranger = test::TestRequest::get().uri("/internal/metrics");
+/// let rejected = test::try_call_service(&app, stranger.to_request()).await; // `call_service` would panic
+/// assert!(rejected.is_err_and(|error| error.error_response().status() == 401));
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Debug, Clone)]
 pub struct MetricsGuard {
     guard: Option<Guard>, // only `registered` makes one without a guard
@@ -37,7 +75,10 @@ impl MetricsGuard {
         MetricsGuard { guard, only: None }
     }
 
-    /// Guards only `path` and all paths below it, in every spelling. Each further call adds a path.
+    /// Guards only `path` and all paths below it, in every spelling that [`GuardedPath`] lists. Each further call adds a path.
+    ///
+    /// The guard compares the path as received, as middleware outside of the guard has rewritten it, and without the prefix of
+    /// the scopes around it. It does not see what middleware inside makes of the path.
     ///
     /// # Errors
     ///
@@ -72,7 +113,7 @@ where
     }
 }
 
-/// Guards a service. A [`MetricsGuard`] makes it.
+/// Checks each request before it calls the service inside. A [`MetricsGuard`] makes it.
 #[derive(Debug)]
 pub struct MetricsGuardService<S> {
     middleware: MetricsGuard,
@@ -100,7 +141,7 @@ where
 }
 
 pin_project! {
-    /// The future of a [`MetricsGuardService`].
+    /// The response of a [`MetricsGuardService`], or its rejection.
     #[derive(Debug)]
     #[must_use = "futures do nothing unless polled"]
     pub struct ResponseFuture<F> {

@@ -13,7 +13,7 @@
 //! - [speed]: what a check costs, and how to measure it
 //!
 //! The README of the repository has a first service with its key and its scraper. The frameworks have their own pages:
-//! [Rocket](https://docs.rs/metrics-guard-rocket),
+//! [actix-web](https://docs.rs/metrics-guard-actix), [Rocket](https://docs.rs/metrics-guard-rocket),
 //! [Warp](https://docs.rs/metrics-guard-warp) and [tower and axum](https://docs.rs/metrics-guard-tower).
 
 /// Defines a page: the definitions of its links, an optional picture, and the text. In the repository, links lead to files and
