@@ -1,14 +1,16 @@
 //! Tests that the examples are guarded by the key in the environment, that they do not start without a key, and that the pages
-//! show the same programs.
+//! show the same programs. The guide's recipes are guarded too.
 
 #![allow(clippy::unwrap_used)] // in tests; clippy.toml does not reach their helper functions
 
 use std::{
+    convert::Infallible,
     fs,
-    net::SocketAddr,
+    net::{SocketAddr, TcpListener, TcpStream},
     path::{Path, PathBuf},
     process::Command,
     sync::LazyLock,
+    time::Duration,
 };
 
 use metrics_guard_tests::{
@@ -16,6 +18,7 @@ use metrics_guard_tests::{
     certificates::{Authority, Validity, exchange_tls},
     crates,
     process::{Process, cargo, succeed},
+    wait::until,
     wire::{exchange, request, with_bearer},
 };
 
@@ -129,5 +132,55 @@ fn a_page_shows_each_example_without_tls() {
         let page = file.parent().unwrap().with_file_name("README.md");
         let shows_it = |page: &Path| fs::read_to_string(page).unwrap().contains(&block);
         assert!([&page, Path::new("../README.md")].into_iter().any(shows_it), "no page has the current code of {name}");
+    }
+}
+
+/// Starts a recipe with this setting, and returns its address when it listens. These ports were free a moment ago, because
+/// some frameworks do not return the port that the system gave.
+fn start_recipe(program: &Path, variable: &str, value: &str) -> (SocketAddr, Process) {
+    let free = [(); 2].map(|()| TcpListener::bind("127.0.0.1:0").unwrap());
+    let [address, grpc] = free.each_ref().map(|listener| listener.local_addr().unwrap());
+    drop(free);
+    let mut command = Command::new(program);
+    command.env_clear().env(KEY_VARIABLE, KEY).env(variable, value);
+    command.env("PORT", address.port().to_string()).env("GRPC_PORT", grpc.port().to_string());
+    let process = Process::start(&mut command).unwrap();
+    let listens = until(Duration::from_secs(30), || Ok::<_, Infallible>(TcpStream::connect(address).is_ok())).unwrap();
+    assert!(listens, "{} does not listen:\n{}", program.display(), process.output());
+    (address, process)
+}
+
+#[test]
+#[ignore = "builds a dozen frameworks: .ci/run recipes"]
+fn recipes_require_the_key_and_an_allowed_address() {
+    let target = Path::new(env!("CARGO_TARGET_TMPDIR")).parent().unwrap();
+    let mut build = cargo();
+    build.args(["build", "--manifest-path", "recipes/Cargo.toml", "--workspace", "--locked"]);
+    succeed(build.env("CARGO_TARGET_DIR", target)).unwrap();
+    let recipes = crates::recipes().unwrap();
+    assert!(recipes.len() >= 10);
+    let bearer = format!("Authorization: Bearer {KEY}");
+    let repeated = request("GET", "/metrics", &[bearer.as_bytes(), bearer.as_bytes()]);
+    let in_query = request("GET", &format!("/metrics?key={KEY}"), &[]);
+    let requests = [scrape(""), scrape(WRONG), scrape(KEY), repeated, in_query];
+    for name in recipes.iter().map(|folder| folder.file_name().unwrap().to_str().unwrap()) {
+        let program = target.join("debug").join(format!("recipe-{}", name.replace('.', "-")));
+        for (variable, value, expected) in [
+            ("METRICS_VERIFICATION_QUERY", "key", [401, 401, 200, 401, 200]),
+            ("METRICS_VERIFICATION_NETWORKS", "127.0.0.0/8", [401, 401, 200, 401, 401]),
+            ("METRICS_VERIFICATION_NETWORKS", "10.0.0.0/8", [403; 5]),
+        ] {
+            let (server, _process) = start_recipe(&program, variable, value);
+            let responses = requests.each_ref().map(|request| exchange(server, request).unwrap());
+            assert_eq!(responses.each_ref().map(|response| response.status), expected, "{name}, {value}");
+            for response in responses {
+                assert_eq!(response.field("cache-control"), Some("no-store"), "{name}: {response:?}");
+                let is_challenged = response.field("www-authenticate").is_some();
+                assert_eq!(is_challenged, response.status == 401, "{name}: {response:?}");
+                let is_text = response.field("content-type").is_some_and(|kind| kind.starts_with("text/plain"));
+                let is_rejection = ["", "Unauthorized\n", "Forbidden\n"].contains(&&*response.body);
+                assert!(if response.status == 200 { is_text } else { is_rejection }, "{name}: {response:?}");
+            }
+        }
     }
 }

@@ -10,6 +10,7 @@ use metrics_guard_tests::{KEY, crates, variable_of};
 use regex_lite::Regex;
 
 const PAGE: &str = include_str!("../metrics-guard-core/docs/guide/troubleshooting.md");
+const FRAMEWORKS: &str = include_str!("../metrics-guard-core/docs/guide/frameworks.md");
 const COMPILER: &str = include_str!("../metrics-guard-core/docs/guide/compile-errors.md");
 const LAYERS: &str = include_str!("../metrics-guard-core/docs/guide/layers.md");
 const MONITORING: &str = include_str!("../metrics-guard-core/docs/guide/monitoring.md");
@@ -115,6 +116,41 @@ fn each_series_and_each_alert_is_in_the_guide() {
     let alerts: Vec<_> = alerts.filter_map(|line| line.trim().strip_prefix("- alert: ")).collect();
     let missing = alerts.iter().filter(|alert| !MONITORING.contains(&format!("\n| `{alert}` |")));
     assert!(missing.count() == 0 && !alerts.is_empty(), "{alerts:?}");
+}
+
+/// Returns the dependencies of a package in a lock file, with their versions, except ours.
+fn locked(lock: &str, name: &str) -> Vec<String> {
+    let packages = || lock.split("[[package]]\nname = ").skip(1);
+    let package = packages().find(|package| package.starts_with(&format!("\"{name}\""))).unwrap();
+    let (_, dependencies) = package.split_once("dependencies = [\n").unwrap();
+    let dependencies = dependencies.lines().map_while(|line| line.strip_prefix(" \"")?.strip_suffix("\","));
+    let version = |name: &str| {
+        let version = packages().find_map(|package| package.strip_prefix(&format!("\"{name}\"\nversion = \"")));
+        format!("{name} {}", version.unwrap().split('"').next().unwrap())
+    };
+    let foreign = dependencies.filter(|dependency| !dependency.starts_with("metrics-guard-"));
+    // The entry has a version only if the lock file has several.
+    foreign
+        .map(|dependency| if dependency.contains(' ') { dependency.to_owned() } else { version(dependency) })
+        .collect()
+}
+
+#[test]
+fn frameworks_page_shows_each_recipe_with_the_versions_in_its_lock_file() {
+    let recipes = crates::recipes().unwrap();
+    for folder in &recipes {
+        let read = |file| fs::read_to_string(folder.join(file)).unwrap();
+        let manifest = read("Cargo.toml").replace("../../../", "../metrics-guard/");
+        let (_, dependencies) = manifest.split_once("\n[dependencies]\n").unwrap();
+        let name = manifest.split('"').nth(1).unwrap();
+        let versions = locked(include_str!("recipes/Cargo.lock"), name).join(", ");
+        let program = read("src/main.rs");
+        let shown = format!(
+            "\nRun with {versions}:\n\n```toml\n[dependencies]\n{dependencies}```\n\n```rust,ignore\n{program}```\n"
+        );
+        assert!(FRAMEWORKS.contains(&shown), "not in docs/guide/frameworks.md, or not the same:\n{shown}");
+    }
+    assert_eq!(FRAMEWORKS.matches("\n```rust").count(), recipes.len());
 }
 
 /// Returns the path and the text of each file below a folder of the repository that users read or copy: not tests (except the

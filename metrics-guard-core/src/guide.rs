@@ -3,6 +3,7 @@
 //! - [threats]: which attacks a guard stops, what it promises, and its limits
 //! - [layers]: which of key, networks, client certificate, separate listener and TLS to combine
 //! - [`custom_servers`]: how to check requests of a server's own types, or of `http` 0.2
+//! - [frameworks]: programs for poem, salvo, ntex, pingora, older axum, hyper and warp, tonic, loco and libraries of metrics
 //! - [rotation]: how to change the key without a restart and without a failed scrape
 //! - [`key_file_permissions`]: which user should own the key file, and which users may read or write it
 //! - [monitoring]: series, alerts and events, and how to keep the key out of logs
@@ -25,6 +26,7 @@ macro_rules! page {
         #[doc = "[threats]: crate::guide::threats"]
         #[doc = "[layers]: crate::guide::layers"]
         #[doc = "[`custom_servers`]: crate::guide::custom_servers"]
+        #[doc = "[frameworks]: crate::guide::frameworks"]
         #[doc = "[rotation]: crate::guide::rotation"]
         #[doc = "[key_file_permissions]: crate::guide::key_file_permissions"]
         #[doc = "[monitoring]: crate::guide::monitoring"]
@@ -62,6 +64,11 @@ macro_rules! page {
 page!(threats, include_str!("../docs/guide/threats.md"));
 page!(layers, include_str!("../docs/guide/layers.md"), include_str!("../docs/pictures/layers.svg"));
 page!(custom_servers, include_str!("../docs/guide/custom-servers.md"));
+page!(
+    #[allow(clippy::doc_markdown)] // it lists versions of crates as cargo prints them
+    frameworks,
+    include_str!("../docs/guide/frameworks.md")
+);
 page!(rotation, include_str!("../docs/guide/rotation.md"), include_str!("../docs/pictures/rotation.svg"));
 page!(key_file_permissions, include_str!("../docs/guide/key-file-permissions.md"));
 page!(monitoring, include_str!("../docs/guide/monitoring.md"));

@@ -1,8 +1,8 @@
 //! The published crates, from `cargo metadata`.
 
 use std::{
-    io,
-    path::PathBuf,
+    fs, io,
+    path::{Path, PathBuf},
     process::{Command, Stdio},
 };
 
@@ -50,4 +50,11 @@ pub fn published() -> io::Result<Vec<Crate>> {
     let metadata: Value = serde_json::from_slice(&cargo.stderr(Stdio::inherit()).output()?.stdout)?;
     let packages = metadata["packages"].as_array().unwrap();
     Ok(packages.iter().filter(|package| package["publish"].is_null()).map(Crate::of).collect())
+}
+
+/// Returns the folders of the programs on the guide's page about frameworks, which are in a workspace of their own.
+pub fn recipes() -> io::Result<Vec<PathBuf>> {
+    let entries = fs::read_dir(Path::new(env!("CARGO_MANIFEST_DIR")).join("recipes"))?;
+    let folders: io::Result<Vec<_>> = entries.map(|entry| Ok(entry?.path())).collect();
+    Ok(folders?.into_iter().filter(|folder| folder.join("Cargo.toml").is_file()).collect())
 }
