@@ -19,6 +19,9 @@ use crate::{
 /// Make it the first parameter. actix-web starts all extractors of a handler before it looks at the first result, so another
 /// extractor may run for a client without a key. The attribute and [`MetricsGuard`](crate::MetricsGuard) check first.
 ///
+/// actix-web turns the rejection into an ordinary response. So it does not close an endpoint that middleware serves at the same
+/// path, such as that of actix-web-prom: use [`MetricsGuard`](crate::MetricsGuard) there.
+///
 /// Only a plain `Authorized` parameter guards the handler. With an `Option<Authorized>`, a `Result<Authorized, Refusal>` or an
 /// `Either<Authorized, _>`, the handler can run for every request.
 ///
