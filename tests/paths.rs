@@ -3,14 +3,24 @@
 
 #![allow(clippy::unwrap_used)] // in tests; clippy.toml does not reach their helper functions
 
-use std::{fs, path::Path};
+use std::{fs, path::Path, pin::Pin, rc::Rc};
 
+use actix_files::Files;
+use actix_web::{
+    Error,
+    body::{MessageBody, to_bytes},
+    dev::{Service, ServiceFactory, ServiceRequest, ServiceResponse},
+    http::Uri,
+    middleware::{Condition, NormalizePath as Normalize, TrailingSlash},
+    test::{TestRequest, init_service},
+    web,
+};
 use axum::{
     Router,
     body::{Body, Bytes},
     extract, routing,
 };
-use http::{Request, StatusCode};
+use http::Request;
 use http_body_util::{BodyExt, Empty};
 use metrics_guard_core::{Guard, GuardedPath, Key};
 use metrics_guard_tests::KEY;
@@ -29,8 +39,23 @@ const OTHER: &str = "other\n";
 struct App {
     name: &'static str,
     served: &'static str,
-    open: Router,
-    gated: Router,
+    open: Ask,
+    gated: Ask,
+}
+
+/// Sends a method, target and key to an app. Returns the status and the body, or `None` if the target is not a URI.
+type Ask = Box<dyn Fn(&str, &str, &str) -> Pin<Box<dyn Future<Output = Option<(u16, Bytes)>>>>>;
+
+/// Passes the target as a `Uri`, like a server. An HTTP client would change some targets first.
+fn ask(app: Router) -> Ask {
+    Box::new(move |method, target, key| {
+        let request = Request::builder().method(method).uri(target).header("X-Metrics-Key", key).body(Body::empty());
+        let app = app.clone();
+        Box::pin(async move {
+            let (head, body) = app.oneshot(request.ok()?).await.unwrap().into_parts();
+            Some((head.status.as_u16(), body.collect().await.unwrap().to_bytes()))
+        })
+    })
 }
 
 fn warp_app<R, T>(name: &'static str, served: &'static str, routes: R) -> App
@@ -43,7 +68,7 @@ where
     let gate = MetricsGuard::with(Guard::new(Key::new(KEY).unwrap())).gate_path("/metrics").unwrap();
     let open = Router::new().fallback_service(warp::service(routes.clone()).map_request(without_body));
     let gated = Router::new().fallback_service(warp::service(gate.or(routes)).map_request(without_body));
-    App { name, served, open, gated }
+    App { name, served, open: ask(open), gated: ask(gated) }
 }
 
 fn layer() -> MetricsGuardLayer {
@@ -51,11 +76,13 @@ fn layer() -> MetricsGuardLayer {
 }
 
 fn axum_app(name: &'static str, served: &'static str, open: Router) -> App {
-    App { name, served, gated: Router::new().fallback_service(layer().layer(open.clone())), open }
+    let gated = Router::new().fallback_service(layer().layer(open.clone()));
+    App { name, served, gated: ask(gated), open: ask(open) }
 }
 
 /// Returns apps, some of which serve the files in `folder`.
-fn apps(folder: &Path) -> [App; 7] {
+async fn apps(folder: &Path) -> Vec<App> {
+    let mut apps = actix_apps(folder).await;
     let content = |name: &[u8]| if name == b"metrics" { METRICS } else { OTHER };
     let tail = warp::path("metrics").and(warp::path::tail()).map(|_| METRICS);
     let param = warp::path::param().map(move |name: String| content(&decoded(name.as_bytes())));
@@ -64,7 +91,7 @@ fn apps(folder: &Path) -> [App; 7] {
     let trimmed = |app| Router::new().fallback_service(NormalizePath::trim_trailing_slash(app));
     let appended =
         NormalizePath::append_trailing_slash(Router::new().route("/metrics/", routing::any(|| async { METRICS })));
-    [
+    apps.extend([
         warp_app(
             "warp::fs::dir",
             "/metrics //metrics /./metrics /%6detrics /%2fmetrics /.%2fmetrics",
@@ -81,15 +108,85 @@ fn apps(folder: &Path) -> [App; 7] {
         App {
             name: "NormalizePath around the gate",
             served: "/metrics //metrics /metrics/ /metrics// /%6detrics//",
-            open: trimmed(files()),
-            gated: trimmed(Router::new().fallback_service(layer().layer(files()))),
+            open: ask(trimmed(files())),
+            gated: ask(trimmed(Router::new().fallback_service(layer().layer(files())))),
         },
         axum_app(
             "NormalizePath behind the gate",
             "/metrics //metrics /metrics//",
             Router::new().fallback_service(appended),
         ),
-    ]
+    ]);
+    apps
+}
+
+/// Returns the app that `app` makes with a gate that is disabled, and with one that guards `path`.
+async fn actix_app<T, B>(
+    name: &'static str,
+    served: &'static str,
+    path: &str,
+    app: impl Fn(Condition<metrics_guard_actix::MetricsGuard>) -> actix_web::App<T>,
+) -> App
+where
+    T: ServiceFactory<ServiceRequest, Config = (), Response = ServiceResponse<B>, Error = Error, InitError = ()>,
+    T: 'static,
+    B: MessageBody + 'static,
+{
+    let guard = Guard::new(Key::new(KEY).unwrap());
+    let gate = metrics_guard_actix::MetricsGuard::new(guard).only_path(path).unwrap();
+    let ask = async |is_gated| {
+        let app = Rc::new(init_service(app(Condition::new(is_gated, gate.clone()))).await);
+        let ask: Ask = Box::new(move |method, target, key| {
+            let request = target.parse::<Uri>().is_ok().then(|| {
+                let request = TestRequest::with_uri(target).method(method.parse().unwrap());
+                request.insert_header(("X-Metrics-Key", key)).to_request()
+            });
+            let app = Rc::clone(&app);
+            Box::pin(async move {
+                let response = match app.call(request?).await {
+                    Ok(response) => response.into_parts().1.map_into_boxed_body(),
+                    Err(error) => error.error_response(),
+                };
+                Some((response.status().as_u16(), to_bytes(response.into_body()).await.ok().unwrap()))
+            })
+        });
+        ask
+    };
+    App { name, served, open: ask(false).await, gated: ask(true).await }
+}
+
+async fn actix_apps(folder: &Path) -> Vec<App> {
+    use TrailingSlash::{Always, MergeOnly, Trim};
+    let new = actix_web::App::new;
+    let metrics = || web::route().to(|| async { METRICS });
+    let named = |name: web::Path<String>| async move { if *name == "metrics" { METRICS } else { OTHER } };
+    let named = || web::route().to(named);
+    let files = || Files::new("/", folder);
+    let mut apps = vec![
+        actix_app("Files", "/metrics //metrics /%6detrics", "/metrics", |gate| new().service(files()).wrap(gate)).await,
+        actix_app("a parameter of actix-web", "/metrics /%6detrics http://localhost/metrics", "/metrics", |gate| {
+            new().route("/{name}", named()).wrap(gate)
+        })
+        .await,
+    ];
+    // A gate in a scope accepts the whole path, and the path in the scope.
+    for path in ["/metrics", "/x/metrics"] {
+        let scope = || web::scope("/x").route("/metrics", metrics());
+        let app = |gate| new().service(scope().wrap(gate));
+        apps.push(actix_app("a scope of actix-web", "/x/metrics /x/%6detrics", path, app).await);
+    }
+    for (mode, path, served) in [
+        (Trim, "/metrics", "/metrics //metrics /metrics/ /%6detrics//"),
+        (MergeOnly, "/metrics", "/metrics //metrics /%6detrics"),
+        (Always, "/metrics/", "/metrics //metrics /metrics/ /%6detrics//"),
+    ] {
+        let (app, normalize) = (|| new().route(path, metrics()), || Normalize::new(mode));
+        let around = |gate| app().wrap(gate).wrap(normalize());
+        apps.push(actix_app("actix-web's NormalizePath around the gate", served, "/metrics", around).await);
+        let behind = |gate| app().wrap(normalize()).wrap(gate);
+        apps.push(actix_app("actix-web's NormalizePath behind the gate", served, "/metrics", behind).await);
+    }
+    apps
 }
 
 /// Returns an empty word and the words of `text`.
@@ -132,13 +229,12 @@ fn spellings(path: &str) -> Vec<String> {
     all
 }
 
-/// Passes each target as a `Uri`, like a server. An HTTP client would change some of these targets first.
 #[tokio::test]
 async fn a_gate_guards_every_spelling_of_its_path() {
     let folder = tempfile::tempdir().unwrap();
     fs::write(folder.path().join("metrics"), METRICS).unwrap();
     fs::write(folder.path().join("other"), OTHER).unwrap();
-    for App { name, served, open, gated } in apps(folder.path()) {
+    for App { name, served, open, gated } in apps(folder.path()).await {
         let mut targets = spellings("/metrics");
         targets.extend(served.split(' ').map(str::to_owned));
         if !name.contains("warp") {
@@ -147,22 +243,16 @@ async fn a_gate_guards_every_spelling_of_its_path() {
         }
         let mut leading = Vec::new();
         for target in targets {
-            let ask = async |app: &Router, method: &str, key: &str| {
-                let request = Request::builder().method(method).uri(&target).header("X-Metrics-Key", key);
-                let request = request.body(Body::empty()).ok()?; // `None` if the target is not a URI
-                let (head, body) = app.clone().oneshot(request).await.unwrap().into_parts();
-                Some((head.status, body.collect().await.unwrap().to_bytes()))
-            };
             let mut leads = false;
             for method in ["GET", "OPTIONS", "CONNECT"] {
-                let answer = ask(&open, method, "").await;
-                assert_eq!(ask(&gated, method, KEY).await, answer, "{name}: {target}");
+                let answer = open(method, &target, "").await;
+                assert_eq!(gated(method, &target, KEY).await, answer, "{name}: {target}");
                 leads |= answer.is_some_and(|(_, body)| body == METRICS);
             }
             for method in ["GET", "HEAD", "POST", "OPTIONS", "CONNECT", "PROPFIND"] {
-                let Some((status, body)) = ask(&gated, method, "").await else { continue };
+                let Some((status, body)) = gated(method, &target, "").await else { continue };
                 assert_ne!(body, METRICS, "{name}: {method} {target}");
-                assert!(!leads || status == StatusCode::UNAUTHORIZED, "{name}: {method} {target}");
+                assert!(!leads || status == 401, "{name}: {method} {target}");
             }
             leading.extend(leads.then_some(target));
         }

@@ -201,7 +201,7 @@ fn of_a_file(printed: &mut Printed, value: &str) {
     }
 }
 
-/// Uses a value, and paths that contain it, as paths of the core, of tower's layer, and of Warp's and Rocket's guards.
+/// Uses a value, and paths that contain it, as paths of the core, of tower's layer, and of the guards of actix-web, Warp and Rocket.
 fn of_the_adapters(printed: &mut Printed, value: &str) {
     for path in [value.to_owned(), format!("/{value}"), format!("/metrics/{value}"), format!("/{value}/..")] {
         printed.result(GuardedPath::new(&path));
@@ -211,6 +211,8 @@ fn of_the_adapters(printed: &mut Printed, value: &str) {
         printed.debug(&layer.map(|layer| tower::Layer::layer(&layer, ())));
         let warp = metrics_guard_warp::MetricsGuard::with(good().build());
         printed.result(warp.gate_path(&path).map(drop));
+        let actix = metrics_guard_actix::MetricsGuard::new(good().build());
+        printed.result(actix.only_path(&path));
         printed.debug(&MetricsGuard::with(good().build()).mount(path, routes![]));
     }
 }

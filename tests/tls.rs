@@ -95,8 +95,10 @@ fn rejects_a_client_without_a_required_certificate_name() {
                 assert_eq!(status(&server, &client, &request), *expected, "{of:?}: {what}");
             }
         }
-        // The guide quotes this message.
-        let version_1 = "invalid peer certificate: Other(OtherError(UnsupportedCertVersion))";
-        server.process.wait_for(|line| line.contains(version_1).then_some(())).unwrap();
+        if of.logs_failed_handshakes() {
+            // The guide quotes this message.
+            let version_1 = "invalid peer certificate: Other(OtherError(UnsupportedCertVersion))";
+            server.process.wait_for(|line| line.contains(version_1).then_some(())).unwrap();
+        }
     }
 }

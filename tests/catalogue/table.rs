@@ -135,7 +135,8 @@ pub(crate) fn percent_encoded(text: &str) -> String {
 
 fn extraction() -> Vec<Case> {
     let one = |name, value: &str, expect| case(name, Default, get(&format!("X-Metrics-Key: {value}")), expect);
-    let lines = "X-Metrics-Key: $B\n".repeat(95);
+    // With the other two lines of the request, these are as many as actix-web reads.
+    let lines = "X-Metrics-Key: $B\n".repeat(94);
     vec![
         one("1 right key", "$K", Pass),
         one("1 the other key", "$S", Pass),
@@ -180,8 +181,8 @@ fn extraction() -> Vec<Case> {
         one("10 the key and 64 KiB more", &format!("$K{}", "k".repeat(65_536)), Reject),
         // A guard that kept only the first bytes and trimmed them would accept this.
         one("10 the key, much white space, and more", &format!("$K{}junk", " ".repeat(400)), Reject),
-        case("11 95 lines, all wrong", Default, get(&lines), Reject),
-        case("11 95 lines, the first right", Default, get(&lines.replacen("$B", "$K", 1)), Pass),
+        case("11 94 lines, all wrong", Default, get(&lines), Reject),
+        case("11 94 lines, the first right", Default, get(&lines.replacen("$B", "$K", 1)), Pass),
     ]
 }
 
@@ -226,7 +227,7 @@ fn query() -> Vec<Case> {
         one("20 encoded twice", &format!("key={}", percent_encoded(&percent_encoded(KEY))), Reject),
         // Go would read "K#f". A client that conforms to RFC 3986 never sends a fragment.
         one("21 a fragment after", "key=$K#f", Pass),
-        one("22 target over 64 KiB", &format!("key={}", "k".repeat(65_600)), Elsewhere(&[414])),
+        one("22 target over 64 KiB", &format!("key={}", "k".repeat(65_600)), Elsewhere(&[400, 414])),
         one("22 target of a megabyte", &format!("key={}", "k".repeat(1_000_000)), Elsewhere(&[414, 431])),
         one("22 many pairs before", &format!("{}key=$K", "a&".repeat(20_000)), Pass),
         one("22 a value that is cut to the key at 1 KiB", &format!("a={}&key=$Kjunk", "b".repeat(985)), Reject),
@@ -412,6 +413,10 @@ fn framework() -> Vec<Case> {
             // Rocket decodes and normalizes paths before it compares them.
             if ["/metrics/", "//metrics", "/%6detrics"].contains(&target) {
                 case = case.but("rocket", when_it_is_the_path);
+            }
+            // actix-web decodes paths.
+            if target == "/%6detrics" {
+                case = case.but("actix", when_it_is_the_path);
             }
             // `warp::path!` accepts a slash at the end.
             if target == "/metrics/" {

@@ -1,4 +1,4 @@
-//! Connections with TLS, for the servers that have none.
+//! Connections with TLS, for the servers that have none, and the parts that actix-web shares.
 
 use std::{
     convert::Infallible,
@@ -25,7 +25,7 @@ use tokio::{
 use tokio_rustls::{
     TlsAcceptor,
     rustls::{
-        RootCertStore, ServerConfig,
+        RootCertStore, ServerConfig, ServerConnection,
         pki_types::{CertificateDer, PrivateKeyDer, pem::PemObject},
         server::WebPkiClientVerifier,
     },
@@ -48,7 +48,7 @@ where
     F: Future<Output = Result<Response<B>, Infallible>> + Send + 'static,
     B: Body<Data: Send, Error: Into<Failure>> + Send + 'static,
 {
-    let acceptor = tls.map(acceptor).transpose()?;
+    let acceptor = tls.map(configuration).transpose()?.map(|tls| TlsAcceptor::from(Arc::new(tls)));
     let listener = listener().await?;
     loop {
         let (stream, address) = listener.accept().await?;
@@ -76,20 +76,26 @@ trait ReadWrite: AsyncRead + AsyncWrite + Send {}
 
 impl<S: AsyncRead + AsyncWrite + Send> ReadWrite for S {}
 
-/// Performs the TLS handshake, if the server has TLS. The `Peer` has the names in the verified certificate.
+/// Performs the TLS handshake, if the server has TLS.
 async fn open(tls: Option<TlsAcceptor>, stream: TcpStream, address: SocketAddr) -> io::Result<(Stream, Peer)> {
     let Some(tls) = tls else { return Ok((Box::pin(stream), Peer::new(address))) };
     let stream = tls.accept(stream).await?;
-    let certificates = stream.get_ref().1.peer_certificates().unwrap_or_default();
-    let certificate = certificates.first().map(EndEntityCert::try_from).transpose().map_err(io::Error::other)?;
-    let peer = Peer::new(address).with_names(certificate.iter().flat_map(|certificate| {
-        let dns_names = certificate.valid_dns_names().map(ClientName::dns);
-        dns_names.chain(certificate.valid_uri_names().map(ClientName::uri))
-    }));
+    let peer = peer(address, stream.get_ref().1)?;
     Ok((Box::pin(stream), peer))
 }
 
-fn acceptor(tls: Tls) -> Result<TlsAcceptor, Failure> {
+/// Returns the client with the names in its verified certificate.
+pub(super) fn peer(address: SocketAddr, tls: &ServerConnection) -> io::Result<Peer> {
+    let certificates = tls.peer_certificates().unwrap_or_default();
+    let certificate = certificates.first().map(EndEntityCert::try_from).transpose().map_err(io::Error::other)?;
+    Ok(Peer::new(address).with_names(certificate.iter().flat_map(|certificate| {
+        let dns_names = certificate.valid_dns_names().map(ClientName::dns);
+        dns_names.chain(certificate.valid_uri_names().map(ClientName::uri))
+    })))
+}
+
+/// Returns the configuration of a server that speaks HTTP/2 and HTTP/1.1. Client certificates are optional.
+pub(super) fn configuration(tls: Tls) -> Result<ServerConfig, Failure> {
     let certificates = CertificateDer::pem_file_iter(tls.certificate)?.collect::<Result<Vec<_>, _>>()?;
     let mut roots = RootCertStore::empty();
     roots.add(CertificateDer::from_pem_file(tls.authority)?)?;
@@ -97,5 +103,5 @@ fn acceptor(tls: Tls) -> Result<TlsAcceptor, Failure> {
     let config = ServerConfig::builder().with_client_cert_verifier(verifier);
     let mut config = config.with_single_cert(certificates, PrivateKeyDer::from_pem_file(tls.key)?)?;
     config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
-    Ok(TlsAcceptor::from(Arc::new(config)))
+    Ok(config)
 }

@@ -1,5 +1,6 @@
 //! The servers under test, as child processes. Each is the program `server` (src/bin/server.rs) with the name as its argument.
 
+mod actix;
 mod axum;
 mod connections;
 mod hyper;
@@ -33,8 +34,13 @@ pub struct Server(&'static dyn UnderTest);
 
 impl Server {
     /// All servers. No other list names them.
-    pub const ALL: &[Server] =
-        &[Server(&hyper::Hyper), Server(&axum::Axum), Server(&warp::Warp), Server(&rocket::Rocket)];
+    pub const ALL: &[Server] = &[
+        Server(&hyper::Hyper),
+        Server(&axum::Axum),
+        Server(&warp::Warp),
+        Server(&rocket::Rocket),
+        Server(&actix::Actix),
+    ];
 
     /// The server for tests that need only one.
     pub const ANY: Server = Server::ALL[0];

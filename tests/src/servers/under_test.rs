@@ -28,6 +28,11 @@ pub trait UnderTest: Sync {
         true
     }
 
+    /// Returns whether the headers of its responses have a fixed order.
+    fn has_header_order(&self) -> bool {
+        true
+    }
+
     /// Returns the `Allow` header in the rejection of a method that the route does not have.
     fn allow_in_rejections(&self) -> Option<&'static str> {
         None
@@ -36,6 +41,11 @@ pub trait UnderTest: Sync {
     /// Returns whether the server has its own log, which shows the targets of requests.
     fn has_own_log(&self) -> bool {
         false
+    }
+
+    /// Returns whether the output has the reason why a TLS handshake failed.
+    fn logs_failed_handshakes(&self) -> bool {
+        true
     }
 
     /// Returns the maximal CPU time of a guarded request, as a multiple of an unguarded one.
