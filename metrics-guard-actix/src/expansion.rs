@@ -5,6 +5,7 @@ use std::cell::RefCell;
 use actix_web::{Error, FromRequest, HttpRequest, HttpResponse, Responder, dev::AppService, web::Payload};
 pub use actix_web::{Handler, dev::HttpServiceFactory};
 use metrics_guard_core::Guard;
+pub use metrics_guard_core::expansion::run_future;
 
 use crate::{
     check::{check, set_no_store},
