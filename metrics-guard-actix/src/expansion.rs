@@ -1,14 +1,22 @@
 //! The items that expansions of the attribute name, so that the user needs no dependency on their crates.
 
-use std::cell::RefCell;
+use std::{
+    cell::RefCell,
+    future::{Ready, ready},
+};
 
-use actix_web::{Error, FromRequest, HttpRequest, HttpResponse, Responder, dev::AppService, web::Payload};
-pub use actix_web::{Handler, dev::HttpServiceFactory};
+use actix_web::{
+    Error, FromRequest, HttpMessage, HttpRequest, Responder,
+    dev::{self, AppService},
+    web::Payload,
+};
+pub use actix_web::{Handler, HttpResponse, dev::HttpServiceFactory};
 use metrics_guard_core::Guard;
+pub use metrics_guard_core::expansion::run_future;
 
 use crate::{
     check::{check, set_no_store},
-    middleware::MetricsGuard,
+    middleware::{AllowedByRoute, MetricsGuard},
     refusal::Refusal,
 };
 
@@ -29,13 +37,50 @@ where
         let (checked, handler) = (check(Some(&guard), &request), handler.clone());
         async move {
             let _authorized = checked?;
-            let mut response = match A::from_request(&request, &mut payload.into_inner()).await {
-                Ok(parameters) => handler.call(parameters).await.respond_to(&request).map_into_boxed_body(),
-                Err(error) => HttpResponse::from_error(error.into() as Error),
-            };
+            let mut response = run(request, payload.into_inner(), handler).await;
             set_no_store(response.headers_mut());
             Ok(response)
         }
+    }
+}
+
+async fn run<H, A>(request: HttpRequest, mut payload: dev::Payload, handler: H) -> HttpResponse
+where
+    H: Handler<A, Output: Responder>,
+    A: FromRequest,
+{
+    match A::from_request(&request, &mut payload).await {
+        Ok(parameters) => handler.call(parameters).await.respond_to(&request).map_into_boxed_body(),
+        Err(error) => HttpResponse::from_error(error.into() as Error),
+    }
+}
+
+/// A request that the middleware of [`registered`] has allowed. The handler of a route takes it, because a route attribute that
+/// is not actix-web's can ignore the middleware.
+#[derive(Debug)]
+pub struct Allowed(HttpRequest, dev::Payload);
+
+impl Allowed {
+    /// Extracts the parameters of `handler`, and runs it.
+    pub async fn run<H, A>(self, handler: H) -> HttpResponse
+    where
+        H: Handler<A, Output: Responder>,
+        A: FromRequest,
+    {
+        run(self.0, self.1, handler).await
+    }
+}
+
+impl FromRequest for Allowed {
+    type Error = Refusal;
+    type Future = Ready<Result<Allowed, Refusal>>;
+
+    fn from_request(request: &HttpRequest, payload: &mut dev::Payload) -> Self::Future {
+        let proof = request.extensions_mut().remove::<AllowedByRoute>();
+        ready(match proof {
+            Some(AllowedByRoute) => Ok(Allowed(request.clone(), payload.take())),
+            None => Err(Refusal::no_guard()),
+        })
     }
 }
 
@@ -66,5 +111,5 @@ impl<S: HttpServiceFactory> HttpServiceFactory for Guarded<S> {
 /// Returns the guard of the route that is being registered, as middleware. Without one, the middleware rejects every request.
 #[must_use]
 pub fn registered() -> MetricsGuard {
-    MetricsGuard::of(REGISTERED.with_borrow(Clone::clone))
+    MetricsGuard::of_route(REGISTERED.with_borrow(Clone::clone))
 }

@@ -8,7 +8,7 @@ use std::{
 };
 
 use actix_web::{
-    Error,
+    Error, HttpMessage,
     dev::{Service, ServiceRequest, ServiceResponse, Transform, forward_ready},
 };
 use metrics_guard_core::{ConfigError, Guard, GuardedPath};
@@ -60,19 +60,23 @@ use crate::{
 /// ```
 #[derive(Debug, Clone)]
 pub struct MetricsGuard {
-    guard: Option<Guard>, // only `registered` makes one without a guard
+    guard: Option<Guard>, // `None` only for a route whose attribute was called without a guard
     only: Option<Arc<[GuardedPath]>>,
+    is_of_route: bool,
 }
+
+/// The proof, in the data of the request, that the guard of a route attribute has allowed it.
+pub(crate) struct AllowedByRoute;
 
 impl MetricsGuard {
     /// Creates middleware from this guard.
     #[must_use]
     pub const fn new(guard: Guard) -> MetricsGuard {
-        MetricsGuard::of(Some(guard))
+        MetricsGuard { guard: Some(guard), only: None, is_of_route: false }
     }
 
-    pub(crate) const fn of(guard: Option<Guard>) -> MetricsGuard {
-        MetricsGuard { guard, only: None }
+    pub(crate) const fn of_route(guard: Option<Guard>) -> MetricsGuard {
+        MetricsGuard { guard, only: None, is_of_route: true }
     }
 
     /// Guards only `path` and all paths below it, in every spelling that [`GuardedPath`] lists. Each further call adds a path.
@@ -134,7 +138,12 @@ where
         let is_guarded = self.middleware.guards(&request);
         let check = || check(self.middleware.guard.as_ref(), request.request());
         match is_guarded.then(check).transpose() {
-            Ok(_) => ResponseFuture { state: State::Called { future: self.inner.call(request), is_guarded } },
+            Ok(_) => {
+                if self.middleware.is_of_route {
+                    request.extensions_mut().insert(AllowedByRoute);
+                }
+                ResponseFuture { state: State::Called { future: self.inner.call(request), is_guarded } }
+            }
             Err(refusal) => ResponseFuture { state: State::Denied { refusal } },
         }
     }

@@ -17,7 +17,8 @@ use metrics_guard_core::Denied;
 pub enum Refusal {
     /// The guard rejected the request.
     Denied(Denied),
-    /// There is no guard, because the app has none in its data. The response is a 500.
+    /// No guard has checked the request: the app has none in its data, or a route attribute of another crate ignored the
+    /// guard. The response is a 500.
     NoGuard,
 }
 
@@ -48,8 +49,9 @@ impl fmt::Display for Refusal {
         match self {
             Refusal::Denied(denied) => denied.fmt(f),
             Refusal::NoGuard => f.write_str(
-                "a handler takes `Authorized`, but the app has no guard, so every request gets 500; add it: \
-                 `App::new().app_data(guard.clone())`",
+                "no guard has checked the requests to this handler, so they get 500; for `Authorized`, add the guard: \
+                 `App::new().app_data(guard.clone())`; for `#[guard_metrics]`, use a route attribute of actix-web, such as \
+                 `#[get(\"/metrics\")]`",
             ),
         }
     }

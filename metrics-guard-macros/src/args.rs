@@ -12,7 +12,7 @@ use syn::{
 pub(crate) struct Args {
     /// `crate`: the path of the crate whose items the expansion names, if it is not the name of that crate.
     pub(crate) krate: Option<Path>,
-    /// `route_attr`: the name under which the user imported a Rocket route attribute.
+    /// `route_attr`: the name under which the user imported a route attribute.
     pub(crate) route_attr: Option<Ident>,
     /// `guard`: the expression for the guard.
     pub(crate) guard: Option<Expr>,

@@ -97,11 +97,13 @@ impl Sorted {
         let mut sorted = Sorted::default();
         for attr in attrs {
             let carried = all_of(&attr.meta);
-            let is_above = |meta: &&Meta| belongs_above(meta.path()) && !framework.is_route(meta.path(), args);
+            let is_above = |meta: &&Meta| belongs_above(meta.path()) && !framework.is_route(meta, args);
             if let Some(meta) = carried.iter().find(is_above) {
-                return Err(above(meta.path()));
+                let has_route = || attrs.iter().any(|attr| framework.is_route(&attr.meta, args));
+                let may_be_route = framework.arguments.contains(&"route_attr") && !has_route();
+                return Err(above(meta.path(), may_be_route));
             }
-            let is_outside = |meta: &Meta| is_built_in(meta.path()) || framework.is_route(meta.path(), args);
+            let is_outside = |meta: &Meta| is_built_in(meta.path()) || framework.is_route(meta, args);
             let place = if carried.iter().all(is_outside) { &mut sorted.outside } else { &mut sorted.inside };
             place.push(attr.clone());
         }
@@ -156,13 +158,16 @@ fn belongs_above(path: &Path) -> bool {
     }) && !path.is_ident("path")
 }
 
-fn above(path: &Path) -> Error {
+fn above(path: &Path, may_be_route: bool) -> Error {
+    let shown = shown(path);
+    let name = shown.rsplit("::").next().filter(|_| may_be_route);
+    let or = name.map(|name| format!(". If it is a route attribute, write `#[guard_metrics(route_attr = {name})]`"));
     Error::new_spanned(
         path,
         format!(
-            "`#[{}]` is below `#[guard_metrics]`, so it would apply to the body without the guard; move it above \
-             `#[guard_metrics]`",
-            shown(path)
+            "`#[{shown}]` is below `#[guard_metrics]`, so it would apply to the body without the guard; move it above \
+             `#[guard_metrics]`{}",
+            or.unwrap_or_default()
         ),
     )
 }

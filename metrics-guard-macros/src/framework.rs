@@ -1,8 +1,8 @@
 //! Expands the attribute for any framework: into a guarded handler, or into one error.
 
-use proc_macro2::{Ident, Span, TokenStream};
+use proc_macro2::{Ident, Span, TokenStream, TokenTree};
 use quote::quote;
-use syn::{Attribute, Path, parse_quote_spanned};
+use syn::{Attribute, Meta, Path, parse_quote_spanned};
 
 use crate::{
     args::Args,
@@ -62,8 +62,17 @@ impl Framework {
         args.krate.clone().unwrap_or_else(|| parse_quote_spanned!(span=> ::#name))
     }
 
-    pub(crate) fn is_route(&self, path: &Path, args: &Args) -> bool {
-        let last = path.segments.last().map(|segment| &segment.ident);
-        last.is_some_and(|last| Some(last) == args.route_attr.as_ref() || self.routes.iter().any(|name| last == name))
+    pub(crate) fn is_route(&self, meta: &Meta, args: &Args) -> bool {
+        let last = meta.path().segments.last().map(|segment| &segment.ident);
+        last.is_some_and(|last| {
+            let is_known = || self.routes.iter().any(|name| last == name) && !(last == "trace" && is_span(meta));
+            Some(last) == args.route_attr.as_ref() || is_known()
+        })
     }
+}
+
+/// Returns whether `trace` is the attribute of a tracing library, because a route begins with its path.
+fn is_span(meta: &Meta) -> bool {
+    let Meta::List(list) = meta else { return true };
+    !matches!(list.tokens.clone().into_iter().next(), Some(TokenTree::Literal(_) | TokenTree::Group(_)))
 }

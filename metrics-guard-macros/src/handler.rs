@@ -3,7 +3,7 @@
 use proc_macro2::{Span, TokenStream, TokenTree};
 use quote::{ToTokens, quote};
 use syn::{
-    Attribute, Error, LitStr, Path, Signature, Token, Visibility,
+    Attribute, Error, LitStr, Path, Safety, Signature, Token, Visibility,
     parse::{Parse, ParseStream, Parser},
     spanned::Spanned,
 };
@@ -41,6 +41,27 @@ impl Item {
             }
             None => Ok(handler),
         }
+    }
+
+    /// Returns the item as a function that can be `what`, such as "an axum handler". Rejects other items with messages that
+    /// contain an example of such a function, and of a parameter that replaces `self`.
+    pub(crate) fn free_function(&self, what: &str, example: &str, parameter: &str) -> syn::Result<Handler> {
+        let handler = self.handler(&format!("{what}, such as `{example}`"))?;
+        let signature = &handler.signature;
+        let (span, error) = match (signature.receiver(), &signature.safety, &signature.abi) {
+            (Some(receiver), ..) => (
+                receiver.span(),
+                format!("a method cannot be {what}; write a function and pass it the data, such as `{parameter}`"),
+            ),
+            (_, Safety::Unsafe(token), _) => {
+                (token.span(), format!("an `unsafe` function cannot be {what}; remove `unsafe`"))
+            }
+            (.., Some(abi)) => {
+                (abi.extern_token.span(), format!("an `extern` function cannot be {what}; remove `extern`"))
+            }
+            _ => return Ok(handler),
+        };
+        Err(Error::new(span, error))
     }
 }
 

@@ -291,7 +291,71 @@ pub fn guard_metrics_axum(args: TokenStream, item: TokenStream) -> TokenStream {
     axum::FRAMEWORK.expand(args.into(), item.into()).into()
 }
 
-/// Guards an actix-web handler.
+/// Guards an actix-web handler: it becomes a function from the guard to the guarded handler, so an app without a guard does
+/// not compile.
+///
+/// Put the attribute **above** the route attribute, such as `#[get(..)]`, `#[route(..)]` or `#[routes]`, and register
+/// `metrics(&guard)`. The guard is then the outermost middleware of the route. Without a route attribute, register
+/// `web::get().to(metrics(&guard))`. The guard then checks each request before an extractor of the handler runs. A response to
+/// an allowed request gets `Cache-Control: no-store`, unless it has a `Cache-Control`.
+///
+/// ```
+/// # use metrics_guard_actix as _;
+/// use actix_web::{App, get, test, web};
+/// use metrics_guard_actix::{Guard, Key, guard_metrics};
+///
+/// #[guard_metrics]
+/// #[get("/metrics")]
+/// async fn metrics(up: web::Data<u8>) -> String {
+///     format!("up {}\n", up.get_ref())
+/// }
+///
+/// # #[actix_web::main]
+/// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// # let secret = &*format!("{:016x}{:016x}", getrandom::u64()?, getrandom::u64()?).leak();
+/// let guard = Guard::new(Key::new(secret)?);
+/// let app = App::new().app_data(web::Data::new(1_u8)).service(metrics(&guard));
+/// let app = test::init_service(app).await;
+///
+/// let scrape = test::TestRequest::with_uri("/metrics").insert_header(("X-Metrics-Key", secret));
+/// assert_eq!(test::call_and_read_body(&app, scrape.to_request()).await, "up 1\n");
+///
+/// let stranger = test::TestRequest::with_uri("/metrics").to_request();
+/// let rejected = test::try_call_service(&app, stranger).await.unwrap_err();
+/// assert_eq!(rejected.error_response().status(), 401);
+/// # Ok(())
+/// # }
+/// ```
+///
+/// # Arguments
+///
+/// - `crate = path`: the path of `metrics_guard_actix`, if the dependency is renamed or re-exported.
+/// - `route_attr = name`: the name of a route attribute that is imported under another name (`use actix_web::get as fetch`).
+///
+/// # Other attributes
+///
+/// An attribute macro below this one, such as a cache, applies only to the body and runs after the check. It can be above or
+/// below the route attribute. This attribute guarantees nothing about a macro above it, which has already run. Put
+/// attributes that describe the handler, such as `#[utoipa::path]`, above it.
+///
+/// `#[tracing::instrument]` needs `skip_all`, or `skip` with each `HttpRequest`. Otherwise it logs its headers, including the
+/// key.
+///
+/// # Limits
+///
+/// - The attribute guards only this handler. Other methods of the path have other handlers, and every client gets the 404 or
+///   405 for a method without a handler. A `MetricsGuard`, last on a resource or scope, guards all of these.
+/// - A test cannot call the handler directly. Send a request with `actix_web::test`.
+/// - Without a route attribute, a rejection is the response of the handler, as seen by middleware around it. With one, it is
+///   an error.
+/// - The route attribute must be that of actix-web, or accept `wrap` as that does. Otherwise, each request gets a 500.
+/// - With a route attribute or another attribute macro below, an associated function cannot name `Self`. In a generic `impl`,
+///   no associated function can have this attribute.
+/// - An attribute macro below that exports or registers the function exposes the body without the check. Examples are
+///   `#[ctor]` and the route attribute of another framework. This attribute rejects such macros by a list of names, and
+///   cannot recognise others. Put them above.
+/// - Under a condition, such as `#[cfg_attr(feature = "x", guard_metrics)]`, the attribute guards only if the condition
+///   holds. Write it unconditionally.
 #[proc_macro_attribute]
 pub fn guard_metrics_actix(args: TokenStream, item: TokenStream) -> TokenStream {
     actix::FRAMEWORK.expand(args.into(), item.into()).into()

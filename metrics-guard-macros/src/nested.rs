@@ -6,9 +6,9 @@
 //! not exported.
 
 use proc_macro2::{Delimiter, Group, Ident, Span, TokenStream, TokenTree};
-use quote::{ToTokens, format_ident, quote, quote_spanned};
+use quote::{ToTokens, format_ident, quote_spanned};
 use syn::{
-    Attribute, Error, FnArg, GenericArgument, GenericParam, Lifetime, Pat, Path, PathArguments, PathSegment,
+    Attribute, Error, FnArg, GenericArgument, GenericParam, Generics, Lifetime, Pat, Path, PathArguments, PathSegment,
     ReturnType, Signature, Type, TypeImplTrait, TypeParamBound, parse_quote, parse_quote_spanned, spanned::Spanned,
 };
 
@@ -79,14 +79,8 @@ impl Nested {
         });
         let (definition, call) = in_place.unwrap_or_else(|| {
             let name = &inner.ident;
-            let chosen = inner.generics.params.iter().filter_map(|parameter| match parameter {
-                GenericParam::Type(of) => Some(of.ident.to_token_stream()),
-                GenericParam::Const(of) => Some(of.ident.to_token_stream()),
-                GenericParam::Lifetime(_) => None,
-            });
-            let chosen: Vec<_> = chosen.collect();
-            let chosen = (!chosen.is_empty()).then(|| quote!(::<#(#chosen),*>));
-            let call = quote_spanned!(span=> #name #chosen (#(#parameters),*));
+            let chosen = chosen(&inner.generics);
+            let call = quote_spanned!(span=> #name::<#(#chosen),*>(#(#parameters),*));
             let inner = respanned(inner.to_token_stream(), span);
             (quote_spanned!(span=> #(#inside)* #inner #body), call)
         });
@@ -99,6 +93,15 @@ impl Nested {
         let run_to_end = self.is_async.then(|| quote_spanned!(self.span=> .await));
         quote_spanned!(self.span=> { #bindings { #definition #call #run_to_end } })
     }
+}
+
+/// Returns the names of the type and const parameters.
+pub(crate) fn chosen(generics: &Generics) -> impl Iterator<Item = &Ident> {
+    generics.params.iter().filter_map(|parameter| match parameter {
+        GenericParam::Type(of) => Some(&of.ident),
+        GenericParam::Const(of) => Some(&of.ident),
+        GenericParam::Lifetime(_) => None,
+    })
 }
 
 /// The kind of a body: `async`, or one that returns an `impl Future`.

@@ -10,7 +10,7 @@ use std::{
 };
 
 use actix_web::{App, HttpResponse, test::TestRequest, web};
-use metrics_guard_actix::{Authorized, Guard, Key, MetricsGuard, Refusal};
+use metrics_guard_actix::{Authorized, Guard, Key, MetricsGuard, Refusal, expansion::Allowed};
 
 use crate::answers::{KEY, ask, assert_statuses, get, guard, statuses};
 
@@ -76,6 +76,15 @@ async fn without_a_guard_the_handler_does_not_run() {
     let answers = ask(app, [get("/metrics", KEY), TestRequest::get().uri("/metrics")]).await;
     assert!(answers.iter().all(|answer| (answer.status, &*answer.body) == (500, "")));
     assert!(!has_run.load(Relaxed));
+}
+
+/// The macro registers a handler with this parameter, and adds the guard as `wrap`. An attribute of another crate can ignore it.
+#[actix_web::test]
+async fn a_route_attribute_that_ignores_the_guard_makes_no_open_route() {
+    let handler = |allowed: Allowed| allowed.run(|| async { "up 1\n" });
+    let app = App::new().wrap(MetricsGuard::new(guard())).route("/metrics", web::get().to(handler));
+    let answer = &ask(app, [get("/metrics", KEY)]).await[0];
+    assert_eq!((answer.status, &*answer.body), (500, ""));
 }
 
 static LOGGED: Mutex<Vec<String>> = Mutex::new(Vec::new());

@@ -2,7 +2,7 @@
 
 use proc_macro2::{Ident, Span, TokenStream};
 use quote::{format_ident, quote_spanned};
-use syn::{Error, FnArg, PatType, Safety, parse_quote, spanned::Spanned};
+use syn::{Error, FnArg, PatType, parse_quote, spanned::Spanned};
 
 use crate::{
     args::Args,
@@ -27,22 +27,8 @@ pub(crate) const FRAMEWORK: Framework = Framework {
 
 /// Adds the proof as the first parameter, because axum runs extractors in the order of the parameters.
 fn guarded(args: &Args, item: &Item) -> syn::Result<TokenStream> {
-    let handler = item.handler("an axum handler, such as `async fn metrics() -> String`")?;
+    let handler = item.free_function("an axum handler", "async fn metrics() -> String", "State(app): State<App>")?;
     let signature = &handler.signature;
-    if let Some(receiver) = signature.receiver() {
-        return Err(Error::new(
-            receiver.span(),
-            "a method cannot be an axum handler; write a function and pass it the data, such as `State(app): State<App>`",
-        ));
-    }
-    let odd = match (&signature.safety, &signature.abi) {
-        (Safety::Unsafe(token), _) => Some(("unsafe", token.span())),
-        (_, Some(abi)) => Some(("extern", abi.extern_token.span())),
-        _ => None,
-    };
-    if let Some((kind, span)) = odd {
-        return Err(Error::new(span, format!("an `{kind}` function cannot be an axum handler; remove `{kind}`")));
-    }
     if signature.inputs.len() >= MAX_PARAMETERS {
         return Err(Error::new(
             signature.paren_token.span.join(),

@@ -23,7 +23,7 @@ pub(crate) const FRAMEWORK: Framework = Framework {
     source: "the fairing",
     routes: &["get", "put", "post", "delete", "head", "options", "patch", "route"],
     guarded: |args, item| guarded(args, item, validate(args, item)?),
-    fails_too: |args, item, attr| FRAMEWORK.is_route(attr.path(), args) && (!can_be_route(item) || names_proof(attr)),
+    fails_too: |args, item, attr| FRAMEWORK.is_route(&attr.meta, args) && (!can_be_route(item) || names_proof(attr)),
 };
 
 fn can_be_route(item: &Item) -> bool {
@@ -38,20 +38,15 @@ fn is_lifetime(parameter: &GenericParam) -> bool {
 
 /// Rejects items that would not be guarded, or that would fail later with an unclear message.
 fn validate(args: &Args, item: &Item) -> syn::Result<Handler> {
-    let handler = item.handler("a Rocket route, such as `#[get(\"/metrics\")] fn metrics() -> String`")?;
-    if let Some(receiver) = handler.signature.receiver() {
-        return Err(Error::new(
-            receiver.span(),
-            "a method cannot be a Rocket route; write a function and pass it the data, such as `app: &State<App>`",
-        ));
-    }
+    let example = "#[get(\"/metrics\")] fn metrics() -> String";
+    let handler = item.free_function("a Rocket route", example, "app: &State<App>")?;
     if let Some(parameter) = handler.signature.generics.params.iter().find(|parameter| !is_lifetime(parameter)) {
         return Err(Error::new(
             parameter.span(),
             "a Rocket route can be generic only over lifetimes; write a type in place of this parameter, such as `&State<App>`",
         ));
     }
-    let Some(route) = item.attrs.iter().find(|attr| FRAMEWORK.is_route(attr.path(), args)) else {
+    let Some(route) = item.attrs.iter().find(|attr| FRAMEWORK.is_route(&attr.meta, args)) else {
         return Err(Error::new(
             Span::call_site(),
             "`#[guard_metrics]` has no Rocket route attribute below it, so it would not guard the route; put it above \

@@ -2,7 +2,7 @@
 
 use proc_macro2::{Span, TokenStream};
 use quote::quote_spanned;
-use syn::{Error, parse_quote, spanned::Spanned};
+use syn::parse_quote;
 
 use crate::{args::Args, attributes::Sorted, framework::Framework, handler::Item, nested::Nested};
 
@@ -18,13 +18,7 @@ pub(crate) const FRAMEWORK: Framework = Framework {
 
 /// Returns the function with its name and parameters. It returns its body as a locked future.
 fn guarded(args: &Args, item: &Item) -> syn::Result<TokenStream> {
-    let handler = item.handler("a Warp handler, such as `async fn metrics() -> String`")?;
-    if let Some(receiver) = handler.signature.receiver() {
-        return Err(Error::new(
-            receiver.span(),
-            "a method cannot be a guarded Warp handler; write a function and pass it the data, such as `app: Arc<App>`",
-        ));
-    }
+    let handler = item.free_function("a Warp handler", "async fn metrics() -> String", "app: Arc<App>")?;
     let krate = FRAMEWORK.path(args, Span::call_site());
     let Sorted { outside, inside } = Sorted::of(&item.attrs, &FRAMEWORK, args)?;
     let vis = handler.vis.clone();

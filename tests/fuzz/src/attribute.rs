@@ -19,17 +19,37 @@ mod nested;
 use libfuzzer_sys::{Corpus, fuzz_target};
 use proc_macro2::{Delimiter, TokenStream, TokenTree};
 use quote::ToTokens;
-use syn::{File, FnArg, Item, ItemFn, ReturnType, Type};
+use syn::{Attribute, File, FnArg, Item, ItemFn, Meta, ReturnType, Stmt, Type};
 
 /// Returns whether a function has the guard of this crate's expansion.
 fn is_guarded(krate: &str, of: &ItemFn) -> bool {
     match krate {
+        "metrics_guard_actix" => asks_for_the_guard(of) && (ends_in(of, "handler") || registers_guarded_routes(of)),
         "metrics_guard_core" => of.block.stmts.first().is_some_and(|first| has(first, "check")),
         "metrics_guard_rocket" => asks_for_the_proof(of) || joins_the_proof(of),
         "metrics_guard_tower" => asks_for_the_proof(of) && of.sig.asyncness.is_some() && ends_in(of, "unstored"),
         "metrics_guard_warp" => has(&of.sig.output, "Locked"),
         _ => asks_for_the_proof(of), // add an arm for a different expansion
     }
+}
+
+/// Returns whether the only parameter is the guard.
+fn asks_for_the_guard(of: &ItemFn) -> bool {
+    of.sig.inputs.len() == 1 && has(&of.sig.inputs, "Guard")
+}
+
+/// Returns whether each attribute that sets a path also has the guard.
+fn registers_guarded_routes(of: &ItemFn) -> bool {
+    let handler = of.block.stmts.iter().find_map(|stmt| match stmt {
+        Stmt::Item(Item::Fn(handler)) => Some(handler),
+        _ => None,
+    });
+    let is_unguarded = |attr: &Attribute| {
+        let is_route = frameworks::actix::FRAMEWORK.is_route(&attr.meta, &args::Args::default());
+        is_route
+            && matches!(&attr.meta, Meta::List(list) if !list.tokens.to_string().contains("__metrics_guard_registered()"))
+    };
+    ends_in(of, "service") && handler.is_some_and(|handler| !handler.attrs.iter().any(is_unguarded))
 }
 
 /// Returns whether the proof is the first parameter, because frameworks evaluate parameters in their order.

@@ -11,6 +11,7 @@
 
 use std::{fmt, pin::Pin};
 
+use actix_web::web::Bytes;
 use axum::{
     extract::Path,
     http::{HeaderMap, Method, Uri, Version},
@@ -64,6 +65,25 @@ pub fn axum_seven(a1: Method, b1: Uri, c1: Version, d: HeaderMap, a2: Method, b2
     assert_eq!((a1, b1, c1), (a2, b2, c2));
     drop(d);
     "ran".to_owned()
+}
+
+/// # Errors
+///
+/// None, but the type wraps one without a name.
+#[metrics_guard_actix::guard_metrics]
+pub async fn actix_unnamed(_uri: actix_web::http::Uri) -> Result<impl actix_web::Responder, actix_web::Error> {
+    const RAN: &str = "ran";
+    tokio::task::yield_now().await;
+    Ok(RAN)
+}
+
+/// Has as many parameters as clippy allows.
+#[metrics_guard_actix::guard_metrics]
+pub async fn actix_seven(a: Bytes, b: String, c: Bytes, d: String, e: Bytes, f: String, mut g: Bytes) -> String {
+    g.clear();
+    tokio::task::yield_now().await;
+    assert_eq!((a, b, c), (e, f, g));
+    d + "ran"
 }
 
 /// Has an attribute that may be a macro, and so an inner function.

@@ -16,6 +16,7 @@ use std::sync::{
 use http::{Response, StatusCode};
 use metrics_guard_core::{Guard, Key};
 
+pub mod actix;
 pub mod axum;
 pub mod forbidden;
 pub mod requests;
