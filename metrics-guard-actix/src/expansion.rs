@@ -57,7 +57,7 @@ where
 
 /// A request that the middleware of [`registered`] has allowed. The handler of a route takes it, because a route attribute that
 /// is not actix-web's can ignore the middleware.
-#[derive(Debug)]
+#[expect(missing_debug_implementations, reason = "the payload of actix-web has none")]
 pub struct Allowed(HttpRequest, dev::Payload);
 
 impl Allowed {
