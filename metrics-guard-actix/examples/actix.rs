@@ -33,7 +33,7 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
     let server = HttpServer::new(app)
         .workers(2)
         .max_connections(16) // of each worker; in all, fewer than the files that the process may open
-        // A connection ends after one request or ten seconds, because a client can stop sending its header.
+        // A connection ends after one request, and after ten seconds if its header is incomplete.
         .keep_alive(KeepAlive::Disabled)
         .client_request_timeout(Duration::from_secs(10))
         .bind((Ipv4Addr::LOCALHOST, port))?;

@@ -37,6 +37,10 @@ async fn the_guard_is_in_the_data_of_the_app_the_scope_or_the_resource() {
         "GET /in/metrics 401 200; GET /metrics 401 401"
     );
     assert_statuses!(App::new().app_data(other()).service(resource().app_data(guard())), "GET /metrics 401 200");
+    assert_statuses!(
+        App::new().app_data(other()).default_service(web::to(metrics)).service(web::scope("/in").app_data(guard())),
+        "GET /none 401 401; GET /in/none 401 200"
+    );
     let answers = ask(App::new().app_data(guard()).service(resource()), [get("/metrics", KEY)]).await;
     assert_eq!((&*answers[0].body, &*answers[0].header("cache-control")), ("current", "no-store"));
 }

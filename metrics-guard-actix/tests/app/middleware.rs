@@ -217,11 +217,20 @@ async fn outside_of_the_endpoint_the_guard_is_closed_whatever_maps_errors() {
     );
 }
 
-/// A limit: between the guard and actix-web-prom outside of it, such middleware makes the rejection an `Ok`.
+/// A limit: between the guard and actix-web-prom outside of it, such middleware makes an `Ok`, with the guard or without it.
 #[actix_web::test]
-async fn middleware_that_maps_errors_between_the_guard_and_actix_web_prom_opens_it() {
-    let app = App::new().wrap(only()).wrap_fn(maps_errors!()).wrap(prom());
-    assert!(is_open(&ask(app, [get("/metrics", "")]).await[0]));
+async fn middleware_that_responds_between_the_guard_and_actix_web_prom_opens_it() {
+    macro_rules! redirects {
+        () => {
+            |request: ServiceRequest, _| async { Ok(request.into_response(HttpResponse::SeeOther().finish())) }
+        };
+    }
+    let maps_errors = App::new().wrap(only()).wrap_fn(maps_errors!()).wrap(prom());
+    let redirects = App::new().wrap(only()).wrap_fn(redirects!());
+    let outside = App::new().wrap(prom()).wrap_fn(redirects!()).wrap(only());
+    assert!(is_open(&ask(maps_errors, [get("/metrics", "")]).await[0]));
+    assert!(is_open(&ask(redirects.wrap(prom()), [get("/metrics", "")]).await[0]));
+    assert_eq!(ask(outside, [get("/metrics", "")]).await[0].status, 401);
 }
 
 fn error_pages<B: 'static>() -> ErrorHandlers<B> {
