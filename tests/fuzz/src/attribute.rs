@@ -38,7 +38,7 @@ fn asks_for_the_guard(of: &ItemFn) -> bool {
     of.sig.inputs.len() == 1 && has(&of.sig.inputs, "Guard")
 }
 
-/// Returns whether each attribute that sets a path also has the guard.
+/// Returns whether each attribute that sets a path also has the guard, and the handler takes the proof of it.
 fn registers_guarded_routes(of: &ItemFn) -> bool {
     let handler = of.block.stmts.iter().find_map(|stmt| match stmt {
         Stmt::Item(Item::Fn(handler)) => Some(handler),
@@ -49,7 +49,8 @@ fn registers_guarded_routes(of: &ItemFn) -> bool {
         is_route
             && matches!(&attr.meta, Meta::List(list) if !list.tokens.to_string().contains("__metrics_guard_registered()"))
     };
-    ends_in(of, "service") && handler.is_some_and(|handler| !handler.attrs.iter().any(is_unguarded))
+    let is_guarded = |handler: &ItemFn| has(&handler.sig.inputs, "Allowed") && !handler.attrs.iter().any(is_unguarded);
+    ends_in(of, "service") && handler.is_some_and(is_guarded)
 }
 
 /// Returns whether the proof is the first parameter, because frameworks evaluate parameters in their order.
