@@ -37,26 +37,15 @@ where
         let (checked, handler) = (check(Some(&guard), &request), handler.clone());
         async move {
             let _authorized = checked?;
-            let mut response = run(request, payload.into_inner(), handler).await;
+            let mut response = Allowed(request, payload.into_inner()).run(handler).await;
             set_no_store(response.headers_mut());
             Ok(response)
         }
     }
 }
 
-async fn run<H, A>(request: HttpRequest, mut payload: dev::Payload, handler: H) -> HttpResponse
-where
-    H: Handler<A, Output: Responder>,
-    A: FromRequest,
-{
-    match A::from_request(&request, &mut payload).await {
-        Ok(parameters) => handler.call(parameters).await.respond_to(&request).map_into_boxed_body(),
-        Err(error) => HttpResponse::from_error(error.into() as Error),
-    }
-}
-
-/// A request that the middleware of [`registered`] has allowed. The handler of a route takes it, because a route attribute that
-/// is not actix-web's can ignore the middleware.
+/// A request that the guard has allowed. As an extractor, it requires the middleware of [`registered`]. The handler of a route
+/// takes it, because a route attribute that is not actix-web's can ignore the middleware.
 #[expect(missing_debug_implementations, reason = "the payload of actix-web has none")]
 pub struct Allowed(HttpRequest, dev::Payload);
 
@@ -67,7 +56,11 @@ impl Allowed {
         H: Handler<A, Output: Responder>,
         A: FromRequest,
     {
-        run(self.0, self.1, handler).await
+        let Allowed(request, mut payload) = self;
+        match A::from_request(&request, &mut payload).await {
+            Ok(parameters) => handler.call(parameters).await.respond_to(&request).map_into_boxed_body(),
+            Err(error) => HttpResponse::from_error(error.into() as Error),
+        }
     }
 }
 
