@@ -4,21 +4,18 @@
 #![allow(clippy::unwrap_used)] // in tests; clippy.toml does not reach their helper functions
 
 use std::{
-    convert::Infallible,
     fs,
-    net::{SocketAddr, TcpListener, TcpStream},
+    net::SocketAddr,
     path::{Path, PathBuf},
     process::Command,
     sync::LazyLock,
-    time::Duration,
 };
 
 use metrics_guard_tests::{
     KEY, WRONG,
     certificates::{Authority, Validity, exchange_tls},
     crates,
-    process::{Process, cargo, succeed},
-    wait::until,
+    process::{Process, cargo, free_addresses, succeed},
     wire::{exchange, request, with_bearer},
 };
 
@@ -135,18 +132,14 @@ fn a_page_shows_each_example_without_tls() {
     }
 }
 
-/// Starts a recipe with this setting, and returns its address when it listens. These ports were free a moment ago, because
-/// some frameworks do not return the port that the system gave.
+/// Starts a recipe with this setting, and returns its address when it listens.
 fn start_recipe(program: &Path, variable: &str, value: &str) -> (SocketAddr, Process) {
-    let free = [(); 2].map(|()| TcpListener::bind("127.0.0.1:0").unwrap());
-    let [address, grpc] = free.each_ref().map(|listener| listener.local_addr().unwrap());
-    drop(free);
+    let [address, grpc] = free_addresses().unwrap();
     let mut command = Command::new(program);
     command.env_clear().env(KEY_VARIABLE, KEY).env(variable, value);
     command.env("PORT", address.port().to_string()).env("GRPC_PORT", grpc.port().to_string());
-    let process = Process::start(&mut command).unwrap();
-    let listens = until(Duration::from_secs(30), || Ok::<_, Infallible>(TcpStream::connect(address).is_ok())).unwrap();
-    assert!(listens, "{} does not listen:\n{}", program.display(), process.output());
+    let mut process = Process::start(&mut command).unwrap();
+    process.wait_for_listener(address).unwrap();
     (address, process)
 }
 

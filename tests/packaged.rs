@@ -7,7 +7,7 @@
 use std::{
     convert::Infallible,
     fs::{self, Permissions},
-    net::{SocketAddr, TcpListener, TcpStream},
+    net::SocketAddr,
     os::unix::fs::PermissionsExt as _,
     path::{Path, PathBuf},
     process::Command,
@@ -20,7 +20,7 @@ use metrics_guard_tests::{
     WRONG,
     crates::{self, Crate},
     hostile::{Ended, Target, with_few_descriptors},
-    process::{Process, succeed},
+    process::{Process, free_addresses, succeed},
     prometheus::Version,
     scraper::{Scraper, Scraping},
     wait::until,
@@ -265,12 +265,10 @@ impl Packages {
     /// Builds a program in its own project, and starts it. Returns the address of its last listener.
     fn run(&self, program: &Program, key_file: &Path) -> (SocketAddr, Process) {
         let Program { name, text, dependencies, .. } = program;
-        // These ports were free a moment ago. Rocket's is a setting, and the other programs contain their ports.
-        let free = [(); 2].map(|()| TcpListener::bind("127.0.0.1:0").unwrap());
-        let [first, last] = free.each_ref().map(|listener| listener.local_addr().unwrap().port());
-        drop(free);
-        let port = if text.contains("9100") { last } else { first };
-        let text = text.replace("8000", &first.to_string()).replace("9100", &last.to_string());
+        // Rocket's port is a setting, and the other programs contain their ports.
+        let [first, last] = free_addresses().unwrap();
+        let address = if text.contains("9100") { last } else { first };
+        let text = text.replace("8000", &first.port().to_string()).replace("9100", &last.port().to_string());
 
         let project = self.folder.join(name);
         fs::create_dir_all(project.join("src")).unwrap();
@@ -293,12 +291,10 @@ impl Packages {
         fs::hard_link(self.target.join("debug/program"), &built).unwrap();
 
         let mut command = Command::new(built);
-        command.env("ROCKET_PORT", port.to_string()).env("METRICS_VERIFICATION_KEY_FILE", key_file);
+        command.env("ROCKET_PORT", address.port().to_string()).env("METRICS_VERIFICATION_KEY_FILE", key_file);
         command.env("ROCKET_LOG_LEVEL", "off"); // at every other level, Rocket logs each broken connection
         let mut process = Process::start(&mut with_few_descriptors(&command)).unwrap();
-        let address = SocketAddr::from(([127, 0, 0, 1], port));
-        let listens = wait(|| TcpStream::connect(address).is_ok());
-        assert!(listens && !process.has_ended().unwrap(), "{name} does not listen:\n{}", process.output());
+        process.wait_for_listener(address).unwrap();
         (address, process)
     }
 

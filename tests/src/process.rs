@@ -1,8 +1,10 @@
 //! A child process that ends with its owner, and its output.
 
 use std::{
+    convert::Infallible,
     env,
     io::{self, BufRead, BufReader, Read},
+    net::{SocketAddr, TcpListener, TcpStream},
     process::{Child, Command, Output, Stdio},
     sync::{Arc, Mutex},
     thread::{self, JoinHandle},
@@ -53,6 +55,15 @@ impl Process {
         found.ok_or_else(|| io::Error::other(format!("the process printed no expected line:\n{}", self.output())))
     }
 
+    /// Waits until the child listens at `address`.
+    pub fn wait_for_listener(&mut self, address: SocketAddr) -> io::Result<()> {
+        let listens = until(PATIENCE, || Ok::<_, Infallible>(TcpStream::connect(address).is_ok())).unwrap();
+        // Another process may have taken the port.
+        let is_ours = listens && !self.has_ended()?;
+        assert!(is_ours, "the process does not listen at {address}:\n{}", self.output());
+        Ok(())
+    }
+
     /// Waits until the child has ended, and returns its output.
     pub fn wait_for_end(&mut self) -> io::Result<String> {
         assert!(until(PATIENCE, || self.has_ended())?, "the process does not end:\n{}", self.output());
@@ -77,6 +88,12 @@ impl Drop for Process {
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
+}
+
+/// Returns two addresses that were free a moment ago, for programs that do not print the port that the system gave.
+pub fn free_addresses() -> io::Result<[SocketAddr; 2]> {
+    let [first, last] = [TcpListener::bind("127.0.0.1:0")?, TcpListener::bind("127.0.0.1:0")?];
+    Ok([first.local_addr()?, last.local_addr()?])
 }
 
 /// Returns the stdout and the stderr of a program.
