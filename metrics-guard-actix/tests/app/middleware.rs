@@ -295,6 +295,8 @@ async fn only_path_compares_the_path_as_received_and_as_scopes_and_rewrites_left
     // actix-web chooses the route by another copy of the path, which this does not change.
     let hidden = || App::new().route("/metrics", web::get().to(open)).wrap(only()).wrap_fn(rewrites!("/other"));
     assert_statuses!(hidden(), "GET /metrics 401 200");
+    let in_scope = || App::new().service(scope(at("/in/metrics"))).wrap_fn(rewrites!("/other"));
+    assert_statuses!(in_scope(), "GET /in/metrics 401 200");
     // A limit: the guard cannot see what middleware inside makes of the path.
     let inside = || App::new().default_service(web::to(open)).wrap_fn(rewrites!("/metrics")).wrap(only());
     assert_statuses!(inside(), "GET /other 200 200; GET /metrics 401 200");
